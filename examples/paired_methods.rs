@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use vibeship_optimizer::model::{Design, Estimate, Finding};
 use vibeship_optimizer::stats::looks::ALPHA;
-use vibeship_optimizer::stats::{Interval, Plan, median, winsorized};
+use vibeship_optimizer::stats::{Interval, Plan, median, median_interval, winsorized};
 
 /// One pair: the logarithm of both times, and whether the second side ran first.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ struct Pair {
 type Method = fn(&[Pair], f64) -> Option<Interval>;
 
 const METHODS: [(&str, Method); 7] = [
-    ("median", |pairs, level| median::interval(&ratios(pairs), 1.0 - level)),
+    ("median", |pairs, level| median_interval(&ratios(pairs), 1.0 - level)),
     ("Hodges-Lehmann", |pairs, level| hodges_lehmann(&ratios(pairs), 1.0 - level)),
     ("Winsorized ranks", |pairs, level| winsorized::interval(&ratios(pairs), level)),
     ("ABBA quads, H-L", |pairs, level| hodges_lehmann(&quads(pairs), 1.0 - level)),
@@ -52,7 +52,7 @@ fn hodges_lehmann(values: &[f64], confidence: f64) -> Option<Interval> {
     let mut averages: Vec<f64> =
         (0..n).flat_map(|i| values[i..].iter().map(move |b| f64::midpoint(values[i], *b))).collect();
     averages.sort_by(f64::total_cmp);
-    let value = median::median(&averages)?;
+    let value = median(&averages)?;
     let (low, high) = (averages[k], averages[averages.len() - 1 - k]);
     Some(Interval { value, low, high, coverage: 1.0 - 2.0 * tail })
 }

@@ -156,7 +156,7 @@ fn typical_time(paired: &PairedCommand) -> Option<f64> {
         Decisive::Wall(_) => Some(run.wall_s),
     };
     let times: Option<Vec<f64>> = paired.pairs.iter().map(|pair| time(&pair.before)).collect();
-    median::median(&times?)
+    median(&times?)
 }
 
 fn warn_of_load(ctx: &Ctx) {
@@ -215,7 +215,7 @@ fn measure_sessions(
             for (metric, reading) in series::command_pairs(&runs) {
                 // All runs, whichever side they were on: it is one program.
                 let samples = reading.iter().flat_map(|it| &it.pairs).flat_map(|pair| [pair.before, pair.after]);
-                if let Some(middle) = median::median(&samples.collect::<Vec<f64>>()) {
+                if let Some(middle) = median(&samples.collect::<Vec<f64>>()) {
                     medians.entry(metric).or_default().push(middle);
                 }
             }

@@ -10,7 +10,7 @@ use crate::measure::number;
 use crate::model::scrub::MASK;
 use crate::model::{Artifact, ArtifactFault, CommandLine, Fix, Snapshot, Tick, fix, ingest};
 use crate::report;
-use crate::stats::median::median;
+use crate::stats::median;
 use crate::store::{Integrity, Role, evidence};
 use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, InvalidEvent, Unjudged, replay, watch};

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{Ctx, audit_here};
-use crate::config::{Edited, Guess, edit, file, template};
+use crate::config::{Edited, Guess, file, template};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::How;
@@ -250,7 +250,7 @@ fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited> {
             );
         }
     };
-    let edited = edit::fill(&text, &path, cmd, force)?;
+    let edited = template::fill(&text, &path, cmd, force)?;
     if !dry_run && !edited.changes.is_empty() {
         guard::write(&ctx.project, &path, edited.text.as_bytes())?;
     }

@@ -84,8 +84,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
 fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64> {
     let paired = pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
-    let middle =
-        |side: fn(&Pair) -> &Run| median::median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
+    let middle = |side: fn(&Pair) -> &Run| median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
     let times = middle(|pair| &pair.before).zip(middle(|pair| &pair.after));
     Ok(times.filter(|(start, whole)| whole > start).map_or(1.0, |(start, whole)| whole / (whole - start)))
 }

@@ -1,6 +1,5 @@
 //! What the project's config file says: plain structs, whose doc comments are the reference of the file, and its reading.
 
-pub mod edit;
 pub mod file;
 pub mod fingerprint;
 pub mod template;
@@ -13,7 +12,6 @@ mod reader;
 mod readers;
 mod section;
 
-pub use edit::{Edited, Filled};
 pub use file::ConfigError;
 pub use fingerprint::Source;
 pub use policy::{
@@ -22,7 +20,7 @@ pub use policy::{
 };
 pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
 pub use readers::Reader;
-pub use template::Guess;
+pub use template::{Edited, Filled, Guess};
 pub use yaml::Diagnostic;
 
 use std::collections::BTreeMap;

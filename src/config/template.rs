@@ -1,6 +1,12 @@
-//! The config file that `init` writes, from `template.yml`: every section explained, few lines active.
+//! The config file that `init` writes, from `template.yml`: every section explained, few lines active; and filling a test
+//! command into a text. Every edit is proven by reading the result; any other layout is refused with the lines to add.
+
+use std::path::Path;
 
 use serde_json::Value;
+
+use crate::config::file::parse;
+use crate::config::{Config, ConfigError, Timing};
 
 const TEMPLATE: &str = include_str!("template.yml");
 
@@ -53,13 +59,101 @@ pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+/// The text after the edit, and what was changed in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    pub text: String,
+    /// Empty when the command was there already.
+    pub changes: Vec<Filled>,
+}
+
+/// One value that was filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    /// Its key path.
+    pub key: &'static str,
+    /// What was there before; empty when nothing was.
+    pub before: String,
+}
+
+/// Why a config text was left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error(transparent)]
+    Invalid(#[from] ConfigError),
+    #[error("{key} cannot be filled in without disturbing the file; add by hand:\n{lines}")]
+    ByHand { key: &'static str, lines: String },
+}
+
+/// Fills `cmd` into `commands.test` and `timings[0].cmd`, where they are empty or `force` is set.
+pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, EditError> {
+    let (mut config, _) = parse(text, path)?;
+    let mut edited = Edited { text: text.to_owned(), changes: Vec::new() };
+    let before = config.commands.test.clone().unwrap_or_default();
+    if before != cmd && (before.is_empty() || force) {
+        config.commands.test = Some(cmd.to_owned());
+        let lines = format!("commands:\n  test: {}", quoted(cmd));
+        edited.set(path, &config, "commands.test", before, cmd, lines)?;
+    }
+    if config.timings.is_empty() {
+        config.timings.push(Timing { name: "tests".to_owned(), ..Timing::default() });
+    }
+    let timing = &mut config.timings[0];
+    let before = timing.cmd.clone().unwrap_or_default();
+    if before != cmd && timing.hyperfine.is_none() && (before.is_empty() || force) {
+        timing.cmd = Some(cmd.to_owned());
+        let lines = format!("timings:\n  - name: {}\n    cmd: {}", quoted(&timing.name), quoted(cmd));
+        edited.set(path, &config, "timings[0].cmd", before, cmd, lines)?;
+    }
+    Ok(edited)
+}
+
+impl Edited {
+    /// Takes the first line whose value can be replaced, or else the new section, so that the text reads as `wanted`.
+    fn set(
+        &mut self,
+        path: &Path,
+        wanted: &Config,
+        key: &'static str,
+        before: String,
+        cmd: &str,
+        lines: String,
+    ) -> Result<(), EditError> {
+        let name = key.rsplit('.').next().unwrap_or(key);
+        let gap = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+        let appended = format!("{}{gap}\n{lines}\n", self.text);
+        let found = with_line_replaced(&self.text, name, &before, cmd)
+            .chain([appended])
+            .find(|text| parse(text, path).is_ok_and(|(config, _)| config == *wanted));
+        self.text = found.ok_or(EditError::ByHand { key, lines })?;
+        self.changes.push(Filled { key, before });
+        Ok(())
+    }
+}
+
+/// The texts in which one line `NAME: BEFORE` has the value `cmd`; what follows the value on the line stays. Whether it
+/// is the right line, the reader decides.
+fn with_line_replaced<'a>(text: &'a str, name: &str, before: &str, cmd: &str) -> impl Iterator<Item = String> + 'a {
+    let (mark, new) = (format!("{name}:"), quoted(cmd));
+    let olds = [quoted(before), format!("'{}'", before.replace('\'', "''")), before.to_owned()];
+    let mut start = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let line_start = start;
+        start += line.len();
+        let value = line.find(&mark)? + mark.len();
+        let (offset, len) = olds.iter().find_map(|old| Some((line[value..].find(old.as_str())?, old.len())))?;
+        let from = line_start + value + offset;
+        let gap = if len == 0 { " " } else { "" };
+        Some(format!("{}{gap}{new}{}", &text[..from], &text[from + len..]))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use proptest::prelude::Strategy;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::config::Config;
-    use crate::config::file::parse;
 
     fn guess() -> Guess {
         Guess {
@@ -132,5 +226,147 @@ mod tests {
                 && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
                 && !["validate", "compare"].contains(&key)
                 && !bare.starts_with("rollout: the")
+    }
+
+    fn filled(text: &str, force: bool) -> Edited {
+        fill(text, Path::new("c.yml"), "make \"test\": #1", force).unwrap_or_else(|error| panic!("{error}\n{text}"))
+    }
+
+    fn keys(edited: &Edited) -> Vec<&str> {
+        edited.changes.iter().map(|change| change.key).collect()
+    }
+
+    const QUOTED: &str = r#""make \"test\": #1""#;
+
+    #[test]
+    fn empty_commands_are_filled_and_every_comment_stays() {
+        let text = template(&Guess::default());
+        let edited = filled(&text, false);
+        assert_eq!(keys(&edited), ["commands.test", "timings[0].cmd"]);
+        let changed: Vec<(&str, &str)> = text.lines().zip(edited.text.lines()).filter(|(a, b)| a != b).collect();
+        let (test, cmd) = (format!("  test: {QUOTED}"), format!("    cmd: {QUOTED}"));
+        assert_eq!(changed, [("  test: \"\"", test.as_str()), ("    cmd: \"\"", cmd.as_str())]);
+        assert_eq!(text.lines().count(), edited.text.lines().count());
+    }
+
+    #[test]
+    fn what_is_set_is_kept_unless_forced() {
+        let text = "commands:\n  test: npm test  # slow\ntimings:\n  - name: t\n    cmd: 'npm test'\n  - cmd: npm test\n    name: u\n";
+        assert_eq!(filled(text, false), Edited { text: text.to_owned(), changes: Vec::new() });
+        let forced = filled(text, true);
+        assert_eq!(
+            forced.text,
+            format!(
+                "commands:\n  test: {QUOTED}  # slow\ntimings:\n  - name: t\n    cmd: {QUOTED}\n  - cmd: npm test\n    name: u\n"
+            )
+        );
+        assert_eq!(forced.changes[0].before, "npm test");
+    }
+
+    #[test]
+    fn an_empty_value_is_filled_however_it_is_written() {
+        for (text, expected) in [
+            ("commands:\n  test:\n", format!("commands:\n  test: {QUOTED}\n")),
+            ("commands:\n    test: '' # none\n", format!("commands:\n    test: {QUOTED} # none\n")),
+            ("commands: {lint: x, test: '' } # n\n", format!("commands: {{lint: x, test: {QUOTED} }} # n\n")),
+        ] {
+            let text = format!("{text}timings: [{{name: t, hyperfine: b.json}}]\n");
+            assert!(filled(&text, false).text.starts_with(&expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn byte_order_mark_and_crlf_are_kept() {
+        let edited = filled("\u{feff}# é\r\ncommands:\r\n  test: ''\r\ntimings:\r\n- cmd: ''\r\n  name: t\r\n", false);
+        let expected =
+            format!("\u{feff}# é\r\ncommands:\r\n  test: {QUOTED}\r\ntimings:\r\n- cmd: {QUOTED}\r\n  name: t\r\n");
+        assert_eq!(edited.text, expected);
+    }
+
+    #[test]
+    fn a_missing_section_is_added() {
+        let added = format!("\ncommands:\n  test: {QUOTED}\n\ntimings:\n  - name: \"tests\"\n    cmd: {QUOTED}\n");
+        assert_eq!(filled("", false).text, added);
+        assert_eq!(filled("version: 1", false).text, format!("version: 1\n{added}"));
+    }
+
+    #[test]
+    fn any_other_layout_is_refused_with_the_lines_to_add() {
+        for text in ["{\"version\": 1}", "commands:\n  build: make\n", "commands:\n  test: |\n    a\n    b\n"] {
+            let error = fill(text, Path::new("c.yml"), "go test", true).unwrap_err().to_string();
+            assert!(error.ends_with("add by hand:\ncommands:\n  test: \"go test\""), "{text}: {error}");
+        }
+        let error = fill("commands: {test: x}\ntimings: []\n", Path::new("c.yml"), "go test", false).unwrap_err();
+        assert!(error.to_string().ends_with("timings:\n  - name: \"tests\"\n    cmd: \"go test\""), "{error}");
+        let invalid = fill("version: 9", Path::new("c.yml"), "go test", true).unwrap_err().to_string();
+        assert!(invalid.starts_with("c.yml:1:"), "{invalid}");
+    }
+
+    #[test]
+    fn an_edit_that_would_change_another_value_too_is_refused() {
+        let text = "commands: {test: x}\ntimings:\n  - &t\n    name: a\n    cmd: ''\n  - {<<: *t, name: b}\n";
+        let error = fill(text, Path::new("c.yml"), "go test", false).unwrap_err().to_string();
+        assert!(error.starts_with("timings[0].cmd cannot be filled in"), "{error}");
+    }
+
+    #[test]
+    fn imported_results_are_not_replaced_by_a_command() {
+        let edited = filled("commands: {test: x}\ntimings:\n  - {name: t, hyperfine: b.json}\n", false);
+        assert_eq!(keys(&edited), Vec::<&str>::new());
+    }
+
+    /// Texts that are often nearly configs.
+    fn nearly_yaml() -> impl Strategy<Value = String> {
+        let pieces = [
+            "commands:",
+            "timings:",
+            " test:",
+            " cmd:",
+            "name: t",
+            "version: 1",
+            "\n",
+            "\n",
+            "\n  ",
+            "\n  - ",
+            "\r\n",
+            " ",
+            "'",
+            "\"",
+            "{",
+            "}",
+            "[]",
+            "[",
+            ",",
+            " # c",
+            "é",
+            "|",
+            ">",
+            "&a ",
+            "*a",
+            "~",
+            "\t",
+            "\u{feff}",
+            "x",
+            "!t ",
+            "? ",
+        ];
+        proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..14).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_edited_rightly_or_refused(text in nearly_yaml(), force: bool) {
+            if let Ok(edited) = fill(&text, Path::new("c.yml"), "go test", force) {
+                let (config, _) = parse(&edited.text, Path::new("c.yml")).unwrap();
+                prop_assert!(config.commands.test.is_some());
+                prop_assert_eq!(fill(&edited.text, Path::new("c.yml"), "go test", force).unwrap().changes, Vec::new());
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,60}") {
+            drop(fill(&text, Path::new("c.yml"), "x", true));
+            drop(fill(&text, Path::new("c.json"), "x", true));
+        }
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series, machines};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricKind, Sampling, Unusable};
-use crate::stats::{Interval, Successes, looks, median, proportion, rank_sum, winsorized};
+use crate::stats::{Interval, Successes, looks, median, median_interval, proportion, rank_sum, winsorized};
 
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
@@ -198,7 +198,7 @@ fn repeated(kind: Option<MetricKind>, before: &[f64], after: &[f64]) -> Option<I
     if kind != Some(MetricKind::Instructions) || before.len().min(after.len()) < FEWEST_REPEATED {
         return None;
     }
-    let value = (median::median(after)? / median::median(before)?).ln();
+    let value = (median(after)? / median(before)?).ln();
     let found = Interval { value, low: value, high: value, coverage: CONFIDENCE };
     Some(shares_of(found.widened(apart(before)? + apart(after)?)))
 }
@@ -248,7 +248,7 @@ pub(crate) fn finding(
 
 /// The size of the baseline that differences are shares of, where values may be zero or below.
 fn size_of(before: &[f64]) -> f64 {
-    median::median(before).unwrap_or(0.0).abs()
+    median(before).unwrap_or(0.0).abs()
 }
 
 /// A difference as a share of a baseline of this size; of none, it stays a difference.
@@ -366,7 +366,7 @@ fn level_of(
         Successes::of(values).wilson(CONFIDENCE).ok_or_else(|| too_few(1))?
     } else {
         let (confidence, floor) = precision.ok_or_else(|| too_few(FEWEST_LEVEL))?;
-        let found = median::interval(values, confidence).ok_or_else(|| too_few(FEWEST_LEVEL))?;
+        let found = median_interval(values, confidence).ok_or_else(|| too_few(FEWEST_LEVEL))?;
         found.widened(found.value.abs() * floor)
     };
     Ok(finding(found, design, (values.len(), values.len()), known))
@@ -374,6 +374,6 @@ fn level_of(
 
 /// The median of the reference workload after over before; `None` where either side has none.
 pub fn reference_ratio(before: &[f64], after: &[f64]) -> Option<f64> {
-    let ratio = median::median(after)? / median::median(before)?;
+    let ratio = median(after)? / median(before)?;
     ratio.is_finite().then_some(ratio)
 }

@@ -35,7 +35,7 @@ pub(crate) struct Sample {
 impl Sample {
     /// The one number that stands for the run: those of one run share what happened to it, so they count once.
     pub(crate) fn middle(&self) -> f64 {
-        median::median(&self.values).unwrap_or(f64::NAN)
+        median(&self.values).unwrap_or(f64::NAN)
     }
 }
 

@@ -232,7 +232,8 @@ fn is_unit_char(c: char) -> bool {
 
 /// How many bytes at the start of `text` are a number: `[+-] digits [. digits] [e [+-] digits]`.
 fn number_length(text: &str) -> usize {
-    let span = text.bytes().take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
+    // No number is longer; the bound keeps the search cheap.
+    let span = text.bytes().take(400).take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
     let is_number = |end: &usize| text.as_bytes()[end - 1].is_ascii_digit() && text[..*end].parse::<f64>().is_ok();
     (1..=span).rev().find(is_number).unwrap_or(0)
 }
@@ -286,12 +287,6 @@ impl From<String> for Stated {
         // Only what is written back as it was read: the text is part of a record's digest.
         let read = Criterion::parse(&text).ok().filter(|criterion| criterion.text == text);
         read.map_or(Self::Text(text), Self::Criterion)
-    }
-}
-
-impl From<Criterion> for Stated {
-    fn from(criterion: Criterion) -> Self {
-        Self::Criterion(criterion)
     }
 }
 

@@ -20,12 +20,16 @@ pub fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// The first few, and how many more there are.
+/// The first four, and how many more there are.
 pub fn few<T: ToString>(items: &[T]) -> String {
-    const SHOWN: usize = 4;
-    let more = items.len().saturating_sub(SHOWN);
+    first(items, 4)
+}
+
+/// The first of them, at most `shown`, and how many more there are.
+pub fn first<T: ToString>(items: &[T], shown: usize) -> String {
+    let more = items.len().saturating_sub(shown);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", joined(items.iter().take(SHOWN).map(ToString::to_string)))
+    format!("{}{rest}", joined(items.iter().take(shown).map(ToString::to_string)))
 }
 
 /// The beginning of a text that anybody may have written.

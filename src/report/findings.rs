@@ -81,10 +81,8 @@ pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
         let reason = visible_line(&exempted.reason);
         lines.push(format!("exempt {} {subject}  ({reason})", short(&exempted.commit.id)));
     }
-    lines.push(summary(audit));
-    let mut text = lines.join("\n");
-    text.push('\n');
-    text
+    lines.push(summary(audit) + "\n");
+    lines.join("\n")
 }
 
 /// The JSON form.
@@ -189,10 +187,8 @@ fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     if beyond > 0 {
         lines.push(format!("{beyond} more above, and in the summary: GitHub shows {SHOWN} annotations of a kind"));
     }
-    lines.push(summary(audit));
-    let mut text = lines.join("\n");
-    text.push('\n');
-    text
+    lines.push(summary(audit) + "\n");
+    lines.join("\n")
 }
 
 /// Cuts a step summary to what GitHub takes, at a line's end, saying so. `taken` bytes were written by other parts of

@@ -2,6 +2,7 @@
 //! what cannot be concluded from it.
 
 use crate::judge::{Caveat, CpuReason, Decisive, WallReason, Which};
+use crate::model::text;
 use crate::model::{Grown, Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
 use crate::report::{CompareView, Doc, Table, Text, code, codes, values, verdict};
 
@@ -188,7 +189,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::DirtyOutside { side, paths } => Text::from(format!(
             "Outside the project's directory {} had uncommitted changes {}, and it is not known whether what was measured \
              reads them.",
-            first_few(paths),
+            text::first(paths, 3),
             which(*side)
         )),
         Caveat::PairOfOtherCommits => Text::from(
@@ -293,16 +294,9 @@ pub(crate) fn beside(paths: &[String]) -> Option<String> {
     (!paths.is_empty()).then(|| {
         format!(
             "uncommitted outside the project's directory: {}; if what is measured reads them, no commit holds what ran",
-            first_few(paths)
+            text::first(paths, 3)
         )
     })
-}
-
-fn first_few(paths: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let more = paths.len().saturating_sub(SHOWN);
-    let named = paths.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
 fn which(side: Which) -> &'static str {

@@ -5,7 +5,7 @@ use crate::judge::{PairedSeries, Series};
 use crate::model::{MetricId, Sampling, Unit};
 use crate::report::values;
 use crate::report::visible::xml_line;
-use crate::stats::median;
+use crate::stats::{median, median_interval};
 
 /// Narrow, so that its letters can be read on a phone.
 const WIDTH: f64 = 400.0;
@@ -71,7 +71,7 @@ impl Strip {
 
     /// Title and medians, also for who does not see the picture.
     pub(crate) fn medians(&self) -> String {
-        let [before, after] = [&self.before, &self.after].map(|samples| median::median(samples).unwrap_or_default());
+        let [before, after] = [&self.before, &self.after].map(|samples| median(samples).unwrap_or_default());
         let shown = |value| values::quantity(value, &self.unit);
         let change = if before > 0.0 { format!(" ({})", values::share(after / before - 1.0)) } else { String::new() };
         format!("{}: median before {}, after {}{change}", self.title(), shown(before), shown(after))
@@ -117,11 +117,11 @@ impl Strip {
             let (x, y) = (at(scale.pixel(*value)), at(y + offset));
             out.push_str(&format!("<circle class=\"p\" cx=\"{x}\" cy=\"{y}\" r=\"3\"/>"));
         }
-        if let Some(found) = median::interval(samples, 0.95) {
+        if let Some(found) = median_interval(samples, 0.95) {
             let (low, high) = (at(scale.pixel(found.low)), at(scale.pixel(found.high)));
             out.push_str(&format!("<path class=\"i\" d=\"M{low} {}H{high}\"/>", at(y)));
         }
-        if let Some(middle) = median::median(samples) {
+        if let Some(middle) = median(samples) {
             out.push_str(&format!("<path class=\"m\" d=\"M{} {}v26\"/>", at(scale.pixel(middle)), at(y - 13.0)));
         }
         out.push_str("</g>");

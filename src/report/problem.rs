@@ -327,7 +327,7 @@ mod tests {
 
     fn from_validation_on() -> Vec<(Gate, Reason)> {
         let latency = Criterion::parse("http.api.latency <= +2%").unwrap();
-        let mut of_requests = Judged { criterion: latency.into(), ..fixture::straddling() };
+        let mut of_requests = Judged { criterion: crate::model::Stated::Criterion(latency), ..fixture::straddling() };
         if let crate::model::Verdict::Inconclusive { finding: Some(finding), .. } = &mut of_requests.verdict {
             finding.design = crate::model::Design::Unpaired;
         }

@@ -1,7 +1,7 @@
 //! The rollback note that a promotion leaves: when to go back, how, and how that was tried.
 
-use crate::model::{CommandLine, Rehearsal, Trigger, fix};
-use crate::report::{Doc, Text, Tone, code, mark, markdown};
+use crate::model::{CommandLine, Rehearsal, fix};
+use crate::report::{Doc, Text, Tone, code, mark, markdown, show};
 use crate::workflow::Change;
 
 /// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
@@ -40,10 +40,7 @@ pub(crate) fn note(change: &Change, rehearsal: &Rehearsal) -> String {
     doc.heading(1, format!("How to take back: {}", change.opened.title));
     doc.field("Change", code(change.id().as_str()));
     doc.heading(2, "When");
-    let trigger = change.contract.trigger.iter().map(|trigger| match trigger {
-        Trigger::Measured(criterion) => code(criterion.text.as_str()).plain(" holds"),
-        Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
-    });
+    let trigger = change.contract.trigger.iter().map(|it| show::trigger(it, " holds"));
     let guardrails = change.contract.guardrails.iter();
     let guardrails = guardrails.map(|guardrail| code(guardrail.text.as_str()).plain(" is violated"));
     doc.list(trigger.chain(guardrails));

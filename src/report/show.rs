@@ -67,20 +67,23 @@ pub(crate) fn contract(change: &Change) -> Doc {
     doc
 }
 
+pub(crate) fn trigger(trigger: &Trigger, holds: &str) -> Text {
+    match trigger {
+        Trigger::Measured(criterion) => code(criterion.text.as_str()).plain(holds),
+        Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
+    }
+}
+
 /// The parts of a contract, each with its text or as missing.
 pub(crate) fn contract_fields(doc: &mut Doc, change: &Change) {
     let contract = &change.contract;
     let given = |text: &str| !text.trim().is_empty();
-    let trigger = |trigger: &Trigger| match trigger {
-        Trigger::Measured(criterion) => code(criterion.text.as_str()),
-        Trigger::Words(words) => Text::from(words.as_str()).plain(" (a person decides)"),
-    };
     let guardrails = codes(contract.guardrails.iter().map(|guardrail| guardrail.text.as_str()));
     let parts = [
         ("Hypothesis", given(&contract.hypothesis).then(|| contract.hypothesis.as_str().into())),
         ("Primary KPI", contract.kpi.as_ref().map(|kpi| code(kpi.text.as_str()))),
         ("Guardrails", (!contract.guardrails.is_empty()).then_some(guardrails)),
-        ("Rollback trigger", contract.trigger.as_ref().map(trigger)),
+        ("Rollback trigger", contract.trigger.as_ref().map(|it| trigger(it, ""))),
         ("Rollback", Some(change.rollback_action()).filter(|text| given(text)).map(code)),
     ];
     for (name, text) in parts {

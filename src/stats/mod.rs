@@ -4,7 +4,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod looks;
-pub mod median;
 pub mod normal;
 pub mod pooled;
 pub mod proportion;
@@ -32,8 +31,29 @@ impl Interval {
     }
 }
 
-/// The values in ascending order. Callers hold finite values only.
-pub(crate) fn sorted(values: &[f64]) -> Vec<f64> {
+/// The median; `None` of nothing. Values are finite.
+pub fn median(values: &[f64]) -> Option<f64> {
+    median_of_sorted(&sorted(values))
+}
+
+/// The median with an interval of at least `confidence` (in (0, 1)) from order statistics, which has that coverage whatever
+/// the distribution (W. R. Thompson, "On confidence ranges for the median and other expectation distributions for
+/// populations of unknown distribution form", Annals of Mathematical Statistics 7 (1936) 122–128); `None` where there are
+/// too few values for any interval of that confidence (fewer than 6 for 0.95).
+pub fn median_interval(values: &[f64], confidence: f64) -> Option<Interval> {
+    let n = values.len();
+    let tail = (1.0 - confidence) / 2.0;
+    let rank = (0..n / 2).take_while(|k| proportion::fair_cdf(n, *k) <= tail).last()?;
+    let sorted = sorted(values);
+    Some(Interval {
+        value: median_of_sorted(&sorted)?,
+        low: sorted[rank],
+        high: sorted[n - 1 - rank],
+        coverage: 1.0 - 2.0 * proportion::fair_cdf(n, rank),
+    })
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted
@@ -103,5 +123,24 @@ mod tests {
         assert_eq!(more_for_half_width(10, 0.02, 0.0), None);
         assert_eq!(more_for_half_width(10, 1.0, 1e-6), None);
         assert_eq!(more_for_half_width(10, f64::INFINITY, 0.1), None);
+    }
+
+    #[test]
+    fn ranks_are_those_of_the_published_table() {
+        // W. J. Conover, "Practical Nonparametric Statistics", 3rd ed., 1999, table A3 (binomial, p = 0.5), 95 %.
+        for (n, low, high) in [(6_u32, 1, 6), (8, 1, 8), (9, 2, 8), (10, 2, 9), (15, 4, 12), (20, 6, 15), (25, 8, 18)] {
+            let values: Vec<f64> = (1..=n).rev().map(f64::from).collect();
+            let found = median_interval(&values, 0.95).unwrap();
+            assert_eq!((found.low, found.high), (f64::from(low), f64::from(high)), "n = {n}");
+            assert!(found.coverage >= 0.95);
+        }
+    }
+
+    #[test]
+    fn the_coverage_is_stated_and_too_few_have_none() {
+        assert!((median_interval(&[1.0; 6], 0.95).unwrap().coverage - 0.968_75).abs() < 1e-9);
+        assert_eq!(median_interval(&[1.0; 5], 0.95), None);
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(median(&[]), None);
     }
 }

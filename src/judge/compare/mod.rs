@@ -19,7 +19,7 @@ use crate::judge::compare::rows::{Sides, metric_rows};
 use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, caveat, effect, rule, series};
 use crate::model::{
     Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
-    Snapshot, Trigger, Verdict, Verdicts,
+    Snapshot, Stated, Trigger, Verdict, Verdicts,
 };
 
 /// Schema name of compare files.
@@ -98,7 +98,7 @@ impl Comparison {
     /// The criteria of one role with their verdicts, in the contract's order.
     pub fn judged(&self, role: Role) -> impl Iterator<Item = Judged> {
         let rows = self.criteria.iter().filter(move |row| row.role == role);
-        rows.map(|row| Judged { criterion: row.criterion.clone().into(), verdict: row.result.clone() })
+        rows.map(|row| Judged { criterion: Stated::Criterion(row.criterion.clone()), verdict: row.result.clone() })
     }
 
     /// The verdicts on the whole contract; `None` where it has no KPI.

@@ -13,7 +13,7 @@ use crate::judge::{
 use crate::model::{
     Better, MetricId, MetricKind, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable,
 };
-use crate::stats::median;
+use crate::stats::{median, median_interval};
 
 /// A metric on both sides.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -160,8 +160,8 @@ fn level(samples: &[f64], sampling: Sampling) -> Level {
         let value = samples.iter().sum::<f64>() / f64::from(n.max(1));
         return Level { n, value, interval: None };
     }
-    let interval = median::interval(samples, effect::CONFIDENCE).map(|found| (found.low, found.high));
-    Level { n, value: median::median(samples).unwrap_or_default(), interval }
+    let interval = median_interval(samples, effect::CONFIDENCE).map(|found| (found.low, found.high));
+    Level { n, value: median(samples).unwrap_or_default(), interval }
 }
 
 /// What a paired measurement alone says of one metric.
@@ -214,7 +214,7 @@ fn pair_row(metric: MetricId, reading: &PairedReading, better: Better, settings:
     let known = Circumstances { min_effect: settings.min_effect, ..Circumstances::default() };
     let change = rule::change(Measured::of_pairs(reading), better, &for_metric(&known, settings, &metric));
     let series = reading.as_ref().ok();
-    let middle = |side: fn(&PairSample) -> f64| series.and_then(|series| median::median(&series.side(side)));
+    let middle = |side: fn(&PairSample) -> f64| series.and_then(|series| median(&series.side(side)));
     PairRow {
         command: None,
         unit: series.map_or_else(Unit::seconds, |series| series.spec.unit.clone()),

@@ -261,7 +261,7 @@ fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Optio
 /// The middle of the ratios of both sides' wall times.
 fn median_ratio(pairs: &[Pair]) -> Option<f64> {
     let ratios: Vec<f64> = pairs.iter().map(|pair| pair.after.wall_s / pair.before.wall_s).collect();
-    median::median(&ratios)
+    median(&ratios)
 }
 
 /// Whether the head goes first in the pair of this number, counted from 0: A B, B A, A B, B A, …
