@@ -263,8 +263,8 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
 
 /// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
 fn named_commit(repo: &Repo, name: &str) -> Result<String> {
-    let found = if matches!(name, "" | "HEAD") { repo.resolve("HEAD") } else { repo.resolve_only(name) };
-    found.map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
+    repo.resolve_only(if name.is_empty() { "HEAD" } else { name })
+        .map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.

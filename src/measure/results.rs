@@ -160,7 +160,7 @@ pub(crate) fn jmh<'v>(config: &KpiProbe, results: &'v Value, select: &str) -> Re
     let named = |result: &&Value| {
         let params = result["params"].as_object().into_iter().flatten();
         let params = params.map(|(key, value)| format!(" {key}={}", value.as_str().unwrap_or_default()));
-        let threads = (threads.len() > 1).then(|| format!(" threads={}", of(result, "threads"))).unwrap_or_default();
+        let threads = if threads.len() > 1 { format!(" threads={}", of(result, "threads")) } else { String::new() };
         format!("`{method} mode={}{threads}{}`", of(result, "mode"), params.collect::<String>())
     };
     let [result] = found[..] else {
