@@ -20,6 +20,9 @@ pub(crate) enum FindingKind {
         /// Whether an exemption covers it that the range itself brought, which does not count for it.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         newly_exempt: bool,
+        /// Whether the range begins before there was a config, so that the commit may be older than the set-up.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        may_be_older: bool,
     },
     #[error("tuneables changed without a change: {}", few(.paths))]
     TuneablesUntracked { paths: Vec<String> },
@@ -215,7 +218,10 @@ pub(crate) enum FindingKind {
         unjudged: usize,
     },
     /// The config demands, measures or judges otherwise than at the range's base.
-    #[error("{}: {}", policy_changed_text(*.judged), few(.changes))]
+    #[error(
+        "{}: {}", if *.judged { "the change is judged by another config than the one at the range's base" } else {
+        "the config's demands changed in this range" }, few(.changes)
+    )]
     PolicyChanged {
         /// The keys.
         what: Vec<String>,
@@ -224,14 +230,6 @@ pub(crate) enum FindingKind {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         judged: bool,
     },
-}
-
-fn policy_changed_text(judged: bool) -> &'static str {
-    if judged {
-        "the change is judged by another config than the one at the range's base"
-    } else {
-        "the config's demands changed in this range"
-    }
 }
 
 fn hashes(commits: &[CommitName]) -> String {

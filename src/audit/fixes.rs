@@ -65,15 +65,19 @@ impl Fixes<'_> {
                 let both = revert().and(CommandLine::git("revert").word(short(reverted)));
                 vec![Fix::next("take back that commit and nothing else", both)]
             }
-            FindingKind::CommitWithoutId { newly_exempt: true } => {
+            FindingKind::CommitWithoutId { newly_exempt: true, .. } => {
                 let first = "merge the commit that changed the config first, by itself; then this range is exempt";
                 vec![Fix::decide(How::Next, first)]
             }
-            FindingKind::CommitWithoutId { newly_exempt: false } => vec![
-                self.relink_commit(),
-                Fix::or("revert it, then redo it under a tracked change", revert()),
-                fix::exempt(),
-            ],
+            FindingKind::CommitWithoutId { newly_exempt: false, may_be_older } => {
+                let older = may_be_older.then(|| fix::since(How::Next, commit));
+                let others = [
+                    self.relink_commit(),
+                    Fix::or("revert it, then redo it under a tracked change", revert()),
+                    fix::exempt(),
+                ];
+                older.into_iter().chain(others).collect()
+            }
             FindingKind::TuneablesUntracked { .. } => {
                 let start = fix::start().words(["--class", "tuneable"]);
                 let again = Fix::or("revert it, then redo it under a tracked change", revert().and(start));

@@ -100,7 +100,8 @@ impl Policy {
         let finding = self.surfaces.untracked(commit.paths());
         let newly_exempt = !self.was_exempt(commit) && self.exempt.iter().any(|exemption| exemption.covers(commit));
         let is_code = matches!(finding.what, FindingKind::CommitWithoutId { .. });
-        if is_code { Finding::fail(FindingKind::CommitWithoutId { newly_exempt }) } else { finding }
+        let may_be_older = self.exempt_before.is_none();
+        if is_code { Finding::fail(FindingKind::CommitWithoutId { newly_exempt, may_be_older }) } else { finding }
     }
 
     /// Whether a file needs no change, whoever commits it.
@@ -154,7 +155,7 @@ impl Surfaces {
         let env = self.on(Surface::Env, paths);
         match env.first().cloned() {
             Some(first) => Finding::fail(FindingKind::EnvOverrideUndocumented { paths: env }).at(first),
-            None => Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false }),
+            None => Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false }),
         }
     }
 

@@ -231,7 +231,13 @@ pub(crate) fn examples(root: &Path, measurable: &Measurable) -> [String; 3] {
         Some(spec) => format!("{} {lower}", spec.id),
         None => format!("METRIC {lower}"),
     };
-    [line(kpi, "<= -10%", ">= +10%"), line(guardrail, "<= +2%", ">= -2%"), line(kpi, "> +10%", "< -10%")]
+    // Where nothing else can be guarded, that a service answers can.
+    let answers = measurable.iter().find(|spec| spec.sampling == Sampling::Rate && spec.better == Better::Higher);
+    let guarded = match (guardrail, answers) {
+        (None, Some(spec)) => format!("{} >= 100%", spec.id),
+        (Some(_), _) | (None, None) => line(guardrail, "<= +2%", ">= -2%"),
+    };
+    [line(kpi, "<= -10%", ">= +10%"), guarded, line(kpi, "> +10%", "< -10%")]
 }
 
 fn known(parts: &Contract, measurable: &Measurable) -> Result<()> {

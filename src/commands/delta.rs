@@ -21,8 +21,7 @@ use crate::workflow::{Change, World};
 /// The code here.
 pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     // A git that is missing or refuses is told as the error that it is.
-    let repo = ctx.repo()?;
-    unless_hidden(ctx, measure::revision::revision(ctx.project.root(), repo))
+    unless_hidden(ctx, measure::revision::revision(ctx.project.root(), ctx.repo()?))
 }
 
 /// The same revision, unless a filter hides that it is not what the commit holds.
@@ -37,19 +36,14 @@ pub(crate) fn unless_hidden(ctx: &Ctx, mut revision: Revision) -> Result<Revisio
 
 /// The code here, with version 1's description of it.
 pub(crate) fn observe(ctx: &Ctx) -> Seen {
-    let repo = ctx.repo().ok().flatten();
-    measure::revision::observe(ctx.project.root(), repo)
+    measure::revision::observe(ctx.project.root(), ctx.repo().ok().flatten())
 }
 
 /// The files that git tracks, from the project's root; `None` outside git.
 pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let files = repo.tracked_with_submodules(repo.prefix())?;
-    let below = |mut path: Vec<u8>| {
-        path.drain(..repo.prefix().len());
-        path
-    };
-    Ok(Some(files.into_iter().map(below).collect()))
+    Ok(Some(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect()))
 }
 
 /// Commits in the history of `head` that carry the change's id already; those before an earlier baseline were looked at

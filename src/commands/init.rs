@@ -8,6 +8,7 @@ use crate::commands::{Ctx, audit_here};
 use crate::config::{Edited, Guess, file, template};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
+use crate::git::Repo;
 use crate::model::fix::How;
 use crate::model::{CommandLine, Fix, fix};
 use crate::os::files;
@@ -29,6 +30,7 @@ pub(crate) struct InitArgs {
 }
 
 pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
+    let by_hand = ctx.project.config_path().is_some() && !ctx.project.state_dir().is_dir();
     let lock = ctx.lock()?;
     let (config, logbook) = set_up(ctx, &lock)?;
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
@@ -44,6 +46,10 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     }
     audit_here::tell_hidden(ctx)?;
     offer_merge_union(ctx, args.no_prompt)?;
+    let head = ctx.repo().ok().flatten().map(Repo::head).transpose()?.and_then(|head| head.at);
+    if let (Some(at), true, None) = (head, by_hand, &ctx.config()?.enforcement.since) {
+        ctx.advise(&[fix::since(How::Next, &at.commit)]);
+    }
     if ctx.config()?.enforcement.exempt.is_empty() && matches!(ctx.repo(), Ok(Some(_))) {
         let line = "- {paths: [\"**/*.md\", \"docs/**\", \"LICENSE*\", \".github/**\"], reason: they change nothing that runs}";
         let file = ctx.project.relative(&ctx.project.config_path().unwrap_or_default());

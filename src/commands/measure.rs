@@ -17,7 +17,7 @@ use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::text;
 use crate::model::{
-    ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Revision, Snapshot, Taken, Unusable,
+    Bound, ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
@@ -181,6 +181,20 @@ impl Measurement {
             Some((id.clone(), metric::why(&self.snapshot, id, &reason)))
         });
         found.collect()
+    }
+
+    /// A KPI of the contract that no change can fulfil, since its baseline is 0, and why.
+    pub(crate) fn out_of_reach(&self, contract: &Contract) -> Option<(MetricId, String)> {
+        let kpi = contract.kpi.as_ref()?;
+        let Bound::Relative { share } = kpi.bound else { return None };
+        let all = series::metrics(&self.snapshot);
+        let is_zero =
+            series::reading(&all, &kpi.metric).is_ok_and(|read| read.samples.iter().all(|value| *value == 0.0));
+        let why = format!(
+            "it is 0 already, and no less can be wanted; guard it instead: --guardrail \"{} <= 0\"",
+            kpi.metric
+        );
+        (is_zero && share < 0.0 && kpi.op != Op::Ge && kpi.op != Op::Gt).then_some((kpi.metric.clone(), why))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::judge::compare;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
 use crate::model::scrub::scrub;
-use crate::model::{Fix, How, PairSession, PairedCommand, own};
+use crate::model::{Check, Fix, How, PairSession, PairedCommand, own};
 use crate::workflow::Change;
 
 const SHOWN: usize = 5;
@@ -71,6 +71,28 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
         ctx.ui.warn(&failure);
     }
     tell_needs(ctx, repo)
+}
+
+/// Which of the checks that failed, each by its name, fail in a clean checkout of the baseline, too: then the change may
+/// not be the reason. Where there can be none, nothing is said.
+pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Vec<String>> {
+    let failed = |name: &str| checks.iter().any(|check| !check.passed && check.name == name);
+    let (config, Some(repo), Some(commit)) = (ctx.config()?, ctx.repo()?, change.baseline_commit()) else {
+        return Ok(Vec::new());
+    };
+    let (mut bar, interrupt) = (Bar::new(&ctx.ui), ctx.interrupt()?);
+    let mut runner = SystemRunner::new(interrupt.clone());
+    let made = Checkouts::one(Project { repo, config }, commit, &mut runner, &mut |step| bar.show(step));
+    let Ok((place, _scratch)) = made else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (name, _, cmd, timeout_s) in validate::commands(config) {
+        // What comes before may build what a failed one needs.
+        bar.show(&format!("{name}, without the change"));
+        let fails = validate::run_command(&place.root, cmd, timeout_s, interrupt).is_some();
+        found.extend((fails && failed(name)).then(|| name.to_owned()));
+    }
+    validate::stop_if_asked(ctx)?;
+    Ok(found)
 }
 
 /// Names the keys of the config that bring what a clean checkout lacks.

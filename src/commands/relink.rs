@@ -17,7 +17,7 @@ use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::{Commit, Operation, Repo};
 use crate::model::text::short;
-use crate::model::{ChangeId, CommandLine, Event, Fix, Kind, Remade, Remake, fix};
+use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix};
 use crate::os::files;
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, gates, view_v1};
@@ -71,6 +71,10 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         }
         let commit = short(commit);
         ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
+        if GitHistory::new(repo, "").config(&commit)?.is_none() {
+            ctx.advise(&[fix::since(How::Next, &commit), fix::exempt()]);
+            return Ok(Exit::No);
+        }
         let again = CommandLine::git("revert").word(&commit).and(fix::start());
         ctx.advise(&[Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()]);
         return Ok(Exit::No);

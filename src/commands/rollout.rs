@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
 use crate::model::{
-    Class, CommandLine, Fix, Gate, How, InEffect, Kind, RolloutStage, Snapshot, Stage, Taken, Verdicts, fix,
+    Class, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken, Verdicts, fix,
 };
 use crate::report::{self, problem, verdict};
 use crate::store::Role;
@@ -150,12 +150,13 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
         let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
         // What git says last where it could not sign.
         if error.to_string().contains("failed to write commit object") {
-            let by_hand = CommandLine::git("revert --no-edit --no-gpg-sign");
-            let recorded = fix::on(id, "change rollback").words(["--reason", reason]);
-            let again = recorded.clone().word("--apply");
+            let again = fix::on(id, "change rollback").words(["--reason", reason, "--apply"]);
+            // A plain `git revert` would take the record and its evidence back, too.
+            let unsigned = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=commit.gpgsign", "GIT_CONFIG_VALUE_0=false"];
+            let unsigned = CommandLine::new("env").words(unsigned).words([PROGRAM, "change", "rollback"]);
+            let unsigned = unsigned.words(["--change-id", id.as_str(), "--reason", reason, "--apply"]);
             return trouble.fixed_by([
-                Fix::next("revert without a signature", by_hand.words(newest_first.iter().map(String::as_str))),
-                Fix::then("record it", recorded),
+                Fix::next("revert without a signature", unsigned),
                 Fix::or("once the key can be used", again),
             ]);
         }

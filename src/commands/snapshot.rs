@@ -144,6 +144,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     world.revision = measure::check_unchanged(ctx, &mut measurement)?;
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
+    world.unmeasured.extend((role == RoleArg::Before).then(|| measurement.out_of_reach(&change.contract)).flatten());
     measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
         RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),

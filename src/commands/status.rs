@@ -128,7 +128,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let mut fixes = ctx.fix_context();
     if *step == Step::Validate {
         let made = validate::made(ctx, change);
-        if matches!(made, Progressed::Refused(_)) {
+        if matches!(made, Progressed::Refused(_) | Progressed::Nothing) {
             fixes.uncommitted = uncommitted::paths(ctx);
         }
         return StepView::validate(change, &made, &fixes);

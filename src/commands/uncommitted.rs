@@ -83,7 +83,13 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let is_built = |path: &&&String| {
         let below = path.strip_prefix(&prefix).unwrap_or(path);
         let named = sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below);
-        named || path.split('/').any(|part| CACHES.contains(&part))
+        let pattern = ignore_pattern(path, &tracked);
+        let dir = pattern.strip_prefix('/').and_then(|dir| dir.strip_suffix('/'));
+        let is_output = |dir: &str| {
+            let is_venv = || untracked.iter().any(|path| **path == format!("{dir}/pyvenv.cfg"));
+            dir.rsplit('/').next().is_some_and(|name| OUTPUT.contains(&name)) || is_venv()
+        };
+        named || is_local(path) || dir.is_some_and(is_output) || path.split('/').any(|part| CACHES.contains(&part))
     };
     let patterns = |paths: &mut dyn Iterator<Item = &&String>| -> Vec<String> {
         let patterns: BTreeSet<String> = paths.map(|path| ignore_pattern(path, &tracked)).collect();
@@ -102,6 +108,19 @@ const SHOWN: usize = 5;
 /// What tools leave behind wherever they run.
 const CACHES: [&str; 8] =
     ["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules", ".venv", ".idea", ".vscode"];
+
+/// Directories that builds write, where git tracks nothing in them.
+const OUTPUT: [&str; 7] = ["build", "coverage", "dist", "htmlcov", "target", ".cache", ".next"];
+
+/// Whether a file is of this machine or person for certain, whatever project it lies in: secrets, logs, what editors and
+/// compilers leave.
+fn is_local(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_pattern = ["example", "sample", "template", "dist", "defaults"].iter().any(|end| name.ends_with(end));
+    let is_secret = (name == ".env" || name == ".envrc" || name.starts_with(".env.")) && !is_pattern;
+    let of_kind = name.rsplit_once('.').is_some_and(|(_, end)| ["log", "o", "obj", "pyc", "swp", "tmp"].contains(&end));
+    is_secret || of_kind || [".DS_Store", "Thumbs.db", "a.out"].contains(&name)
+}
 
 /// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache wherever it is.
 fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, uncommitted};
+use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, rehearse, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
@@ -159,12 +159,22 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         ctx.hint_next(change)?;
         return Ok(Exit::Yes);
     }
+    let before = rehearse::failing_before(ctx, change, checks)?;
+    if !before.is_empty() {
+        let names = before.join(", ");
+        ctx.ui.warn(&format!(
+            "{names} failed in a clean checkout of the baseline, too: the change may not be the reason"
+        ));
+    }
     if change.is_open() {
         let what = "fix it and amend the commit; the config lets the change be validated again";
         ctx.advise(&[Fix::decide(How::Next, what), Fix::then("", fix::on(change.id(), "validate"))]);
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
         ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
+        if !before.is_empty() {
+            ctx.hint("first mend what fails without the change, too, in a commit of its own: until then every change is rejected");
+        }
         let again = Fix::or("take it up again, with its contract and its commit", fix::start_from(change.id()));
         ctx.advise(&[again]);
     }
@@ -219,8 +229,8 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     Ok(done)
 }
 
-/// All of them in order, in `root`; also those after one that failed.
-pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>> {
+/// The commands that must succeed, in order: name, kind, command, time limit in seconds.
+pub(crate) fn commands(config: &Config) -> impl Iterator<Item = (&str, CheckKind, &String, f64)> {
     let commands = &config.commands;
     let fixed = [
         ("build", CheckKind::Build, &commands.build),
@@ -228,10 +238,14 @@ pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Ba
         ("test", CheckKind::Test, &commands.test),
     ];
     let fixed = fixed.into_iter().filter_map(|(name, kind, cmd)| Some((name, kind, cmd.as_ref()?, commands.timeout_s)));
-    let own = commands.checks.iter().map(|check| (&*check.name, CheckKind::Command, &check.cmd, check.timeout_s));
+    fixed.chain(commands.checks.iter().map(|check| (&*check.name, CheckKind::Command, &check.cmd, check.timeout_s)))
+}
+
+/// All of them in order, in `root`; also those after one that failed.
+pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>> {
     let interrupt = ctx.interrupt()?;
     let mut done = Vec::new();
-    for (name, kind, cmd, timeout_s) in fixed.chain(own) {
+    for (name, kind, cmd, timeout_s) in commands(config) {
         let what = scrub(cmd);
         bar.show(&format!("{name}: {what}"));
         ctx.ui.status(&format!("checking {name}: {what}"));

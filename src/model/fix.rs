@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::text::short;
 use crate::model::uncommitted::OWN;
 use crate::model::{ChangeId, Class, CommandLine, Contract, Gate, Opened, Part, Stage, Uncommitted};
 
@@ -170,13 +171,16 @@ impl FixContext {
         CommandLine::git("add").words(&self.own).and(commit)
     }
 
-    /// Commits everything uncommitted as the change; in the middle of a rebase or merge, goes on with that.
+    /// Commits everything uncommitted as the change, but for what is no work for certain; in the middle of a rebase or
+    /// merge, goes on with that.
     pub fn commit(&self, id: &ChangeId) -> CommandLine {
         if let Some(operation) = self.uncommitted.operation {
             return operation.go_on();
         }
         let commit = CommandLine::git("commit").ask("-m", WHAT_CHANGED);
-        CommandLine::git("add -A").and(self.with_trailer(commit, id))
+        let add = CommandLine::git("add -A");
+        let ignore = self.uncommitted.ignore(&self.uncommitted.built);
+        ignore.map_or(add.clone(), |ignore| ignore.and(add)).and(self.with_trailer(commit, id))
     }
 
     pub fn attest(&self, id: &ChangeId) -> CommandLine {
@@ -230,6 +234,12 @@ impl FixContext {
 pub fn exempt() -> Fix {
     let purpose = "if such commits tune nothing, exempt their files or their author";
     Fix::edit(How::Or, purpose, "the config", "enforcement.exempt", "- {paths: [\"docs/**\"], reason: \"WHY\"}")
+}
+
+/// Lets the checks begin after a commit that is older than the set-up.
+pub fn since(how: How, commit: &str) -> Fix {
+    let purpose = "so that commits older than the set-up owe nothing";
+    Fix::edit(how, purpose, "the config", "enforcement", &format!("since: {}", short(commit)))
 }
 
 /// Fetches the commits that a shallow clone lacks.

@@ -21,7 +21,7 @@ pub struct Uncommitted {
     pub paths: Vec<String>,
     /// What git would have to ignore so that none of the untracked ones is in the way.
     pub ignores: Vec<String>,
-    /// Those of them that are no work for certain: caches, and what the config's commands build and read.
+    /// Those of them that are no work for certain: caches, secrets, logs, and what the config's commands build and read.
     pub built: Vec<String>,
     /// Git's file for what one clone ignores.
     pub exclude: String,

@@ -271,8 +271,9 @@ mod tests {
 
     fn audit(count: usize) -> Audit {
         let commit = CommitName { id: "c".repeat(40), subject: "100% faster: a, b".to_owned() };
-        let finding =
-            Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false }).of_commit(&commit).at("src/a,b:c.rs");
+        let finding = Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false })
+            .of_commit(&commit)
+            .at("src/a,b:c.rs");
         Audit { findings: vec![finding; count], commits: count, ..Audit::default() }
     }
 
@@ -312,7 +313,10 @@ mod tests {
     fn a_subject_cannot_break_the_file() {
         let commit = CommitName { id: "c".repeat(40), subject: "<b> & \"q\" ]]> \u{1}".to_owned() };
         let audit = Audit {
-            findings: vec![Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false }).of_commit(&commit)],
+            findings: vec![
+                Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false })
+                    .of_commit(&commit),
+            ],
             ..Audit::default()
         };
         let text = junit(&audit, &FixContext::default());

@@ -300,7 +300,7 @@ impl Fixes<'_> {
             return self.under_way(operation);
         }
         if let Some(ignore) = files.ignore(&files.built) {
-            let built = "ignore build output and caches in this clone";
+            let built = "let git ignore build output and local files in this clone";
             return vec![Fix::next(built, ignore), self.again("")];
         }
         let local = || files.ignore(&files.ignores).map(|it| Fix::or("if it is built or local: let git ignore it", it));

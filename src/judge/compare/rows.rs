@@ -86,6 +86,15 @@ impl Sides {
         (is_known(&self.before) && is_known(&self.after)).then_some(tracked)
     }
 
+    /// Whether a metric is more than 0 on either side.
+    fn is_any(&self, id: &MetricId) -> bool {
+        let more = |side: &BTreeMap<MetricId, Reading>| {
+            side.get(id)
+                .is_some_and(|it| it.as_ref().is_ok_and(|series| series.samples.iter().any(|value| *value > 0.0)))
+        };
+        more(&self.before) || more(&self.after)
+    }
+
     pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
         Measured {
             before: self.before.get(id).unwrap_or(&NOT_MEASURED),
@@ -112,7 +121,12 @@ pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> 
 /// A row for every metric of either side, by name.
 pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Settings) -> Vec<MetricRow> {
     let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
-    ids.into_iter().filter_map(|id| metric_row(id, sides.measured(id), &for_metric(known, settings, id))).collect()
+    let row = |id: &MetricId| {
+        // As the criterion reads it, unless git holds nothing of it.
+        let in_git = settings.sizes_in_git.then(|| sides.in_git(id)).flatten().filter(|id| sides.is_any(id));
+        metric_row(id, sides.measured(in_git.as_ref().unwrap_or(id)), &for_metric(known, settings, id))
+    };
+    ids.into_iter().filter_map(row).collect()
 }
 
 /// `None` for a metric that neither side measured and no reason is known for: the old files have no CPU times at all.

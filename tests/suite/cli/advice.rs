@@ -602,6 +602,28 @@ fn caches_and_what_is_built_are_neither_set_aside_nor_committed() {
         told.says(&["next: printf '%s\\n' /prog __pycache__/ >> [PROJECT]/.git/info/exclude"]).never_says(&["stash"]);
 }
 
+/// Neither aside and back into `git add -A`, nor committed by name.
+#[test]
+#[cfg(unix)]
+fn secrets_and_local_files_come_into_no_commit_by_what_is_printed() {
+    let s = Sandbox::new();
+    let local = [".env", "debug.log", ".DS_Store", "dist/app.js", "py/pyvenv.cfg"];
+    s.start("x").contract().write(".env.example", "TOKEN=\n");
+    let told = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["stash push -u -- ':(top).env.example'"]);
+    drop(told);
+    s.commit_as("example", &[]);
+    let leave = || local.iter().fold(&s, |s, path| s.write(path, "x"));
+    leave();
+    let all = "printf '%s\\n' /.DS_Store /.env /debug.log /dist/ /py/ >> [PROJECT]/.git/info/exclude";
+    let told = s.on(&["snapshot", "--as", "before"]).exits(1).never_says(&["stash", "git add"]);
+    let _ = told.says(&[&format!("next: {all}")]);
+    local.iter().for_each(|path| std::fs::remove_file(s.root().join(path)).unwrap());
+    s.before();
+    leave();
+    let told = s.on(&["status"]).ok().says(&[&format!("next: {all} && git add -A && git commit")]);
+    drop(told);
+}
+
 /// At its prompt zsh knows no comments: what is printed above a command is pasted with it all the same.
 #[test]
 #[cfg(unix)]

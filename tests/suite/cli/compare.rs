@@ -267,3 +267,21 @@ fn the_size_of_a_submodule_is_that_of_the_commit_it_is_at() {
     assert_eq!(empty["missing_sizes"], serde_json::json!(["lib"]));
     assert!(empty["warnings"].to_string().contains("lib is not checked out"), "{empty:#}");
 }
+
+/// The table reads a size as the criterion does.
+#[test]
+fn what_git_ignores_makes_no_size_worse_in_the_table() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "src/cache/\n").commit_as("ignore", &[]);
+    s.start("x")
+        .contract()
+        .before()
+        .improve(50.0)
+        .write("src/cache/x", "x".repeat(10_000))
+        .validate()
+        .after()
+        .compare();
+    let rows = s.json(s.evidence("compare.json"))["metrics"].clone();
+    let row = rows.as_array().unwrap().iter().find(|row| row["metric"] == "size.src").unwrap().clone();
+    assert_eq!(row["before"]["value"], row["after"]["value"], "{row}");
+}

@@ -1,6 +1,6 @@
 //! `init` and `onboard`: what they make, and that they change nothing that is there.
 
-use crate::support::Sandbox;
+use crate::support::{CONFIG, Sandbox};
 
 fn config_of(files: &[(&str, &str)]) -> String {
     let s = Sandbox::without_git();
@@ -144,4 +144,27 @@ fn what_a_gitignore_hides_is_told_with_the_lines_that_keep_it() {
     let kept = s.git(&["diff", "--cached", "--name-only"]);
     assert!(kept.contains(&s.record()) && kept.contains(&s.evidence("before_snapshot.json")), "{kept}");
     assert!(!kept.contains("/lock") && s.git(&["status", "--porcelain", "reports/mine.txt"]).is_empty(), "{kept}");
+}
+
+/// Nothing that was committed before the tool came is to be reverted for it.
+#[test]
+fn work_older_than_a_set_up_by_hand_owes_nothing_with_the_line_that_is_printed() {
+    let s = Sandbox::without_git();
+    s.git(&["init", "-q"]);
+    s.write("src/a", "1").commit_as("base", &[]);
+    let base = s.git(&["rev-parse", "HEAD"]);
+    s.write("src/a", "2").commit_as("old", &[]);
+    let old = s.git(&["rev-parse", "HEAD"]);
+    s.write("vibeship_optimizer.yml", CONFIG);
+    let _ = s.run(&["init", "--no-prompt"]).ok().says(&["under enforcement:", "since: [SHORT]"]);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "Set up"]);
+    let range = format!("{base}..HEAD");
+    let told = s.run(&["check", "--range", &range]).exits(1);
+    let told = told.says(&["COMMIT_WITHOUT_ID", "since: [SHORT]"]);
+    assert!(told.stdout.find("since:") < told.stdout.find("git revert"), "{told}");
+    let _ = s.run(&["change", "relink", &old]).exits(1).says(&["since: [SHORT]"]).never_says(&["git revert"]);
+    s.write("vibeship_optimizer.yml", format!("{CONFIG}enforcement: {{since: {old}}}\n"));
+    s.git(&["commit", "-qam", "Begin here"]);
+    let _ = s.run(&["check", "--range", &range]).ok();
 }

@@ -264,3 +264,12 @@ fn line_ends_of_a_checkout_are_no_bytes_of_the_code() {
         assert_eq!([&size["bytes"], &size["tracked_bytes"]], [100, 100], "{side}");
     }
 }
+
+#[test]
+fn a_share_of_nothing_is_refused_before_the_work_and_not_after_it() {
+    let s = Sandbox::new();
+    s.write("ops.json", crate::support::kpi(0.0)).commit_as("none", &[]);
+    s.start("x").contract();
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
+    let _ = refused.says(&["kpi.ops: it is 0 already", "--guardrail \"kpi.ops <= 0\""]);
+}

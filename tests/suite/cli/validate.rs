@@ -97,8 +97,10 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     insta::assert_snapshot!(failed.stderr, @r"
     checking test: exit 7
     test failed; it is run once more
+    warning: test failed in a clean checkout of the baseline, too: the change may not be the reason
     The change is rejected. Roll back now:
       git revert [COMMIT]
+    hint: first mend what fails without the change, too, in a commit of its own: until then every change is rejected
     # take it up again, with its contract and its commit
     or:   vibeship-optimizer change start --from chg-20260302-090000-x
     ");
@@ -247,4 +249,16 @@ fn a_commit_of_a_clock_that_was_behind_is_dated_again_before_anything_is_measure
     let amend = amend.split(" && ").next().unwrap();
     s.git(&amend.split(' ').collect::<Vec<_>>());
     s.validate();
+}
+
+#[test]
+fn a_check_that_fails_without_the_change_too_is_told_as_such() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json && test -f tests.ok")).start("x").contract().before();
+    s.improve(50.0);
+    let told = s.on(&["validate"]).exits(1);
+    let _ = told.says(&["test failed in a clean checkout of the baseline, too", "hint: first mend what fails"]);
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json")).start("x").contract().before().improve(50.0);
+    let _ = s.on(&["validate"]).exits(1).never_says(&["failed in a clean checkout"]);
 }
