@@ -52,6 +52,7 @@ fn spec(program: &Path) -> Result<Spec, Box<dyn Error>> {
         timeout: Duration::from_secs(10),
         stdout: Output::Discard,
         stderr: Output::Keep { head_bytes: 0, tail_bytes: 4096 },
+        alone: false,
     })
 }
 

@@ -39,13 +39,16 @@ pub(crate) enum FindingKind {
     #[error("a {marker} commit was not squashed")]
     FixupLeft { marker: &'static str },
     /// A merge holds content that none of its parents has.
-    #[error("{}: {}", merge_text(*.new_file, *.conflict), few(.paths))]
+    #[error("{}: {}", merge_text(*.new_file, *.conflict, *.back), few(.paths))]
     MergeBringsContent {
         paths: Vec<String>,
         /// Whether a whole file is new in it: no resolution of a conflict adds one.
         new_file: bool,
         /// Whether merging its parents again conflicts in each of them, so that somebody had to decide.
         conflict: bool,
+        /// Whether no commit of the range touches them: what was taken out before it comes back.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        back: bool,
     },
     #[error("the commit says that it reverts {}, {}", short(.reverted), not_reverted(*.unrelated))]
     RevertNotExact {
@@ -236,8 +239,11 @@ fn hashes(commits: &[CommitName]) -> String {
     few(&commits.iter().map(|commit| short(&commit.id)).collect::<Vec<_>>())
 }
 
-fn merge_text(new_file: bool, conflict: bool) -> &'static str {
+fn merge_text(new_file: bool, conflict: bool, back: bool) -> &'static str {
     match (new_file, conflict) {
+        _ if back => {
+            "the merge changes files that no commit of the range touches: it brings back what was there before"
+        }
         (true, _) => "the merge adds files that a clean merge of its parents does not have",
         (false, true) => "the merge contains resolved conflicts",
         (false, false) => "the merge differs from a clean merge of its parents",

@@ -110,6 +110,11 @@ impl Fixes<'_> {
                     CommandLine::git("show --remerge-diff").word(commit),
                 )]
             }
+            FindingKind::MergeBringsContent { back: true, .. } => {
+                let see = CommandLine::git("diff").words([format!("{commit}^1"), commit.to_owned()]);
+                let revert = CommandLine::git("revert -m 1").word(commit);
+                vec![Fix::next("see what it brings", see), Fix::then("take out all that it merged", revert)]
+            }
             FindingKind::MergeBringsContent { conflict: false, .. } => {
                 let again = CommandLine::git("reset --keep").word(format!("{commit}^1"));
                 let again = again.and(CommandLine::git("merge --no-edit").word(format!("{commit}^2")));

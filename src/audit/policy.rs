@@ -115,7 +115,12 @@ impl Exemption {
     /// Whether it covers a commit. One without any list covers none.
     pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
-        let paths = self.paths.as_ref().is_none_or(|globs| commit.paths().all(|path| globs.is_match(path)));
+        // A link and a submodule lead to what no name tells.
+        let leads = |file: &FileChange| file.new_mode.starts_with("12") || file.new_mode.starts_with("16");
+        let is_named = |globs: &GlobSet| {
+            commit.files.iter().filter(|file| !file.own).all(|file| !leads(file) && globs.is_match(file.name()))
+        };
+        let paths = self.paths.as_ref().is_none_or(is_named);
         let author = || format!("{} <{}>", commit.author_name, commit.author_email);
         let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(author()));
         let account = commit.author_email.split('@').next().unwrap_or_default();

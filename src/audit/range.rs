@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::reverts::{Lineage, Merge, of_merges};
+use crate::audit::reverts::{Lineage, Merge, brought_back, of_merges};
 use crate::audit::{Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, members};
-use crate::model::{ChangeId, Commit, Kind, Remade, Remake};
+use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake};
 use crate::workflow::Change;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
@@ -25,6 +25,10 @@ pub(crate) trait History {
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>>;
     /// A commit outside the range, by its hash or the beginning of it.
     fn commit(&self, hash: &str) -> Option<Commit>;
+    /// The project's files, without the tool's own, as they differ from one commit to another.
+    fn changed(&self, from: &str, to: &str) -> Vec<FileChange>;
+    /// The commit in which the range and its base part, where there is one and no other.
+    fn parted(&self, head: &str) -> Option<String>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
     /// Whether a commit after this one, on the way to `head`, touches one of these files.
@@ -47,9 +51,11 @@ pub(crate) struct RangeAudit<'a> {
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
     reverts: Vec<Member>,
-    merges: Vec<Merge>,
+    pub(crate) merges: Vec<Merge>,
     /// Every commit of the range by hash, without its files.
     pub(crate) seen: BTreeMap<String, Commit>,
+    /// Its commits with the paths that they change, merges without any, newest first.
+    pub(crate) touched: Vec<(String, Vec<String>)>,
     /// The newest commit.
     pub(crate) head: String,
 }
@@ -75,6 +81,7 @@ impl<'a> RangeAudit<'a> {
             reverts: Vec::new(),
             merges: Vec::new(),
             seen: BTreeMap::new(),
+            touched: Vec::new(),
             head: String::new(),
         }
     }
@@ -90,6 +97,8 @@ impl<'a> RangeAudit<'a> {
         let parents = commit.parents.clone();
         let seen = Commit { id: commit.id.clone(), parents, ids: ids.clone(), message, ..Commit::default() };
         self.seen.insert(commit.id.clone(), seen);
+        let paths = commit.paths().filter(|_| !commit.is_merge()).map(str::to_owned).collect();
+        self.touched.push((commit.id.clone(), paths));
         if commit.is_merge() {
             self.merges.push(Merge::of(commit));
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
@@ -176,7 +185,9 @@ impl<'a> RangeAudit<'a> {
 
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
     pub(crate) fn finish(mut self, history: &dyn History) -> Audit {
-        self.audit.findings.extend(of_merges(&self.merges, self.records, &self.policy.surfaces, history));
+        let of_merges = of_merges(&self.merges, self.records, &self.policy.surfaces, history);
+        let back = brought_back(&self, &of_merges, history);
+        self.audit.findings.extend(of_merges.into_iter().chain(back));
         let reverts = std::mem::take(&mut self.reverts);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
         let taken_back = settled.taken_back;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
 use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
-use crate::workflow::{Change, InvalidEvent, replay};
+use crate::workflow::{Change, End, InvalidEvent, replay};
 
 /// A record as it was read from one tree.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,12 +156,19 @@ pub(crate) fn files<'r>(
 }
 
 /// What the workflow says to avoid, as far as a record alone shows it, with the change that an emergency names as its
-/// follow-up; `days` is the most for which an override may hold.
-pub(crate) fn habits(record: &RecordFacts, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Vec<Finding> {
+/// follow-up; `days` is the most for which an override may hold. `is_here` tells whether the work of one that has ended is
+/// in effect all the same.
+pub(crate) fn habits(
+    record: &RecordFacts,
+    by: Option<&Change>,
+    (days, now): (u32, DateTime<Utc>),
+    is_here: &mut dyn FnMut() -> bool,
+) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let is_emergency = change.opened.class == Class::Emergency && change.is_open();
+    let is_emergency = change.opened.class == Class::Emergency && !matches!(change.end, Some(End::Verified { .. }));
     let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
     let expired = change.opened.expires.filter(|at| is_emergency && !taken_over && *at <= now);
+    let expired = expired.filter(|_| change.is_open() || is_here());
     let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));

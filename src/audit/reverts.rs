@@ -228,11 +228,14 @@ pub(crate) struct Merge {
     name: CommitName,
     parents: Vec<String>,
     ids: Vec<String>,
+    /// What it did to its first parent.
+    files: Vec<FileChange>,
 }
 
 impl Merge {
     pub(crate) fn of(commit: &Commit) -> Self {
-        Self { name: commit.name(), parents: commit.parents.clone(), ids: commit.ids.clone() }
+        let files = commit.files.iter().filter(|file| !file.own).cloned().collect();
+        Self { name: commit.name(), parents: commit.parents.clone(), ids: commit.ids.clone(), files }
     }
 }
 
@@ -257,7 +260,7 @@ pub(crate) fn of_merges(
             let Some(first) = paths.first().cloned() else { return };
             let fails = !conflict || (surfaces.has_tuneables(&paths) && !answered);
             let new_file = !conflict && files.iter().any(FileChange::is_new);
-            let what = FindingKind::MergeBringsContent { paths, new_file, conflict };
+            let what = FindingKind::MergeBringsContent { paths, new_file, conflict, back: false };
             let finding = if fails { Finding::fail(what) } else { Finding::warn(what) };
             found.push(finding.at(first).of_commit(&merge.name));
         };
@@ -265,4 +268,77 @@ pub(crate) fn of_merges(
         add(&remade.decided, true);
     }
     found
+}
+
+/// Files that a merge brings to the range's base, or to what came of it, although no commit behind the merge touches them in
+/// the range: they were taken out before it, and merges alone bring them back. `told` are what merges hold of their own.
+pub(crate) fn brought_back(audit: &RangeAudit<'_>, told: &[Finding], history: &dyn History) -> Vec<Finding> {
+    let Some(base) = (!audit.merges.is_empty()).then(|| history.parted(&audit.head)).flatten() else {
+        return Vec::new();
+    };
+    let paths: BTreeMap<&str, &[String]> = audit.touched.iter().map(|(id, paths)| (id.as_str(), &paths[..])).collect();
+    let is_told = |path: &str| {
+        told.iter().any(|it| matches!(&it.what, FindingKind::MergeBringsContent { paths, .. } if paths.iter().any(|told| told == path)))
+    };
+    let merges: BTreeMap<&str, &Merge> = audit.merges.iter().map(|merge| (merge.name.id.as_str(), merge)).collect();
+    let mut found = Vec::new();
+    let mut behind: BTreeSet<&str> = BTreeSet::new();
+    for (commit, from) in since(audit, &base) {
+        behind.insert(commit);
+        let mut open: Vec<&str> =
+            audit.seen[commit].parents.iter().map(String::as_str).filter(|it| *it != from).collect();
+        let mut touched: BTreeSet<&str> = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            let Some(it) = audit.seen.get(next).filter(|_| behind.insert(next)) else { continue };
+            open.extend(it.parents.iter().map(String::as_str));
+            touched.extend(paths.get(next).into_iter().flat_map(|paths| paths.iter().map(String::as_str)));
+        }
+        let Some(merge) = merges.get(commit) else { continue };
+        let is_first = merge.parents.first().is_some_and(|first| first == from);
+        let files = if is_first { merge.files.clone() } else { history.changed(from, commit) };
+        let back = files.iter().filter(|file| {
+            let name = file.name();
+            !touched.contains(name)
+                && !is_told(name)
+                && !audit.policy.exempts_path(name)
+                && !is_moved(file, &files, merge, from, history)
+        });
+        let back: Vec<String> = back.map(|file| file.name().to_owned()).collect();
+        if let Some(first) = back.first().cloned() {
+            let what = FindingKind::MergeBringsContent { paths: back, new_file: false, conflict: false, back: true };
+            found.push(Finding::fail(what).at(first).of_commit(&merge.name));
+        }
+    }
+    found
+}
+
+/// The commits of a range that come of its base, oldest first, each with the parent by which it does.
+fn since<'a>(audit: &'a RangeAudit<'_>, base: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut from: BTreeMap<&str, &str> = BTreeMap::new();
+    for (id, _) in audit.touched.iter().rev() {
+        let parents = audit.seen[id].parents.iter().map(String::as_str);
+        if let Some(parent) = parents.into_iter().find(|it| *it == base || from.contains_key(it)) {
+            from.insert(id, parent);
+        }
+    }
+    let mut chain = Vec::new();
+    let mut at = audit.head.as_str();
+    while let Some((commit, parent)) = from.get_key_value(at) {
+        chain.push((*commit, *parent));
+        at = parent;
+    }
+    chain.reverse();
+    chain
+}
+
+/// Whether a merge only carried a change to where one of its sides had moved the file.
+fn is_moved(file: &FileChange, all: &[FileChange], merge: &Merge, from: &str, history: &dyn History) -> bool {
+    match file.status.as_str() {
+        "A" => all.iter().any(|other| other.status == "D" && other.old_object == file.new_object),
+        "D" => all.iter().any(|other| other.status == "A" && other.new_object == file.old_object),
+        _ => merge.parents.iter().filter(|parent| *parent != from).all(|parent| {
+            let differing = history.changed(parent, &merge.name.id);
+            differing.iter().any(|other| other.path == file.path && other.is_new())
+        }),
+    }
 }

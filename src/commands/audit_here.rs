@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
-use crate::commands::{Ctx, budget, commit_contents, evidence as of_change, rendered};
+use crate::commands::{Ctx, GitHistory, budget, commit_contents, evidence as of_change, rendered};
 use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
@@ -30,7 +30,14 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         audit.findings.extend(timestamps::before_its_commit(record, &made));
         let by = record.change().and_then(|change| change.follow_up.as_ref());
         let by = by.and_then(|by| records.iter().find(|it| it.id == *by)?.change());
-        audit.findings.extend(record::habits(record, by, ctx.config()?.enforcement.max_emergency_days, ctx.now()));
+        let within = (ctx.config()?.enforcement.max_emergency_days, ctx.now());
+        let is_here = || {
+            ctx.repo().ok().flatten().is_some_and(|repo| {
+                let history = GitHistory::new(repo, &ctx.fix_context().trailer);
+                history.holds("HEAD", &record.id)
+            })
+        };
+        audit.findings.extend(record::habits(record, by, within, &mut { is_here }));
         let found = of_evidence(ctx, record, record::evidence)?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);

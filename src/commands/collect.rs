@@ -293,12 +293,17 @@ fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
     let sizes = contract.criteria().filter(|criterion| criterion.metric.source() == Some(MetricSource::Size));
     let (mut found, mut inside) = (BTreeSet::new(), BTreeMap::new());
     for path in sizes.filter_map(|criterion| criterion.metric.subject()) {
-        match files::normal(&root.join(path)).strip_prefix(root) {
-            Ok(below) => {
-                let parts: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
-                inside.insert(parts.join("/"), path);
-            }
-            Err(_) => drop(found.insert(format!("{path} (outside the project)"))),
+        let typed = files::normal(&root.join(path));
+        // Where links lead is what is measured.
+        let real = files::canonical(&typed).ok().zip(files::canonical(root).ok());
+        let real = real.map(|(real, root)| real.strip_prefix(&root).ok().map(Path::to_path_buf));
+        for below in [Some(typed.strip_prefix(root).ok().map(Path::to_path_buf)), real].into_iter().flatten() {
+            let Some(below) = below else {
+                found.insert(format!("{path} (outside the project)"));
+                continue;
+            };
+            let parts: Vec<_> = below.iter().map(OsStr::to_string_lossy).collect();
+            inside.insert(parts.join("/"), path);
         }
     }
     inside.remove("");

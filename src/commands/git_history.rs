@@ -64,6 +64,15 @@ impl<'a> GitHistory<'a> {
         self.repo.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
     }
 
+    /// Whether a commit of a change is in the history of `head`, and taking it back would change something there.
+    pub(crate) fn holds(&self, head: &str, id: &ChangeId) -> bool {
+        let mut commits = self.naming(None, head, &[id.as_str()]);
+        commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
+        let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
+        let is_here = |it: Remade| it.decided.is_empty() && !it.differs.is_empty();
+        self.remake(&asked).into_iter().flatten().any(is_here)
+    }
+
     /// What went wrong while git was asked, if anything did.
     pub(crate) fn failure(&self) -> Result<()> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
@@ -180,6 +189,18 @@ impl History for GitHistory<'_> {
         }
         self.looked_up.borrow_mut().insert(hash.to_owned(), found.clone());
         found
+    }
+
+    fn changed(&self, from: &str, to: &str) -> Vec<FileChange> {
+        self.counted(self.ask(self.repo.changed_files(from, Side::Commit(to), &self.repo.project()), Vec::new()))
+    }
+
+    fn parted(&self, head: &str) -> Option<String> {
+        let call = self.repo.git().args(["merge-base", "--all", self.base.as_deref()?, head]);
+        let all = self.ask(call.answer(), None).unwrap_or_default();
+        let mut all = std::str::from_utf8(&all).ok()?.lines();
+        // Where histories crossed before, each has of the other what is in no range.
+        all.next().filter(|_| all.next().is_none()).map(str::to_owned)
     }
 
     fn brought(&self, merge: &str) -> Vec<Commit> {

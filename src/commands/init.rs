@@ -51,7 +51,8 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         ctx.advise(&[fix::since(How::Next, &at.commit)]);
     }
     if ctx.config()?.enforcement.exempt.is_empty() && matches!(ctx.repo(), Ok(Some(_))) {
-        let line = "- {paths: [\"**/*.md\", \"docs/**\", \"LICENSE*\", \".github/**\"], reason: they change nothing that runs}";
+        let line =
+            "- {paths: [\"**/*.md\", \"docs/**\", \"LICENSE\", \".github/**\"], reason: they change nothing that runs}";
         let file = ctx.project.relative(&ctx.project.config_path().unwrap_or_default());
         let purpose = "commits of documents, licences and CI files need a change, too; to exempt them";
         ctx.advise(&[Fix::edit(How::Next, purpose, &file, "enforcement.exempt", line)]);

@@ -157,6 +157,7 @@ fn added(ctx: &Ctx, argv: &[String]) -> Result<Value> {
         timeout: TIMEOUT,
         stdout: keep,
         stderr: keep,
+        alone: false,
     };
     let began = std::time::Instant::now();
     let finished = match process::run(&spec, ctx.interrupt()?) {

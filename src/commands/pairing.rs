@@ -13,7 +13,8 @@ use crate::git::{GitError, Repo};
 use crate::judge::compare::for_metric;
 use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive, effect};
 use crate::measure::pair::{
-    Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, TuneablesFile, Version, Versions,
+    Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
+    Versions, stamps,
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
 use crate::model::{
@@ -182,7 +183,9 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }
+    let given = stamps(if ask.kpis.is_empty() { &[] } else { &shared });
     let complete = measure(ask, prior, &checkouts, proof, &mut runner, &mut bar, &mut session);
+    spoiled(&mut session, &given, &stamps(if given.is_empty() { &[] } else { &shared }));
     bar.finish();
     if !complete {
         return Err(validate::interrupted());
@@ -195,6 +198,15 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         ctx.ui.warn(&error.to_string());
     }
     Ok(Pairing::Measured(Box::new(session)))
+}
+
+/// Leaves KPIs without values where the runs altered what both sides were given: one side could make the other worse.
+fn spoiled(session: &mut PairSession, given: &Stamps, now: &Stamps) {
+    let Some((path, _)) = given.iter().find(|(path, stamp)| now.get(*path) != Some(stamp)) else { return };
+    for it in &mut session.kpis {
+        it.pairs.clear();
+        it.kpi.error = Some(format!("the runs alter {}, which pair.share gives to both sides", path.display()));
+    }
 }
 
 /// Whether a session measured what is checked out, on this machine.

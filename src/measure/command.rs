@@ -73,6 +73,7 @@ impl Place {
             timeout,
             stdout: Output::Discard,
             stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
+            alone: false,
         }
     }
 }
@@ -123,7 +124,7 @@ impl CommandPlan {
 
     /// One run: output discarded but for the end of standard error.
     pub(crate) fn spec(&self, place: &Place) -> Spec {
-        let mut spec = place.shell(&self.cmd, self.timeout);
+        let mut spec = Spec { alone: true, ..place.shell(&self.cmd, self.timeout) };
         if !self.shell {
             // An unclosed quote leaves no words; starting nothing is then an error like any other.
             let words = shlex::split(&self.cmd).unwrap_or_default();
@@ -151,7 +152,7 @@ pub(crate) fn run_once(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec)
 fn failed_beside(runner: &mut dyn Runner, cmd: Option<&String>, spec: &Spec) -> Result<Option<Finished>, SpawnError> {
     let Some(cmd) = cmd else { return Ok(None) };
     let (invocation, stdout) = (Invocation::Shell(cmd.clone()), Output::Discard);
-    let finished = runner.run(&Spec { invocation, stdout, ..spec.clone() })?;
+    let finished = runner.run(&Spec { invocation, stdout, alone: false, ..spec.clone() })?;
     Ok(Some(finished).filter(|finished| !finished.success()))
 }
 

@@ -210,6 +210,7 @@ fn run(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe]) -> Result<Op
     if group.iter().any(|config| config.file.is_none()) {
         spec.stdout = Output::Keep { head_bytes: MAX_BYTES, tail_bytes: 0 };
     }
+    spec.alone = true;
     let finished = runner.run(&spec).map_err(|error| KpiError::NoValue(error.to_string()))?;
     let Some(failure) = command::failure(finished.ended, spec.timeout) else { return Ok(Some(finished)) };
     let Ended::Code(_) = finished.ended else {
@@ -257,7 +258,7 @@ fn concealed(raw: Vec<u8>) -> Vec<u8> {
 fn concealed_value(name: &str, value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            Value::Object(map.iter().map(|(key, item)| (key.clone(), concealed_value(key, item))).collect())
+            Value::Object(map.iter().map(|(key, item)| (scrub(key), concealed_value(key, item))).collect())
         }
         Value::Array(items) => items.iter().map(|item| concealed_value(name, item)).collect(),
         // A number is what is measured, whatever its name.

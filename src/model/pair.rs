@@ -58,6 +58,11 @@ impl PairSession {
     pub fn joined(sessions: Vec<Self>) -> Result<Self, (usize, String)> {
         let mut all = sessions.into_iter();
         let Some(mut first) = all.next() else { return Err((0, "was not given".to_owned())) };
+        let one_machine = |first: &Self, other: &Self| {
+            let host = other.machine.host_digest.as_ref();
+            host.is_some()
+                && std::iter::once(first).chain(&first.others).any(|it| it.machine.host_digest.as_ref() == host)
+        };
         let names = |session: &Self| -> Vec<String> {
             let kpis = session.kpis.iter().map(|it| it.metric().to_string());
             session.commands.iter().map(|it| format!("{} ({})", it.name, it.cmd)).chain(kpis).collect()
@@ -67,6 +72,7 @@ impl PairSession {
                 () if other.id == first.id || first.others.iter().any(|known| known.id == other.id) => {
                     "holds a measurement that was given already"
                 }
+                () if one_machine(&first, &other) => "is of the same machine as another file",
                 () if !other.others.is_empty() => "is joined of several itself: give each machine's own file",
                 () if other.before.commit != first.before.commit || other.after.commit != first.after.commit => {
                     "measured other commits than the first file"

@@ -138,6 +138,20 @@ pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     }
 }
 
+/// When a file was last changed, in seconds and nanoseconds since 1970; on Unix the moment that nobody can set.
+pub(crate) fn changed_at(metadata: &fs::Metadata) -> Option<(i64, i64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Some((metadata.ctime(), metadata.ctime_nsec()))
+    }
+    #[cfg(not(unix))]
+    {
+        let written = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some((written.as_secs().try_into().ok()?, written.subsec_nanos().into()))
+    }
+}
+
 /// Makes `target` lead to `source`: by a symbolic link, or by a copy where links need a privilege (Windows).
 pub(crate) fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
     #[cfg(unix)]

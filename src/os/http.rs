@@ -81,7 +81,8 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
 }
 
 /// Schemes of addresses that name no host; those that name one are refused by the library.
-const WITHOUT_HOST: [&str; 9] = ["file", "data", "javascript", "vbscript", "about", "blob", "unix", "mailto", "tel"];
+const WITHOUT_HOST: [&str; 12] =
+    ["view-source", "jar", "urn", "file", "data", "javascript", "vbscript", "about", "blob", "unix", "mailto", "tel"];
 
 /// The scheme of a redirect that is no web address; it would be taken for a path on the same host.
 fn unknown_scheme(asked: &str, answered: &str) -> Option<String> {

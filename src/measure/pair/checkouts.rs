@@ -1,6 +1,7 @@
 //! Preparing the two sides: the baseline's and the head's files, checked out side by side outside the user's checkout,
 //! built alike, proven to differ.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -346,6 +347,22 @@ pub(crate) fn share(project: &Path, checkout: &Path, path: &str) -> Result<(), S
     let made = target.parent().map_or(Ok(()), fs::create_dir_all);
     made.and_then(|()| files::link_or_copy(&source, &target))
         .map_err(|source| ShareError::Io { path: path.to_owned(), source })
+}
+
+/// Files with their lengths and last changes: what is the same was not written to.
+pub(crate) type Stamps = BTreeMap<PathBuf, (u64, i64, i64)>;
+
+/// Those of the files below the paths, without caches.
+pub(crate) fn stamps(paths: &[PathBuf]) -> Stamps {
+    const CACHES: [&str; 4] = [".cache", "__pycache__", ".pytest_cache", ".git"];
+    let is_cache = |entry: &walkdir::DirEntry| CACHES.iter().any(|name| entry.file_name() == *name);
+    let walk = |path: &PathBuf| walkdir::WalkDir::new(path).into_iter().filter_entry(move |entry| !is_cache(entry));
+    let of = |entry: walkdir::DirEntry| {
+        let metadata = entry.metadata().ok().filter(|metadata| !metadata.is_dir())?;
+        let (seconds, nanoseconds) = files::changed_at(&metadata)?;
+        Some((entry.into_path(), (metadata.len(), seconds, nanoseconds)))
+    };
+    paths.iter().flat_map(walk).flatten().filter_map(of).collect()
 }
 
 #[cfg(unix)]

@@ -14,7 +14,9 @@ mod proof;
 mod scratch;
 mod session;
 
-pub(crate) use checkouts::{CheckoutError, Checkouts, OwnFiles, Project, TuneablesFile, Version, Versions};
+pub(crate) use checkouts::{
+    CheckoutError, Checkouts, OwnFiles, Project, Stamps, TuneablesFile, Version, Versions, stamps,
+};
 pub(crate) use kpis::Group;
 pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};

@@ -6,8 +6,8 @@
 //! (the process and the descendants it waited for); on Windows those of the job.
 //!
 //! When the command's own process has ended, whatever it left behind in its group is ended too: a run leaves nothing
-//! that could disturb the next one. A descendant that made itself a session of its own is not followed, and cannot
-//! hold a run open.
+//! that could disturb the next one. A descendant that made itself a session of its own cannot hold a run open; after a run
+//! that is to be [`Spec::alone`] it is ended as well, where the system gives orphans to this process (Linux).
 
 mod invocation;
 #[cfg(unix)]
@@ -51,6 +51,8 @@ pub struct Spec {
     pub timeout: Duration,
     pub stdout: Output,
     pub stderr: Output,
+    /// Whether daemons that it starts are ended with it; what prepares other runs may start some for them.
+    pub alone: bool,
 }
 
 /// How a run ended.

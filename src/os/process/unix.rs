@@ -1,5 +1,6 @@
 //! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, PipeReader, PipeWriter, Read as _};
 #[cfg(target_os = "linux")]
@@ -12,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use wait4::Wait4 as _;
 
 use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, program};
@@ -26,6 +27,7 @@ pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnE
 }
 
 fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finished, SpawnError> {
+    let before = if spec.alone { strays::children() } else { BTreeSet::new() };
     let (command, mut launch) = program::command(spec)?;
     let mut name = command.get_program().to_string_lossy().into_owned();
     let mut sinks = Sinks::default();
@@ -42,7 +44,11 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
         Err(source) => return Err(SpawnError::Start { program: name, source }),
     };
     let running = Running { pid: Pid::from_child(&child), child, started, sinks, interrupt };
-    running.finish(spec.timeout, launch, watch).map_err(|source| SpawnError::Wait { program: name, source })
+    let finished = running.finish(spec.timeout, launch, watch);
+    if spec.alone {
+        strays::end(&before);
+    }
+    finished.map_err(|source| SpawnError::Wait { program: name, source })
 }
 
 fn start(mut command: Command, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Child, Instant)> {
@@ -230,6 +236,8 @@ fn end_leftovers(group: Pid) {
     let asked = Instant::now();
     let mut pause = Duration::from_micros(100);
     while rustix::process::test_kill_process_group(group).is_ok() {
+        // Where its orphans are given to this process, they are gone when it has waited for them.
+        while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}
         if asked.elapsed() >= GRACE {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
             return;
@@ -237,6 +245,62 @@ fn end_leftovers(group: Pid) {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+}
+
+/// Descendants whose parents ended before them, in whatever session they are: Linux gives them to this process.
+#[cfg(target_os = "linux")]
+mod strays {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::sync::Once;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, WaitOptions, getsid};
+
+    use crate::os::process::{GRACE, KILL_WAIT};
+
+    /// The children of this process; from the first call on, orphans among its descendants are some.
+    pub(crate) fn children() -> BTreeSet<i32> {
+        static ADOPTS: Once = Once::new();
+        // Where it may not, orphans are not followed.
+        ADOPTS.call_once(|| {
+            let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+        });
+        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    }
+
+    /// Ends the children in sessions of their own, but for those that there were before.
+    pub(crate) fn end(before: &BTreeSet<i32>) {
+        let asked = Instant::now();
+        while asked.elapsed() < GRACE + KILL_WAIT {
+            let is_stray = |pid: &Pid| getsid(Some(*pid)).is_ok_and(|session| Some(session) != getsid(None).ok());
+            let new = children().difference(before).filter_map(|pid| Pid::from_raw(*pid)).collect::<Vec<_>>();
+            let strays: Vec<Pid> = new.into_iter().filter(is_stray).collect();
+            if strays.is_empty() {
+                return;
+            }
+            let signal = if asked.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
+            for pid in strays {
+                // One that has ended only needs to be waited for.
+                let _ = rustix::process::kill_process(pid, signal);
+                let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod strays {
+    use std::collections::BTreeSet;
+
+    pub(crate) fn children() -> BTreeSet<i32> {
+        BTreeSet::new()
+    }
+
+    pub(crate) fn end(_: &BTreeSet<i32>) {}
 }
 
 #[cfg(target_os = "linux")]
@@ -389,6 +453,7 @@ mod tests {
             timeout: Duration::from_secs(60),
             stdout: Output::Keep { head_bytes: 1 << 16, tail_bytes: 0 },
             stderr: Output::Keep { head_bytes: 0, tail_bytes: 400 },
+            alone: false,
         }
     }
 
@@ -475,6 +540,14 @@ mod tests {
         let f = go(&spec("setsid sleep 3 >&1 & exit 0"), ExitWatch::new);
         assert_eq!(f.ended, Ended::Code(0));
         assert!(f.wall < Duration::from_secs(3));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_daemon_ends_with_a_run_that_is_to_be_alone() {
+        let line = "setsid sh -c 'echo $$; exec sleep 1000 <&- 2>&-' & sleep 0.2";
+        let ended = go(&Spec { alone: true, ..spec(line) }, ExitWatch::new);
+        assert!(gone(text(&ended.stdout).trim()));
     }
 
     #[test]

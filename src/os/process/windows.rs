@@ -292,6 +292,7 @@ mod tests {
             timeout,
             stdout: keep,
             stderr: keep,
+            alone: false,
         };
         run(&spec, &Interrupt::new().unwrap()).unwrap()
     }

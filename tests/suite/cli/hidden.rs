@@ -111,3 +111,28 @@ fn a_link_among_the_tools_own_files_is_the_change() {
     s.git(&["commit", "-q", "-m", "evidence"]);
     s.refuses(&["validate"], 3, "many_commits");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_size_behind_a_link_that_leaves_the_project_is_refused() {
+    let s = Sandbox::new();
+    let elsewhere = s.outside().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("big"), "12345").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, s.path("link")).unwrap();
+    s.config(&CONFIG.replace("size_paths: [src]", "size_paths: [link]")).start("less");
+    let set = s.on(&[
+        "change",
+        "contract",
+        "--kpi",
+        "size.link <= -10%",
+        "--guardrail",
+        "kpi.ops <= +5%",
+        "--trigger",
+        "kpi.ops >= +50%",
+        "--rollback",
+        "git revert <sha>",
+    ]);
+    assert_eq!(set.code, 0, "{set}");
+    s.refuses(&["snapshot", "--as", "before"], 2, "not_in_git");
+}

@@ -285,6 +285,19 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
         .says(&["--share PATH", "--prepare COMMAND"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn what_one_side_alters_of_what_both_are_given_gives_no_kpi() {
+    let s = Sandbox::new();
+    s.write(".gitignore", "data\n").write("data/v", "300\n").write("bench.sh", "cat data/v\n");
+    let kpi = "kpis: [{name: ops, cmd: sh bench.sh, better: lower, runs: 3}]\nsize_paths: [src]\n";
+    let pair = "pair: {share: [data], min_pairs: 6, max_pairs: 6}\nreview: {require_attestation: false}\n";
+    s.config(&format!("version: 1\ncommands: {{test: git --version}}\n{kpi}{pair}"));
+    s.start("x").contract().before();
+    s.write("bench.sh", "echo 200\necho 400 > data/v\n").commit("less").validate().after();
+    let _ = s.on(&["compare"]).says(&["invalid", "the runs alter", "data/v, which pair.share gives to both sides"]);
+}
+
 /// A change of a program that gets faster, measured up to its state after.
 fn faster() -> (Sandbox, [String; 2]) {
     let s = Sandbox::new();
@@ -301,6 +314,14 @@ fn faster() -> (Sandbox, [String; 2]) {
     (s, commits)
 }
 
+/// Makes a file's machine another one.
+#[cfg(unix)]
+fn elsewhere(file: &str) {
+    let mut pair: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    pair["machine"]["host_digest"] = "0".repeat(64).into();
+    std::fs::write(file, pair.to_string()).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn pairs_of_two_machines_are_judged_together() {
@@ -310,6 +331,8 @@ fn pairs_of_two_machines_are_judged_together() {
         let _ = s.run(&["pair", "--before", &before, "--after", &after, "--runs", "6", "--json-out", &out]).ok();
     }
     let [a, b] = ["a.json", "b.json"].map(|file| s.outside().join(file).display().to_string());
+    let _ = s.run(&["compare", "--machines", &a, &b]).troubled(&["is of the same machine as another file"]);
+    elsewhere(&b);
     let _ = s.run(&["compare", "--machines", &a, &b]).ok().says(&["Measured on 2 machines", "improved"]);
     let _ = s.run(&["compare", "--machines", &a, &a]).troubled(&["holds a measurement that was given already"]);
     let _ = s.on(&["compare", "--machines", &a, &b, "--exit-code"]).ok().says(&["Measured on 2 machines"]);
@@ -319,6 +342,7 @@ fn pairs_of_two_machines_are_judged_together() {
     let _ = s.run(&["check"]).ok();
     s.write("w.sh", "true\n").commit_as("more", &[]);
     let _ = s.run(&["pair", "--before", &before, "--runs", "6", "--json-out", &b]);
+    elsewhere(&b);
     let _ = s.on(&["compare", "--machines", &a, &b]).troubled(&["measured other commits than the first file"]);
 }
 

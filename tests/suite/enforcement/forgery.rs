@@ -1,6 +1,8 @@
 //! Forgeries of people who know how the range check works: reverts that take nothing out, merges that lend ids, ids that
 //! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
 
+use chrono::{Duration, SecondsFormat, Utc};
+
 use crate::enforcement::forged::edit;
 use crate::enforcement::slips::{self, forge, record_path, since, tracked};
 use crate::support::{KEY, Sandbox};
@@ -14,6 +16,14 @@ fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
 
 fn named(id: &str) -> String {
     format!("Change it\n\n{KEY}: {id}\n")
+}
+
+/// Sets the clock so many days and a minute on, and says how it then shows.
+fn in_days(sandbox: &Sandbox, days: i64) -> String {
+    let then = Utc::now() + Duration::days(days) + Duration::minutes(1);
+    let then = then.to_rfc3339_opts(SecondsFormat::Secs, true);
+    sandbox.set("VIBESHIP_OPTIMIZER_TEST_NOW", &then);
+    then
 }
 
 #[track_caller]
@@ -186,6 +196,14 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
     let base = sandbox.head();
     commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["MANY_COMMITS"]);
+    // Held, its work stays, and so does its expiry.
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    sandbox.run(&["change", "hold", "--change-id", &id, "--reason", "over"]).ok();
+    sandbox.commit_evidence();
+    in_days(&sandbox, 3);
+    sandbox.run(&["check"]).exits(1).says(&["ENV_OVERRIDE_EXPIRED"]);
+    reverted(&sandbox, "HEAD~2");
+    sandbox.run(&["check"]).never_says(&["ENV_OVERRIDE_EXPIRED"]);
     // One whose override was a switch, and which has ended: no commit is part of it any more.
     let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");
@@ -583,6 +601,86 @@ fn what_criss_cross_merges_bring_back_is_not_taken_back() {
     assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
     commit(&sandbox, "src/evil.sh", "evil\nand more\n", "Later work, which may be honest");
     assert!(fails(&sandbox, &since(&start), &[]).contains(&"GATE_NOT_REACHED".to_owned()));
+}
+
+#[test]
+fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
+    let sandbox = Sandbox::enforced();
+    let start = sandbox.head();
+    let id = sandbox.opened("code", "nothing proven");
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.commit_evidence();
+    let base = sandbox.head();
+    let side = |name: &str| {
+        sandbox.git(&["checkout", "-q", "-b", name, &base]);
+        let made = commit(&sandbox, "src/evil.sh", "evil\n", &format!("In {name}\n\n{KEY}: {id}\n"));
+        reverted(&sandbox, &made);
+        made
+    };
+    let (first, second) = (side("p"), side("q"));
+    let merge = |on: &str, with: &str| {
+        sandbox.git(&["checkout", "-q", on]);
+        sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", with]);
+    };
+    merge("main", "p");
+    merge("main", "q");
+    let pushed = sandbox.head();
+    assert_eq!(sandbox.codes(&since(&start)), [""; 0], "nothing is left of it");
+    for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q"), ("main", "p")] {
+        merge(on, with);
+    }
+    assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
+    assert_eq!(fails(&sandbox, &since(&pushed), &[]), ["MERGE_BRINGS_CONTENT"]);
+    // An honest merge carries work to where the file was moved, and takes in what the base did meanwhile.
+    let text: String = (0..40).map(|line| format!("line {line}\n")).collect();
+    commit(&sandbox, "notes/long.md", &text, "Prose");
+    sandbox.git(&["checkout", "-q", "-b", "topic"]);
+    commit(&sandbox, "notes/long.md", &text.replace("line 7\n", "line seven\n"), "More prose");
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["mv", "notes/long.md", "src/moved.md"]);
+    sandbox.git(&["commit", "-qm", "Move it"]);
+    let moved = sandbox.head();
+    merge("main", "topic");
+    assert_eq!(sandbox.codes(&since(&moved)), [""; 0]);
+    merge("topic", "main");
+    assert_eq!(sandbox.codes(&since("main")), [""; 0]);
+}
+
+#[test]
+fn a_review_is_held_to_what_the_base_demands_of_one() {
+    let sandbox = Sandbox::enforced();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    let reviewed = |demands: &str| {
+        sandbox.write("vibeship_optimizer.yml", config.replace("{require_attestation: false}", demands));
+        sandbox.git(&["commit", "-qam", "Reviews"]);
+        sandbox.head()
+    };
+    let strict = reviewed("{other_person: true}");
+    let loose = reviewed("{other_person: false}");
+    reverted(&sandbox, &loose);
+    let base = sandbox.head();
+    assert_eq!(sandbox.codes(&since(&strict)), [""; 0]);
+    sandbox.git(&["checkout", "-q", "-b", "work", &loose]);
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    slips::compare(&sandbox, &id);
+    for args in [
+        &["change", "promote"][..],
+        &["change", "rollout", "full"],
+        &["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Somebody"],
+    ] {
+        sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    }
+    for day in 1..=3 {
+        in_days(&sandbox, day);
+        sandbox.run(&["monitor", "tick", "--change-id", &id]).ok();
+    }
+    sandbox.run(&["change", "verify", "--apply", "--change-id", &id, "--summary", "fewer"]).ok();
+    sandbox.commit_evidence_at(&in_days(&sandbox, 3));
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["review.other_person"]);
 }
 
 #[test]
