@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::reverts::{Lineage, Merge, brought_back, of_merges};
 use crate::audit::{Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, members};
-use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake};
+use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
 use crate::workflow::Change;
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
@@ -51,6 +51,8 @@ pub(crate) struct RangeAudit<'a> {
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
     reverts: Vec<Member>,
+    /// Data among the tool's own files that commits of changes brought.
+    pub(crate) beside: Vec<(CommitName, String)>,
     pub(crate) merges: Vec<Merge>,
     /// Every commit of the range by hash, without its files.
     pub(crate) seen: BTreeMap<String, Commit>,
@@ -79,6 +81,7 @@ impl<'a> RangeAudit<'a> {
             audit: Audit::default(),
             members: BTreeMap::new(),
             reverts: Vec::new(),
+            beside: Vec::new(),
             merges: Vec::new(),
             seen: BTreeMap::new(),
             touched: Vec::new(),
@@ -167,6 +170,8 @@ impl<'a> RangeAudit<'a> {
             let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
             return self.add(commit, Finding { path, ..finding });
         }
+        let data = commit.files.iter().filter(|file| file.own && own::is_data(&file.path));
+        self.beside.extend(data.map(|file| (commit.name(), file.name().to_owned())));
         if member.ids.len() > 1 {
             self.add(commit, Finding::fail(FindingKind::SeveralIds { ids: member.ids.clone() }));
         }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, History as _, KeyChange, RangeAudit, RecordFacts, Severity,
-    Stamp, policy as demanded, record, timestamps,
+    Audit, CommitName, EarlierRecord, Finding, FindingKind, Found, History as _, KeyChange, RangeAudit, RecordFacts,
+    Severity, Stamp, policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
 use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
@@ -89,7 +89,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         touches.take(&commit);
         commits.take(&commit);
     })?;
-    let referenced = commits.referenced();
+    let (referenced, beside) = (commits.referenced(), std::mem::take(&mut commits.beside));
     let mut audit = commits.finish(&history);
     let mut concerned = concerned(&at_head, &earlier, &touches);
     concerned.extend(referenced.iter().cloned());
@@ -110,6 +110,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         now,
     };
     check.add(&mut audit, &concerned, &records, &earlier)?;
+    let unknown = unknown_data(&beside, &records, &audit);
+    audit.findings.extend(unknown);
     let absent = tracked.clone().filter(|it| !referenced.contains(it.id()) && history.lacks(&range.head, it));
     audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
     let at_head = records.values().filter_map(RecordFacts::change);
@@ -121,6 +123,20 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         Concerned::of(change, known.unwrap_or_default(), signs_from, referenced.contains(change.id()))
     });
     Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
+}
+
+/// Data under the tool's names that commits of changes brought, that no record names and nothing else is said of.
+fn unknown_data(
+    beside: &[(CommitName, String)],
+    records: &BTreeMap<ChangeId, RecordFacts>,
+    audit: &Audit,
+) -> Vec<Finding> {
+    let events = records.values().filter_map(RecordFacts::change).flat_map(|change| &change.events);
+    let named: BTreeSet<&str> = events.flat_map(|event| event.what.artifacts()).map(|it| it.path.as_str()).collect();
+    let is_told = |path: &str| audit.findings.iter().any(|it| it.path.as_deref() == Some(path));
+    let is_known = |path: &str| named.contains(path) || path.contains(project::SUPERSEDED) || is_told(path);
+    let unknown = beside.iter().filter(|(_, path)| !is_known(path));
+    unknown.map(|(commit, path)| Finding::warn(FindingKind::EvidenceUnknown).of_commit(commit).at(path)).collect()
 }
 
 struct RecordCheck<'a> {

@@ -71,6 +71,15 @@ const STATE_FILES: [&str; 7] =
 /// Endings of reports and their data. Nothing with another ending is evidence, wherever it is: it could be code.
 const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
 
+/// Whether an own file may hold what a command reads: no record, set-up or picture, and no page among the evidence.
+pub fn is_data(path: &[u8]) -> bool {
+    let written =
+        |dir: &str| within(path, dir).is_some_and(|rest| rest.contains(&b'/') && !rest.starts_with(b"changes/"));
+    let evidence =
+        within(path, EVIDENCE_DIR).is_some_and(|rest| !rest.ends_with(b".md") && rest != ATTRIBUTES.as_bytes());
+    !path.ends_with(b".svg") && (evidence || [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(written))
+}
+
 /// The part of a path below a directory; empty for the directory itself.
 fn within<'a>(path: &'a [u8], dir: &str) -> Option<&'a [u8]> {
     let rest = path.strip_prefix(dir.as_bytes())?;

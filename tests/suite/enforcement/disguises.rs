@@ -162,6 +162,7 @@ fn only_plain_files_of_known_names_are_the_tools_own_in_a_commit() {
         ("120000", ".vibeship-optimizer/changes"),
         ("160000", ".vibeship-optimizer/snapshots"),
         ("120000", "VIBESHIP_OPTIMIZER.md"),
+        ("100755", "reports/optimizer/notes.md"),
         ("100644", ".vibeship-write-x.tmp"),
         ("100644", ".vibeship-optimizer/.vibeship-write-x.tmp"),
         ("100644", "reports/optimizer/.vibeship-write-x.tmp"),

@@ -398,6 +398,40 @@ fn a_project_is_not_checked_where_another_one_may_be_meant() {
     let answer = sandbox.run(&["check", "--range", &since(&base)]);
     assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
     assert!(answer.stderr.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.stderr);
+    // One that moves up brings its own demands.
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    std::fs::create_dir_all(sandbox.root().join("app")).unwrap();
+    let parts = [".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md", "vibeship_optimizer.yml"];
+    parts.iter().chain(&["src"]).for_each(|part| drop(sandbox.git(&["mv", part, &format!("app/{part}")])));
+    sandbox.git(&["commit", "-qm", "Move down"]);
+    let base = sandbox.head();
+    parts.iter().for_each(|part| drop(sandbox.git(&["mv", &format!("app/{part}"), part])));
+    let loose = "version: 1\nenforcement: {exempt: [{paths: ['**'], reason: x}]}\n";
+    sandbox.write("vibeship_optimizer.yml", loose).write("app/src/evil.sh", "evil\n");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", "Move up"]);
+    let answer = sandbox.run_in(&sandbox.root().join("app"), &["check", "--range", &since(&base)]);
+    assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
+}
+
+#[test]
+fn data_that_a_change_brings_under_the_tools_names_is_told() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    sandbox.write(".vibeship-optimizer/reports/p.txt", "1\n");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    assert_eq!(sandbox.codes(&since(&base)), ["EVIDENCE_UNKNOWN"]);
+}
+
+#[test]
+fn where_git_cannot_answer_nothing_is_found_right() {
+    let (sandbox, _, _) = promoted();
+    sandbox.run(&["check"]).ok();
+    sandbox.write(".git/HEAD", "ref: refs/heads/../../x\n");
+    assert_eq!(sandbox.run(&["check"]).code, 2);
 }
 
 #[test]
