@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::git::{GitError, LineCount, Repo, Side};
+use crate::model::scrub::scrub_prose;
 use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree, own};
 use crate::os::files;
 
@@ -68,7 +69,7 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         (at.commit, std::thread::spawn(|| call.line()))
     });
     let (head, dirt) = repo.head_and_dirt(&repo.project())?;
-    let branch = head.branch.unwrap_or_else(|| "HEAD".to_owned());
+    let branch = scrub_prose(&head.branch.unwrap_or_else(|| "HEAD".to_owned()));
     let Some(at) = head.at else {
         return Ok(unversioned(root, Some((repo, branch))));
     };
