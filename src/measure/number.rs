@@ -68,8 +68,10 @@ fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>,
 fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
     // google-benchmark's `time_unit` stands beside counts, too.
-    let keys = if declared.is_time() { &["unit", "time_unit"][..] } else { &["unit", "scoreUnit"] };
-    let beside = keys.iter().find_map(|key| found.parent?.get(*key)?.as_str());
+    let last = if declared.is_time() { "time_unit" } else { "scoreunit" };
+    let keys = found.parent.and_then(Value::as_object).into_iter().flatten();
+    let is_unit = |key: &str| ["unit", "units", "uom", last].contains(&key.to_ascii_lowercase().as_str());
+    let beside = keys.filter(|(key, _)| is_unit(key)).find_map(|(_, unit)| unit.as_str());
     if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
         return Err(format!(": {pointer} has unit {unit} in the file, but the config {}", says(declared, unit)));
     }
@@ -534,6 +536,11 @@ mod tests {
             (pointer("/a"), "{\"a\": []}", "what /a leads to, an empty array, is not a finite number"),
             (pointer("/a"), "{\"a\": [1, null]}", "/a/1, null, is not a finite number"),
             (pointer("/a"), "{\"a\": 3, \"unit\": \"s\"}", "/a has unit s in the file, but the config says `unit: ms`"),
+            (
+                pointer("/a"),
+                "{\"a\": 3, \"Units\": \"us\"}",
+                "/a has unit us in the file, but the config says `unit: ms`",
+            ),
             (pointer("/ab"), "{\"a\": 1}", ": /ab was not found: the whole value has no \"ab\""),
             (regex("q=(.*)"), "p=1", ": nothing matches the regex \"q=(.*)\""),
             (regex("q=(.*)"), "q=inf", " line 1, column 3: the match \"inf\" is not a finite number"),
