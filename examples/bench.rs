@@ -259,6 +259,7 @@ fn timed(runs: u32) -> Answer {
         timeout: Duration::from_secs(10),
         stdout: Output::Discard,
         stderr: Output::Keep { head_bytes: 0, tail_bytes: 4096 },
+        alone: false,
     };
     for _ in 0..runs {
         process::run(&spec, &interrupt)?;
