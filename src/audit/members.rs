@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range};
-use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake};
+use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake, Revision};
 use crate::workflow::gates::open;
 use crate::workflow::window::CLOCK_TOLERANCE;
 use crate::workflow::{Change, End};
@@ -189,8 +189,8 @@ pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
 
-/// Whether a commit ends in the validated code, or makes of the validated files what was made of them, and touches
-/// nothing but what was validated.
+/// Whether a commit makes of the validated files what was made of them, or of the baseline's code the validated one, and
+/// touches nothing but what was validated. One that only ends in the validated code may have done a part of it.
 pub(crate) fn brings_the_code(
     change: &Change,
     commit: &str,
@@ -200,14 +200,18 @@ pub(crate) fn brings_the_code(
 ) -> bool {
     let Some(validation) = &change.validation else { return false };
     let validated = |path: &String| validation.delta.files.contains(path) || policy.exempts_path(path);
-    let code = validation.revision.code.as_ref();
+    let is_code =
+        |commit: &str, of: &Revision| of.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()));
+    let same_code = || {
+        let began = change.baseline.as_ref().is_some_and(|it| is_code(&format!("{commit}^1"), &it.taken.revision));
+        began && is_code(commit, &validation.revision)
+    };
     let same_change = || {
         let (Some(content), Some(commit)) = (&validation.delta.content, history.commit(commit)) else { return false };
         let files = commit.files.iter().filter(|file| !file.own).map(|file| (file.name().to_owned(), file));
         FileChange::content(files.filter(|(path, _)| validation.delta.files.contains(path))) == *content
     };
-    let is_it = code.is_some_and(|code| history.code_is(commit, code.as_str())) || same_change();
-    is_it && paths.iter().all(validated)
+    (same_change() || same_code()) && paths.iter().all(validated)
 }
 
 /// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where

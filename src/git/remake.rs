@@ -41,6 +41,22 @@ impl Repo {
     /// `attributes` is the commit whose attributes hold, so that later ones turn no merge into a conflict; a git older
     /// than 2.41 takes those of the work tree.
     pub(crate) fn remake(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
+        let both: Vec<Remake<'_>> = all.iter().copied().chain(all.iter().filter_map(Remake::back)).collect();
+        let mut made = self.made_again(&both, attributes)?;
+        let mut taken_back = made.split_off(all.len()).into_iter();
+        for (_, made) in all.iter().zip(&mut made).filter(|(it, _)| it.back().is_some()) {
+            match (made.as_mut(), taken_back.next().flatten()) {
+                (Some(made), Some(taken_back)) => {
+                    made.decided.extend(taken_back.decided);
+                    made.differs.extend(taken_back.differs);
+                }
+                (Some(_) | None, _) => *made = None,
+            }
+        }
+        Ok(made)
+    }
+
+    fn made_again(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
         let merges = self.merges(all)?;
         let simple: Vec<&Merge> = merges.iter().flatten().filter(|merge| merge.theirs.len() == 1).collect();
         let mut made = match self.merge_trees(&simple, attributes)? {
@@ -56,16 +72,16 @@ impl Repo {
     }
 
     fn merges(&self, all: &[Remake<'_>]) -> Result<Vec<Option<Merge>>, GitError> {
+        let before = |commit: &str| format!("{commit}^1");
         let names = |it: &Remake<'_>| -> Vec<String> {
             let (commit, others) = match *it {
-                Remake::Merge { commit, parents } => (commit, parents.to_vec()),
-                Remake::Revert { commit, of } => {
-                    (commit, vec![of.to_owned(), format!("{commit}^1"), format!("{of}^1")])
-                }
-                Remake::Pick { commit, of } => (commit, vec![format!("{of}^1"), format!("{commit}^1"), of.to_owned()]),
-                Remake::Gone { head, of } => (head, vec![of.to_owned(), head.to_owned(), format!("{of}^1")]),
+                Remake::Merge { commit, parents } => (commit.to_owned(), parents.to_vec()),
+                Remake::Revert { commit, of } => (commit.to_owned(), vec![of.to_owned(), before(commit), before(of)]),
+                Remake::Pick { commit, of } => (commit.to_owned(), vec![before(of), before(commit), of.to_owned()]),
+                Remake::Unpick { commit, of } => (before(commit), vec![of.to_owned(), commit.to_owned(), before(of)]),
+                Remake::Gone { head, of } => (head.to_owned(), vec![of.to_owned(), head.to_owned(), before(of)]),
             };
-            let commits = std::iter::once(commit.to_owned()).chain(others).map(|name| format!("{name}^{{commit}}\n"));
+            let commits = std::iter::once(&commit).chain(&others).map(|name| format!("{name}^{{commit}}\n"));
             std::iter::once(format!("{commit}^{{tree}}\n")).chain(commits).collect()
         };
         let names: Vec<Vec<String>> = all.iter().map(names).collect();
@@ -293,6 +309,10 @@ mod tests {
         let back = sandbox.commit("a", &text("1", "1"), "taken back");
         let moved = sandbox.commit("b", "1", "beside");
         let picked = sandbox.commit("a", &text("2", "1"), "picked");
+        sandbox.commit("a", &text("1", "2"), "half of it is there");
+        let whole = sandbox.commit("a", &text("2", "2"), "the other half");
+        sandbox.git(&["checkout", "-q", &back]);
+        let both = sandbox.commit("a", &text("2", "2"), "both halves");
         let repo = sandbox.repo();
         let same = |what| again(&repo, what) == Remade::default();
         assert!(
@@ -301,6 +321,7 @@ mod tests {
         assert!(
             same(Remake::Pick { commit: &picked, of: &made }) && !same(Remake::Pick { commit: &elsewhere, of: &made })
         );
+        assert!(!same(Remake::Pick { commit: &whole, of: &both }));
         assert!(same(Remake::Gone { head: &moved, of: &made }) && !same(Remake::Gone { head: &picked, of: &made }));
     }
 }

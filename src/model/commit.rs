@@ -46,8 +46,11 @@ pub enum Remake<'a> {
     Merge { commit: &'a str, parents: &'a [String] },
     /// A commit that takes another one back (a merge against its first parent).
     Revert { commit: &'a str, of: &'a str },
-    /// A commit that is another one in another place.
+    /// A commit that is another one in another place: picking that gives it, and taking that back gives its parent. One
+    /// whose parent has half of the work already is another one.
     Pick { commit: &'a str, of: &'a str },
+    /// The parent of a commit, given by taking another one back.
+    Unpick { commit: &'a str, of: &'a str },
     /// A head from which a commit is taken back, so that nothing changes where its work is gone.
     Gone { head: &'a str, of: &'a str },
 }
@@ -58,6 +61,16 @@ pub struct Remade {
     /// Files in conflict, which somebody had to decide on.
     pub decided: Vec<FileChange>,
     pub differs: Vec<FileChange>,
+}
+
+impl Remake<'_> {
+    /// What a pick has to give the other way.
+    pub fn back(&self) -> Option<Self> {
+        match *self {
+            Self::Pick { commit, of } => Some(Self::Unpick { commit, of }),
+            Self::Merge { .. } | Self::Revert { .. } | Self::Unpick { .. } | Self::Gone { .. } => None,
+        }
+    }
 }
 
 impl Remade {

@@ -276,6 +276,42 @@ fn a_relink_that_is_not_the_same_change_is_unproven() {
     assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
 }
 
+/// The code that the baseline measured was never in main's history, where half of the change has been all along.
+#[test]
+fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "slow"]);
+    sandbox.write("src/steps.txt", "900\n");
+    sandbox.git(&["commit", "-qam", "Slower, for nobody to see"]);
+    let id = sandbox.ready("fewer steps");
+    sandbox.write("src/steps.txt", "100\n");
+    sandbox.write("src/more.txt", "more\n");
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    let validated = sandbox.head();
+    compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["checkout", "-q", "slow", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.commit_evidence();
+    sandbox.write("src/more.txt", "more\n");
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", &format!("A part of it\n\n{KEY}: {id}\n")]);
+    let part = sandbox.head();
+    sandbox.run(&["change", "relink", "--change-id", &id]).exits(1);
+    forge(&sandbox, &id, |kinds| kinds.push(Kind::Relinked { commits: vec![(validated, part)], by: "pick".to_owned() }));
+    sandbox.commit_evidence();
+    assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "the validated commit is here");
+    let clone = sandbox.outside().join("clone");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
+    sandbox.go_to(&clone).run(&["change", "relink", "--change-id", &id]).exits(1);
+    assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "a clone of main alone");
+}
+
 #[test]
 fn a_chain_of_relinks_is_held_against_the_validated_commit() {
     use vibeship_optimizer::model::Kind;
