@@ -87,10 +87,9 @@ pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
 
 /// What verification asks; flags may raise what the config demands: the days, and a clean work tree.
 pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World> {
-    let mut policy = policy_in_force(ctx)?;
-    policy.min_monitor_days = policy.min_monitor_days.max(days);
+    let mut policy = XX.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
-    let clean_wanted = clean || ctx.config()?.verification.require_clean_git;
+    let clean_wanted = clean || demanded.verification.require_clean_git;
     let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
     let review_objection = review_objection(ctx, change)?;
@@ -241,17 +240,27 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
     }
 }
 
-/// What the config here and the committed one demand together of a change from its promotion on; where the latter demands
-/// more, that is told: what is not committed can be put back unseen, so it loosens nothing.
-pub(crate) fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
-    let here = ctx.policy()?;
+/// What the config demands of a change from its promotion on.
+fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
+    Ok(policy_of(&told_demands(ctx)?))
+}
+
+/// The config here with whatever the committed one demands more: what is not committed can be put back unseen, so it
+/// loosens nothing.
+pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
+    let here = ctx.config()?.clone();
     let Some(repo) = ctx.repo()? else { return Ok(here) };
-    let Ok(Some(committed)) = GitHistory::new(repo, &ctx.fix_context().trailer).config("HEAD") else { return Ok(here) };
-    let committed = policy_of(&committed);
-    if here.is_looser_than(&committed) {
+    let Ok(Some(committed)) = GitHistory::new(repo, &here.enforcement.trailer).config("HEAD") else { return Ok(here) };
+    Ok(here.tightened_by(&committed))
+}
+
+/// The same; where the committed one demands more, that is told.
+pub(crate) fn told_demands(ctx: &Ctx) -> Result<Config> {
+    let both = demanded(ctx)?;
+    if both != *ctx.config()? {
         ctx.ui.warn("the committed config demands more than the uncommitted one here: both apply");
     }
-    Ok(here.joined_with(&committed))
+    Ok(both)
 }
 
 /// The sources among the tool's own files, each as `KEY (PATH)`.

@@ -113,12 +113,12 @@ fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal> {
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
     let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
-    let config = ctx.config()?;
+    let config = collect::demanded(ctx)?;
     let project = files::path_from_bytes(repo.prefix());
     let mut checked = Ok(Vec::new());
     let reverted = repo.rehearse_revert(&head.commit, &newest_first, &mut |root: &Path| {
         if config.validation.rehearse_checks {
-            checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            checked = validate::run_commands(ctx, &config, &root.join(&project), &mut Bar::new(&ctx.ui));
         }
     })?;
     let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);

@@ -66,7 +66,7 @@ fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
 
 /// The stage's own check command, where the config names one, must succeed. Whether one ran.
 fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool> {
-    let config = ctx.config()?;
+    let config = collect::demanded(ctx)?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(false) };
     ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));

@@ -104,6 +104,23 @@ impl Config {
         timed || !self.http_probes.is_empty() || self.kpis.iter().any(|kpi| kpi.cmd.is_some())
     }
 
+    /// What both configs demand: where they say something else, the stricter. Reviews are held against each config by itself,
+    /// and what a baseline fixes cannot change.
+    #[must_use]
+    pub fn tightened_by(mut self, other: &Self) -> Self {
+        self.validation.rehearse_checks |= other.validation.rehearse_checks;
+        self.pair.min_pairs = self.pair.min_pairs.max(other.pair.min_pairs);
+        self.pair.max_pairs = self.pair.max_pairs.max(self.pair.min_pairs);
+        self.rollout = self.rollout.joined_with(&other.rollout);
+        self.verification.min_monitor_days =
+            self.verification.min_monitor_days.max(other.verification.min_monitor_days);
+        self.verification.require_clean_git |= other.verification.require_clean_git;
+        self.review.require_attestation |= other.review.require_attestation;
+        let days = &mut self.enforcement.max_emergency_days;
+        *days = (*days).min(other.enforcement.max_emergency_days);
+        self
+    }
+
     /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
     pub fn prepares(&self) -> Option<&str> {
         self.pair.prepare.as_deref().or(self.commands.build.as_deref())
@@ -183,4 +200,21 @@ pub struct Project {
     pub languages: Vec<String>,
     /// Python dependencies that are used although never imported.
     pub python_ignore_deps: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_configs_the_stricter_holds_whichever_comes_first() {
+        let strict = "validation: {rehearse_checks: true}\npair: {min_pairs: 50}\n\
+            rollout: {stages: [{name: canary, soak_hours: 2, check: x}, {name: full}]}\n\
+            verification: {min_monitor_days: 5, require_clean_git: true}\nenforcement: {max_emergency_days: 1}\n";
+        let (strict, _) = file::parse(strict, std::path::Path::new("x")).unwrap();
+        let loose = Config { review: Review { require_attestation: false, ..Review::default() }, ..Config::default() };
+        let both = loose.clone().tightened_by(&strict);
+        assert_eq!(both, strict.clone().tightened_by(&loose));
+        assert_eq!(both, strict);
+    }
 }

@@ -296,11 +296,6 @@ impl Policy {
         stages.sort_by_key(|plan| plan.stage);
         Self { stages, ..self.tightened_by(other) }
     }
-
-    /// Whether `other` demands anything that this does not.
-    pub fn is_looser_than(&self, other: &Self) -> bool {
-        *self != self.clone().joined_with(other)
-    }
 }
 
 /// A snapshot that was taken for a change.

@@ -120,6 +120,28 @@ fn stages_taken_out_of_the_config_for_the_promotion_alone_are_still_rolled_out()
 }
 
 #[test]
+fn what_an_uncommitted_edit_loosens_is_demanded_all_the_same() {
+    let s = Sandbox::new();
+    // Where `init` puts it, so that an edit leaves the tree clean.
+    let own = ".vibeship-optimizer/config.yml";
+    let stages = "rollout: {stages: [{name: full, check: 'sh -c \"test -e $HOME/passed\"'}]}\n";
+    let rest = "enforcement: {max_emergency_days: 1}\nverification: {require_clean_git: true}\n";
+    let strict = format!("{CONFIG}{stages}{rest}");
+    s.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+    s.write(own, &strict).commit_as("configure", &[]).write(own, CONFIG);
+    let started = ["change", "start", "--title", "x", "--class", "emergency", "--incident", "down", "--expires", "7d"];
+    let _ = s.run(&started).exits(1).says(&["the committed config demands more", "for 1 day "]);
+    s.write(own, &strict).compared("strict");
+    let _ = s.on(&["change", "promote"]).ok();
+    s.write(own, CONFIG);
+    let _ = s.on(&["change", "rollout", "full"]).exits(1).says(&["the check of stage full failed"]);
+    std::fs::write(s.home().join("passed"), "").unwrap();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.write("junk", "1\n");
+    let _ = s.on(&["change", "verify"]).exits(1).says(&["git working tree is dirty"]);
+}
+
+#[test]
 fn a_stage_that_was_committed_away_and_back_is_owed_at_the_rollout_and_a_lasting_edit_holds() {
     let s = Sandbox::new();
     let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");

@@ -302,7 +302,9 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     sandbox.git(&["commit", "-qm", &format!("A part of it\n\n{KEY}: {id}\n")]);
     let part = sandbox.head();
     sandbox.run(&["change", "relink", "--change-id", &id]).exits(1);
-    forge(&sandbox, &id, |kinds| kinds.push(Kind::Relinked { commits: vec![(validated, part)], by: "pick".to_owned() }));
+    forge(&sandbox, &id, |kinds| {
+        kinds.push(Kind::Relinked { commits: vec![(validated, part)], by: "pick".to_owned() })
+    });
     sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "the validated commit is here");
     let clone = sandbox.outside().join("clone");
