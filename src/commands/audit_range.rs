@@ -289,7 +289,8 @@ impl RecordCheck<'_> {
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
         let began_at = began_at.and_then(|commit| self.history.known(commit));
-        let is_new = |is: fn(&Kind) -> bool| change.events.iter().skip(known).any(|event| is(&event.what));
+        let brought = change.events.get(known..).unwrap_or_default();
+        let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
         let mut keys: Vec<String> = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
             let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
@@ -306,9 +307,9 @@ impl RecordCheck<'_> {
                 keys.dedup();
             }
         }
+        keys.extend(demands::went_past(before, change, brought).into_iter().map(str::to_owned));
         if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
-            let missed = demanded::missed(change, &[collect::policy_of(before)]);
-            keys.extend(missed.into_iter().chain(self.review_missed(before, change)).map(str::to_owned));
+            keys.extend(self.review_missed(before, change).into_iter().map(str::to_owned));
         }
         if keys.is_empty() {
             return Ok(None);

@@ -87,7 +87,9 @@ pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
 
 /// What verification asks; flags may raise what the config demands: the days, and a clean work tree.
 pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World> {
-    let mut policy = XX.min_monitor_days.max(days);
+    let demanded = told_demands(ctx)?;
+    let mut policy = policy_of(&demanded);
+    policy.min_monitor_days = policy.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
     let clean_wanted = clean || demanded.verification.require_clean_git;
     let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };

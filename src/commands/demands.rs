@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobSet;
 use serde_json::Value;
 
-use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
+use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces, policy as demanded};
+use crate::commands::collect;
 use crate::config::{Config, globs};
 use crate::error::Result;
-use crate::model::Gate;
+use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
+use crate::model::{Event, Gate, Kind, RolloutStage};
 use crate::store::project;
+use crate::workflow::Change;
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
 /// committed on the next one is no exception, that of a whole window at once is.
@@ -47,6 +50,26 @@ fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
     let demanded = |config: &Config| config.enforcement.witness_within_days;
     let days = std::iter::once(head).chain(before).filter_map(demanded).min();
     CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
+}
+
+/// The keys of a config whose demands a change went past in these of its events: a config that was loosened for a moment
+/// and restored shows in what it let pass.
+pub(crate) fn went_past(config: &Config, change: &Change, brought: &[Event]) -> Vec<&'static str> {
+    const STAGES: &str = "rollout.stages";
+    let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
+    let mut keys = Vec::new();
+    if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
+        keys.extend(demanded::missed(change, &[collect::policy_of(config)]));
+    }
+    let unchecked = |event: &Event| {
+        let Kind::RolledOut(RolloutStage { stage, checked: Some(checked), .. }) = &event.what else { return false };
+        let planned = config.rollout.stages.iter().find(|planned| planned.name == *stage);
+        planned.and_then(|planned| planned.check.as_deref()).is_some_and(|check| scrub(check) != *checked)
+    };
+    if brought.iter().any(unchecked) && !keys.contains(&STAGES) {
+        keys.push(STAGES);
+    }
+    keys
 }
 
 /// The keys of two configs, as they are written, that say something else.

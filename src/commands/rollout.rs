@@ -34,15 +34,17 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     let stage = args.stage;
     let world = collect::world(ctx, &change, Gate::Rollout)?;
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
+    let checked = stage_check(ctx, &change, stage)?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
-    let revision = if stage_check(ctx, &change, stage)? { delta::revision(ctx)? } else { world.revision.clone() };
+    let revision = if checked.is_empty() { world.revision.clone() } else { delta::revision(ctx)? };
     let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), Some(revision))?;
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
     let verdicts = against_baseline(ctx, &change, &measurement)?;
     let policy = Some(world.policy.clone());
-    let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: verdicts.clone(), policy });
+    let (of, checked) = (verdicts.clone(), Some(checked));
+    let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
     let entered = measurement.record(ctx, &id, Role::Stage(stage.name()), Vec::new(), &world, event);
     // Refused or not: whoever rolls out has the way back before their eyes.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
@@ -64,14 +66,16 @@ fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
     Ok(machines.is_some_and(|(one, other)| !one.differences(other).is_empty()))
 }
 
-/// The stage's own check command, where the config names one, must succeed. Whether one ran.
-fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<bool> {
+/// The stage's own check command, where the config names one, must succeed. The command with secrets masked; empty where
+/// there is none.
+fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<String> {
     let config = collect::demanded(ctx)?;
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
-    let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(false) };
-    ctx.ui.status(&format!("checking {}: {}", stage.name(), scrub(cmd)));
+    let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(String::new()) };
+    let shown = scrub(cmd);
+    ctx.ui.status(&format!("checking {}: {shown}", stage.name()));
     match validate::run_command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
-        None => Ok(true),
+        None => Ok(shown),
         Some(failure) => {
             let message = format!("the check of stage {} failed: {failure}", stage.name());
             Err(failed(message).fixed_by([

@@ -165,6 +165,9 @@ pub struct RolloutStage {
     /// For an emergency, which is not promoted: what is demanded from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
+    /// The stage's own check, which passed, with secrets masked; empty where it has none. Earlier versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<String>,
 }
 
 /// A monitored day.

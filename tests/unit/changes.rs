@@ -165,7 +165,11 @@ pub(crate) fn passed(gates: u8) -> Change {
     add(6, Kind::Promoted(Promotion { rehearsal, policy: policy(), note: artifact("rollback.md") }), 2);
     for (stage, day) in [(Stage::Canary, 3), (Stage::Full, 4)] {
         let taken = taken(stage.name(), 'b', at(day, 10));
-        add(7, Kind::RolledOut(RolloutStage { stage, taken, verdicts: Some(verdicts()), policy: None }), day);
+        add(
+            7,
+            Kind::RolledOut(RolloutStage { stage, taken, verdicts: Some(verdicts()), policy: None, checked: None }),
+            day,
+        );
     }
     for day in 0..2 {
         let alarms = if day == 1 { vec![straddling()] } else { Vec::new() };

@@ -70,9 +70,9 @@ pub fn completed(change: &Change, event: Kind) -> Kind {
             });
             Kind::AfterTaken(After { taken, rollback: rollback.unwrap_or_default() })
         }
-        Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy }) => {
+        Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked }) => {
             let policy = (change.opened.class == Class::Emergency).then(|| policy.unwrap_or_else(World::least_policy));
-            Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy })
+            Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked })
         }
         Kind::MonitorStarted { days } => Kind::MonitorStarted { days: days.max(window::MIN_DAYS) },
         Kind::Ticked(tick) => {

@@ -196,6 +196,26 @@ fn a_config_that_the_changes_own_commit_loosens_is_found_in_whatever_push_brings
 }
 
 #[test]
+fn a_stage_that_a_branch_of_a_loosened_moment_did_not_check_is_found() {
+    let staged = |check: &str| format!("{CONFIG}rollout: {{stages: [{{name: full{check}}}]}}\n");
+    let s = Sandbox::new();
+    s.config(&staged(", check: exit 0")).config(&staged(""));
+    let loosened = s.git(&["rev-parse", "HEAD"]);
+    s.config(&staged(", check: exit 0"));
+    let base = s.git(&["rev-parse", "HEAD"]);
+    for (from, code) in [(&loosened, 1), (&base, 0)] {
+        s.git(&["checkout", "-q", "-B", "side", from]);
+        s.rolled_out("x");
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "Evidence"]);
+        s.git(&["checkout", "-q", "-B", "both", &base]);
+        s.git(&["merge", "-q", "--no-ff", "-m", "Merge side", "side"]);
+        let found = s.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]);
+        assert_eq!((found.code, found.stdout.contains("rollout.stages.full.check")), (code, code == 1), "{found}");
+    }
+}
+
+#[test]
 fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is_welcome() {
     let s = Sandbox::new();
     let own = ".vibeship-optimizer/config.yml";

@@ -309,6 +309,7 @@ impl Script {
             taken: self.taken(revision.clone()),
             verdicts: (!emergency).then(all_well),
             policy: emergency.then(|| self.policy.clone()),
+            checked: None,
         };
         let world = World {
             policy: self.policy.clone(),
