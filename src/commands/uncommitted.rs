@@ -1,13 +1,13 @@
 //! What is here otherwise than it was recorded: evidence and work that no commit holds yet, and files that later commits
 //! made over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::commands::{Ctx, GitHistory, choose, delta, evidence};
 use crate::config::Config;
 use crate::error::{Result, failed};
-use crate::git::{GitError, Repo, Side};
+use crate::git::{FileChange, GitError, Repo, Side};
 use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
@@ -101,6 +101,9 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
     Uncommitted { prefix, ignores, built, exclude, paths, operation: repo.operation(), hooked }
 }
+
+/// How much of a file is read to see whether it is empty, in bytes; a larger one is not.
+const WHOLE: u64 = 4096;
 
 /// As many records are asked about.
 const SHOWN: usize = 5;
@@ -209,7 +212,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Files of the change that later commits gave back what they were before it. What KPIs are read from is output.
+/// Files of the change that later commits gave back what they were before it, or emptied or took away, with nothing left
+/// of what it wrote into them. What KPIs are read from is output.
 pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation), commits) = (ctx.repo()?, &change.validation, change.commits()) else {
         return Ok(Vec::new());
@@ -219,14 +223,48 @@ pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let (Ok(parent), false) = (repo.resolve(&format!("{first}^")), head == *last) else { return Ok(Vec::new()) };
-    let differing = |from: &str| -> std::result::Result<BTreeSet<String>, GitError> {
+    let differing = |from: &str| -> std::result::Result<BTreeMap<String, FileChange>, GitError> {
         let files = repo.changed_files(from, Side::Commit(&head), &repo.project())?;
-        Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
+        Ok(files.into_iter().map(|file| (delta::below(repo, &file.path), file)).collect())
     };
     let (from_before, from_after, config) = (differing(&parent)?, differing(last)?, ctx.config()?);
-    let is_back =
-        |file: &&String| !from_before.contains(*file) && from_after.contains(*file) && !is_output(config, file);
-    Ok(validation.delta.files.iter().filter(is_back).cloned().collect())
+    let mut found = Vec::new();
+    for file in validation.delta.files.iter().filter(|file| !is_output(config, file)) {
+        let Some(since) = from_after.get(file) else { continue };
+        if !from_before.contains_key(file) || is_gone(repo, (&parent, last, &head), since)? {
+            found.push(file.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file that was changed between the first two commits is empty, of another type or not there at the third,
+/// and no file there has a line that was written into it.
+fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileChange) -> Result<bool, GitError> {
+    let same_type = since.new_mode.get(..3) == since.old_mode.get(..3);
+    if same_type {
+        let is_empty = match repo.batch()?.read_object(&since.new_object, WHOLE) {
+            Ok(bytes) => bytes.is_some_and(|bytes| bytes.trim_ascii().is_empty()),
+            Err(GitError::TooMuch { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        if !is_empty {
+            return Ok(false);
+        }
+    }
+    let args = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--unified=0", parent, last, "--"];
+    let diff = repo.git().args(args).arg(files::path_from_bytes(&since.path)).long().ok()?;
+    let body = diff.split(|byte| *byte == b'\n').skip_while(|line| !line.starts_with(b"@@"));
+    let written = body.filter_map(|line| line.strip_prefix(b"+")).map(<[u8]>::trim_ascii);
+    let written: Vec<&[u8]> = written.filter(|line| !line.is_empty()).collect();
+    if written.is_empty() {
+        return Ok(false);
+    }
+    let args = ["grep", "--files-with-matches", "--fixed-strings", "--word-regexp", "-z", "--text", "-f", "-", head];
+    let found = repo.git().args(args).input(written.join(&b'\n')).long().answer()?.unwrap_or_default();
+    let named = [head.as_bytes(), b":"].concat();
+    let mut paths = found.split(|byte| *byte == 0).filter_map(|path| path.strip_prefix(named.as_slice()));
+    Ok(!paths.any(|path| !repo.is_own(path)))
 }
 
 /// The project's files that are not here as they were at a revision, as far as git tracks them.

@@ -101,13 +101,19 @@ pub(crate) fn taken_out(reverted: bool, files: &[String]) -> String {
 }
 
 /// What helps where a change's commit is not, or no longer, in what is checked out.
-pub fn not_in_effect(change: &Change, reverted: bool, again: Fix) -> Vec<Fix> {
+pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: Fix) -> Vec<Fix> {
     let id = change.id();
     let rollback = Fix::or("record that it was taken out", fix::with_reason(id, "rollback"));
     if reverted {
-        let revert = |sha: &String| CommandLine::git("revert --no-edit").word(format!(":/This reverts commit {sha}"));
-        let back =
-            change.commits().last().map(|sha| Fix::or("if that was not meant, take the revert back", revert(sha)));
+        let back = |sha: &String| {
+            if files.is_empty() {
+                let revert = CommandLine::git("revert --no-edit").word(format!(":/This reverts commit {sha}"));
+                return Fix::or("if that was not meant, take the revert back", revert);
+            }
+            let log = CommandLine::git("log --oneline").word(format!("{}..HEAD", short(sha))).word("--").words(files);
+            Fix::or("if that was not meant, see which commit to revert", log)
+        };
+        let back = change.commits().last().map(back);
         return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();
     }
     let contains = change.commits().last().map(|sha| short(sha));

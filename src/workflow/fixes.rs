@@ -87,9 +87,9 @@ impl Fixes<'_> {
         ]
     }
 
-    pub(crate) fn in_effect_again(&self, reverted: bool) -> Vec<Fix> {
+    pub(crate) fn in_effect_again(&self, reverted: bool, files: &[String]) -> Vec<Fix> {
         if reverted || self.gate != Gate::Decide {
-            return not_in_effect(self.change, reverted, self.measured_again());
+            return not_in_effect(self.change, reverted, files, self.measured_again());
         }
         vec![
             Fix::next("validate what is there now, and measure it", self.pass(Gate::Validate)),

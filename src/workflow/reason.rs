@@ -107,7 +107,8 @@ pub enum Reason {
     NotInEffect {
         /// Whether it was there and was taken back; else its commit is not in the history.
         reverted: bool,
-        /// Where only part of it was taken back, the files that are again what they were before it.
+        /// Where only part of it was taken back, the files that are again what they were before it, or in which nothing
+        /// is left of it.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
     },
@@ -301,7 +302,7 @@ impl Reason {
             Self::Redefined { .. } => with.redefined(),
             Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
             Self::OtherTuneables { .. } => with.other_tuneables(),
-            Self::NotInEffect { reverted, .. } => with.in_effect_again(*reverted),
+            Self::NotInEffect { reverted, files } => with.in_effect_again(*reverted, files),
             Self::NotAsCommitted { files } => with.undone(files),
             Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
             Self::OnlyOutside { .. } => vec![
