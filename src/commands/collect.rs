@@ -17,7 +17,7 @@ use crate::os::files;
 use crate::store::Record;
 use crate::workflow::{Change, End, World, replay};
 
-/// What `gate` asks of the world for `change`, before anything is measured for it.
+/// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
     match gate {
@@ -62,13 +62,11 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
             world.faults = faults_of_both_sides(ctx, change)?;
         }
         Gate::Decide => {
-            world.policy = policy_in_force(ctx)?;
             (world.faults, world.reproduced) = proof(ctx, change)?;
             // That it was taken back already is told by the rehearsal.
             world.in_effect = if relink::is_gone(ctx, change)? { InEffect::Absent } else { InEffect::Yes };
         }
         Gate::Rollout => {
-            world.policy = policy_in_force(ctx)?;
             world.faults = evidence::faults(ctx, change)?;
             world.revision = delta::revision(ctx)?;
             world.in_effect = delta::in_effect(ctx, change)?;
@@ -87,7 +85,7 @@ pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
 
 /// What verification asks; flags may raise what the config demands: the days, and a clean work tree.
 pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World> {
-    let demanded = told_demands(ctx)?;
+    let demanded = demanded(ctx)?;
     let mut policy = policy_of(&demanded);
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
@@ -242,24 +240,15 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
     }
 }
 
-/// What the config demands of a change from its promotion on.
-fn policy_in_force(ctx: &Ctx) -> Result<Policy> {
-    Ok(policy_of(&told_demands(ctx)?))
-}
-
-/// The config here with whatever the committed one demands more: what is not committed can be put back unseen, so it
-/// loosens nothing.
+/// The config here with whatever the committed one demands more, which is told: what is not committed can be put back
+/// unseen, so it loosens nothing.
 pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
-    let here = ctx.config()?.clone();
-    let Some(repo) = ctx.repo()? else { return Ok(here) };
-    let Ok(Some(committed)) = GitHistory::new(repo, &here.enforcement.trailer).config("HEAD") else { return Ok(here) };
-    Ok(here.tightened_by(&committed))
-}
-
-/// The same; where the committed one demands more, that is told.
-pub(crate) fn told_demands(ctx: &Ctx) -> Result<Config> {
-    let both = demanded(ctx)?;
-    if both != *ctx.config()? {
+    let here = ctx.config()?;
+    let Some(repo) = ctx.repo()? else { return Ok(here.clone()) };
+    let committed = GitHistory::new(repo, &here.enforcement.trailer).config("HEAD");
+    let Ok(Some(committed)) = committed else { return Ok(here.clone()) };
+    let both = here.clone().tightened_by(&committed);
+    if both != *here {
         ctx.ui.warn("the committed config demands more than the uncommitted one here: both apply");
     }
     Ok(both)

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::commands::{
     Bar, ChangeArg, Ctx, Pending, choose, collect, commit, evidence, parse, rollout, status, validate,
 };
+use crate::config::Config;
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::git::Reverted;
@@ -15,7 +16,7 @@ use crate::model::{Gate, Kind, Promotion, Rehearsal};
 use crate::os::files;
 use crate::report;
 use crate::store::Role;
-use crate::workflow::{Change, Reason, Refusal, gates};
+use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 // A decision and its reason.
 #[derive(Debug, Args)]
@@ -95,10 +96,12 @@ pub(crate) struct PromoteArgs {
 pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     evidence::check_record(ctx, &change)?;
-    let world = collect::world(ctx, &change, Gate::Decide)?;
+    let demanded = collect::demanded(ctx)?;
+    let policy = collect::policy_of(&demanded);
+    let world = World { policy, ..collect::world(ctx, &change, Gate::Decide)? };
     commit::ask(ctx, &change, gates::may_promote(&change, &world))?;
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
-    let rehearsal = rehearse(ctx, &change)?;
+    let rehearsal = rehearse(ctx, &demanded, &change)?;
     let note = report::rollback::note(&change, &rehearsal);
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
@@ -108,17 +111,16 @@ pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
 
 /// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
 /// project's checks on what comes of it.
-fn rehearse(ctx: &Ctx, change: &Change) -> Result<Rehearsal> {
+fn rehearse(ctx: &Ctx, config: &Config, change: &Change) -> Result<Rehearsal> {
     let mut newest_first = change.commits();
     newest_first.reverse();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
     let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
-    let config = collect::demanded(ctx)?;
     let project = files::path_from_bytes(repo.prefix());
     let mut checked = Ok(Vec::new());
     let reverted = repo.rehearse_revert(&head.commit, &newest_first, &mut |root: &Path| {
         if config.validation.rehearse_checks {
-            checked = validate::run_commands(ctx, &config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
         }
     })?;
     let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);

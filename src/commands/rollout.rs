@@ -7,6 +7,7 @@ use crate::commands::monitor::tick;
 use crate::commands::{
     ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, status, uncommitted, validate,
 };
+use crate::config::Config;
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
@@ -32,9 +33,11 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     let id = args.change.choose(ctx)?;
     let change = commit::load(ctx, &id)?;
     let stage = args.stage;
-    let world = collect::world(ctx, &change, Gate::Rollout)?;
+    let demanded = collect::demanded(ctx)?;
+    let policy = collect::policy_of(&demanded);
+    let world = World { policy, ..collect::world(ctx, &change, Gate::Rollout)? };
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
-    let checked = stage_check(ctx, &change, stage)?;
+    let checked = stage_check(ctx, &demanded, &change, stage)?;
     // A check may have moved the code; without one, nothing ran since it was looked at.
     let revision = if checked.is_empty() { world.revision.clone() } else { delta::revision(ctx)? };
     let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), Some(revision))?;
@@ -68,8 +71,7 @@ fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
 
 /// The stage's own check command, where the config names one, must succeed. The command with secrets masked; empty where
 /// there is none.
-fn stage_check(ctx: &Ctx, change: &Change, stage: Stage) -> Result<String> {
-    let config = collect::demanded(ctx)?;
+fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Result<String> {
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(String::new()) };
     let shown = scrub(cmd);

@@ -113,7 +113,7 @@ fn open(
         imported: None,
     };
     let undecided = if args.parallel { Vec::new() } else { undecided(ctx)? };
-    let config = if class == Class::Emergency { collect::told_demands(ctx)? } else { ctx.config()?.clone() };
+    let config = if class == Class::Emergency { collect::demanded(ctx)? } else { ctx.config()?.clone() };
     let world = World {
         undecided,
         tuneables_configured: !config.tuneables.files.is_empty() || !config.tuneables.env.is_empty(),

@@ -181,24 +181,6 @@ impl Default for Rollout {
     }
 }
 
-impl Rollout {
-    /// Every stage of either, for the longer time; of two checks, the other's.
-    pub(crate) fn joined_with(&self, other: &Self) -> Self {
-        let mut stages = other.stages.clone();
-        for plan in &self.stages {
-            match stages.iter_mut().find(|known| known.name == plan.name) {
-                Some(known) => {
-                    known.soak_hours = known.soak_hours.max(plan.soak_hours);
-                    known.check = known.check.take().or_else(|| plan.check.clone());
-                }
-                None => stages.push(plan.clone()),
-            }
-        }
-        stages.sort_by_key(|plan| plan.name);
-        Self { stages }
-    }
-}
-
 /// One stage.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]

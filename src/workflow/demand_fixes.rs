@@ -110,8 +110,10 @@ pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: F
                 let revert = CommandLine::git("revert --no-edit").word(format!(":/This reverts commit {sha}"));
                 return Fix::or("if that was not meant, take the revert back", revert);
             }
-            let log = CommandLine::git("log --oneline").word(format!("{}..HEAD", short(sha))).word("--").words(files);
-            Fix::or("if that was not meant, see which commit to revert", log)
+            let since = format!("{}..HEAD", short(sha));
+            let log = CommandLine::git("log -1 --format=%h").word(since).word("--").words(files);
+            let revert = CommandLine::verbatim(format!("git revert --no-edit $({log})"));
+            Fix::or("if that was not meant, revert the last commit that touched it", revert)
         };
         let back = change.commits().last().map(back);
         return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();

@@ -128,7 +128,9 @@ fn what_an_uncommitted_edit_loosens_is_demanded_all_the_same() {
     let rest = "enforcement: {max_emergency_days: 1}\nverification: {require_clean_git: true}\n";
     let strict = format!("{CONFIG}{stages}{rest}");
     s.git(&["rm", "-q", "vibeship_optimizer.yml"]);
-    s.write(own, &strict).commit_as("configure", &[]).write(own, CONFIG);
+    s.write(own, &strict).git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "configure"]);
+    s.write(own, CONFIG);
     let started = ["change", "start", "--title", "x", "--class", "emergency", "--incident", "down", "--expires", "7d"];
     let _ = s.run(&started).exits(1).says(&["the committed config demands more", "for 1 day "]);
     s.write(own, &strict).compared("strict");

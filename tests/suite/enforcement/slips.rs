@@ -287,8 +287,8 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     sandbox.git(&["commit", "-qam", "Slower, for nobody to see"]);
     let id = sandbox.ready("fewer steps");
     sandbox.write("src/steps.txt", "100\n");
-    sandbox.write("src/more.txt", "more\n");
-    sandbox.git(&["add", "src"]);
+    sandbox.write("more.txt", "more\n");
+    sandbox.git(&["add", "src", "more.txt"]);
     sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     let validated = sandbox.head();
     compare(&sandbox, &id);
@@ -297,8 +297,8 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     sandbox.git(&["checkout", "-q", "main"]);
     sandbox.git(&["checkout", "-q", "slow", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
     sandbox.commit_evidence();
-    sandbox.write("src/more.txt", "more\n");
-    sandbox.git(&["add", "src"]);
+    sandbox.write("more.txt", "more\n");
+    sandbox.git(&["add", "src", "more.txt"]);
     sandbox.git(&["commit", "-qm", &format!("A part of it\n\n{KEY}: {id}\n")]);
     let part = sandbox.head();
     sandbox.run(&["change", "relink", "--change-id", &id]).exits(1);
@@ -310,7 +310,7 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     let clone = sandbox.outside().join("clone");
     let url = format!("file://{}", sandbox.root().display());
     sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
-    sandbox.go_to(&clone).run(&["change", "relink", "--change-id", &id]).exits(1);
+    sandbox.go_to(&clone);
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "a clone of main alone");
 }
 
