@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, CommitName, EarlierRecord, Finding, FindingKind, Found, History as _, KeyChange, RangeAudit, RecordFacts,
-    Severity, Stamp, policy as demanded, record, timestamps,
+    Audit, CommitName, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
+    policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
 use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
@@ -18,7 +18,7 @@ use crate::git::{Batch, Repo};
 use crate::judge::compare;
 use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
 use crate::store::project;
-use crate::workflow::{Change, End};
+use crate::workflow::Change;
 
 /// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -307,10 +307,7 @@ impl RecordCheck<'_> {
                 keys.dedup();
             }
         }
-        keys.extend(demands::went_past(before, change, brought).into_iter().map(str::to_owned));
-        if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
-            keys.extend(self.review_missed(before, change).into_iter().map(str::to_owned));
-        }
+        keys.extend(demands::went_past(before, self.history, change, brought).into_iter().map(str::to_owned));
         if keys.is_empty() {
             return Ok(None);
         }
@@ -337,23 +334,6 @@ impl RecordCheck<'_> {
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
         Ok(Some(Finding::fail(policy_changed(changes, true)).of_change(&record.id).at(&record.path)))
-    }
-
-    /// What the base's config demands of a review and that of a verified change does not fulfil.
-    fn review_missed(&self, before: &Config, change: &Change) -> Option<&'static str> {
-        let attested = change.events.iter().rev().find_map(|event| {
-            let Kind::Attested { attestation } = &event.what else { return None };
-            Some((attestation, event.actor.as_deref()))
-        });
-        let verified = matches!(change.end, Some(End::Verified { .. })) && before.review.require_attestation;
-        let (attestation, actor) = attested.filter(|_| verified)?;
-        if collect::mode_objection(&before.review, &attestation.tool, &attestation.reasoning_mode).is_some() {
-            return Some("review.allowed_modes");
-        }
-        let commit = change.commits().last().and_then(|commit| self.history.commit(commit));
-        let author = commit.map(|it| format!("{} <{}>", it.author_name, it.author_email));
-        let author = author.or_else(|| change.events.first()?.actor.clone());
-        collect::person_objection(std::slice::from_ref(before), actor, author.as_deref()).map(|_| "review.other_person")
     }
 
     /// What both the head's config and the one that the change began on demand, and the change went past. A config that was

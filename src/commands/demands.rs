@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobSet;
 use serde_json::Value;
 
-use crate::audit::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces, policy as demanded};
-use crate::commands::collect;
+use crate::audit::{CommitDeadline, Exemption, History as _, KeyChange, Policy, Surfaces, policy as demanded};
+use crate::commands::{GitHistory, collect};
 use crate::config::{Config, globs};
 use crate::error::Result;
 use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
 use crate::model::{Event, Gate, Kind, RolloutStage};
 use crate::store::project;
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 /// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
 /// committed on the next one is no exception, that of a whole window at once is.
@@ -54,12 +54,18 @@ fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
 
 /// The keys of a config whose demands a change went past in these of its events: a config that was loosened for a moment
 /// and restored shows in what it let pass.
-pub(crate) fn went_past(config: &Config, change: &Change, brought: &[Event]) -> Vec<&'static str> {
+pub(crate) fn went_past(
+    config: &Config,
+    history: &GitHistory<'_>,
+    change: &Change,
+    brought: &[Event],
+) -> Vec<&'static str> {
     const STAGES: &str = "rollout.stages";
     let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
     let mut keys = Vec::new();
     if is_new(|what| matches!(what, Kind::Promoted(_) | Kind::RolledOut(_) | Kind::Verified { .. })) {
         keys.extend(demanded::missed(change, &[collect::policy_of(config)]));
+        keys.extend(review_missed(history, config, change));
     }
     let unchecked = |event: &Event| {
         let Kind::RolledOut(RolloutStage { stage, checked: Some(checked), .. }) = &event.what else { return false };
@@ -70,6 +76,23 @@ pub(crate) fn went_past(config: &Config, change: &Change, brought: &[Event]) -> 
         keys.push(STAGES);
     }
     keys
+}
+
+/// What the base's config demands of a review and that of a verified change does not fulfil.
+fn review_missed(history: &GitHistory<'_>, before: &Config, change: &Change) -> Option<&'static str> {
+    let attested = change.events.iter().rev().find_map(|event| {
+        let Kind::Attested { attestation } = &event.what else { return None };
+        Some((attestation, event.actor.as_deref()))
+    });
+    let verified = matches!(change.end, Some(End::Verified { .. })) && before.review.require_attestation;
+    let (attestation, actor) = attested.filter(|_| verified)?;
+    if collect::mode_objection(&before.review, &attestation.tool, &attestation.reasoning_mode).is_some() {
+        return Some("review.allowed_modes");
+    }
+    let commit = change.commits().last().and_then(|commit| history.commit(commit));
+    let author = commit.map(|it| format!("{} <{}>", it.author_name, it.author_email));
+    let author = author.or_else(|| change.events.first()?.actor.clone());
+    collect::person_objection(std::slice::from_ref(before), actor, author.as_deref()).map(|_| "review.other_person")
 }
 
 /// The keys of two configs, as they are written, that say something else.
