@@ -56,6 +56,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         audit.findings.extend(budget::findings(repo, config, changes, &repo.resolve("HEAD")?)?);
     }
     audit.findings.extend(misnamed(ctx)?);
+    audit.findings.extend(removed(ctx)?.into_iter().map(|lost| Finding { level: Severity::Warn, ..lost }));
     audit.findings.extend(ignored(ctx, &records)?);
     audit.records = records.len();
     let mut known: BTreeSet<String> = records.iter().map(|record| record.id.to_string()).collect();

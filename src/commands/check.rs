@@ -132,10 +132,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     // All that reads objects below shares it.
     let _reader = repo.batch()?;
     let range = range(repo, text)?;
-    if let Some(places) = several_projects(ctx, repo, &range)? {
-        let one = Fix::next("name its directory", CommandLine::tool("check --range").words([text, "-C", "DIR"]));
-        return Err(trouble(format!("it is not clear which project is meant: {places}")).fixed_by([one]));
-    }
+    one_project(ctx, repo, &range, text)?;
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
@@ -172,12 +169,14 @@ fn projects_below(ctx: &Ctx, repo: &Repo, head: &str) -> Result<BTreeSet<String>
     Ok(String::from_utf8_lossy(&listed).split('\0').filter_map(of).collect())
 }
 
-/// Two state directories that both hold state, or a project around this one, at either end: whoever adds the second one
-/// would say what is checked.
-fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<String>> {
+/// Refuses two state directories that both hold state, and a project nearest to this directory that is another at the
+/// head than at the base: whoever adds one would say what is checked.
+fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> {
+    let check = |dir: &Path| CommandLine::tool("check --range").words([text, "-C"]).word(dir.display().to_string());
+    let unclear =
+        |places: &[String]| trouble(format!("it is not clear which project is meant: {}", places.join(" and ")));
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
-    let mut around: Vec<&str> = prefix.match_indices('/').map(|(at, _)| &prefix[..=at]).collect();
-    around.insert(0, "");
+    let mut around: Vec<&str> = prefix.rmatch_indices('/').map(|(at, _)| &prefix[..=at]).chain([""]).collect();
     if ctx.root_is_named() {
         around.retain(|dir| *dir == prefix);
     }
@@ -185,11 +184,12 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
     if let Some(base) = range.base.as_ref().filter(|_| !ctx.root_is_named()) {
         let moved = moved(repo, &prefix, base, &range.head)?;
         if !moved.is_empty() {
-            return Ok(Some(moved.join(" and ")));
+            let here = Fix::next("to check this one", check(ctx.project.root()));
+            return Err(unclear(&moved).fixed_by([here]));
         }
     }
+    let mut nearest = BTreeSet::new();
     for commit in range.base.iter().chain([&range.head]) {
-        let mut places = Vec::new();
         for dir in &around {
             let names = project::config_names().iter().chain(project::record_dirs());
             let paths: Vec<String> = names.map(|name| format!("{dir}{name}")).collect();
@@ -201,16 +201,23 @@ fn several_projects(ctx: &Ctx, repo: &Repo, range: &Range) -> Result<Option<Stri
                     .map(|(name, _)| format!("{dir}{name}"))
             };
             let states: BTreeSet<String> = entries.iter().filter_map(|entry| below(&entry.path)).collect();
-            if states.is_empty() && !entries.is_empty() {
-                places.push(if dir.is_empty() { ".".to_owned() } else { (*dir).to_owned() });
+            if states.len() > 1 {
+                let states: Vec<String> = states.into_iter().collect();
+                return Err(
+                    unclear(&states).hinted("move what you need into one of them, and remove the other from git")
+                );
             }
-            places.extend(states);
-        }
-        if places.len() > 1 {
-            return Ok(Some(places.join(" and ")));
+            if !entries.is_empty() {
+                nearest.insert(*dir);
+                break;
+            }
         }
     }
-    Ok(None)
+    if nearest.len() < 2 {
+        return Ok(());
+    }
+    let places: Vec<String> = nearest.iter().map(|dir| repo.root().join(dir).display().to_string()).collect();
+    Err(unclear(&places).fixed_by(Fix::one_of(places.iter().map(|place| check(Path::new(place))))))
 }
 
 /// The configs of the base that the head has no more, where the project itself had none there.

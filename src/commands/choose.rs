@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Ctx, commit};
+use crate::audit::Finding;
+use crate::commands::{Ctx, audit_here, commit};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
@@ -101,7 +102,8 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
         ([], _) if damaged > 0 => Err(trouble("it is not known whether a change is open")
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
-        ([], _) => Err(trouble("no change is open")
+        ([], _) => Err(removed(ctx, "")?
+            .unwrap_or_else(|| trouble("no change is open"))
             .hinted("an ended one can be named with --change-id")
             .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
         (several, _) => {
@@ -111,6 +113,14 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
                 .fixed_by(Fix::one_of(several.iter().map(fix::choose))))
         }
     }
+}
+
+/// That a commit took away the record of a change with this in its id, with what brings it back.
+fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
+    let fixes = ctx.fix_context();
+    let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
+    let first = audit_here::removed(ctx)?.into_iter().find(is_meant);
+    Ok(first.map(|lost| trouble(lost.named()).fixed_by(lost.fixes(&fixes))))
 }
 
 /// The change that a person names: by its id, or by a beginning or a part of it that no other has.
@@ -156,6 +166,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
         true => error,
         false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
     };
+    let error = removed(ctx, slug)?.unwrap_or(error);
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
     Err(error.fixed_by([list]))
 }

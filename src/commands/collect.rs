@@ -60,6 +60,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         Gate::Compare => {
             world.redefined = delta::redefined(ctx, change)?;
             world.faults = faults_of_both_sides(ctx, change)?;
+            world.in_effect = if relink::is_gone(ctx, change)? { InEffect::Absent } else { InEffect::Yes };
         }
         Gate::Decide => {
             (world.faults, world.reproduced) = proof(ctx, change)?;

@@ -76,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
     let proposed = Proposed { parts: parts.clone(), ..Proposed::default() };
     let world = collect::for_contract(ctx, &parts)?;
     warn_of_empty_timings(ctx, &world.unknown)?;
-    warn_of_rates(ctx, &parts)?;
+    warn_of_bounds(ctx, &parts, change.opened.class)?;
     let change = commit::commit(ctx, change.id(), Kind::ContractSet { contract: parts }, &world, &[])
         .map_err(|error| error.proposing(proposed))?;
     show(ctx, &change)
@@ -96,7 +96,12 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
     for criterion in contract.criteria() {
         match measurable.check(criterion) {
             Ok(_) => {}
-            Err(Unmeasurable::UnknownMetric { metric, nearest }) => unknown.push((metric, nearest.into_iter().next())),
+            Err(Unmeasurable::UnknownMetric { metric, nearest }) => {
+                let found = (metric, nearest.into_iter().next());
+                if !unknown.contains(&found) {
+                    unknown.push(found);
+                }
+            }
             Err(error) => {
                 let flag = flag_of(contract, criterion);
                 let shown = parse::caret(&criterion.text, criterion.bound_column(), &error.to_string());
@@ -121,9 +126,15 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
     Ok(())
 }
 
-/// A rate just below one takes more runs than any timing makes, so it would stay inconclusive whatever is measured.
-pub(crate) fn warn_of_rates(ctx: &Ctx, parts: &Contract) -> Result<()> {
+/// Bounds that nothing could ever decide: relative ones without a baseline, and a rate just below one, which takes more
+/// runs than any timing makes.
+pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Result<()> {
     let config = ctx.config()?;
+    for criterion in parts.criteria().filter(|it| class == Class::Emergency && it.is_relative()) {
+        ctx.ui.warn(&format!(
+            "{criterion} is held against a baseline, which an emergency has not: it would never be judged; bound the value itself"
+        ));
+    }
     for criterion in parts.criteria().filter(|it| it.metric.source() == Some(MetricSource::Kpi)) {
         let Bound::Absolute { value, unit } = &criterion.bound else { continue };
         if *value < 0.0 || unit.as_ref().is_some_and(|unit| unit.symbol() == "%") {
@@ -173,8 +184,9 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
-    let [better, guarded, fired] = examples(ctx.project.root(), measurable);
     let emergency = change.opened.class == Class::Emergency;
+    let (relative, absolute) = examples(ctx.project.root(), measurable);
+    let [better, guarded, fired] = if emergency { absolute } else { relative };
     for part in change.contract.missing() {
         let (question, example) = match part {
             Part::Hypothesis => ("Hypothesis (what should improve, and why):", String::new()),
@@ -212,8 +224,11 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
     flags.parts()
 }
 
-/// A KPI, a guardrail and a trigger that this config could measure; without any metric, the shape of one.
-pub(crate) fn examples(root: &Path, measurable: &Measurable) -> [String; 3] {
+/// A KPI, a guardrail and a trigger, held against a baseline, and with bounds of their own.
+pub(crate) type Examples = ([String; 3], [String; 3]);
+
+/// What this config could measure; without any metric, the shape of one.
+pub(crate) fn examples(root: &Path, measurable: &Measurable) -> Examples {
     // Requests of two sessions decide nothing about a latency, and a path that is not there has no size.
     let decides = |spec: &&MetricSpec| {
         let is_there = |path: &str| root.join(path).exists();
@@ -237,7 +252,18 @@ pub(crate) fn examples(root: &Path, measurable: &Measurable) -> [String; 3] {
         (None, Some(spec)) => format!("{} >= 100%", spec.id),
         (Some(_), _) | (None, None) => line(guardrail, "<= +2%", ">= -2%"),
     };
-    [line(kpi, "<= -10%", ">= +10%"), guarded, line(kpi, "> +10%", "< -10%")]
+    let bound = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| {
+        let amount = match spec.map(|spec| &spec.unit) {
+            Some(unit) if unit.is_time() => "1s",
+            Some(unit) if unit.is_bytes() => "1MB",
+            Some(_) | None => "100",
+        };
+        format!("{} {amount}", line(spec, lower, higher))
+    };
+    (
+        [line(kpi, "<= -10%", ">= +10%"), guarded, line(kpi, "> +10%", "< -10%")],
+        [bound(kpi, "<=", ">="), bound(guardrail, "<=", ">="), bound(kpi, ">", "<")],
+    )
 }
 
 fn known(parts: &Contract, measurable: &Measurable) -> Result<()> {

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::commands::monitor::tick;
-use crate::commands::{Ctx, choose, commit, measure, parse, validate};
+use crate::commands::{Ctx, choose, commit, measure, parse, preflight, validate};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
@@ -66,6 +66,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
             "commands": problem::commands(&ctx.next(change)?.next),
         }));
     }
+    let overrides = preflight::env_overrides(ctx, &open.iter().map(|(change, _)| *change).collect::<Vec<_>>())?;
     let answer = json!({
         "schema": "vibeship_optimizer.day_open.v1",
         "generated_at": now,
@@ -75,9 +76,14 @@ fn open(ctx: &Ctx) -> Result<Exit> {
         "tuneables": tuneables,
         "expected_from": expected,
         "tuneables_moved": moved,
+        "env_overrides": overrides.as_ref().map(problem::json),
         "changes": changes,
     });
     ctx.answer(false, &answer, &day::morning(&morning))?;
+    if let Some(set) = &overrides {
+        ctx.ui.warn(&set.message);
+        ctx.advise(&set.fixes);
+    }
     for (change, _) in &open {
         ctx.hint_next(change)?;
     }

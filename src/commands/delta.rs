@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use globset::GlobSet;
-
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
@@ -95,7 +93,7 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
             world.at_tip = commits_since(ctx, change, (&from, head), &mut delta, told)?;
         }
     }
-    surfaces(ctx, &mut delta)?;
+    world.owed = surfaces(ctx, &mut delta)?;
     if change.opened.class == Class::Tuneable {
         delta.code = demands::code(ctx.config()?, &delta.files)?;
     }
@@ -386,15 +384,19 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     Ok(changes.map(as_delta).collect())
 }
 
-/// Which changed files belong to the contracts surface, and whether its docs and tests changed with them.
-fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<()> {
+/// Which changed files belong to the contracts surface, and which of its docs and tests did not change with them.
+fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<Vec<String>> {
     let config = ctx.config()?;
     let contracts = globs(&config.surfaces.contracts)?;
     delta.contract_surface = delta.files.iter().filter(|file| contracts.is_match(file)).cloned().collect();
-    let docs = globs(&config.contract_docs.docs)?;
-    let tests = globs(&config.contract_docs.tests)?;
-    let touched = |set: &GlobSet| delta.files.iter().any(|file| set.is_match(file));
     // A changed contract owes both its documents and its tests, as far as the config names them.
-    delta.contract_docs = (docs.is_empty() || touched(&docs)) && (tests.is_empty() || touched(&tests));
-    Ok(())
+    let mut owed = Vec::new();
+    for (what, patterns) in [("docs", &config.contract_docs.docs), ("tests", &config.contract_docs.tests)] {
+        let set = globs(patterns)?;
+        if !set.is_empty() && !delta.files.iter().any(|file| set.is_match(file)) {
+            owed.push(format!("{what} ({})", patterns.join(", ")));
+        }
+    }
+    delta.contract_docs = owed.is_empty();
+    Ok(owed)
 }

@@ -52,6 +52,7 @@ fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<()> {
     let word = |done: Done| match done {
         Done::Installed => "installed",
         Done::Chained => "installed; the hook that was there runs first",
+        Done::Idle => "installed; the hook that was there is kept, and does not run, as it is not executable",
         Done::Updated => "updated",
         Done::Unchanged => "unchanged",
         Done::Removed => "removed",

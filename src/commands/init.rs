@@ -35,10 +35,6 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let (config, logbook) = set_up(ctx, &lock)?;
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
     ctx.say(false, &json!({ "config": config, "logbook": logbook }), &text)?;
-    let root = ctx.project.root();
-    if std::env::current_dir().and_then(|here| here.canonicalize()).is_ok_and(|here| here.as_path() != root) {
-        ctx.hint(format!("the project is all of {}; `-C .` would set up this directory alone", root.display()));
-    }
     drop(lock);
     tell_root(ctx);
     if args.onboard {
@@ -57,7 +53,10 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         let purpose = "commits of documents, licences and CI files need a change, too; to exempt them";
         ctx.advise(&[Fix::edit(How::Next, purpose, &file, "enforcement.exempt", line)]);
     }
-    ctx.advise(&[Fix::next("open a change", fix::start())]);
+    let name = Fix::next("name what tests and times it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
+    let start = Fix::next("open a change", fix::start());
+    let measures = ctx.config()?.measurable().iter().next().is_some();
+    ctx.advise(&if measures { vec![start] } else { vec![name, Fix { how: How::Then, ..start }] });
     Ok(Exit::Yes)
 }
 

@@ -106,7 +106,7 @@ pub(crate) struct Ctx {
     config: OnceCell<Config>,
     repo: OnceCell<Option<Repo>>,
     actor: OnceCell<Option<String>>,
-    criteria: OnceCell<[String; 3]>,
+    criteria: OnceCell<contract::Examples>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
 }
@@ -223,11 +223,14 @@ impl Ctx {
         let own = if own.is_empty() { default.own.clone() } else { own };
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let criteria = self.criteria.get_or_init(|| contract::examples(self.project.root(), &config.measurable()));
+        let examples = || contract::examples(self.project.root(), &config.measurable());
+        let (criteria, bounds) = self.criteria.get_or_init(examples).clone();
         FixContext {
             trailer: config.enforcement.trailer.clone(),
             review: review.unwrap_or(default.review.clone()),
-            criteria: criteria.clone(),
+            criteria,
+            bounds,
+            pairs: config.pair.enabled,
             own,
             ..default
         }

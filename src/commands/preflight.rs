@@ -15,6 +15,7 @@ use crate::config::{Config, Timing};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::measure::size;
+use crate::model::fix::WHAT_HAPPENED;
 use crate::model::scrub::scrub;
 use crate::model::text::{count, few, joined};
 use crate::model::{ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WorkTree, fix};
@@ -100,15 +101,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
             fixes,
         ));
     }
-    let watched = &ctx.config()?.tuneables;
-    let is_set = |name: &&String| std::env::var_os(name).is_some();
-    let set: Vec<&String> = watched.env.values().chain(&watched.watch_env).filter(is_set).collect();
-    if !set.is_empty() && !overridden {
-        let message = format!("set in this environment, and measured with: {}", joined(&set));
-        let emergency = fix::start().words(["--class", "emergency"]);
-        let fixes = vec![Fix::decide(How::Next, "unset it"), Fix::or("put the override on record", emergency)];
-        found.push(warn("ENV_OVERRIDES", message, fixes));
-    }
+    found.extend(env_overrides(ctx, &open)?);
     for change in open {
         found.extend(review(ctx, change)?);
         let expired = record::expired(change, ctx.now()).map(|expired| expired.problem(&ctx.fix_context()));
@@ -116,6 +109,19 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     }
     found.sort_by_key(|problem| Reverse(problem.severity));
     Ok(found)
+}
+
+/// Variables that override tuneables, or are watched, and are set here without an emergency that says so.
+pub(crate) fn env_overrides(ctx: &Ctx, open: &[&Change]) -> Result<Option<Problem>> {
+    let watched = &ctx.config()?.tuneables;
+    let is_set = |name: &&String| std::env::var_os(name).is_some();
+    let set: Vec<&String> = watched.env.values().chain(&watched.watch_env).filter(is_set).collect();
+    let message = format!("set in this environment, and measured with: {}", joined(&set));
+    let emergency =
+        fix::start().words(["--class", "emergency"]).ask("--incident", WHAT_HAPPENED).words(["--expires", "24h"]);
+    let fixes = vec![Fix::decide(How::Next, "unset it"), Fix::or("put the override on record", emergency)];
+    let is_on_record = open.iter().any(|change| change.opened.class == Class::Emergency);
+    Ok((!set.is_empty() && !is_on_record).then(|| warn("ENV_OVERRIDES", message, fixes)))
 }
 
 /// The most serious level; `info` where nothing was found, as the original has it.

@@ -167,7 +167,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
             ]);
         }
         let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
-        trouble.fixed_by([stash, again])
+        trouble.fixed_by([stash, again, Fix::then("bring the work back", CommandLine::git("stash pop"))])
     })?;
     match (outcome, made) {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),

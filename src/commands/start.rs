@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::commands::{
-    ContractFlags, Ctx, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
+    ContractFlags, Ctx, audit_here, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
 };
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
@@ -65,7 +65,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     init::ensure(ctx)?;
     let world = collect::for_contract(ctx, &parts)?;
     contract::warn_of_empty_timings(ctx, &world.unknown)?;
-    contract::warn_of_rates(ctx, &parts)?;
+    contract::warn_of_bounds(ctx, &parts, class)?;
     if !world.unknown.is_empty() {
         let all = reason::unknown(world.unknown.iter().map(|(metric, nearest)| (metric, nearest.as_ref())));
         return Err(trouble(all)
@@ -88,6 +88,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     lock.create_record(&change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);
+    audit_here::tell_hidden(ctx)?;
     let steps = from.as_ref().map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
     show(ctx, &change, &steps)
 }

@@ -73,9 +73,12 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         now: ctx.now(),
         ..StatusView::default()
     };
-    show(ctx, shown.as_ref(), &open, rest)?;
     if shown.is_none() && open.is_empty() {
         tick::tell_lost(ctx, &audit_here::removed(ctx).unwrap_or_default());
+    }
+    show(ctx, shown.as_ref(), &open, rest)?;
+    if shown.as_ref().is_none_or(|change| change.baseline.is_none()) {
+        audit_here::tell_hidden(ctx)?;
     }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);
@@ -155,8 +158,9 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         fixes.uncommitted = uncommitted::paths(ctx);
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
-    if *step == Step::Promote && relink::is_gone(ctx, change).unwrap_or(false) {
-        let refusal = Refusal::new(Gate::Decide, Reason::NotInEffect { reverted: false, files: Vec::new() });
+    let asks = if *step == Step::Compare { Gate::Compare } else { Gate::Decide };
+    if matches!(step, Step::Compare | Step::Promote) && relink::is_gone(ctx, change).unwrap_or(false) {
+        let refusal = Refusal::new(asks, Reason::NotInEffect { reverted: false, files: Vec::new() });
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     StepView::new(change, step, &fixes)

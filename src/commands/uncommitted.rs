@@ -76,8 +76,11 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let paths = outside_own(repo).unwrap_or_default();
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
+    let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+    let hidden = paths.iter().filter(|path| unseen.contains(path)).cloned().collect();
     let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
+    let renamed = untracked.iter().any(|path| repo.root().join(path).symlink_metadata().is_err());
     let prefix = text(repo.prefix());
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
     let is_built = |path: &&&String| {
@@ -99,7 +102,7 @@ pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
     let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
     let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
-    Uncommitted { prefix, ignores, built, exclude, paths, operation: repo.operation(), hooked }
+    Uncommitted { prefix, ignores, built, exclude, paths, hidden, renamed, operation: repo.operation(), hooked }
 }
 
 /// How much of a file is read to see whether it is empty, in bytes; a larger one is not.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::commands::{ChangeArg, Ctx, collect, commit, delta, evidence, parse, uncommitted};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
-use crate::model::Kind;
 use crate::model::text::few;
+use crate::model::{Kind, Proposed};
 use crate::report;
 use crate::store::RecordError;
 use crate::workflow::{Change, Demand, End, Reason, Refusal, gates, window};
@@ -64,7 +64,8 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
         // A dry run is not refused for a summary that only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Reason::Summary)) {
             answer_refused(ctx, &change, (&refusal, &demands), args.apply)?;
-            return Err(CommandError::refused(refusal, Some(&change)));
+            let proposed = Proposed { verify: args.apply, ..Proposed::default() };
+            return Err(CommandError::refused(refusal, Some(&change)).proposing(proposed));
         }
         if by_demands {
             let exit = CommandError::refused(refusal, Some(&change)).exit();

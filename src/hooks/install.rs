@@ -63,6 +63,8 @@ pub(crate) enum Done {
     Installed,
     /// Installed; the hook that was there runs first.
     Chained,
+    /// Installed; the hook that was there is kept, and does not run: git ignored it, too.
+    Idle,
     /// Our part was brought up to date.
     Updated,
     Unchanged,
@@ -112,7 +114,7 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
         let _ = fs::rename(&kept, &path);
         return Err(error);
     }
-    Ok(Done::Chained)
+    Ok(if files::is_executable(&kept) { Done::Chained } else { Done::Idle })
 }
 
 /// Removes every hook that is ours.

@@ -123,6 +123,10 @@ pub struct FixContext {
     pub review: (String, String),
     /// A KPI, a guardrail and a trigger that the config can measure, or their shapes.
     pub criteria: [String; 3],
+    /// The same with bounds of their own, for what has no baseline.
+    pub bounds: [String; 3],
+    /// Whether the config lets pairs be measured.
+    pub pairs: bool,
     pub uncommitted: Uncommitted,
     /// Where the tool's own files are, from the project's root.
     pub own: Vec<String>,
@@ -137,6 +141,8 @@ pub struct Proposed {
     pub opened: Option<Opened>,
     /// Whether a day was to be measured again.
     pub force: bool,
+    /// Whether it was to be called verified.
+    pub verify: bool,
     pub parts: Contract,
 }
 
@@ -146,6 +152,8 @@ impl Default for FixContext {
             trailer: "Optimizer-Change".to_owned(),
             review: ("other".to_owned(), "human".to_owned()),
             criteria: Self::shapes("METRIC"),
+            bounds: ["METRIC <= 100", "METRIC <= 100", "METRIC > 100"].map(str::to_owned),
+            pairs: true,
             uncommitted: Uncommitted::default(),
             own: OWN.map(str::to_owned).into(),
             unsaved: Vec::new(),
@@ -201,7 +209,7 @@ impl FixContext {
 
     /// `line` with a flag for each of these parts of a contract.
     pub fn contract_parts(&self, line: CommandLine, class: Class, parts: &[Part]) -> CommandLine {
-        let [kpi, guardrail, trigger] = &self.criteria;
+        let [kpi, guardrail, trigger] = if class == Class::Emergency { &self.bounds } else { &self.criteria };
         parts.iter().fold(line, |line, part| match part {
             Part::Hypothesis => line.ask("--hypothesis", HYPOTHESIS),
             Part::Kpi => line.word("--kpi").word(kpi),

@@ -25,6 +25,10 @@ pub struct Uncommitted {
     pub built: Vec<String>,
     /// Git's file for what one clone ignores.
     pub exclude: String,
+    /// Those of the paths that git was told not to look at.
+    pub hidden: Vec<String>,
+    /// Whether the index has lost a path, as a rename does: commands take no name that is nowhere.
+    pub renamed: bool,
     /// What git is in the middle of.
     pub operation: Option<Operation>,
     /// Whether a hook of the tool holds commits here.
@@ -105,17 +109,29 @@ impl Uncommitted {
 
     /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
     pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
-        let plain = |pattern: &String| !pattern.chars().any(|c| c.is_control() || "*?[\\!#".contains(c));
+        let plain = |pattern: &String| !pattern.chars().any(char::is_control) && !pattern.ends_with(' ');
         let some = !patterns.is_empty() && patterns.len() <= SHOWN && patterns.iter().all(plain);
-        some.then(|| CommandLine::new("printf").word("%s\\n").words(patterns).append_to(&self.exclude))
+        // Each stands below the root, so that it begins with no sign of its own.
+        let literal = |pattern: &String| {
+            let escape = |c: char| if "*?[\\".contains(c) { format!("\\{c}") } else { c.to_string() };
+            pattern.chars().map(escape).collect::<String>()
+        };
+        let literal = patterns.iter().map(literal);
+        some.then(|| CommandLine::new("printf").word("%s\\n").words(literal).append_to(&self.exclude))
     }
 
     /// Stashes the work, untracked files too, from whatever directory.
     pub fn stash(&self) -> CommandLine {
-        match self.named() {
+        let stash = match self.named() {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),
+        };
+        if self.hidden.is_empty() {
+            return stash;
         }
+        let below = self.hidden.iter().map(|path| path.strip_prefix(&self.prefix).unwrap_or(path));
+        let look = |flag: &str| CommandLine::git("update-index").words([flag, "--"]).words(below.clone());
+        look("--no-assume-unchanged").and(look("--no-skip-worktree")).and(stash)
     }
 
     /// Stashes what is uncommitted of the set-up, where that is all that is.
@@ -145,7 +161,7 @@ impl Uncommitted {
     fn named(&self) -> Option<Vec<String>> {
         let work: Vec<&str> = self.work().collect();
         let odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
-        if work.is_empty() || work.len() > SHOWN || work.iter().any(odd) {
+        if work.is_empty() || self.renamed || work.len() > SHOWN || work.iter().any(odd) {
             return None;
         }
         Some(work.into_iter().map(|path| pathspec("", path)).collect())

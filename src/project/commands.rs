@@ -1,7 +1,7 @@
 //! The commands that test and build a project, guessed from its marker files.
 //!
 //! Where a project mixes kinds, the first of this order is chosen and the others are mentioned: Node, Go, Rust,
-//! .NET, Python. The root comes before its subdirectories, of which one level is looked at.
+//! .NET, Python, a Makefile or script. The root comes before its subdirectories, of which one level is looked at.
 
 use std::path::Path;
 
@@ -74,7 +74,22 @@ fn candidates(dir: &Path, interpreter: &str) -> Vec<Candidate> {
         .into_iter()
         .chain(known.map(|runner| Candidate::new(&runner.test, Some(&runner.build))))
         .chain(python(dir).map(|module| Candidate::new(&format!("{interpreter} -m {module}"), None)))
+        .chain(script(dir, &names))
         .collect()
+}
+
+/// What a project of no known kind calls its tests.
+fn script(dir: &Path, names: &[String]) -> Option<Candidate> {
+    let has_target = |name: &String| {
+        let text = text(&dir.join(name)).unwrap_or_default();
+        text.lines().any(|line| line.starts_with("test:"))
+    };
+    let make = names.iter().find(|name| ["Makefile", "makefile", "GNUmakefile"].contains(&name.as_str()));
+    let test = match make.filter(|name| has_target(name)) {
+        Some(_) => "make test",
+        None => "sh test.sh",
+    };
+    (test == "make test" || names.iter().any(|name| name == "test.sh")).then(|| Candidate::new(test, None))
 }
 
 fn node(dir: &Path) -> Option<Candidate> {
@@ -237,6 +252,9 @@ mod tests {
     fn each_kind_of_project_has_its_test_command() {
         for (name, text, expected) in [
             ("go.mod", "module x", Some("go test -count=1 ./...")),
+            ("Makefile", "all:\n\ttrue\ntest: all\n\ttrue\n", Some("make test")),
+            ("Makefile", "all:\n\ttrue\n", None),
+            ("test.sh", "true\n", Some("sh test.sh")),
             ("Cargo.toml", "", Some("cargo test")),
             ("App.SLN", "", Some("dotnet test")),
             ("app.csproj", "", Some("dotnet test")),

@@ -356,7 +356,13 @@ mod tests {
                     at_tip: true,
                 },
             ),
-            (Gate::Validate, Reason::ContractDocs { files: vec!["api/schema.json".to_owned()] }),
+            (
+                Gate::Validate,
+                Reason::ContractDocs {
+                    files: vec!["api/schema.json".to_owned()],
+                    owed: vec!["docs (docs/**)".to_owned()],
+                },
+            ),
             (Gate::Validate, Reason::NoTests),
             (Gate::After, Reason::NotValidatedCode { validated: "bbbb".to_owned(), here: "cccc".to_owned() }),
             (Gate::Decide, Reason::OnlyIndicative),
@@ -478,6 +484,7 @@ mod tests {
         # stash it
         or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
+        hint: once it is compared, `git stash pop` brings the work back
 
         refused at gate 3 (validate): 1 uncommitted file outside the tool's own files
         # take the work into the commit of the change
@@ -485,11 +492,13 @@ mod tests {
         # stash it
         or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
+        hint: once it is compared, `git stash pop` brings the work back
 
         refused at gate 4 (after): 1 uncommitted file outside the tool's own files
         # stash the work
         next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
+        hint: once it is compared, `git stash pop` brings the work back
         # take it into the commit of the change and validate that
         or:   git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1
 
@@ -539,8 +548,9 @@ mod tests {
 
         refused at gate 3 (validate): the change is of class tuneable, and 1 file of code changed beside the tuneables
           lib.py
-        # take the code out of the commit (git commit --amend), then
-        next: vibeship-optimizer validate --change-id chg-1
+        # while it is the last commit and not pushed: take the code out, and keep it on a branch
+        next: git branch code-beside-chg-1 && git restore --source=HEAD~1 --staged --worktree -- lib.py && git commit --amend --no-edit
+        then: vibeship-optimizer validate --change-id chg-1
         # drop it and open it again with --class code, which tests it
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
         # where a file holds tuneables alone, name it in surfaces.tuneables
@@ -576,9 +586,9 @@ mod tests {
         # bring it back as one commit
         then: git stash pop && git add -A && git commit --reset-author -C cccccccccccc --trailer "Optimizer-Change: chg-1"
 
-        refused at gate 3 (validate): 1 file of the contracts surface changed without its docs and tests
+        refused at gate 3 (validate): 1 file of the contracts surface changed without its docs (docs/**)
           api/schema.json
-        # add docs and tests to the commit
+        # change docs (docs/**) too, and add that to the commit
         next: git add -A && git commit --amend --no-edit
         then: vibeship-optimizer validate --change-id chg-1
 

@@ -258,7 +258,8 @@ impl StepView {
             Step::Decide { outcome } => {
                 let verdicts = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
                 let text = format!("the comparison came out as {}: decide", verdict::word(*outcome));
-                (text, verdicts.map_or_else(|| decisions(change, []), |verdicts| decisions_on(change, verdicts)))
+                let steps = verdicts.map_or_else(|| decisions(change, [], ctx), |it| decisions_on(change, it, ctx));
+                (text, steps)
             }
             Step::Hold => ("the experiment is measured: end it".to_owned(), one(fix::with_reason(id, "hold"))),
             Step::Rollout { stage, not_before } => {

@@ -20,7 +20,11 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
 }
 
 /// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.
-pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged> + Clone) -> Vec<Fix> {
+pub fn decisions<'a>(
+    change: &Change,
+    judged: impl IntoIterator<Item = &'a Judged> + Clone,
+    ctx: &FixContext,
+) -> Vec<Fix> {
     let id = change.id();
     let settled = |judged: &Judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_));
     let invalid = |judged: &Judged| matches!(judged.verdict, Verdict::Invalid { .. });
@@ -36,14 +40,21 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     if judged.clone().into_iter().any(invalid) {
         return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
     }
-    // The requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
-    let of_requests = |judged: &Judged| {
+    // The runs and requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
+    let of_snapshots = |judged: &Judged| {
         let paired =
             matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
-        !paired && judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http)
+        let requests = judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http);
+        let off = !ctx.pairs && !change.has_no_commit();
+        (!paired && (requests || off)).then_some(requests)
     };
-    if judged.clone().into_iter().any(of_requests) {
-        let how = "with the command that serves it (start of the probe in the config), or with more requests, take it up again";
+    if let Some(requests) = judged.clone().into_iter().find_map(of_snapshots) {
+        let how = match requests {
+            true => {
+                "with the command that serves it (start of the probe in the config), or with more requests, take it up again"
+            }
+            false => "with pairs (pair.enabled in the config), or with more runs, take it up again",
+        };
         let anew = Fix::then(how, fix::start_from(id));
         return vec![Fix { how: How::Next, ..hold }, drop, anew];
     }
@@ -67,9 +78,9 @@ fn is_too_close(judged: &Judged) -> bool {
 }
 
 /// What a person can decide on a recorded comparison.
-pub fn decisions_on(change: &Change, verdicts: &Verdicts) -> Vec<Fix> {
+pub fn decisions_on(change: &Change, verdicts: &Verdicts, ctx: &FixContext) -> Vec<Fix> {
     let judged: Vec<&Judged> = verdicts.not_passing().collect();
-    decisions(change, judged)
+    decisions(change, judged, ctx)
 }
 
 /// As many pairs as would settle every criterion at the present noise, those that there are included, up to the next

@@ -5,8 +5,7 @@ use crate::judge::compare;
 use crate::model::fix::{How, WHAT_HAPPENED};
 use crate::model::text::{count, joined, short};
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal,
-    Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::not_in_effect;
@@ -66,10 +65,17 @@ impl Fixes<'_> {
         ]
     }
 
-    pub(crate) fn without_code(&self) -> Vec<Fix> {
+    pub(crate) fn without_code(&self, files: &[String]) -> Vec<Fix> {
         let route = CommandLine::tool("route --hierarchy");
+        let keep = CommandLine::git("branch").word(format!("code-beside-{}", self.change.id()));
+        let restore = CommandLine::git("restore --source=HEAD~1 --staged --worktree --");
+        let without = keep.and(restore.words(files)).and(CommandLine::git("commit --amend --no-edit"));
         vec![
-            Fix::next("take the code out of the commit (git commit --amend), then", self.pass(self.gate)),
+            Fix::next(
+                "while it is the last commit and not pushed: take the code out, and keep it on a branch",
+                without,
+            ),
+            self.again(""),
             self.reject("drop it and open it again with --class code, which tests it"),
             Fix::or("where a file holds tuneables alone, name it in surfaces.tuneables", route),
         ]
@@ -88,7 +94,7 @@ impl Fixes<'_> {
     }
 
     pub(crate) fn in_effect_again(&self, reverted: bool, files: &[String]) -> Vec<Fix> {
-        if reverted || self.gate != Gate::Decide {
+        if reverted || !matches!(self.gate, Gate::Compare | Gate::Decide) {
             return not_in_effect(self.change, reverted, files, self.measured_again());
         }
         vec![
@@ -160,11 +166,27 @@ impl Fixes<'_> {
                 Fix::or("if it is to be taken out", fix::with_reason(self.change.id(), "rollback").word("--apply"));
             return self.under_way(operation).into_iter().chain([rollback]).collect();
         }
-        let prefix = self.ctx.uncommitted.prefix.clone();
-        let paths = files.iter().map(|path| format!("{prefix}{path}")).collect();
-        let stash = Uncommitted { prefix, paths, ..Uncommitted::default() }.stash();
+        let mut work = self.ctx.uncommitted.clone();
+        work.paths = files.iter().map(|path| format!("{}{path}", work.prefix)).collect();
+        work.hidden.retain(|path| work.paths.contains(path));
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
-        vec![Fix::next("stash the work", stash), self.measured_again(), rollback]
+        let stash = Fix::next("stash the work", work.stash());
+        let verify = self.ctx.proposed.verify.then(|| Fix::then("", fix::verify(self.change.id())));
+        let steps = [stash, self.measured_again()].into_iter().chain(verify);
+        steps.chain([self.bring_back(), rollback]).collect()
+    }
+
+    /// While a change is measured, what comes back would be in the way of the next step.
+    fn bring_back(&self) -> Fix {
+        let pop = CommandLine::git("stash pop");
+        match self.gate {
+            Gate::Validate | Gate::After | Gate::Compare => {
+                Fix::decide(How::Next, format!("once it is compared, `{pop}` brings the work back"))
+            }
+            Gate::Open | Gate::Contract | Gate::Baseline | Gate::Decide | Gate::Rollout | Gate::Verify => {
+                Fix::then("bring the work back", pop)
+            }
+        }
     }
 
     /// What was promoted is not validated again.
@@ -309,14 +331,15 @@ impl Fixes<'_> {
         if let (false, Some(stash)) = (self.gate == Gate::Baseline, files.stash_setup()) {
             let commit =
                 files.commit_setup().map(|it| Fix::or("commit it, where it alters nothing of this change", it));
-            return std::iter::once(Fix::next("stash the edit", stash)).chain([self.again("")]).chain(commit).collect();
+            let aside = [Fix::next("stash the edit", stash), self.again(""), self.bring_back()];
+            return aside.into_iter().chain(commit).collect();
         }
         match (self.gate, made_over) {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
                 let aside = files.holds_work().then(|| how("stash the work", files.stash()));
-                let back = aside.as_ref().map(|_| Fix::then("bring the work back", CommandLine::git("stash pop")));
+                let back = aside.as_ref().map(|_| self.bring_back());
                 // A commit of work is refused by the hook until there is a baseline.
                 let commit = files
                     .commit_work()
@@ -332,7 +355,8 @@ impl Fixes<'_> {
                     Some(sha) => Fix::next("take the work into the commit of the change", one(sha)),
                     None => Fix::next("commit the work as the change", self.ctx.commit(id)),
                 };
-                let rest = local().into_iter().chain([Fix::or("stash it", files.stash()), self.again("")]);
+                let aside = [Fix::or("stash it", files.stash()), self.again(""), self.bring_back()];
+                let rest = local().into_iter().chain(aside);
                 std::iter::once(take).chain(rest).collect()
             }
             // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
@@ -341,7 +365,7 @@ impl Fixes<'_> {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
                 let take =
                     own.map(|sha| Fix::or("take it into the commit of the change and validate that", validated(sha)));
-                let aside = [Fix::next("stash the work", files.stash()), self.again("")];
+                let aside = [Fix::next("stash the work", files.stash()), self.again(""), self.bring_back()];
                 aside.into_iter().chain(local()).chain(take).collect()
             }
         }

@@ -115,6 +115,7 @@ pub(crate) fn other_criterion(
         && Some(metric) != kpi.as_deref()
     {
         ctx.criteria[1] = format!("{metric} {op} {}", if op.starts_with('<') { "+2%" } else { "-2%" });
+        ctx.bounds[1] = ctx.bounds[0].clone();
     }
     let line = match change {
         Some(change) => {

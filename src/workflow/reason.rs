@@ -153,10 +153,15 @@ pub enum Reason {
         at_tip: bool,
     },
     #[error(
-        "{} changed without its docs and tests",
-        count(.files.len() as u64, "file of the contracts surface", "files of the contracts surface")
+        "{} changed without its {}",
+        count(.files.len() as u64, "file of the contracts surface", "files of the contracts surface"),
+        joined(.owed)
     )]
-    ContractDocs { files: Vec<String> },
+    ContractDocs {
+        files: Vec<String>,
+        /// What has to change with them, and where the config looks for it.
+        owed: Vec<String>,
+    },
     #[error("a change of class code needs a test to run, and the config has none")]
     NoTests,
     #[error("the code here ({here}) is not the code that was validated ({validated})")]
@@ -234,7 +239,7 @@ impl Reason {
         } else if let Self::Unmeasured { metrics, why } = self {
             let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
             metrics.iter().enumerate().map(|(at, metric)| Detail::Line(format!("{metric}{}", why(at)))).collect()
-        } else if let Self::ContractDocs { files } | Self::CodeBeside { files } = self {
+        } else if let Self::ContractDocs { files, .. } | Self::CodeBeside { files } = self {
             lines(files)
         } else if let Self::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = self {
             lines(paths)
@@ -309,7 +314,7 @@ impl Reason {
                 Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
                 Fix::or("make the change in this project", ctx.commit(id)),
             ],
-            Self::CodeBeside { .. } => with.without_code(),
+            Self::CodeBeside { files } => with.without_code(files),
             Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
             Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
             Self::ForeignCommit { commit } => with.foreign(commit),
@@ -319,10 +324,13 @@ impl Reason {
             }
             Self::BaselineNotAncestor { commits, at_tip: true, .. } => with.too_early(commits, true),
             Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
-            Self::ContractDocs { .. } => {
+            Self::ContractDocs { owed, .. } => {
                 // `add` takes new files too.
                 let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
-                vec![Fix::next("add docs and tests to the commit", amend), with.again("")]
+                vec![
+                    Fix::next(format!("change {} too, and add that to the commit", joined(owed)), amend),
+                    with.again(""),
+                ]
             }
             Self::NoTests => {
                 vec![Fix::next("find and enter the test command", CommandLine::tool("onboard")), with.again("")]
@@ -333,7 +341,7 @@ impl Reason {
             }
             Self::Evidence { faults } => restore(faults, change, ctx, Some(with.again(""))),
             Self::NotReproduced => vec![Fix::next("", with.pass(Gate::Compare))],
-            Self::Verdicts { judged } => decisions(change, judged),
+            Self::Verdicts { judged } => decisions(change, judged, ctx),
             Self::TriggerFired { .. } | Self::StageGuardrails { .. } => {
                 vec![Fix::next("go back", go_back)]
             }

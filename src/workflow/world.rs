@@ -43,6 +43,8 @@ pub struct World {
     pub descends: Option<bool>,
     /// What changed since the baseline.
     pub delta: Delta,
+    /// What did not change with the contracts surface and has to, with where it may be.
+    pub owed: Vec<String>,
     /// Whether the change's commits are the last ones, and on no remote: then they may still be made over.
     pub at_tip: bool,
     /// Metrics of the contract that cannot be measured on the change's commit and its parent.
@@ -102,6 +104,7 @@ impl Default for World {
             unmeasured: Vec::new(),
             descends: None,
             delta: Delta::default(),
+            owed: Vec::new(),
             at_tip: false,
             unattributed: Vec::new(),
             tuneables: Vec::new(),

@@ -96,5 +96,7 @@ pub fn may_compare(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::enter(change, gate)?;
     gates::is_undecided(change, gate)?;
     gates::unaltered(gate, &world.faults)?;
-    gates::same_definitions(gate, &world.redefined)
+    gates::same_definitions(gate, &world.redefined)?;
+    // What is measured of a commit that is gone could never be promoted.
+    gates::in_effect(gate, world)
 }

@@ -97,7 +97,7 @@ fn is_one_change(
         return refuse(Reason::CodeBeside { files: delta.code.clone() });
     }
     if !delta.contract_surface.is_empty() && !delta.contract_docs {
-        return refuse(Reason::ContractDocs { files: delta.contract_surface.clone() });
+        return refuse(Reason::ContractDocs { files: delta.contract_surface.clone(), owed: world.owed.clone() });
     }
     Ok(())
 }

@@ -335,8 +335,23 @@ pub(crate) fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_sta
     let told = s.on(&["monitor", "tick"]).exits(1);
     let _ = told.says(&["next: git stash push -u -- ':(top)src/limit.txt'\nthen: vibeship-optimizer monitor tick"]);
     follow_all(&s, &["monitor", "tick"]);
-    assert_eq!(s.read("src/limit.txt"), "3\n");
+    assert_eq!(s.read("src/limit.txt"), "2\n", "the work is brought back");
     assert!(s.read(s.record()).len() > record.len(), "the note is kept and the day was measured");
+
+    // However it is undone.
+    let undo: [&[&str]; 2] =
+        [&["mv", "src/limit.txt", "src/max.txt"], &["update-index", "--skip-worktree", "src/limit.txt"]];
+    for arguments in undo {
+        s.git(&["reset", "-q", "--hard"]);
+        s.later(chrono::Duration::days(1));
+        s.git(arguments);
+        if s.path("src/limit.txt").exists() {
+            s.write("src/limit.txt", "2\n");
+        }
+        s.refuses(&["monitor", "tick"], 8, "not_as_committed");
+        follow_all(&s, &["monitor", "tick"]);
+        assert!(!s.git(&["status", "--porcelain", "src"]).is_empty(), "the work is brought back");
+    }
 }
 
 #[test]
@@ -392,7 +407,7 @@ fn a_refused_contract_is_printed_whole_but_for_what_was_wrong() {
 #[cfg(unix)]
 fn files_that_checks_and_measured_commands_leave_are_named_and_ignored_by_one_line() {
     let s = Sandbox::new();
-    let check = "mkdir -p lib/__pycache__ && echo x > lib/__pycache__/a.pyc && echo x >> log.txt";
+    let check = "mkdir -p lib/__pycache__ && echo x > lib/__pycache__/a.pyc && echo x >> '#log!'";
     let timing = "timings: [{name: t, cmd: 'mkdir -p out && echo x > out/t.bin', runs: 1}]\n";
     s.config(&(CONFIG.replace("exit 0", check) + timing));
     s.start("x").contract();
@@ -408,10 +423,10 @@ fn files_that_checks_and_measured_commands_leave_are_named_and_ignored_by_one_li
         told.stderr.lines().find(|line| line.contains("printf")).unwrap().trim_start_matches(['o', 'r', ':', ' ']);
     run(&s, &ignore.replace("[PROJECT]", &s.root().display().to_string()));
     s.before().improve(50.0);
-    let told = s.on(&["validate"]).ok().says(&["does not ignore: lib/__pycache__/a.pyc, log.txt"]);
+    let told = s.on(&["validate"]).ok().says(&["does not ignore: #log!, lib/__pycache__/a.pyc"]);
     run(&s, &format!("printf{}", line(&told)));
     s.after().compare();
-    assert_eq!(s.git(&["status", "--porcelain", "--", "lib", "out", "log.txt"]), "");
+    assert_eq!(s.git(&["status", "--porcelain", "--", "lib", "out", "#log!"]), "");
 }
 
 #[test]

@@ -206,8 +206,9 @@ fn a_revert_that_took_the_record_along_is_told_with_what_brings_it_back() {
     s.git(&["add", "-A"]);
     s.git(&["commit", "-q", "--amend", "--no-edit"]);
     s.git(&["revert", "--no-edit", "HEAD"]);
-    for command in [&["status"][..], &["monitor", "tick"]] {
-        let _ = s.run(command).says(&["the record was removed", &s.id()]);
+    let id = s.id();
+    for command in [&["status"][..], &["monitor", "tick"], &["validate"], &["change", "show", &id], &["check"]] {
+        let _ = s.run(command).says(&["the record was removed", &id, "git checkout"]);
     }
     follow(&s, &["monitor", "tick"]);
     // The record knows the commit by the name that it had before it took the record in.

@@ -212,7 +212,14 @@ fn an_emergency_says_itself_how_it_is_taken_out() {
         "--trigger",
         "it still burns",
     ];
-    s.start_with("x", &[&["--class", "emergency", "--incident", "down", "--expires", "24h"][..], &parts].concat());
+    // Without a baseline only bounds of their own are ever judged, and such are proposed.
+    let emergency = ["--class", "emergency", "--incident", "down", "--expires", "24h"];
+    s.start_with("z", &emergency);
+    let proposed = s.on(&["change", "rollout", "full"]).exits(1).says(&["\"kpi.ops <= 100\"", "\"size.src <= 1MB\""]);
+    let _ = proposed.never_says(&["%"]);
+    let _ = s.on(&["change", "contract", "--kpi", "kpi.ops <= -10%"]).says(&["would never be judged"]);
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
+    s.start_with("x", &[&emergency[..], &parts].concat());
     let refused = s.on(&["change", "rollout", "full"]).exits(1);
     let _ = refused.says(&["rollback action", "--rollback \"HOW TO REMOVE THE OVERRIDE\""]).never_says(&["<sha>"]);
     s.refuses(&["change", "contract", "--rollback", "git revert <sha>"], 1, "contract_sense");

@@ -47,7 +47,7 @@ fn the_morning_names_tuneables_that_are_not_as_they_were_left() {
     sandbox.set("APP_LIMIT", "99");
     let moved = sandbox.run(&["day", "open", "--format", "json"]).exits(1).json();
     assert_eq!(moved["tuneables_moved"][0]["key"], "limit");
-    let text = sandbox.run(&["day", "open"]).exits(1);
+    let text = sandbox.run(&["day", "open"]).exits(1).says(&["set in this environment", "APP_LIMIT"]);
     assert!(text.stdout.contains("env:APP_LIMIT") && text.stdout.contains("it was"), "{text}");
     let found = sandbox.set("APP_MODE", "fast").run(&["preflight"]).ok().json();
     let code = |code: &str| found["findings"].as_array().unwrap().iter().find(|it| it["code"] == code).cloned();

@@ -314,6 +314,18 @@ fn what_was_amended_after_the_comparison_is_validated_again_and_not_promoted() {
 }
 
 #[test]
+fn what_is_gone_is_not_measured_for_a_comparison() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate().after();
+    s.write("src/main.txt", "note\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let validate = format!("vibeship-optimizer validate --change-id {}", s.id());
+    let _ = s.on(&["status"]).says(&["not in the history", &validate]);
+    s.refuses(&["compare"], 5, "not_in_effect");
+    let _ = s.on(&["compare"]).says(&[&validate]);
+    s.validate().after().compare();
+}
+
+#[test]
 fn an_amended_message_is_the_same_change_and_may_be_promoted() {
     let s = Sandbox::new();
     s.compared("x");

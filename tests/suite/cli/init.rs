@@ -39,6 +39,17 @@ fn the_test_command_is_guessed_from_the_project() {
 }
 
 #[test]
+fn where_no_test_is_found_its_command_is_asked_for_before_anything_else() {
+    let s = Sandbox::without_git();
+    let _ = s
+        .run(&["init"])
+        .ok()
+        .says(&["next: vibeship-optimizer onboard --timing-cmd \"COMMAND\"", "then: vibeship-optimizer change start"]);
+    let _ = s.run(&["onboard", "--timing-cmd", "sh x.sh"]).ok();
+    let _ = s.run(&["init"]).ok().says(&["next: vibeship-optimizer change start"]);
+}
+
+#[test]
 fn the_placeholder_of_npm_is_no_test() {
     let text = "{\"scripts\": {\"test\": \"echo \\\"Error: no test specified\\\" && exit 1\"}}";
     let config = config_of(&[("package.json", text)]);

@@ -208,6 +208,22 @@ fn uncommitted_work_beside_the_project_is_told_wherever_it_may_have_been_measure
 }
 
 #[test]
+fn a_range_is_checked_in_the_nearest_project_unless_it_is_a_new_one() {
+    let s = in_a_repository_of_many();
+    let nested = s.path("pkg");
+    s.write("pkg/vibeship_optimizer.yml", "version: 1\n").git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "A project of its own"]);
+    // Whoever adds it would say what is checked; both can be.
+    let told = s.run_in(&nested, &["check", "--range", "HEAD~1..HEAD"]).troubled(&["not clear which project"]);
+    let steps: Vec<&str> = told.stderr.lines().filter(|line| line.contains("check --range HEAD~1..HEAD -C ")).collect();
+    assert_eq!(steps.len(), 2, "{told}");
+    s.write("lib.txt", "1\n").git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "A file of the outer one"]);
+    let _ = s.run_in(&nested, &["check", "--range", "HEAD~1..HEAD"]).ok();
+    let _ = s.run(&["check", "--range", "HEAD~1..HEAD"]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
 fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
     let s = in_a_repository_of_many();
     s.start("x").contract().before();

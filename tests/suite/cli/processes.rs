@@ -48,7 +48,7 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     // the files whose size is measured.
     limits(&s, &[(&["snapshot", "--as", "before"], 15)]);
     s.improve(50.0);
-    limits(&s, &[(&["validate"], 14), (&["snapshot", "--as", "after"], 14), (&["compare"], 6)]);
+    limits(&s, &[(&["validate"], 14), (&["snapshot", "--as", "after"], 14), (&["compare"], 7)]);
     limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 10), (&["change", "rollout", "full"], 19)]);
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 22), (&["review", "bundle"], 11)]);

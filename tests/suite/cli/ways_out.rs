@@ -104,7 +104,7 @@ fn at_the_validation() -> Vec<(&'static str, Way)> {
             s.git(&["commit", "-q", "-m", "x", "--trailer", &trailer]);
             on(s, &["validate"])
         })),
-        ("code_beside", Opens(1, |s| {
+        ("code_beside", Opens(0, |s| {
             s.write("t.json", "{\"ttl\": 1}\n").config_plus("tuneables: {files: [t.json]}\n");
             s.start_with("x", &["--class", "tuneable"]).contract().before();
             s.write("t.json", "{\"ttl\": 2}\n").write("src/lib.py", "1\n").commit("tune");

@@ -63,6 +63,14 @@ fn a_hook_that_was_there_runs_first_its_no_counts_and_it_comes_back() {
     sandbox.run(&["hooks", "uninstall"]).ok();
     let back = std::fs::read_to_string(&hook).unwrap();
     assert!(back.starts_with(FOREIGN.trim_end()) && back.ends_with("\necho added\n") && !kept.exists(), "{back}");
+    #[cfg(unix)]
+    {
+        // One that git ignored does not run after ours, either.
+        std::fs::write(&kept, FOREIGN).unwrap();
+        std::fs::rename(&kept, &hook).unwrap();
+        let told = sandbox.run(&["hooks", "install"]).ok();
+        let _ = told.says(&["commit-msg: installed; the hook that was there is kept, and does not run"]);
+    }
 }
 
 #[test]
