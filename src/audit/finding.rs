@@ -124,7 +124,7 @@ pub(crate) enum FindingKind {
         committed: DateTime<Utc>,
     },
     #[error(
-        "replaced evidence of the change that no event mentions: a run was killed, or the record was reset to an earlier \
+        "evidence of the change that no event mentions: a run was killed, or the record was reset to an earlier \
          version"
     )]
     EvidenceSetAside,

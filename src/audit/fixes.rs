@@ -39,6 +39,21 @@ impl Finding {
     }
 }
 
+/// The subject of the commit that one is to be squashed into.
+fn target_of(subject: &str) -> &str {
+    let mut rest = subject;
+    while let Some(shorter) = ["fixup! ", "squash! ", "amend! "].iter().find_map(|mark| rest.strip_prefix(mark)) {
+        rest = shorter;
+    }
+    rest
+}
+
+/// A text as a pattern that fits it alone.
+fn literal(text: &str) -> String {
+    let escaped = |c: char| if ".[]*^$+?(){}|\\".contains(c) { format!("\\{c}") } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 struct Fixes<'a> {
     finding: &'a Finding,
     commit: String,
@@ -123,8 +138,9 @@ impl Fixes<'_> {
                 vec![Fix::next(what, again), Fix::or("take out all that it merged", revert)]
             }
             FindingKind::FixupLeft { .. } => {
-                let squash =
-                    CommandLine::git("-c sequence.editor=true rebase -i --autosquash").word(format!("{commit}~2"));
+                let subject = self.finding.commit.as_ref().map(|commit| commit.subject.as_str()).unwrap_or_default();
+                let squash = CommandLine::git("-c sequence.editor=true rebase -i --autosquash");
+                let squash = squash.word(format!("{commit}^{{/^{}}}~1", literal(target_of(subject))));
                 vec![Fix::next("before pushing", squash)]
             }
             FindingKind::RecordRemoved => self.bring_back_removed(),
@@ -189,7 +205,7 @@ impl Fixes<'_> {
             }
             FindingKind::EvidenceUnknown => vec![
                 Fix::decide(How::Next, "restore the record that it belongs to"),
-                Fix::or("if there is none", CommandLine::new("rm").word(path)),
+                Fix::decide(How::Or, "if there is none, move it to another directory"),
             ],
             FindingKind::GateNotReached { end: Some(_), .. } => self.of_change(|id| {
                 let out = fix::with_reason(id, "rollback").word("--apply");

@@ -47,6 +47,8 @@ pub(crate) struct RangeAudit<'a> {
     now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
+    /// The commits that records name as validated: a hash says more than a trailer.
+    validated: BTreeMap<String, ChangeId>,
     audit: Audit,
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
@@ -65,8 +67,9 @@ pub(crate) struct RangeAudit<'a> {
 impl<'a> RangeAudit<'a> {
     /// Begins with the demands, the records at head, and the moment at which head was made.
     pub(crate) fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
-        let mut relinked = BTreeMap::new();
+        let (mut relinked, mut validated) = (BTreeMap::new(), BTreeMap::new());
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
+            validated.extend(change.commits().into_iter().map(|commit| (commit, id.clone())));
             for event in &change.events {
                 if let Kind::Relinked { commits, .. } = &event.what {
                     relinked.extend(commits.iter().map(|(old, new)| (new.clone(), (id.clone(), old.clone()))));
@@ -78,6 +81,7 @@ impl<'a> RangeAudit<'a> {
             records,
             now,
             relinked,
+            validated,
             audit: Audit::default(),
             members: BTreeMap::new(),
             reverts: Vec::new(),
@@ -121,7 +125,8 @@ impl<'a> RangeAudit<'a> {
 
     /// The changes that a commit names, and the one that the records say it belongs to.
     pub(crate) fn ids_of(&self, commit: &Commit) -> Vec<String> {
-        let by_record = self.relinked.get(&commit.id).map(|(id, _)| id.to_string());
+        let by_record = self.relinked.get(&commit.id).map(|(id, _)| id).or(self.validated.get(&commit.id));
+        let by_record = by_record.map(ToString::to_string);
         let ids: BTreeSet<String> = commit.ids.iter().cloned().chain(by_record).collect();
         ids.into_iter().collect()
     }

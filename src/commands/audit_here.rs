@@ -66,7 +66,12 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     }
     let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
     let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
-    let unknown = snapshots.filter(|name| !is_known(name));
+    // What the original measured has no record of ours.
+    let of_original = |name: &str| {
+        let text = fs::read_to_string(ctx.project.evidence_dir().join(name)).unwrap_or_default();
+        text.contains("vibeship_optimizer.snapshot.v1\"")
+    };
+    let unknown = snapshots.filter(|name| !is_known(name) && !of_original(name));
     audit.findings.extend(unknown.map(|name| Finding::warn(FindingKind::EvidenceUnknown).at(place(name))));
     Ok(audit)
 }
@@ -282,19 +287,22 @@ fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     Ok(ignored.into_iter().filter_map(finding).collect())
 }
 
-/// Measurements of a change that a later one replaced, without any event that knows them: a run that was killed, or a
-/// record that was put back to before it.
+/// Measurements of a change without any event that knows them: a run that was killed, or a record that was put back to
+/// before it.
 fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
-    let artifacts = change.events.iter().flat_map(|event| event.what.artifacts());
-    let recorded: BTreeSet<&str> = artifacts.map(|artifact| artifact.sha256.as_str()).collect();
+    let artifacts = || change.events.iter().flat_map(|event| event.what.artifacts());
+    let recorded: BTreeSet<&str> = artifacts().map(|artifact| artifact.sha256.as_str()).collect();
+    let named: BTreeSet<&str> = artifacts().map(|artifact| artifact.path.as_str()).collect();
     let mut found = Vec::new();
     // The names are in order, so those of one change stand together.
     let prefix = format!("{}_", record.id);
     let from = evidence.partition_point(|name| name.as_str() < prefix.as_str());
     let own = evidence[from..].iter().take_while(|name| name.starts_with(&prefix));
-    let replaced = own.filter(|name| name.contains(project::SUPERSEDED));
-    for name in replaced {
+    let of_nobody = |name: &&String| {
+        name.contains(project::SUPERSEDED) || name.ends_with(".json") && !named.contains(&*place(name))
+    };
+    for name in own.filter(of_nobody) {
         let Some(bytes) = evidence::present(&ctx.project, &place(name))? else { continue };
         if !recorded.contains(Digest::of_bytes(&bytes).as_str()) {
             found.push(Finding::warn(FindingKind::EvidenceSetAside).of_change(&record.id).at(place(name)));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::audit::Finding;
 use crate::commands::monitor::{self, Ticked, tick};
-use crate::commands::{Ctx, choose, collect, commit, preflight, verify};
+use crate::commands::{Ctx, choose, collect, commit, preflight, uncommitted, verify};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
@@ -70,7 +70,10 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     if let Some(legacy) = monitor::legacy(ctx)?.filter(|_| done.is_empty()) {
         ctx.ui.warn(&monitor::legacy_text(ctx, &legacy));
     }
-    done.iter().for_each(|ticked| tick::tell(ctx, ticked));
+    for ticked in &done {
+        tick::tell(ctx, ticked);
+        ctx.advise(&uncommitted::steps(ctx, &ticked.change));
+    }
     Ok(exit)
 }
 

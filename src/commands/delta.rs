@@ -193,7 +193,9 @@ fn unclaimed(
     if !found.is_empty() {
         let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));
         let branch = repo.head()?.branch.unwrap_or_default();
-        let here = repo.commits_here_alone(range, Some((&branch, !named)))?;
+        // What is on a remote's main branch was merged; a branch of one's own is no less one's own there.
+        let is_main = repo.default_branches()?.contains(&branch);
+        let here = repo.commits_here_alone(range, Some((&branch, !named || !is_main)))?;
         found.retain(|id| here.contains(id));
     }
     Ok(found)

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{Ctx, audit_here};
-use crate::config::{Edited, Guess, file, template};
+use crate::config::{Edited, Guess, Timing, file, template};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
@@ -15,9 +15,6 @@ use crate::os::files;
 use crate::project::commands;
 use crate::report;
 use crate::store::{Exclusive, atomic, guard, logbook};
-
-/// The line that `.gitattributes` needs so that branches merge their logbook sections.
-const MERGE_UNION: &str = "VIBESHIP_OPTIMIZER.md merge=union";
 
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
@@ -41,7 +38,6 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         self::onboard(ctx, OnboardArgs::default())?;
     }
     audit_here::tell_hidden(ctx)?;
-    offer_merge_union(ctx, args.no_prompt)?;
     let head = ctx.repo().ok().flatten().map(Repo::head).transpose()?.and_then(|head| head.at);
     if let (Some(at), true, None) = (head, by_hand, &ctx.config()?.enforcement.since) {
         ctx.advise(&[fix::since(How::Next, &at.commit)]);
@@ -55,7 +51,9 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     }
     let name = Fix::next("name what tests and times it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
     let start = Fix::next("open a change", fix::start());
-    let measures = ctx.config()?.measurable().iter().next().is_some();
+    let config = ctx.config()?;
+    let times = config.timings.iter().any(Timing::is_measurable);
+    let measures = times || !config.kpis.is_empty() || !config.http_probes.is_empty();
     ctx.advise(&if measures { vec![start] } else { vec![name, Fix { how: How::Then, ..start }] });
     Ok(Exit::Yes)
 }
@@ -111,35 +109,6 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
     }
     let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
     Ok((config.display().to_string(), logbook.display().to_string()))
-}
-
-/// Offers the merge driver that keeps two branches' logbook sections; written only when a person says yes.
-fn offer_merge_union(ctx: &Ctx, no_prompt: bool) -> Result<()> {
-    let path = ctx.project.root().join(".gitattributes");
-    let text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
-    let has_line = String::from_utf8_lossy(&text).lines().any(|line| line.trim() == MERGE_UNION);
-    if has_line || !matches!(ctx.repo(), Ok(Some(_))) {
-        return Ok(());
-    }
-    if no_prompt || !ctx.ui.can_ask() {
-        ctx.hint(format!("so that branches merge their logbooks, add to .gitattributes: {MERGE_UNION}"));
-        return Ok(());
-    }
-    let answer =
-        ctx.ui.ask(&format!("Add `{MERGE_UNION}` to .gitattributes, so that branches merge their logbooks? [y/N]"))?;
-    if answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes")) {
-        let mut text = text;
-        if !text.is_empty() && !text.ends_with(b"\n") {
-            text.push(b'\n');
-        }
-        text.extend_from_slice(MERGE_UNION.as_bytes());
-        text.push(b'\n');
-        guard::write(&ctx.project, &path, &text)?;
-        // It is the project's file, not the tool's own: uncommitted, it would keep the baseline from being taken.
-        let commit = CommandLine::git("commit -m").words(["Merge logbooks by union", "--", ".gitattributes"]);
-        ctx.advise(&[Fix::next("commit it", CommandLine::git("add .gitattributes").and(commit))]);
-    }
-    Ok(())
 }
 
 const ONBOARD_SCHEMA: &str = "vibeship_optimizer.onboard.v1";

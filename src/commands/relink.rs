@@ -4,7 +4,7 @@
 //! evidence: what was recorded stays as it was, so nothing can be made better by it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -79,14 +79,34 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         ctx.advise(&[Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()]);
         return Ok(Exit::No);
     }
+    // What a merge under way brings is not in the history yet.
+    let lost = if repo.operation().is_some() { 0 } else { lost };
     if lost > 0 {
         ctx.ui.warn(
             "no match found for a missing commit: no commit in HEAD's history makes the same change or results in the validated code",
         );
+        ctx.advise(&not_found(ctx, repo, &changes)?);
     } else if !lines.is_empty() || !joined.is_empty() || repo.operation().is_some() {
         ctx.advise(&go_on(ctx, repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
+}
+
+/// What can be done about the first change whose commit is gone for good: another one has its id, or none.
+fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
+    for change in changes {
+        let (Some(old), true) = (change.commits().pop(), is_gone(ctx, change)?) else { continue };
+        let head = repo.resolve("HEAD")?;
+        let now = delta::commits_with_id(ctx, change, Some(&head))?.pop();
+        let diff = now.map(|now| CommandLine::git("diff").words([short(&old), short(&now.sha)]));
+        let see = diff.map(|diff| Fix::next("what differs from the validated commit", diff));
+        let how = if see.is_some() { Fix::then } else { Fix::next };
+        let out = fix::with_reason(change.id(), "rollback").word("--apply");
+        let again = Fix::then("measure it anew, with the same contract", fix::start_from(change.id()));
+        let steps = [how("nothing proves what is there now: take it out", out), again];
+        return Ok(see.into_iter().chain(steps).collect());
+    }
+    Ok(Vec::new())
 }
 
 /// A commit of a change that is in the history as another, and by what it was found.
@@ -216,6 +236,7 @@ pub(crate) struct Joined {
 pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
     let conflicted = take_one_side(repo)?;
+    let has_logbook = conflicted.keys().any(|path| path.ends_with(project::LOGBOOK));
     let mut joined = Vec::new();
     for name in Record::names(&ctx.project)? {
         let Some(id) = name.strip_suffix(".json").and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
@@ -226,7 +247,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
         let path = ctx.project.relative(&ctx.project.record_path(&id));
         let path = format!("{}{path}", String::from_utf8_lossy(repo.prefix()));
         let in_conflict = conflicted.contains_key(&path);
-        if only.is_none() && !change.is_open() && !in_conflict {
+        if only.is_none() && !change.is_open() && !in_conflict && !has_logbook {
             continue;
         }
         let versions = versions(repo, &path, in_conflict)?;
@@ -258,7 +279,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
         if found.events > 0 {
             lock.extend_record(&change)?;
         }
-        if found.events > 0 || conflicted.keys().any(|path| path.ends_with(project::LOGBOOK)) {
+        if found.events > 0 || has_logbook {
             commit::note_down(ctx, &lock, &change);
         }
         joined.extend((found.events > 0 || found.left_out > 0 || in_conflict).then_some(found));
@@ -300,8 +321,21 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     vec![Fix::next("", end)]
 }
 
-/// The tool's own files in conflict, with the other side's object; in the work tree this side's then lies whole.
-fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
+/// What ends a merge, or the like, in which the tool's own files are in conflict.
+pub(crate) fn merging(ctx: &Ctx) -> Vec<Fix> {
+    let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
+    let joins = |it: &Operation| !matches!(it, Operation::Bisect | Operation::Revert);
+    let Some(operation) = repo.operation().filter(joins) else { return Vec::new() };
+    if in_conflict(repo).is_ok_and(|(here, _)| here.is_empty()) {
+        return Vec::new();
+    }
+    let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
+    let join = Fix::next(purpose, CommandLine::tool("change relink"));
+    std::iter::once(join).chain(go_on(ctx, repo).into_iter().map(Fix::after)).collect()
+}
+
+/// The tool's own files in conflict: those that this side has, and the other side's with their objects.
+pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeMap<String, String>)> {
     let (mut here, mut there) = (Vec::new(), BTreeMap::new());
     let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
     for entry in listed.split(|byte| *byte == 0) {
@@ -316,6 +350,12 @@ fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
             _ => {}
         }
     }
+    Ok((here, there))
+}
+
+/// In the work tree this side's files then lie whole.
+fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
+    let (here, there) = in_conflict(repo)?;
     if !here.is_empty() {
         repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
     }

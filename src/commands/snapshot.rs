@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::commands::{
     Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rehearse, rollout,
 };
-use crate::error::{Result, trouble};
+use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
-use crate::model::{After, Baseline, Contract, Gate, Kind, Strength, hyperfine};
+use crate::model::{After, Baseline, CommandLine, Contract, Fix, Gate, Kind, Strength, fix, hyperfine};
 use crate::os::files;
 use crate::report::metric;
 use crate::store::{Role, atomic, guard};
@@ -127,6 +127,11 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     };
     commit::ask(ctx, change, answer_of_gate)?;
     if role == RoleArg::Before {
+        if world.revision.commit.is_none() && ctx.repo()?.is_some() {
+            let commit = CommandLine::git("add -A").and(CommandLine::git("commit -m").word("Start"));
+            return Err(failed("there is no commit yet, so that nothing says what the baseline is of")
+                .fixed_by([Fix::next("commit once", commit), Fix::then("", fix::baseline(change.id()))]));
+        }
         audit_here::tell_hidden(ctx)?;
         let changes = choose::changes(ctx)?.0;
         for left in rollout::left_in_tree(ctx, changes.iter()) {
@@ -154,8 +159,8 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     export(args, &measurement)?;
     ctx.ui.status(&format!("attached as {name} to {}", change.id()));
     let taken = change.events.last().and_then(|event| event.what.taken());
-    if let (RoleArg::Before, Some(baseline)) = (role, &change.baseline) {
-        warn_of_strength(ctx, baseline);
+    if role == RoleArg::Before && change.is_indicative() {
+        ctx.ui.warn("measured with uncommitted work: this baseline is indicative only; the change cannot be promoted");
     }
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     answer(ctx, &path, &measurement, Some(&change))?;
@@ -164,19 +169,6 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     }
     ctx.hint_next(&change)?;
     Ok(Exit::Yes)
-}
-
-/// What a baseline that is bound to no commit of a clean tree will not do, told while it can still be taken again.
-fn warn_of_strength(ctx: &Ctx, baseline: &Baseline) {
-    match (baseline.strength, &baseline.taken.revision.branch) {
-        (Strength::Indicative, _) => ctx
-            .ui
-            .warn("measured with uncommitted work: this baseline is indicative only; the change cannot be promoted"),
-        (Strength::Unversioned, Some(_)) => {
-            ctx.ui.warn("no commit exists yet, so pairs cannot be measured; commit first, then retake the baseline");
-        }
-        (Strength::Unversioned, None) | (Strength::Full, _) => {}
-    }
 }
 
 /// After a rollback: are the baseline's values back? Exit 1 where they are not.

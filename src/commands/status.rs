@@ -80,6 +80,9 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if shown.as_ref().is_none_or(|change| change.baseline.is_none()) {
         audit_here::tell_hidden(ctx)?;
     }
+    if shown.is_none() {
+        ctx.advise(&relink::merging(ctx));
+    }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);
     if let Some(change) = shown.as_ref().or_else(newest) {
@@ -128,6 +131,10 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
 
 /// The next step; what is in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
+    let merging = relink::merging(ctx);
+    if !merging.is_empty() {
+        return StepView { text: "put the records of both sides together".to_owned(), next: merging };
+    }
     let mut fixes = ctx.fix_context();
     if *step == Step::Validate {
         let made = validate::made(ctx, change);
@@ -158,8 +165,9 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         fixes.uncommitted = uncommitted::paths(ctx);
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
-    let asks = if *step == Step::Compare { Gate::Compare } else { Gate::Decide };
-    if matches!(step, Step::Compare | Step::Promote) && relink::is_gone(ctx, change).unwrap_or(false) {
+    let rests_on_commit = matches!(step, Step::Compare | Step::Promote | Step::Rollout { .. });
+    let asks = if change.promotion.is_some() { Gate::Rollout } else { Gate::Decide };
+    if rests_on_commit && relink::is_gone(ctx, change).unwrap_or(false) {
         let refusal = Refusal::new(asks, Reason::NotInEffect { reverted: false, files: Vec::new() });
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::commands::{Ctx, GitHistory, choose, delta, evidence};
+use crate::commands::{Ctx, GitHistory, choose, delta, evidence, relink};
 use crate::config::Config;
 use crate::error::{Result, failed};
-use crate::git::{FileChange, GitError, Repo, Side};
+use crate::git::{FileChange, GitError, Operation, Repo, Side};
 use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
@@ -21,7 +21,8 @@ use crate::workflow::demand_fixes::restore;
 /// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted; what is not what was
 /// recorded is brought back before that. That git does not answer is told elsewhere.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
-    if change.comparison.is_none() && change.is_open() {
+    // What is in conflict is told before anything else.
+    if (change.comparison.is_none() && change.is_open()) || !relink::merging(ctx).is_empty() {
         return Vec::new();
     }
     let Ok(Some(command)) = command(ctx, change) else { return Vec::new() };
@@ -42,6 +43,9 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let evidence: Vec<_> = evidence.map(|path| prefix.join(path)).collect();
     if !repo.is_any_uncommitted(&evidence)? {
         return Ok(None);
+    }
+    if let Some(operation) = repo.operation().filter(|it| *it != Operation::Bisect) {
+        return Ok(Some(stage(ctx).and(operation.go_on())));
     }
     let own = ctx.fix_context().own;
     let commit = CommandLine::git("commit -m").word(format!("Evidence of {}", change.id())).word("--").words(own);

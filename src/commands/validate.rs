@@ -75,22 +75,22 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     show(ctx, &change, &checks)
 }
 
-/// A commit of a clock that was behind would seem to come before the baseline, whatever is measured of it.
+/// A commit that was written before, or by a clock that was behind, would seem to come before the baseline, whatever is measured of it.
 fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> {
     let (Some(repo), Some(baseline)) = (ctx.repo()?, &change.baseline) else { return Ok(()) };
     let Some(commit) = delta.own_commits().next().filter(|_| baseline.strength == Strength::Full) else {
         return Ok(());
     };
-    let seconds = repo.git().args(["show", "-s", "--no-show-signature", "--format=%ct", &commit.sha]).line()?;
-    let made =
-        DateTime::from_timestamp(seconds.trim().parse().unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let dates = repo.git().args(["show", "-s", "--no-show-signature", "--format=%ct %at", &commit.sha]).line()?;
+    let earlier = dates.split(' ').filter_map(|seconds| seconds.parse().ok()).min();
+    let made = DateTime::from_timestamp(earlier.unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if window::later(made, window::CLOCK_TOLERANCE) >= baseline.taken.taken_at {
         return Ok(());
     }
     let [made, taken] = [made, baseline.taken.taken_at].map(moment);
     let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
     Err(failed(format!(
-        "the commit {commit} says that it was made at {made}, before the baseline ({taken}): its clock was behind"
+        "the commit {commit} says that it was written at {made}, before the baseline ({taken}): it was brought from elsewhere, or a clock was behind"
     ))
     .fixed_by([Fix::next("while it is the last commit and not pushed, date it again", amend)]))
 }
@@ -181,14 +181,15 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     Ok(Exit::No)
 }
 
-/// `check` demands the id in the commit; here it can still be added. The amended commit is another one, so it is
-/// validated again.
+/// Here the id can still be added. The amended commit is another one, so it is validated again.
 fn warn_of_no_id(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
     let mut own = validation.delta.own_commits().filter(|commit| !commit.merge);
     let Some(commit) = own.find(|commit| commit.change_ids.is_empty()) else { return };
     let sha = short(&commit.sha);
-    ctx.ui.warn(&format!("the commit {sha} does not carry the change's id, which `check` will demand"));
+    ctx.ui.warn(&format!(
+        "the commit {sha} does not carry the change's id: only the record says that it is the change's"
+    ));
     if validation.revision.commit.as_ref() == Some(&commit.sha) {
         let fixes = ctx.fix_context();
         let amend = fixes.with_trailer(CommandLine::git("commit --amend --no-edit"), change.id());

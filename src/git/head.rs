@@ -238,6 +238,14 @@ impl Repo {
         marks.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, operation)| operation)
     }
 
+    /// What the branch is called, without the remote, that others' work comes to.
+    pub(crate) fn default_branches(&self) -> Result<Vec<String>, GitError> {
+        let head = self.git().args(["symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"]).output()?;
+        let head = text(&head.stdout);
+        let named = head.trim().split_once('/').map(|(_, name)| name.to_owned());
+        Ok(named.into_iter().chain(["main", "master"].map(str::to_owned)).collect())
+    }
+
     /// The remote branch that the current one follows, as a revision; `None` when it follows none.
     pub(crate) fn upstream(&self) -> Result<Option<String>, GitError> {
         let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];

@@ -83,6 +83,12 @@ impl Fix {
         Self::run(How::Then, purpose, command)
     }
 
+    /// The same step, to be done after the one before.
+    #[must_use]
+    pub fn after(self) -> Self {
+        Self { how: How::Then, ..self }
+    }
+
     /// What to run instead of what comes before.
     pub fn or(purpose: impl Into<String>, command: CommandLine) -> Self {
         Self::run(How::Or, purpose, command)

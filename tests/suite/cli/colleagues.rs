@@ -218,6 +218,58 @@ fn a_revert_that_took_the_record_along_is_told_with_what_brings_it_back() {
 }
 
 #[test]
+fn a_validated_commit_is_the_changes_without_its_id_too() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0).commit_as("Forgot it", &[]);
+    s.validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    commit_evidence(&s);
+    let _ = s.run(&["check", "--range", "HEAD~2..HEAD", "--require", "promoted"]).ok();
+    s.tune(40.0).commit_as("Forgot it again", &[]);
+    let _ = s.run(&["check", "--range", "HEAD~3..HEAD"]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+}
+
+/// Pushing a branch of one's own makes nobody else's of what is on it.
+#[test]
+fn two_commits_on_a_pushed_branch_are_no_one_change() {
+    let s = Sandbox::new();
+    s.git(&["switch", "-q", "-c", "feature"]);
+    s.start("x").contract().before().improve(50.0).write("src/main.txt", "lower still\n").commit_as("Lower", &[]);
+    s.git(&["update-ref", "refs/remotes/origin/feature", "HEAD"]);
+    s.refuses(&["validate"], 3, "many_commits");
+}
+
+#[test]
+fn two_branches_that_meet_keep_both_sections_of_the_logbook() {
+    let s = Sandbox::new();
+    let mut ids = Vec::new();
+    for name in ["one", "two"] {
+        s.git(&["switch", "-q", "-c", name, "main"]);
+        s.start(name).contract();
+        ids.push(s.id());
+        commit_evidence(&s);
+    }
+    assert_ne!(s.try_git(&["merge", "-q", "one"]).code, 0);
+    let _ = s.run(&["status"]).says(&["a merge is in progress"]);
+    follow(&s, &["status", "--change-id", &ids[1]]);
+    let logbook = s.read("VIBESHIP_OPTIMIZER.md");
+    assert!(ids.iter().all(|id| logbook.matches(&format!("begin {id}")).count() == 1), "{logbook}");
+    assert_eq!(s.git(&["status", "--porcelain"]), "");
+    let _ = s.run(&["check"]).ok().never_says(&["REPORT_DIFFERS"]);
+}
+
+#[test]
+fn what_was_amended_after_the_promotion_is_named_with_what_differs_and_the_way_out() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+    s.write("src/main.txt", "note\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let relink = format!("vibeship-optimizer change relink --change-id {}", s.id());
+    let _ = s.on(&["status"]).says(&["not in the history", &relink]);
+    let _ = s.on(&["change", "relink"]).exits(1).says(&["git diff [SHORT] [SHORT]", "change start --from"]);
+}
+
+#[test]
 fn a_start_that_is_refused_for_a_criterion_is_printed_with_another() {
     let s = Sandbox::new();
     let all = ["--hypothesis", "h", "--kpi", "kpi.ops <= +0%", "--guardrail", "size.src <= +2%", "--trigger", "slow"];

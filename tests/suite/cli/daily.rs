@@ -183,6 +183,16 @@ fn the_page_stands_alone_and_the_summary_says_the_same() {
 }
 
 #[test]
+fn evidence_that_the_record_was_reset_before_is_told() {
+    let s = Sandbox::new();
+    s.start("x").contract().before();
+    let early = s.read(s.record());
+    s.improve(50.0).validate().after().compare();
+    s.write(s.record(), early);
+    let _ = s.run(&["check"]).says(&["EVIDENCE_SET_ASIDE", "the record was reset to an earlier version"]);
+}
+
+#[test]
 fn what_was_decided_earlier_today_stands_when_the_day_is_closed_again() {
     let s = Sandbox::new();
     s.rolled_out("halve it");

@@ -157,6 +157,16 @@ fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
     let _ = s.on(&["validate"]).ok().never_says(&["does not carry", "--amend"]);
 }
 
+/// What the range check would find when nothing can be done about it any more.
+#[test]
+fn a_commit_that_was_written_before_the_baseline_is_dated_again() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0);
+    let trailer = format!("Optimizer-Change: {}", s.id());
+    s.commit_as("tune", &["--trailer", &trailer, "--date", "2026-01-01T00:00:00Z"]);
+    let _ = s.on(&["validate"]).exits(1).says(&["written at 2026-01-01", "--amend --no-edit --date=now"]);
+}
+
 #[test]
 fn advice_names_the_trailer_of_the_config() {
     let s = Sandbox::new();
@@ -244,7 +254,7 @@ fn a_check_that_cannot_run_rejects_nothing() {
 fn a_commit_of_a_clock_that_was_behind_is_dated_again_before_anything_is_measured() {
     let s = ready();
     s.later(Duration::minutes(-30)).improve(50.0).later(Duration::minutes(40));
-    let refused = s.on(&["validate"]).exits(1).says(&["its clock was behind"]);
+    let refused = s.on(&["validate"]).exits(1).says(&["a clock was behind"]);
     let amend = refused.stderr.lines().find_map(|line| line.strip_prefix("next: git ")).unwrap();
     let amend = amend.split(" && ").next().unwrap();
     s.git(&amend.split(' ').collect::<Vec<_>>());

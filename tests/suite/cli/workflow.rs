@@ -14,7 +14,6 @@ fn the_commands_of_the_workflow_document_work_in_order() {
     Initialized: [PROJECT]/vibeship_optimizer.yml
     Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
     --- stderr
-    hint: so that branches merge their logbooks, add to .gitattributes: VIBESHIP_OPTIMIZER.md merge=union
     # so that commits older than the set-up owe nothing: in the config, under enforcement:
     #   since: [SHORT]
     # commits of documents, licences and CI files need a change, too; to exempt them: in vibeship_optimizer.yml, under enforcement.exempt:
@@ -212,14 +211,17 @@ fn what_is_open_without_commits_is_measured_again_and_not_only_read_again() {
 }
 
 #[test]
-fn the_walk_is_the_same_before_the_first_commit() {
+fn the_first_commit_comes_before_the_baseline() {
     let s = Sandbox::without_git();
     s.git(&["init", "-q"]);
     s.write("vibeship_optimizer.yml", crate::support::CONFIG);
-    s.start("unborn").contract().before();
-    s.write("ops.json", kpi(50.0)).validate().after();
+    s.start("unborn").contract();
+    let commit = "next: git add -A && git commit -m Start\nthen: vibeship-optimizer snapshot";
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["there is no commit yet", commit]);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "Start"]);
+    s.before().improve(50.0).validate().after();
     let _ = s.on(&["compare"]).ok().never_says(&["not under git"]);
-    assert!(!s.read(s.evidence("compare.md")).contains("not under git"));
     let _ = s.on(&["change", "promote"]).ok();
 }
 
