@@ -134,12 +134,12 @@ pub(crate) fn samples(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe
         Ok(finished) => finished,
         Err(error) => return group.iter().map(|_| Err(error.clone())).collect(),
     };
-    let read = |(config, before): (&&KpiProbe, Option<((SystemTime, u64), Vec<u8>)>)| {
+    let read = group.iter().zip(before).map(|(config, before)| {
         let (old, held) = before.filter(|_| finished.is_some()).unzip();
         let is_old = old.is_some() && old == path(config).as_deref().and_then(stamp);
         sample(place, config, finished.as_ref(), is_old, &held.unwrap_or_default())
-    };
-    group.iter().zip(before).map(read).collect()
+    });
+    read.collect()
 }
 
 /// Reads one KPI after its command has run; its file `held` something before.

@@ -292,7 +292,7 @@ mod tests {
     fn two_results_of_one_command_are_read_and_what_was_exported_is_read_back() {
         let two =
             r#"{"results":[{"command":"spin","times":[1],"user":0.5,"system":0.25},{"command":"spin","times":[2]}]}"#;
-        let found = snapshot("old", DateTime::UNIX_EPOCH, &json(&two)).unwrap().unwrap();
+        let found = snapshot("old", DateTime::UNIX_EPOCH, &json(two)).unwrap().unwrap();
         let names = |found: &Snapshot| found.timings.iter().map(|timing| timing.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&found), ["spin", "spin (2)"]);
         let own = export(&found);
