@@ -234,13 +234,13 @@ mod tests {
         let merges = repo.merges(&[what]).unwrap();
         let merges: Vec<&Merge> = merges.iter().flatten().collect();
         let slow = repo.merge_in_checkout(&merges).unwrap().remove(0);
-        let made = repo.remake(&[what], None).unwrap().remove(0).unwrap();
+        let made = repo.made_again(&[what], None).unwrap().remove(0).unwrap();
         let told = |it: &Remade| -> Vec<(String, bool)> {
             let all = it.differs.iter().chain(&it.decided);
             all.map(|file| (file.name().to_owned(), file.is_new())).collect()
         };
         assert_eq!((told(&made), made.decided.len()), (told(&slow), slow.decided.len()));
-        made
+        repo.remake(&[what], None).unwrap().remove(0).unwrap()
     }
 
     #[test]
