@@ -245,7 +245,7 @@ fn begun(
 }
 
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
-    let caveats = caveat::of_first_runs(session);
+    let caveats = caveat::of_first_runs(session, None);
     let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
     let flaws = session
         .commands

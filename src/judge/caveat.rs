@@ -102,7 +102,7 @@ pub(crate) fn caveats(
     before: &Snapshot,
     after: &Snapshot,
     pair: Option<&PairSession>,
-    metrics: &[MetricRow],
+    (metrics, kpi): (&[MetricRow], Option<&MetricId>),
     known: &Circumstances,
 ) -> Vec<Caveat> {
     let mut found = Vec::new();
@@ -118,7 +118,7 @@ pub(crate) fn caveats(
         } else if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
             found.push(Caveat::PairOfOtherCommits);
         }
-        found.extend(of_first_runs(pair));
+        found.extend(of_first_runs(pair, kpi));
         found.extend(machines::caveat(pair));
     }
     about_endpoints(metrics, known, &mut found);
@@ -131,19 +131,25 @@ pub(crate) fn caveats(
     found
 }
 
-/// What the first runs of a pair session showed.
-pub fn of_first_runs(pair: &PairSession) -> Vec<Caveat> {
+/// What the first runs of a pair session showed; `kpi` is what the change is to improve.
+pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> {
     let commands = pair.commands.iter().map(|it| (&it.name, &it.first_runs));
     let kpis = pair.kpis.iter().map(|it| (&it.kpi.name, &it.first_runs));
+    // A guardrail is often over another part than the one that is changed.
+    let all = || commands.clone().chain(kpis.clone());
+    let is_meant = |command: &String| match kpi {
+        Some(kpi) => kpi.subject() == Some(command.as_str()),
+        None => all().all(|(_, first)| first.untouched),
+    };
     let mut found = Vec::new();
-    for (command, first) in commands.chain(kpis) {
+    for (command, first) in all() {
         if let Some([before, after]) = &first.printed {
             let (command, before, after) = (command.clone(), before.bytes, after.bytes);
             found.push(Caveat::PrintsOther { command, before, after });
         }
         if let Some(path) = &first.program {
             found.push(Caveat::SharedFile { command: command.clone(), path: path.clone() });
-        } else if first.elsewhere {
+        } else if first.elsewhere || first.untouched && is_meant(command) {
             found.push(Caveat::CodeElsewhere { command: command.clone() });
         }
         if let Some([before, after]) = first.unshown {

@@ -11,7 +11,7 @@ use crate::measure::served::Served;
 use crate::measure::{Place, command};
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
-use crate::model::{Http, HttpRequest};
+use crate::model::{Digest, Http, HttpRequest, Printed};
 use crate::os::{Answer, HttpError, Request, http};
 
 /// How many redirects of one request are followed.
@@ -63,6 +63,14 @@ pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) 
         },
         requests,
     }
+}
+
+/// What one answer holds, its status before its body; `None` where there is none.
+pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
+    let answer = http::ask(&request(config)).ok()?;
+    let whole = [answer.status.to_string().as_bytes(), b"\n", &answer.body].concat();
+    let bytes = answer.body.len() as u64;
+    Some(Printed { bytes, sha256: Digest::of_bytes(&whole), seconds: answer.latency.as_secs_f64() })
 }
 
 /// One request that was not answered as expected.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::config::HttpProbe;
 use crate::measure::command::error_tail;
 use crate::measure::{Place, http};
-use crate::model::Http;
 use crate::model::scrub::{scrub, scrub_url};
+use crate::model::{Http, Printed};
 use crate::os::{Finished, Interrupt, SpawnError, process};
 
 /// The variable that tells a server its port.
@@ -63,6 +63,11 @@ impl Served {
 
     pub(crate) fn ask(&self, place: &Place, stop: &dyn Fn() -> bool) -> Http {
         Http { url: self.url.clone(), ..http::probe(&self.probe, place, stop) }
+    }
+
+    /// What it answers.
+    pub(crate) fn held(&self) -> Option<Printed> {
+        http::held(&self.probe)
     }
 
     /// Why it does not run any more.

@@ -144,10 +144,13 @@ pub struct FirstRuns {
     /// A file there that git does not track, which both sides opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
-    /// Whether neither side opened a file of its own checkout, or none that differs between the two, nor built anything
-    /// from one: both may have run the same code.
+    /// Whether neither side opened a file of its own checkout: both may have run the same code.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
+    /// Whether neither opened one that differs between the two, nor built anything from one: the change does not touch what
+    /// it runs, or both ran the same code.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub untouched: bool,
     /// Seconds of each side, where one takes less than a quarter of the other's time and nothing that it printed shows
     /// that it did the same work.
     #[serde(skip_serializing_if = "Option::is_none")]

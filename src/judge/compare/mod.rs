@@ -181,7 +181,8 @@ pub fn compare(
         true => Outcome::Invalid,
         false => outcome(&criteria, &metrics, &decisive),
     };
-    let caveats = caveat::caveats(before, after, pair, &metrics, &circumstances);
+    let caveats =
+        caveat::caveats(before, after, pair, (&metrics, contract.kpi.as_ref().map(|kpi| &kpi.metric)), &circumstances);
     let trigger_words = match &contract.trigger {
         Some(Trigger::Words(words)) => Some(words.clone()),
         Some(Trigger::Measured(_)) | None => None,

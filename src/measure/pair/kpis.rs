@@ -107,7 +107,8 @@ impl Session<'_> {
             Group::Kpis(group) => kpi::samples(self.runner, place, group),
             Group::Http(probe) => vec![self.latency(probe, side, is_first)],
         };
-        (samples, self.proof.as_mut().map(Proof::opened).unwrap_or_default())
+        let did = self.proof.as_mut().map(Proof::opened).unwrap_or_default();
+        (samples, Did { printed: self.answered.take(), ..did })
     }
 
     /// The middle latency of the requests of one run; the first starts the side's server, whose first answers do not count.
@@ -122,6 +123,7 @@ impl Session<'_> {
             let cmd = probe.start.as_deref().unwrap_or_default();
             let started = Served::start(probe, cmd, place, &stop).map_err(failed)?;
             let _warm = started.ask(place, &stop);
+            self.answered = started.held();
             *server = Some(started);
         }
         let answer = server.as_ref().map(|server| server.ask(place, &stop));
@@ -145,12 +147,14 @@ impl Session<'_> {
         let _held = core.and_then(Core::hold);
         let [(first, did), (second, other)] = order(number).map(|side| self.kpi_run(group, side, number == 0));
         if number == 0 && self.proof.is_some() {
-            let first_runs = proof::conclude(&did, &other, &mut |side| {
+            let mut first_runs = proof::conclude(&did, &other, &mut |side| {
                 if let Some(proof) = &mut self.proof {
                     proof.watch();
                 }
                 Some(self.kpi_run(group, side, true).1)
             });
+            // What is served is asked often, and one answer's time says nothing.
+            (first_runs.once, first_runs.unshown) = (None, None);
             paired.iter_mut().for_each(|it| it.first_runs = first_runs.clone());
         }
         let (before, after) = if after_first(number) { (second, first) } else { (first, second) };

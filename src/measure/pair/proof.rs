@@ -38,8 +38,10 @@ pub(crate) struct Did {
     pub(crate) tracked: BTreeSet<String>,
     /// Files there that git does not track.
     pub(crate) untracked: BTreeSet<String>,
-    /// Whether no file of its own was opened, or none that differs between the sides, here or to build it.
+    /// Whether no file of its own was opened.
     pub(crate) elsewhere: bool,
+    /// Whether none was that differs between the sides, here or to build it.
+    pub(crate) untouched: bool,
     pub(crate) printed: Option<Printed>,
 }
 
@@ -86,10 +88,10 @@ impl Proof {
     pub(crate) fn opened(&mut self) -> Did {
         let mut did = Did::default();
         let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
-        did.elsewhere = self.own.as_mut().is_some_and(|own| match own.opened() {
-            (_, true) => false,
-            (opened, false) => opened.is_empty() || !self.sides.iter().any(|side| side.built || side.differ(&opened)),
-        });
+        if let Some((own, false)) = self.own.as_mut().map(Opens::opened) {
+            did.elsewhere = own.is_empty();
+            did.untouched = !self.sides.iter().any(|side| side.built || side.differ(&own));
+        }
         for path in opened {
             let source = source_of(&path).unwrap_or_else(|| path.clone());
             let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();
@@ -157,6 +159,7 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
         found.program = both.intersection(&same.untracked).next().cloned();
     }
     found.elsewhere = before.elsewhere && after.elsewhere;
+    found.untouched = before.untouched && after.untouched;
     if let (Some(old), Some(new)) = (&before.printed, &after.printed) {
         compare(old, new, again, &mut found);
     }
@@ -175,12 +178,10 @@ fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut Firs
     // The baseline ran before it, so that what both read was there already.
     found.once = old.is_idle_beside(new.seconds).then_some([old.seconds, new.seconds]);
     let shown = old.sha256 == new.sha256 && old.bytes > 0;
-    let (slow, fast, slower) =
-        if old.seconds > new.seconds { (old, new, Side::Before) } else { (new, old, Side::After) };
-    if found.printed.is_none() && !shown && fast.is_idle_beside(slow.seconds) {
+    if found.printed.is_none() && !shown && new.is_idle_beside(old.seconds) {
         // The first run may have been slow for want of a warm cache.
-        let again = again(slower).and_then(|did| did.printed);
-        found.unshown = again.filter(|again| fast.is_idle_beside(again.seconds)).map(|_| [old.seconds, new.seconds]);
+        let again = again(Side::Before).and_then(|did| did.printed);
+        found.unshown = again.filter(|again| new.is_idle_beside(again.seconds)).map(|_| [old.seconds, new.seconds]);
     }
 }
 

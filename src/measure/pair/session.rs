@@ -11,7 +11,7 @@ use crate::measure::pair::{Proof, Side};
 use crate::measure::served::Served;
 use crate::measure::{CommandPlan, Place, Reference, Runner, command, instructions, profile};
 use crate::model::scrub::scrub;
-use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Run, Stop};
+use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Printed, Run, Stop};
 use crate::os::process::Output;
 use crate::os::{Core, Ended, Finished, SpawnError, process};
 use crate::stats::median;
@@ -58,6 +58,8 @@ pub struct Session<'a> {
     pub(crate) clock: Box<dyn FnMut() -> Duration + 'a>,
     /// The servers of the endpoint that is measured.
     pub(crate) served: [Option<Served>; 2],
+    /// What the one that was started last answered.
+    pub(crate) answered: Option<Printed>,
 }
 
 impl<'a> Session<'a> {
@@ -66,7 +68,7 @@ impl<'a> Session<'a> {
         let (reference, started) = (Reference::new(), Instant::now());
         let reference = Box::new(move || Some(reference.measure_once().wall_s));
         let clock = Box::new(move || started.elapsed());
-        Self { runner, before, after, pin, proof: None, reference, clock, served: [None, None] }
+        Self { runner, before, after, pin, proof: None, reference, clock, served: [None, None], answered: None }
     }
 
     /// With a look at what the sides do in their first runs.
@@ -329,6 +331,7 @@ mod tests {
             reference: Box::new(reference),
             clock: Box::new(clock),
             served: [None, None],
+            answered: None,
         }
     }
 

@@ -353,12 +353,13 @@ fn an_endpoint_is_served_on_each_side_and_nothing_is_left_running() {
     if s.command("python3").arg("--version").output().is_err() {
         return;
     }
-    let server = |seconds: f64| {
+    let server = |seconds: f64, body: &str| {
         format!(
             "import http.server, os, time\nclass H(http.server.BaseHTTPRequestHandler):\n    def log_message(self, *a): pass\n    \
              def do_GET(self):\n        time.sleep({seconds})\n        self.send_response(200)\n        \
-             self.send_header('Content-Length', '0')\n        self.end_headers()\n\
-             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n"
+             self.send_header('Content-Length', '{}')\n        self.end_headers()\n        self.wfile.write(b'{body}')\n\
+             http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n",
+            body.len()
         )
     };
     let pids = s.outside().join("pids");
@@ -368,8 +369,8 @@ fn an_endpoint_is_served_on_each_side_and_nothing_is_left_running() {
         )
     };
     let start = format!("echo $$ >> \"{}\"; exec python3 serve.py", pids.display());
-    s.config(&config(&start)).write("serve.py", server(0.001)).commit_as("quick", &[]);
-    s.write("serve.py", server(0.02)).commit_as("slow", &[]);
+    s.config(&config(&start)).write("serve.py", server(0.001, "found")).commit_as("quick", &[]);
+    s.write("serve.py", server(0.02, "found")).commit_as("slow", &[]);
     let _ = s.run(&["pair", "--runs", "6", "--json-out", "p.json"]).exits(1).says(&["http.api.latency", "regressed"]);
     assert_eq!(s.json("p.json")["kpis"][0]["http"], true);
     let answer = s.run(&["snapshot", "--label", "x", "--format", "json"]).ok().json();
@@ -380,6 +381,8 @@ fn an_endpoint_is_served_on_each_side_and_nothing_is_left_running() {
     for pid in started.lines() {
         assert!(!std::path::Path::new("/proc").join(pid).exists(), "{pid} is left running");
     }
+    s.write("serve.py", server(0.01, "")).commit_as("answers nothing", &[]);
+    let _ = s.run(&["pair", "--runs", "6"]).says(&["api printed something else", "5 bytes before, 0 after"]);
     s.config(&config("echo no database >&2; exit 3"));
     let answer = s.run(&["snapshot", "--label", "y", "--format", "json"]).ok().json();
     let why = answer["snapshot"]["http"][0]["error"].as_str().unwrap();
