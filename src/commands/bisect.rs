@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::pairing::{self, Pairing};
+use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, pair};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
@@ -12,7 +12,7 @@ use crate::judge::bisect::{Search, agreed};
 use crate::judge::compare::{for_metric, pair_rows};
 use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, series};
 use crate::measure::CommandPlan;
-use crate::measure::pair::{Version, Versions};
+use crate::measure::pair::Versions;
 use crate::model::text::short;
 use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession, fix};
 use crate::report::{Doc, code, values};
@@ -134,27 +134,10 @@ impl Bisection<'_> {
     fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing> {
         let mut config = self.ctx.config()?.clone();
         config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);
-        let ask = pairing::Ask {
-            config: &config,
-            versions: Versions {
-                before: Version { rev: &self.good, tuneables: None },
-                after: Version { rev: commit, tuneables: None },
-                tuneables: None,
-                same_allowed: false,
-            },
-            commands: self.plans.to_vec(),
-            of_commit: false,
-            kpis: Vec::new(),
-            http: Vec::new(),
-            criteria,
-            settings: &self.settings,
-            budget: pairing::budget(&config, self.args.runs, self.args.max_time)?,
-            pin: config.pair.pin,
-            change: None,
-            prior: None,
-            profile: false,
-        };
-        pairing::run(self.ctx, &ask)
+        let budget = pairing::budget(&config, self.args.runs, self.args.max_time)?;
+        let ask = Ask::new(&config, Versions::of(&self.good, commit), &self.settings, budget);
+        let probes = Probes { commands: self.plans.to_vec(), ..Probes::default() };
+        pairing::run(self.ctx, &Ask { probes, criteria, ..ask })
     }
 
     /// Which time of the bad commit is longer, and by what share, where both measurements say so; `None` where one is

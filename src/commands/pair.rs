@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::pairing::{self, Pairing};
+use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, calibrate, delta, parse};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::PairRow;
 use crate::judge::compare::pair_rows;
 use crate::judge::{Change, Settings};
-use crate::measure::pair::{Version, Versions};
+use crate::measure::pair::Versions;
 use crate::measure::{CommandPlan, command};
 use crate::model::{CommandLine, Fix, Flaw, Pair, PairSession, Unusable};
 use crate::report;
@@ -69,13 +69,12 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         guard::guard_out_path(&ctx.project, out, &[])?;
     }
     let mut settings = settings(ctx, args.min_effect.as_deref())?;
-    let (commands, kpis, http) = if args.command.is_empty() {
-        let config = ctx.config()?;
-        (pairing::timings(config), pairing::configured_kpis(ctx)?, pairing::served(config))
+    let probes = if args.command.is_empty() {
+        Probes::of(ctx.config()?)
     } else {
-        (vec![typed(ctx, &args.command, &mut settings)?], Vec::new(), Vec::new())
+        Probes { commands: vec![typed(ctx, &args.command, &mut settings)?], ..Probes::default() }
     };
-    if commands.is_empty() && kpis.is_empty() && http.is_empty() {
+    if probes.is_empty() {
         return Err(trouble("no timed command, no KPI command and no `start` of an endpoint is configured")
             .fixed_by([Fix::next("give a command", CommandLine::tool("pair -- COMMAND"))]));
     }
@@ -85,27 +84,10 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     let mut config = ctx.config()?.clone();
     config.pair.prepare = args.prepare.or(config.pair.prepare);
     config.pair.share.extend(args.share);
-    let ask = pairing::Ask {
-        config: &config,
-        versions: Versions {
-            before: Version { rev: &args.before, tuneables: None },
-            after: Version { rev: &args.after, tuneables: None },
-            tuneables: None,
-            same_allowed: args.same,
-        },
-        commands,
-        of_commit: false,
-        kpis,
-        http,
-        criteria: Vec::new(),
-        settings: &settings,
-        budget: pairing::budget(ctx.config()?, args.runs, args.max_time)?,
-        pin: ctx.config()?.pair.pin,
-        change: None,
-        prior: None,
-        profile: true,
-    };
-    let session = match pairing::run(ctx, &ask)? {
+    let versions = Versions { same_allowed: args.same, ..Versions::of(&args.before, &args.after) };
+    let budget = pairing::budget(&config, args.runs, args.max_time)?;
+    let ask = Ask::new(&config, versions, &settings, budget);
+    let session = match pairing::run(ctx, &Ask { probes, profile: true, ..ask })? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(reason) => return Err(trouble(reason)),
         Pairing::SameCode(reason) => {
@@ -152,19 +134,7 @@ pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Res
     }
     settings.noise_floors.clear();
     let timeout_s = ctx.config()?.commands.timeout_s;
-    Ok(CommandPlan {
-        name: name_of(&cmd),
-        cmd,
-        shell,
-        cwd: None,
-        env: Vec::new(),
-        prepare: None,
-        conclude: None,
-        instructions: None,
-        timeout: command::seconds(timeout_s),
-        runs: 1,
-        warmup: 1,
-    })
+    Ok(CommandPlan { shell, ..CommandPlan::once(name_of(&cmd), cmd, command::seconds(timeout_s)) })
 }
 
 /// The program's name without its directory, as far as it makes a metric's name.

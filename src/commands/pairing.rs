@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::commands::{Bar, Ctx, measure, validate};
-use crate::config::{Config, HttpProbe, KpiProbe, Pin};
+use crate::config::{Config, HttpProbe, KpiProbe};
 use crate::error::{CommandError, Result, trouble};
 use crate::git::{GitError, Repo};
-use crate::judge::compare::for_metric;
+use crate::judge::compare::{self, for_metric};
 use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive, effect};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
@@ -29,23 +29,74 @@ pub(crate) struct Ask<'a> {
     /// Says how the sides are prepared.
     pub(crate) config: &'a Config,
     pub(crate) versions: Versions<'a>,
-    pub(crate) commands: Vec<CommandPlan>,
-    pub(crate) kpis: Vec<&'a KpiProbe>,
-    /// Endpoints that are served on each side.
-    pub(crate) http: Vec<&'a HttpProbe>,
+    pub(crate) probes: Probes<'a>,
     /// Whether the versions are a change's commit and its parent, and not those of the snapshots.
     pub(crate) of_commit: bool,
     /// What the pairs have to settle; without any, whether the decisive times changed.
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) settings: &'a Settings,
     pub(crate) budget: Budget,
-    /// Whether both runs of a pair are held on one core.
-    pub(crate) pin: Pin,
     pub(crate) change: Option<&'a Change>,
     /// What was measured before and decided nothing: its pairs count.
     pub(crate) prior: Option<PairSession>,
     /// Whether a regression is looked into, to say which functions take more of the time.
     pub(crate) profile: bool,
+}
+
+impl<'a> Ask<'a> {
+    pub(crate) fn new(config: &'a Config, versions: Versions<'a>, settings: &'a Settings, budget: Budget) -> Self {
+        let (probes, criteria) = (Probes::default(), Vec::new());
+        Self {
+            config,
+            versions,
+            probes,
+            of_commit: false,
+            criteria,
+            settings,
+            budget,
+            change: None,
+            prior: None,
+            profile: false,
+        }
+    }
+
+    /// To settle the contract of a change.
+    pub(crate) fn for_change(self, change: &'a Change) -> Self {
+        Self { criteria: change.contract.criteria().cloned().collect(), change: Some(change), ..self }
+    }
+}
+
+/// What is measured on each side.
+#[derive(Default)]
+pub(crate) struct Probes<'a> {
+    pub(crate) commands: Vec<CommandPlan>,
+    pub(crate) kpis: Vec<&'a KpiProbe>,
+    /// Endpoints that are served on each side.
+    pub(crate) http: Vec<&'a HttpProbe>,
+}
+
+impl<'a> Probes<'a> {
+    /// What the sides of a pair can run of the config.
+    pub(crate) fn of(config: &'a Config) -> Self {
+        Self {
+            commands: timings(config),
+            kpis: config.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect(),
+            http: config.http_probes.iter().filter(|probe| probe.start.is_some()).collect(),
+        }
+    }
+
+    /// Those that the contract of a change asks for.
+    pub(crate) fn asked_by(mut self, change: &Change) -> Self {
+        let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
+        self.commands.retain(|plan| named(format!("timing.{}", plan.name)));
+        self.kpis.retain(|kpi| named(format!("kpi.{}", kpi.name)));
+        self.http.retain(|probe| named(format!("http.{}", probe.name)));
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.commands.is_empty() && self.kpis.is_empty() && self.http.is_empty()
+    }
 }
 
 /// Pairs, or why there are none.
@@ -85,15 +136,6 @@ pub(crate) fn timings(config: &Config) -> Vec<CommandPlan> {
     plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect()
 }
 
-/// Those endpoints that the sides of a pair can serve.
-pub(crate) fn served(config: &Config) -> Vec<&HttpProbe> {
-    config.http_probes.iter().filter(|probe| probe.start.is_some()).collect()
-}
-
-pub(crate) fn configured_kpis(ctx: &Ctx) -> Result<Vec<&KpiProbe>> {
-    Ok(ctx.config()?.kpis.iter().filter(|kpi| kpi.cmd.is_some()).collect())
-}
-
 pub(crate) fn of_change(
     ctx: &Ctx,
     change: &Change,
@@ -127,36 +169,27 @@ pub(crate) fn of_change(
         );
     }
     let file_name = file.map(|path| path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-    let config = &ctx.config()?.pair;
-    let named = file_name.as_deref().zip(config.tuneables_env.as_deref());
-    let ask = Ask {
-        config: ctx.config()?,
-        versions: Versions {
-            before: Version { rev: before_commit, tuneables: old.as_deref() },
-            after: Version { rev: after_commit, tuneables: new.as_deref() },
-            tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
-            same_allowed: false,
-        },
-        commands: timings(ctx.config()?),
-        kpis: if of_commit.is_some() { ctx.config()?.kpis.iter().collect() } else { configured_kpis(ctx)? },
-        http: served(ctx.config()?),
-        of_commit: of_commit.is_some(),
-        criteria: change.contract.criteria().cloned().collect(),
-        settings,
-        budget,
-        pin: config.pin,
-        change: Some(change),
-        prior,
-        profile: true,
+    let config = ctx.config()?;
+    let named = file_name.as_deref().zip(config.pair.tuneables_env.as_deref());
+    let versions = Versions {
+        before: Version { rev: before_commit, tuneables: old.as_deref() },
+        after: Version { rev: after_commit, tuneables: new.as_deref() },
+        tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
+        same_allowed: false,
     };
-    run(ctx, &ask)
+    let mut probes = Probes::of(config);
+    if of_commit.is_some() {
+        probes.kpis = config.kpis.iter().collect();
+    }
+    let ask = Ask::new(config, versions, settings, budget).for_change(change);
+    run(ctx, &Ask { probes, of_commit: of_commit.is_some(), prior, profile: true, ..ask })
 }
 
 pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
-    if ask.commands.is_empty() && ask.kpis.is_empty() && ask.http.is_empty() && !ask.of_commit {
+    if ask.probes.is_empty() && !ask.of_commit {
         return Ok(Pairing::Impossible(
             "no timed command, no KPI command and no `start` of an endpoint is configured".to_owned(),
         ));
@@ -307,8 +340,8 @@ fn measure(
     found: &mut PairSession,
 ) -> bool {
     let places = (&checkouts.before.place, &checkouts.after.place);
-    let mut session = Session::new(runner, places, ask.pin).proven(proof);
-    for plan in &ask.commands {
+    let mut session = Session::new(runner, places, ask.config.pair.pin).proven(proof);
+    for plan in &ask.probes.commands {
         let known =
             prior.and_then(|prior| prior.commands.iter().find(|it| it.name == plan.name && it.stopped != Stop::Failed));
         if let Some(settled) = known.filter(|known| decide(known, ask) == Decision::Settled) {
@@ -351,15 +384,16 @@ fn measure_values(
     bar: &mut Bar,
     found: &mut PairSession,
 ) -> bool {
-    let kpis = kpi::groups(ask.kpis.iter().copied()).into_iter().map(Group::Kpis);
-    for group in kpis.chain(ask.http.iter().copied().map(Group::Http)) {
+    let kpis = kpi::groups(ask.probes.kpis.iter().copied()).into_iter().map(Group::Kpis);
+    for group in kpis.chain(ask.probes.http.iter().copied().map(Group::Http)) {
         let metrics = group.metrics();
         let names: Vec<&str> = metrics.iter().map(MetricId::as_str).collect();
         bar.show(&format!("{} in pairs", names.join(", ")));
         let known = prior.into_iter().flat_map(|prior| &prior.kpis);
         let known = known.filter(|it| metrics.contains(&it.metric()) && it.kpi.error.is_none());
         let known: Vec<PairedKpi> = known.cloned().collect();
-        let mut decide = |so_far: &PairedKpi| decide_kpi(so_far, ask);
+        let mut decide =
+            |so_far: &PairedKpi| decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &so_far.metric()));
         let all = known.len() == metrics.len();
         if all && known.iter().all(|it| it.kpi.sampling == Sampling::Exact || decide(it) == Decision::Settled) {
             found.kpis.extend(known);
@@ -387,11 +421,6 @@ fn circumstances(ask: &Ask<'_>, metric: &MetricId) -> Circumstances {
 fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
     let metric = decisive::Decisive::of_pairs(so_far).metric(&so_far.name);
     decisive::settled(so_far, &ask.criteria, &circumstances(ask, &metric))
-}
-
-fn decide_kpi(so_far: &PairedKpi, ask: &Ask<'_>) -> Decision {
-    let metric = so_far.metric();
-    decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &metric))
 }
 
 fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {

@@ -1,11 +1,10 @@
 //! A try of what a change's contract measures, in a clean checkout of the baseline: what a side of a pair will lack is told before
 //! the change is made.
 
-use crate::commands::pairing::{configured_kpis, served, timings};
+use crate::commands::pairing::Probes;
 use crate::commands::{Bar, Ctx, validate};
 use crate::error::Result;
 use crate::git::Repo;
-use crate::judge::compare;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
 use crate::model::scrub::scrub;
@@ -18,26 +17,16 @@ const SHOWN: usize = 5;
 /// the change is made, and not when it is compared.
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
-    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut plans = timings(config);
-    plans.retain(|plan| named(format!("timing.{}", plan.name)));
-    let kpis = configured_kpis(ctx)?.into_iter().filter(|kpi| named(format!("kpi.{}", kpi.name)));
-    let groups = kpi::groups(kpis);
-    let mut served = served(config);
-    served.retain(|probe| named(format!("http.{}", probe.name)));
-    let Some(commit) = change
-        .baseline_commit()
-        .filter(|_| config.pair.enabled && !(plans.is_empty() && groups.is_empty() && served.is_empty()))
-    else {
-        return Ok(());
-    };
+    let probes = Probes::of(config).asked_by(change);
+    let baseline = change.baseline_commit().filter(|_| config.pair.enabled && !probes.is_empty());
+    let Some(commit) = baseline else { return Ok(()) };
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config };
     let mut failures = Vec::new();
     match Checkouts::one(project, commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
-            for plan in &plans {
+            for plan in &probes.commands {
                 bar.show(&format!("trying {} in a clean checkout", plan.name));
                 let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
                     Ok(finished) if finished.success() => continue,
@@ -46,12 +35,12 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
                 };
                 failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
             }
-            for group in &groups {
+            for group in &kpi::groups(probes.kpis.into_iter()) {
                 let samples = kpi::samples(&mut runner, &place, group);
                 let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
                 failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));
             }
-            for probe in served {
+            for probe in probes.http {
                 bar.show(&format!("serving {} from a clean checkout", probe.name));
                 let answer = http::probe(probe, &place, &|| runner.stopped());
                 let why = answer.error.map(|why| format!("{} fails in a clean checkout: {why}", probe.name));

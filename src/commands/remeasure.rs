@@ -3,11 +3,11 @@
 
 use crate::audit::evidence::{EXACT_TOLERANCE, Judgement};
 use crate::audit::{Finding, FindingKind};
-use crate::commands::{Ctx, GitHistory, evidence, pairing};
+use crate::commands::pairing::{self, Ask, Pairing, Probes};
+use crate::commands::{Ctx, GitHistory, evidence};
 use crate::error::Result;
 use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
-use crate::measure::CommandPlan;
-use crate::measure::pair::{Version, Versions};
+use crate::measure::pair::Versions;
 use crate::model::{Bound, Design, MetricId, Outcome, Sampling, Verdict};
 use crate::report::verdict;
 use crate::workflow::{Change, End};
@@ -46,32 +46,12 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         sizes_in_git: stored.settings.sizes_in_git,
         ..Settings::default()
     };
-    let governed = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut commands: Vec<CommandPlan> = pairing::timings(&config);
-    commands.retain(|plan| governed(format!("timing.{}", plan.name)));
-    let ask = pairing::Ask {
-        config: &config,
-        versions: Versions {
-            before: Version { rev: &parent, tuneables: None },
-            after: Version { rev: last, tuneables: None },
-            tuneables: None,
-            same_allowed: false,
-        },
-        commands,
-        kpis: config.kpis.iter().filter(|kpi| governed(format!("kpi.{}", kpi.name))).collect(),
-        http: pairing::served(&config).into_iter().filter(|it| governed(format!("http.{}", it.name))).collect(),
-        of_commit: true,
-        criteria: change.contract.criteria().cloned().collect(),
-        settings: &settings,
-        budget: pairing::budget(&config, None, None)?,
-        pin: config.pair.pin,
-        change: Some(change),
-        prior: None,
-        profile: false,
-    };
-    let session = match pairing::run(ctx, &ask)? {
-        pairing::Pairing::Measured(session) => session,
-        pairing::Pairing::Impossible(why) | pairing::Pairing::SameCode(why) => return Ok(not(why)),
+    let probes = Probes { kpis: config.kpis.iter().collect(), ..Probes::of(&config) }.asked_by(change);
+    let budget = pairing::budget(&config, None, None)?;
+    let ask = Ask::new(&config, Versions::of(&parent, last), &settings, budget).for_change(change);
+    let session = match pairing::run(ctx, &Ask { probes, of_commit: true, ..ask })? {
+        Pairing::Measured(session) => session,
+        Pairing::Impossible(why) | Pairing::SameCode(why) => return Ok(not(why)),
     };
     pairing::warn(ctx, &session);
     let again = compare::compare(&recorded.before, &recorded.after, Some(&session), &change.contract, &settings);

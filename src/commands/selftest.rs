@@ -47,20 +47,9 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     for text in &wanted {
         slowdowns.push(parse::share("--slowdown", text)?);
     }
-    let plan = CommandPlan {
-        name: "spin".to_owned(),
-        cmd: shlex::try_join(words()?.iter().map(String::as_str))
-            .map_err(|_| trouble("this program's path holds a NUL byte"))?,
-        shell: false,
-        cwd: None,
-        env: Vec::new(),
-        prepare: None,
-        conclude: None,
-        instructions: None,
-        timeout: Duration::from_secs(60),
-        runs: 1,
-        warmup: 1,
-    };
+    let cmd = shlex::try_join(words()?.iter().map(String::as_str));
+    let cmd = cmd.map_err(|_| trouble("this program's path holds a NUL byte"))?;
+    let plan = CommandPlan::once("spin".to_owned(), cmd, Duration::from_secs(60));
     let steps = steps_for(f64::from(args.duration_ms) / 1000.0);
     let mut bar = Bar::new(&ctx.ui);
     let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;

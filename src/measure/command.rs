@@ -105,6 +105,23 @@ pub struct CommandPlan {
 }
 
 impl CommandPlan {
+    /// A command without a shell, run once after one warm-up.
+    pub fn once(name: String, cmd: String, timeout: Duration) -> Self {
+        Self {
+            name,
+            cmd,
+            shell: false,
+            cwd: None,
+            env: Vec::new(),
+            prepare: None,
+            conclude: None,
+            instructions: None,
+            timeout,
+            runs: 1,
+            warmup: 1,
+        }
+    }
+
     /// A configured timing; `None` where its times are imported.
     pub fn of(timing: &config::Timing) -> Option<Self> {
         Some(Self {

@@ -5,15 +5,14 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
-use crate::commands::pairing::Pairing;
+use crate::commands::pairing::{Ask, Pairing, Probes};
 use crate::commands::{
     Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, pairing,
     uncommitted,
 };
 use crate::error::{Result, failed};
 use crate::exit::Exit;
-use crate::judge::compare;
-use crate::measure::pair::{Version, Versions};
+use crate::measure::pair::Versions;
 use crate::model::{
     CommandLine, Fix, Judged, Kind, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
 };
@@ -159,43 +158,19 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
 /// where there is nothing of that kind. What fails there says nothing of the change, and is left to the day's own runs.
 pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairSession>> {
     let (config, Some(watched)) = (ctx.config()?, evidence::watched(ctx, change)?) else { return Ok(None) };
-    let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
-    let mut commands = pairing::timings(config);
-    commands.retain(|plan| named(format!("timing.{}", plan.name)));
-    let mut kpis = pairing::configured_kpis(ctx)?;
-    kpis.retain(|kpi| named(format!("kpi.{}", kpi.name)) && !kpi.exact);
-    let mut http = pairing::served(config);
-    http.retain(|probe| named(format!("http.{}", probe.name)));
+    let mut probes = Probes::of(config).asked_by(change);
+    probes.kpis.retain(|kpi| !kpi.exact);
     let baseline = change.baseline.as_ref().map(|baseline| &baseline.taken);
     let now = today.revision.as_ref().filter(|now| now.dirty_digest().is_none());
     let (Some(baseline), Some(now)) = (baseline, now) else { return Ok(None) };
     let before = change.commit_and_parent().map(|(parent, _)| parent).or(baseline.revision.commit.as_deref());
     let (Some(before), Some(after)) = (before, now.commit.as_deref()) else { return Ok(None) };
-    let nothing = commands.is_empty() && kpis.is_empty() && http.is_empty();
-    if !config.pair.enabled || nothing || baseline.revision.same_code(now) {
+    if !config.pair.enabled || probes.is_empty() || baseline.revision.same_code(now) {
         return Ok(None);
     }
-    let ask = pairing::Ask {
-        config,
-        versions: Versions {
-            before: Version { rev: before, tuneables: None },
-            after: Version { rev: after, tuneables: None },
-            tuneables: None,
-            same_allowed: false,
-        },
-        commands,
-        kpis,
-        http,
-        of_commit: false,
-        criteria: change.contract.criteria().cloned().collect(),
-        settings: &watched.settings,
-        budget: pairing::budget(config, None, None)?,
-        pin: config.pair.pin,
-        change: Some(change),
-        prior: None,
-        profile: false,
-    };
-    let mut session = match pairing::run(ctx, &ask)? {
+    let budget = pairing::budget(config, None, None)?;
+    let ask = Ask::new(config, Versions::of(before, after), &watched.settings, budget).for_change(change);
+    let mut session = match pairing::run(ctx, &Ask { probes, ..ask })? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(why) | Pairing::SameCode(why) => {
             ctx.ui.warn(&format!("it is not measured in pairs: {why}"));

@@ -46,6 +46,14 @@ pub(crate) struct Versions<'a> {
     pub(crate) same_allowed: bool,
 }
 
+impl<'a> Versions<'a> {
+    /// Two revisions, with the tuneables that they hold.
+    pub(crate) fn of(before: &'a str, after: &'a str) -> Self {
+        let version = |rev| Version { rev, tuneables: None };
+        Self { before: version(before), after: version(after), tuneables: None, same_allowed: false }
+    }
+}
+
 /// Where they are taken from.
 #[derive(Clone, Copy)]
 pub(crate) struct Project<'a> {
@@ -375,11 +383,6 @@ mod tests {
     use crate::measure::command::scripted::Script;
     use crate::os::Interrupt;
 
-    fn versions<'a>(before: &'a str, after: &'a str) -> Versions<'a> {
-        let version = |rev| Version { rev, tuneables: None };
-        Versions { before: version(before), after: version(after), tuneables: None, same_allowed: false }
-    }
-
     fn prepares(cmd: &str) -> Config {
         let mut config = Config::default();
         config.pair.prepare = Some(cmd.to_owned());
@@ -392,7 +395,7 @@ mod tests {
     }
 
     fn last_two(repo: &Repo, config: &Config) -> Result<Checkouts, CheckoutError> {
-        prepare(repo, config, versions("HEAD~1", "HEAD"))
+        prepare(repo, config, Versions::of("HEAD~1", "HEAD"))
     }
 
     #[test]
@@ -446,7 +449,7 @@ mod tests {
         let sandbox = two_commits();
         sandbox.commit("reports/optimizer/record.md", "x", "3");
         let repo = sandbox.repo();
-        let (config, last) = (Config::default(), versions("HEAD~1", "HEAD"));
+        let (config, last) = (Config::default(), Versions::of("HEAD~1", "HEAD"));
         let error = prepare(&repo, &config, last).unwrap_err();
         assert!(matches!(error, CheckoutError::SameCode { .. }), "{error}");
         assert!(prepare(&repo, &config, Versions { same_allowed: true, ..last }).is_ok());
@@ -471,7 +474,7 @@ mod tests {
         let repo = sandbox.repo();
         let mut script = Script::of(&[(1, Ended::Interrupted, "")]);
         let project = Project { repo: &repo, config: &prepares("make") };
-        let error = Checkouts::prepare(project, versions("HEAD~1", "HEAD"), &mut script, &mut |_| {}).unwrap_err();
+        let error = Checkouts::prepare(project, Versions::of("HEAD~1", "HEAD"), &mut script, &mut |_| {}).unwrap_err();
         assert!(matches!(error, CheckoutError::Interrupted));
         assert!(!script.seen[0].cwd.exists());
         assert_eq!(repo.worktrees().unwrap().len(), 1);
@@ -483,7 +486,8 @@ mod tests {
         let repo = sandbox.repo();
         let tuneables = Some(TuneablesFile { variable: "TUNEABLES", file_name: "tuneables.json" });
         let version = |bytes| Version { rev: "HEAD", tuneables: Some(bytes) };
-        let both = Versions { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..versions("HEAD", "HEAD") };
+        let both =
+            Versions { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..Versions::of("HEAD", "HEAD") };
         let config = prepares("cat \"$TUNEABLES\" > seen");
         let sides = prepare(&repo, &config, both).unwrap();
         assert_eq!((read(&sides.before, "seen"), read(&sides.after, "seen")), ("{1}".to_owned(), "{2}".to_owned()));
@@ -521,7 +525,7 @@ mod tests {
     fn an_unknown_revision_is_refused_before_anything_is_made() {
         let sandbox = two_commits();
         let repo = sandbox.repo();
-        let error = prepare(&repo, &Config::default(), versions("nothing", "HEAD")).unwrap_err();
+        let error = prepare(&repo, &Config::default(), Versions::of("nothing", "HEAD")).unwrap_err();
         assert!(matches!(error, CheckoutError::Git(_)));
     }
 }
