@@ -3,39 +3,16 @@
 
 use crate::audit::{Objection, Policy, RecordFacts, RecordState};
 use crate::model::text::nearest;
-use crate::model::{ChangeId, Commit, Gate};
+use crate::model::{ChangeId, Commit, Gate, Operation};
 use crate::workflow::Change;
-
-/// What git is in the middle of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum UnderWay {
-    /// Nothing: an ordinary commit (or an amended one).
-    Nothing,
-    Merge,
-    CherryPick,
-    Revert,
-    /// A rebase, or patches being applied: old commits are made again.
-    Rewriting,
-}
-
-/// Where a message that is being prepared comes from, in git's words for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Editor,
-    Message,
-    Template,
-    Merge,
-    Squash,
-    /// Another commit: amended, or taken over with `-c` or `-C`.
-    Commit,
-}
 
 /// What the hook knows: the commit as it will be (message without comments, ids as git reads them, author, files), and
 /// what git is doing.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageFacts {
     pub commit: Commit,
-    pub under_way: UnderWay,
+    /// What git is in the middle of, apart from a bisection.
+    pub operation: Option<Operation>,
     /// The id that the commit carries which this one replaces.
     pub amended: Option<String>,
 }
@@ -58,10 +35,7 @@ pub(crate) trait LookUp {
 /// Whether a commit with this message may be made.
 pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp) -> Result<(), Objection> {
     let commit = &facts.commit;
-    let remade = match facts.under_way {
-        UnderWay::Merge | UnderWay::Rewriting => true,
-        UnderWay::Nothing | UnderWay::CherryPick | UnderWay::Revert => false,
-    };
+    let remade = matches!(facts.operation, Some(Operation::Merge | Operation::Rebase | Operation::Apply));
     // Git itself refuses an empty message; a fixup is for the range check to find.
     if commit.message.trim().is_empty() || remade || commit.fixup().is_some() {
         return Ok(());
@@ -79,7 +53,7 @@ pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp)
     let id: ChangeId = id.parse().map_err(|_| Objection::Malformed { value: id.clone() })?;
     let change = change(look_up, &id)?;
     // Reverting a change is always possible.
-    if facts.under_way == UnderWay::Revert || !commit.reverted().is_empty() {
+    if facts.operation == Some(Operation::Revert) || !commit.reverted().is_empty() {
         return Ok(());
     }
     ready(&change, look_up)
@@ -173,14 +147,20 @@ fn is_all_trailers(message: &str) -> bool {
     lines.peek().is_some() && message.starts_with(['\n', '\r']) && lines.all(is_trailer)
 }
 
-/// The change whose trailer is to be added to a message that is being prepared, if any.
-pub(crate) fn to_add(facts: &MessageFacts, source: Source, policy: &Policy, look_up: &dyn LookUp) -> Option<ChangeId> {
+/// The change whose trailer is to be added to a message that is being prepared, if any. One that `is_taken_over` is of a
+/// merge, or of another commit: amended, or with `-c` or `-C`.
+pub(crate) fn to_add(
+    facts: &MessageFacts,
+    is_taken_over: bool,
+    policy: &Policy,
+    look_up: &dyn LookUp,
+) -> Option<ChangeId> {
     let commit = &facts.commit;
-    let dropped = facts.amended.as_ref().filter(|_| commit.ids.is_empty() && facts.under_way == UnderWay::Nothing);
+    let dropped = facts.amended.as_ref().filter(|_| commit.ids.is_empty() && facts.operation.is_none());
     if let Some(id) = dropped {
         return id.parse().ok();
     }
-    let remade = facts.under_way != UnderWay::Nothing || matches!(source, Source::Merge | Source::Commit);
+    let remade = facts.operation.is_some() || is_taken_over;
     if remade || !commit.ids.is_empty() || commit.fixup().is_some() || needs_no_id(commit, policy, look_up) {
         return None;
     }

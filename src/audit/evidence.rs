@@ -33,7 +33,7 @@ const MIN_EFFECT: &str = "pair.min_effect";
 pub(crate) const CONTRACT: &str = "contract";
 
 /// The bytes of a recorded file; `None` where it is missing or altered, which is reported elsewhere.
-type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
+pub(crate) type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
 pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {

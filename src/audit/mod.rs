@@ -16,7 +16,7 @@ pub(crate) mod timestamps;
 mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};
-pub(crate) use commit_msg::{MessageFacts, Source, UnderWay};
+pub(crate) use commit_msg::MessageFacts;
 pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
 pub(crate) use members::{Demands, Member};
 pub(crate) use objection::Objection;

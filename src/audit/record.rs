@@ -41,11 +41,6 @@ impl RecordFacts {
         }
     }
 
-    /// Whether it was written by the Python tool.
-    pub(crate) fn is_legacy(&self) -> bool {
-        matches!(self.state, RecordState::Legacy)
-    }
-
     /// That it cannot be read, where it cannot.
     pub(crate) fn unreadable(&self) -> Option<Finding> {
         let (problem, conflicted) = match &self.state {

@@ -10,7 +10,6 @@ use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
-use crate::os::files;
 use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
 use crate::workflow::Change;
 
@@ -115,7 +114,7 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
         return Ok(Vec::new());
     }
     let dir = format!("{}/", ctx.project.relative(&ctx.project.changes_dir()));
-    let below = [repo.prefix(), dir.as_bytes()].concat();
+    let below = repo.full(&dir);
     // Git would look at every file; here the names will do, until one is not there.
     let here = Record::names(&ctx.project)?;
     let is_here = |path: &[u8]| {
@@ -126,7 +125,7 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
         return Ok(Vec::new());
     }
     let args = ["diff-index", "--name-only", "--no-renames", "--diff-filter=D", "-z", "HEAD", "--"];
-    let gone = repo.git().args(args).arg(files::path_from_bytes(&below)).ok()?;
+    let gone = repo.git().args(args).arg(repo.full_path(&dir)).ok()?;
     let record = |path: &[u8]| {
         let path = String::from_utf8_lossy(path.strip_prefix(repo.prefix())?).into_owned();
         let id = path.strip_prefix(&dir)?.strip_suffix(".json")?.parse().ok()?;
@@ -142,7 +141,7 @@ const LOOK_BACK: &str = "20";
 pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(Vec::new()) };
     let args = ["log", "-n", LOOK_BACK, "--no-renames", "--diff-filter=D", "--name-only", "--format=:%H", "HEAD"];
-    let listed = String::from_utf8_lossy(&repo.git().args(args).long().ok()?).into_owned();
+    let listed = repo.git().args(args).long().text()?;
     let dir =
         format!("{}{}/", String::from_utf8_lossy(repo.prefix()), ctx.project.relative(&ctx.project.changes_dir()));
     let (mut found, mut commit) = (Vec::new(), "");

@@ -107,8 +107,9 @@ fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
         return Err(trouble("--good has to be an ancestor of --bad, and another commit")
             .fixed_by([Fix::next("", CommandLine::tool("bisect --good OLDER --bad NEWER -- COMMAND"))]));
     }
-    let listed = repo.git().args(["rev-list", "--first-parent", "--reverse", bad, &format!("^{good}")]).long().ok()?;
-    Ok(String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect())
+    let listed =
+        repo.git().args(["rev-list", "--first-parent", "--reverse", bad, &format!("^{good}")]).long().text()?;
+    Ok(listed.lines().map(str::to_owned).collect())
 }
 
 fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<CommandPlan> {

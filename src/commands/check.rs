@@ -163,10 +163,10 @@ fn projects_below(ctx: &Ctx, repo: &Repo, head: &str) -> Result<BTreeSet<String>
     if ctx.project.is_initialized() || ctx.project.config_path().is_some() {
         return Ok(BTreeSet::new());
     }
-    let listed = repo.git().args(["ls-tree", "-r", "--name-only", "-z", head]).long().ok()?;
+    let listed = repo.git().args(["ls-tree", "-r", "--name-only", "-z", head]).long().text()?;
     let names = project::config_names();
     let of = |path: &str| names.iter().find_map(|name| path.strip_suffix(&format!("/{name}")).map(str::to_owned));
-    Ok(String::from_utf8_lossy(&listed).split('\0').filter_map(of).collect())
+    Ok(listed.split('\0').filter_map(of).collect())
 }
 
 /// Refuses two state directories that both hold state, and a project nearest to this directory that is another at the

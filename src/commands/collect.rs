@@ -208,8 +208,7 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
     if let Some(base) = change.baseline_commit().filter(|base| repo.resolve(base).is_ok()) {
         let paths = ctx.project.config_places().map(|path| ctx.project.relative(&path));
         let call = repo.git().args(["log", "--format=%H", &format!("{base}..HEAD"), "--"]).args(paths);
-        let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
-        commits.extend(listed.lines().map(str::to_owned));
+        commits.extend(call.long().text()?.lines().map(str::to_owned));
         commits.push(base.to_owned());
     }
     // One that cannot be read is told where it is in force.

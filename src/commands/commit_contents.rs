@@ -14,7 +14,6 @@ use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
-use crate::os::files;
 use crate::store::{Record, RecordError, atomic, evidence, project};
 use crate::workflow::{Change, End};
 
@@ -34,7 +33,7 @@ impl GitHistory<'_> {
         if config.is_some() || self.record_entries(commit)?.is_empty() {
             return Ok(config);
         }
-        let names = project::config_names().iter().map(|name| files::path_from_bytes(&self.path(name)));
+        let names = project::config_names().iter().map(|name| self.repo.full_path(name));
         let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
         let removed = self.repo.git().args(args).args(names).long().line()?;
         if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
@@ -71,16 +70,12 @@ impl GitHistory<'_> {
     fn config_text(&self, commit: &str) -> Result<Option<(String, String)>> {
         let mut batch = self.repo.batch()?;
         for name in project::config_names() {
-            let Some(bytes) = batch.read_path(commit, &self.path(name), file::MAX_BYTES)? else { continue };
+            let Some(bytes) = batch.read_path(commit, &self.repo.full(name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some((text, shown)));
         }
         Ok(None)
-    }
-
-    fn path(&self, path: &str) -> Vec<u8> {
-        [self.repo.prefix(), path.as_bytes()].concat()
     }
 
     /// Every record in a commit, with the object that holds it.
@@ -101,7 +96,7 @@ impl GitHistory<'_> {
         let mut batch = self.repo.batch()?;
         for dir in project::record_dirs() {
             let path = format!("{dir}{id}.json");
-            if let Some(bytes) = batch.read_path(commit, &self.path(&path), RECORD_LIMIT)? {
+            if let Some(bytes) = batch.read_path(commit, &self.repo.full(&path), RECORD_LIMIT)? {
                 let state = state(Record::parse(&bytes, Path::new(&path)), id);
                 return Ok(Some(RecordFacts { id: id.clone(), path, state }));
             }
@@ -124,7 +119,7 @@ impl GitHistory<'_> {
     /// Id, path from the project's root, object, and whether it is a plain file.
     fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>> {
         let dirs = project::record_dirs();
-        let [ours, legacy] = dirs.each_ref().map(|dir| self.path(dir));
+        let [ours, legacy] = dirs.each_ref().map(|dir| self.repo.full(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
         let mut found = Vec::new();
         for dir in dirs {
@@ -140,7 +135,7 @@ impl GitHistory<'_> {
     }
 
     pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>> {
-        let path = files::path_from_bytes(&self.path(path));
+        let path = self.repo.full_path(path);
         let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
         let moment = |text: &str| text.parse().ok().map(range::moment);
         let moments = line.split_once(' ').and_then(|(written, made)| Some((moment(written)?, moment(made)?)));
@@ -150,7 +145,7 @@ impl GitHistory<'_> {
 
     /// A file of the tool's own in a commit.
     pub(crate) fn file(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
-        batch.read_path(commit, &self.path(name), RECORD_LIMIT)
+        batch.read_path(commit, &self.repo.full(name), RECORD_LIMIT)
     }
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {
@@ -164,7 +159,7 @@ impl GitHistory<'_> {
     /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no
     /// verdict does.
     pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found> {
-        let path = self.path(&wanted.path);
+        let path = self.repo.full(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| wanted.holds(bytes);
         let found = match batch.read_path(commit, &path, evidence::LIMIT)? {
             Some(bytes) if is_wanted(&bytes) => return Ok(Found::Intact(bytes)),
@@ -349,10 +344,10 @@ pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<S
         return Ok(BTreeMap::new());
     }
     let args = ["log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %ct", "--no-show-signature", "--stdin"];
-    let output = repo.git().args(args).input(asked.into_bytes()).long().ok()?;
+    let output = repo.git().args(args).input(asked.into_bytes()).long().text()?;
     let line = |line: &str| {
         let (hash, seconds) = line.split_once(' ')?;
         Some((hash.to_owned(), range::moment(seconds.parse().ok()?)))
     };
-    Ok(String::from_utf8_lossy(&output).lines().filter_map(line).collect())
+    Ok(output.lines().filter_map(line).collect())
 }

@@ -1,7 +1,6 @@
 //! What git (or, without git, the files) says about the code here: the revision, and what changed since a baseline.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
@@ -50,17 +49,10 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) ->
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
-    let mut found = Vec::new();
     let base = change.baseline_commit().filter(|base| repo.resolve(base).is_ok());
-    repo.log_range(base, head, &Walk::naming(key, &[id.as_str()]), &mut |commit| {
-        if commit.ids.iter().any(|value| value == id.as_str()) {
-            found.push(describe(repo, &commit));
-        }
-        ControlFlow::Continue(())
-    })?;
-    found.retain(|commit| !commit.evidence_only);
-    found.reverse();
-    Ok(found)
+    let mut commits = repo.commits(base, head, &Walk::naming(key, &[id.as_str()]))?;
+    commits.retain(|commit| commit.ids.iter().any(|value| value == id.as_str()));
+    Ok(commits.iter().map(|commit| describe(repo, commit)).filter(|commit| !commit.evidence_only).collect())
 }
 
 /// The commits to take back for a change, oldest first: those that were validated, or where none ever was, those that

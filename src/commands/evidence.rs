@@ -46,9 +46,8 @@ fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec
 /// answering is a no: what is advised then works without it.
 pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     let repo = ctx.repo().ok().flatten()?;
-    let path = [repo.prefix(), artifact.path.as_bytes()].concat();
     let is_wanted = |bytes: &Vec<u8>| artifact.holds(bytes);
-    repo.commit_with(&path, evidence::LIMIT, &is_wanted).ok().flatten()
+    repo.commit_with(&repo.full(&artifact.path), evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
 /// What helps where a file of a change, which its name begins with, is not what was recorded.

@@ -8,7 +8,6 @@ use crate::audit::{CommitName, History};
 use crate::error::Result;
 use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk};
 use crate::model::ChangeId;
-use crate::os::files;
 use crate::store::project;
 
 /// How many reverts of reverts the hooks follow back.
@@ -125,13 +124,8 @@ impl<'a> GitHistory<'a> {
 
     /// The commits of a range, newest first, as far as their messages hold one of these texts.
     fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
-        let mut found = Vec::new();
-        let walked = self.repo.log_range(base, head, &Walk::naming(&self.key, texts), &mut |commit| {
-            found.push(self.narrowed(commit));
-            ControlFlow::Continue(())
-        });
-        self.ask(walked, ());
-        found
+        let found = self.ask(self.repo.commits(base, head, &Walk::naming(&self.key, texts)), Vec::new());
+        found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
     }
 }
 
@@ -213,8 +207,8 @@ impl History for GitHistory<'_> {
     fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool {
         let range = format!("{commit}..{head}");
         let args = ["log", "--max-count=1", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
-        let full = |path: &String| files::path_from_bytes(&[self.repo.prefix(), path.as_bytes()].concat());
-        let found = self.repo.git().args(args).args(paths.iter().map(full)).long().line();
+        let paths = paths.iter().map(|path| self.repo.full_path(path));
+        let found = self.repo.git().args(args).args(paths).long().line();
         !self.ask(found, String::new()).is_empty()
     }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use crate::audit::commit_msg::{self, LookUp};
-use crate::audit::{History as _, MessageFacts, RecordFacts, UnderWay};
+use crate::audit::{History as _, MessageFacts, RecordFacts};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
 use crate::error::{CommandError, Result};
 use crate::git::{FileChange, Operation, Repo, Scope};
@@ -80,14 +80,8 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
         files: history.of_project(staged),
         ..Commit::default()
     };
-    let under_way = match repo.operation() {
-        Some(Operation::Merge) => UnderWay::Merge,
-        Some(Operation::CherryPick) => UnderWay::CherryPick,
-        Some(Operation::Revert) => UnderWay::Revert,
-        Some(Operation::Rebase | Operation::Apply) => UnderWay::Rewriting,
-        Some(Operation::Bisect) | None => UnderWay::Nothing,
-    };
-    Ok(MessageFacts { commit, under_way, amended })
+    let operation = repo.operation().filter(|operation| *operation != Operation::Bisect);
+    Ok(MessageFacts { commit, operation, amended })
 }
 
 /// What is staged below a directory, against a commit or else the one checked out.
@@ -111,8 +105,7 @@ fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String> {
     let cut = |line: &[u8]| line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS));
     let kept: Vec<u8> =
         bytes.split_inclusive(|byte| *byte == b'\n').take_while(|line| !cut(line)).flatten().copied().collect();
-    let kept = repo.git().args(["stripspace", "--strip-comments"]).input(kept).ok()?;
-    let text = String::from_utf8_lossy(&kept).into_owned();
+    let text = repo.git().args(["stripspace", "--strip-comments"]).input(kept).text()?;
     // A message that begins with its trailers has an empty subject, which stripping hides.
     let blank = bytes.starts_with(b"\n");
     Ok(if blank && !text.is_empty() { format!("\n{text}") } else { text })

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::audit::{Source, commit_msg};
+use crate::audit::commit_msg;
 use crate::commands::hook_facts::{self, Here};
 use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
 use crate::error::{Result, trouble};
@@ -113,18 +113,11 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     // The pre-commit framework gives the source in a variable.
     let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
-    let source = match source.as_deref().and_then(OsStr::to_str) {
-        None | Some("") => Source::Editor,
-        Some("template") => Source::Template,
-        Some("merge") => Source::Merge,
-        Some("squash") => Source::Squash,
-        Some("commit") => Source::Commit,
-        Some(_) => Source::Message,
-    };
+    let is_taken_over = matches!(source.as_deref().and_then(OsStr::to_str), Some("merge" | "commit"));
     let history = GitHistory::new(repo, &config.enforcement.trailer);
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
-    let id = commit_msg::to_add(&facts, source, &demands::here(config)?, &here);
+    let id = commit_msg::to_add(&facts, is_taken_over, &demands::here(config)?, &here);
     here.failure()?;
     let Some(id) = id else { return Ok(()) };
     let trailer = format!("{}: {id}", history.key);
@@ -196,15 +189,14 @@ fn pushed(repo: &Repo) -> Result<String> {
 /// tool: what came before could not know of it.
 fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
-    let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+    let listed = call.long().text()?;
     if listed.is_empty() {
         return Ok(Some(local.to_owned()));
     }
     if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
         return Ok(Some(boundary.to_owned()));
     }
-    let state = [repo.prefix(), project::STATE_DIR.as_bytes()].concat();
     let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]);
-    let adopted = call.arg(String::from_utf8_lossy(&state).into_owned()).long().ok()?;
-    Ok(String::from_utf8_lossy(&adopted).lines().next().map(str::to_owned))
+    let adopted = call.arg(repo.full_path(project::STATE_DIR)).long().text()?;
+    Ok(adopted.lines().next().map(str::to_owned))
 }

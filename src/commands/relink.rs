@@ -64,7 +64,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
             ctx.hint(format!("{} is recorded as the commit of {}", short(commit), known.id()));
             let record = ctx.project.relative(&ctx.project.record_path(known.id()));
-            if repo.is_any_uncommitted(&[files::path_from_bytes(repo.prefix()).join(record)])? {
+            if repo.is_any_uncommitted(&[repo.full_path(&record)])? {
                 ctx.advise(&go_on(ctx, repo));
             }
             return Ok(Exit::Yes);
@@ -366,7 +366,7 @@ fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
 /// both sides of a conflict.
 fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", path]);
-    let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+    let listed = call.long().text()?;
     let mut places: Vec<String> = listed.lines().rev().map(str::to_owned).collect();
     places.extend(SIDES.iter().filter(|_| in_conflict).map(ToString::to_string));
     let mut batch = repo.batch()?;
@@ -393,8 +393,7 @@ fn bring_evidence(ctx: &Ctx, repo: &Repo, lock: &Exclusive, event: &Event, at: &
         if matches!(evidence::verify(&ctx.project, artifact)?, Integrity::Intact(_)) {
             continue;
         }
-        let path = [repo.prefix(), artifact.path.as_bytes()].concat();
-        let bytes = batch.read_path(at, &path, evidence::LIMIT)?;
+        let bytes = batch.read_path(at, &repo.full(&artifact.path), evidence::LIMIT)?;
         if !bytes.is_some_and(|bytes| lock.put_back(artifact, &bytes).unwrap_or(false)) {
             return Ok(false);
         }

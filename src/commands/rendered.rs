@@ -1,7 +1,7 @@
 //! The pages that people read of a change, rendered again from its record and its raw evidence: the comparison's report, the
 //! days' reports and the logbook's section. What they say must follow from what was measured.
 
-use crate::audit::evidence::{CONTRACT, Judgement, Watched, snapshot};
+use crate::audit::evidence::{CONTRACT, Fetch, Judgement, Watched, snapshot};
 use crate::audit::{Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::compare;
 use crate::measure::TOOL;
@@ -9,9 +9,6 @@ use crate::model::{Artifact, Digest, Kind, Tick};
 use crate::report::{self, CompareView, DayView, plot};
 use crate::store::{Role, logbook};
 use crate::workflow::Change;
-
-/// The bytes of a recorded file; `None` where it is missing or altered, which is told elsewhere.
-type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
 /// A page that was recorded, as it is rendered now, with the program that measured what it shows.
 struct Page<'a> {

@@ -204,7 +204,7 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
     let scope = repo.project();
     let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let stat = counts.iter().map(|count| (shown(&count.path), count.added.zip(count.deleted))).collect();
+    let stat = counts.iter().map(|count| (shown(&count.path), count.lines)).collect();
     let whole = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
     let masked = scrub(&whole.text);
     let text: String = masked.chars().take(room).collect();

@@ -37,10 +37,9 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
 /// The command; `None` where everything is committed, or there is no repository to commit to.
 fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
-    let prefix = files::path_from_bytes(repo.prefix());
     let record = ctx.project.relative(&ctx.project.record_path(change.id()));
     let evidence = change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain([record.as_str()]);
-    let evidence: Vec<_> = evidence.map(|path| prefix.join(path)).collect();
+    let evidence: Vec<_> = evidence.map(|path| repo.full_path(path)).collect();
     if !repo.is_any_uncommitted(&evidence)? {
         return Ok(None);
     }
@@ -55,10 +54,9 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
 /// The changes whose records are further here than in any commit, each with its commits.
 pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
     let (Ok(Some(repo)), Ok((changes, _))) = (ctx.repo(), choose::changes(ctx)) else { return Vec::new() };
-    let prefix = files::path_from_bytes(repo.prefix());
     let is_unsaved = |change: &Change| {
-        let path = ctx.project.record_path(change.id());
-        repo.is_any_uncommitted(&[prefix.join(ctx.project.relative(&path))]).ok()
+        let path = ctx.project.relative(&ctx.project.record_path(change.id()));
+        repo.is_any_uncommitted(&[repo.full_path(&path)]).ok()
     };
     let mut newest = changes;
     newest.sort_by_key(|change| std::cmp::Reverse(change.latest_at));

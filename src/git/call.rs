@@ -150,6 +150,11 @@ impl Call {
         self.output()?.ok()
     }
 
+    /// The same as text.
+    pub(crate) fn text(self) -> Result<String, GitError> {
+        Ok(String::from_utf8_lossy(&self.ok()?).into_owned())
+    }
+
     /// The same without the last line end.
     pub(crate) fn line_bytes(self) -> Result<Vec<u8>, GitError> {
         let mut bytes = self.ok()?;

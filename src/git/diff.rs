@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 
 use crate::git::call::records;
 use crate::git::{Call, FileChange, GitError, Repo};
-use crate::model::commit::is_regular;
 use crate::model::own;
 use crate::os::files;
 
@@ -32,18 +31,13 @@ impl<'a> Scope<'a> {
         Self { prefix, without_own_of: Some(prefix) }
     }
 
-    pub(crate) fn counts(&self, path: &[u8]) -> bool {
-        path.starts_with(self.prefix) && !self.is(own::is_own, path)
-    }
-
-    /// Whether a path of such a mode counts. What is no regular file counts whatever its name: a link or a submodule
-    /// leads elsewhere.
-    pub(crate) fn counts_as(&self, path: &[u8], mode: &str) -> bool {
-        path.starts_with(self.prefix) && !(is_regular(mode) && self.is(own::is_own, path))
+    /// Whether a path counts. What is no regular file does whatever its name: a link or a submodule leads elsewhere.
+    pub(crate) fn counts(&self, path: &[u8], is_regular: bool) -> bool {
+        path.starts_with(self.prefix) && !(is_regular && self.is(own::is_own, path))
     }
 
     pub(crate) fn counts_change(&self, change: &FileChange) -> bool {
-        change.path.starts_with(self.prefix) && !(change.is_regular() && self.is(own::is_own, &change.path))
+        self.counts(&change.path, change.is_regular())
     }
 
     /// Whether a path is of this kind in the project whose own files are left out.
@@ -64,9 +58,8 @@ pub(crate) enum Side<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LineCount {
     pub path: Vec<u8>,
-    /// `None` for a binary file, here and below.
-    pub added: Option<u64>,
-    pub deleted: Option<u64>,
+    /// Added and deleted; `None` for a binary file.
+    pub lines: Option<(u64, u64)>,
 }
 
 /// A difference as text; bytes that are no UTF-8 are replaced.
@@ -118,7 +111,7 @@ impl Repo {
         let call = self.diff_call(base, side)?.args(["--numstat", "-z", "--"]).long();
         let mut counts: Vec<LineCount> =
             call.parsed("ADDED DELETED PATH", |output| records(output).map(line_count).collect())?;
-        counts.retain(|count| scope.counts(&count.path));
+        counts.retain(|count| scope.counts(&count.path, true));
         Ok(counts)
     }
 
@@ -130,7 +123,24 @@ impl Repo {
         scope: &Scope<'_>,
         limit: u64,
     ) -> Result<DiffText, GitError> {
-        let (bytes, truncated) = self.diff_bytes(base, side, scope, limit)?;
+        let (mut bytes, mut truncated) = (Vec::new(), false);
+        let changes = self.changed_files(base, side, scope)?;
+        let paths: Vec<&[u8]> = changes.iter().map(|change| change.path.as_slice()).collect();
+        for chunk in chunks(&paths) {
+            let mut call = self.diff_call(base, side)?;
+            call = call.args(["--patch", "--unified=3", "--inter-hunk-context=0", "--no-indent-heuristic"]);
+            call = call.args(["--src-prefix=a/", "--dst-prefix=b/", "--ws-error-highlight=none"]).arg("--");
+            call = call.args(chunk.iter().map(|path| files::path_from_bytes(path)));
+            let room = limit.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            call.long().stream(|reader| {
+                (&mut *reader).take(room).read_to_end(&mut bytes)?;
+                truncated = !reader.fill_buf()?.is_empty();
+                Ok(if truncated { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            if truncated {
+                break;
+            }
+        }
         let text = String::from_utf8_lossy(&bytes);
         // A character that the limit cut in two.
         let text = if truncated { text.trim_end_matches('\u{FFFD}') } else { &text };
@@ -155,35 +165,6 @@ impl Repo {
             Side::Commit(head) => Ok(call.arg(self.resolve(head)?)),
             Side::WorkTree => Ok(call),
         }
-    }
-
-    fn diff_bytes(
-        &self,
-        base: &str,
-        side: Side<'_>,
-        scope: &Scope<'_>,
-        limit: u64,
-    ) -> Result<(Vec<u8>, bool), GitError> {
-        let mut text = Vec::new();
-        let changes = self.changed_files(base, side, scope)?;
-        let paths: Vec<&[u8]> = changes.iter().map(|change| change.path.as_slice()).collect();
-        for chunk in chunks(&paths) {
-            let mut call = self.diff_call(base, side)?;
-            call = call.args(["--patch", "--unified=3", "--inter-hunk-context=0", "--no-indent-heuristic"]);
-            call = call.args(["--src-prefix=a/", "--dst-prefix=b/", "--ws-error-highlight=none"]).arg("--");
-            call = call.args(chunk.iter().map(|path| files::path_from_bytes(path)));
-            let room = limit.saturating_sub(u64::try_from(text.len()).unwrap_or(u64::MAX));
-            let mut more = false;
-            call.long().stream(|reader| {
-                (&mut *reader).take(room).read_to_end(&mut text)?;
-                more = !reader.fill_buf()?.is_empty();
-                Ok(if more { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-            })?;
-            if more {
-                return Ok((text, true));
-            }
-        }
-        Ok((text, false))
     }
 }
 
@@ -250,8 +231,8 @@ fn line_count(record: &[u8]) -> Option<LineCount> {
         let text = std::str::from_utf8(fields.next()?).ok()?;
         if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
     };
-    let (added, deleted) = (count()?, count()?);
-    Some(LineCount { path: fields.next()?.to_vec(), added, deleted })
+    let lines = count()?.zip(count()?);
+    Some(LineCount { path: fields.next()?.to_vec(), lines })
 }
 
 #[cfg(test)]
@@ -272,7 +253,7 @@ mod tests {
         let changed = repo.changed_files(&one, side, &scope).unwrap();
         assert_eq!(changed.iter().map(|c| c.path.as_slice()).collect::<Vec<_>>(), [&b"a b"[..], b"binary"]);
         let counts = repo.line_counts(&one, side, &scope).unwrap();
-        assert_eq!((counts[0].added, counts[0].deleted, counts[1].added), (Some(1), Some(0), None));
+        assert_eq!((counts[0].lines, counts[1].lines), (Some((1, 0)), None));
         let diff = repo.diff_text(&one, side, &scope, 100_000).unwrap();
         assert!(diff.text.starts_with("diff --git a/a b b/a b\n") && diff.text.contains("\n+2\n"), "{}", diff.text);
         assert!(!diff.text.contains("record") && !diff.truncated);
@@ -286,7 +267,7 @@ mod tests {
         sandbox.commit("a", "1\n", "one");
         sandbox.write("a", "2\n");
         let counts = sandbox.repo().line_counts("HEAD", Side::WorkTree, &Scope::ALL).unwrap();
-        assert_eq!(counts, [LineCount { path: b"a".to_vec(), added: Some(1), deleted: Some(1) }]);
+        assert_eq!(counts, [LineCount { path: b"a".to_vec(), lines: Some((1, 1)) }]);
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl Repo {
         if !self.git_dir().join("info/sparse-checkout").exists() {
             return Ok(Vec::new());
         }
-        let asked: Vec<Vec<u8>> = paths.iter().map(|path| [self.prefix(), path.as_bytes()].concat()).collect();
+        let asked: Vec<Vec<u8>> = paths.iter().map(|path| self.full(path)).collect();
         let is_asked = |path: &[u8]| {
             let below = |asked: &Vec<u8>| {
                 path.strip_prefix(asked.as_slice()).is_some_and(|rest| {
@@ -296,8 +296,8 @@ impl Repo {
                 *links.entry(above.to_owned()).or_insert_with(is_link)
             })
         };
-        let full = |path: &'p str| (path, [self.prefix(), path.as_bytes()].concat());
-        let untracked = paths.iter().map(|path| full(path)).filter(|(_, full)| tracked.binary_search(full).is_err());
+        let full = paths.iter().map(|path| (*path, self.full(path)));
+        let untracked = full.filter(|(_, full)| tracked.binary_search(full).is_err());
         let asked: Vec<(&str, Vec<u8>)> = untracked.filter(|(_, full)| !behind_link(full)).collect();
         if asked.is_empty() {
             return Ok(Vec::new());

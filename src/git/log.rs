@@ -183,8 +183,7 @@ impl Repo {
             call = call.args(exclude(name.to_owned())).args(["--branches"]);
             call = call.args(exclude(format!("*/{name}")).filter(|_| same_name));
         }
-        let output = call.args(["--remotes"]).long().ok()?;
-        Ok(String::from_utf8_lossy(&output).lines().map(str::to_owned).collect())
+        Ok(call.args(["--remotes"]).long().text()?.lines().map(str::to_owned).collect())
     }
 
     /// The paths that differ now from what they were in the commit that last changed `file`; `None` where that is one of them,
@@ -205,8 +204,7 @@ impl Repo {
     pub(crate) fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
         check_key(key)?;
         let call = self.git().args(["interpret-trailers", "--parse", "--no-divider"]).input(message.to_vec());
-        let output = call.ok()?;
-        let text = String::from_utf8_lossy(&output);
+        let text = call.text()?;
         let values = text.lines().filter_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.trim().eq_ignore_ascii_case(key).then(|| value.trim().to_owned())

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use crate::git::call::{OUTPUT_LIMIT, records};
 use crate::git::{GitError, Repo, Scope};
+use crate::model::commit::is_regular;
 use crate::model::digest::hex;
 use crate::model::text::short;
 use crate::os::{FieldHasher, files};
@@ -57,7 +58,7 @@ impl Repo {
     pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
         let mut hasher = FieldHasher::default();
         let entries = self.listing(treeish, scope.prefix)?;
-        for entry in entries.iter().filter(|entry| scope.counts_as(&entry.path, &entry.mode)) {
+        for entry in entries.iter().filter(|entry| scope.counts(&entry.path, is_regular(&entry.mode))) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());
             // From the project's root, so that moving the project in its repository changes no code.
@@ -73,7 +74,7 @@ impl Repo {
         is_wanted: &dyn Fn(&Vec<u8>) -> bool,
     ) -> Result<Option<String>, GitError> {
         let call = self.git().args(["log", "--all", "--format=%H", "--"]).arg(files::path_from_bytes(path));
-        let listed = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+        let listed = call.long().text()?;
         let mut batch = self.batch()?;
         for commit in std::iter::once("HEAD").chain(listed.lines()) {
             if batch.read_path(commit, path, limit)?.is_some_and(|bytes| is_wanted(&bytes)) {

@@ -90,7 +90,7 @@ impl Repo {
         }
         let asked = names.concat().concat().into_bytes();
         let call = self.git().args(["cat-file", "--batch-check=%(objectname)"]).input(asked);
-        let output = String::from_utf8_lossy(&call.long().ok()?).into_owned();
+        let output = call.long().text()?;
         let mut ids = output.lines().map(|line| is_full_id(line).then(|| line.to_owned()));
         let of = |(it, names): (&Remake<'_>, &Vec<String>)| -> Option<Merge> {
             let found: Vec<Option<String>> = ids.by_ref().take(names.len()).collect();

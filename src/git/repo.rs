@@ -97,6 +97,15 @@ impl Repo {
         &self.prefix
     }
 
+    /// A path of the project, from the repository's root.
+    pub(crate) fn full(&self, path: &str) -> Vec<u8> {
+        [&self.prefix, path.as_bytes()].concat()
+    }
+
+    pub(crate) fn full_path(&self, path: &str) -> PathBuf {
+        files::path_from_bytes(&self.full(path))
+    }
+
     /// The code of the project that it was opened for.
     pub(crate) fn project(&self) -> Scope<'_> {
         Scope::project(&self.prefix)

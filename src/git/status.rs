@@ -131,10 +131,9 @@ impl Repo {
 
     fn status_entries(&self, said: &[u8], scope: &Scope<'_>) -> Result<Status, GitError> {
         let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
-            _ if !entry.path.starts_with(scope.prefix) => false,
-            Some(is_regular) => !is_regular || scope.counts(entry.path),
+            Some(is_regular) => scope.counts(entry.path, is_regular),
             None if scope.is(own::is_left, entry.path) => false,
-            None => scope.counts(entry.path) || self.is_no_file(record, entry.path),
+            None => scope.counts(entry.path, true) || scope.counts(entry.path, !self.is_no_file(record, entry.path)),
         };
         let (headers, entries): (Vec<_>, Vec<_>) = records(said).partition(|record| record.starts_with(b"# "));
         let header = |name: &[u8]| {
@@ -161,7 +160,7 @@ impl Repo {
     fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
         let index = self.index()?;
         let mut changed = Vec::new();
-        for TreeEntry { path, object, .. } in index.hidden().filter(|entry| scope.counts(&entry.path)) {
+        for TreeEntry { path, object, .. } in index.hidden().filter(|entry| scope.counts(&entry.path, true)) {
             let on_disk = self.root().join(files::path_from_bytes(path));
             // Absent files are what sparse checkouts are made of.
             let Ok(meta) = on_disk.symlink_metadata() else { continue };

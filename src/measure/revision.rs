@@ -122,10 +122,9 @@ fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
 fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     const SHOWN: usize = 50;
     let counts = repo.line_counts("HEAD", Side::WorkTree, &repo.project())?;
-    let number = |n: Option<u64>| n.map_or("-".to_owned(), |n| n.to_string());
     let line = |count: &LineCount| {
-        let path = String::from_utf8_lossy(&count.path);
-        format!("{}\t{}\t{path}", number(count.added), number(count.deleted))
+        let lines = count.lines.map_or_else(|| "-\t-".to_owned(), |(added, deleted)| format!("{added}\t{deleted}"));
+        format!("{lines}\t{}", String::from_utf8_lossy(&count.path))
     };
     let mut lines: Vec<String> = counts.iter().take(SHOWN).map(line).collect();
     if counts.len() > SHOWN {

@@ -6,7 +6,6 @@ use crate::commands::{Ctx, collect, evidence};
 use crate::error::Result;
 use crate::judge::{Caveat, compare};
 use crate::model::{Kpi, MetricId};
-use crate::os::files;
 use crate::workflow::Change;
 
 /// As many commits are looked at for one that a change undoes, the change's own included.
@@ -47,7 +46,7 @@ fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let mut batch = repo.batch()?;
     let mut found = Vec::new();
     for file in &delta.files {
-        let path = [repo.prefix(), file.as_bytes()].concat();
+        let path = repo.full(file);
         let mut numbers = |commit: &str| {
             let text = batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten();
             counted(&text.unwrap_or_default())
@@ -70,9 +69,9 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     else {
         return Ok(None);
     };
-    let paths = delta.files.iter().map(|path| files::path_from_bytes(&[repo.prefix(), path.as_bytes()].concat()));
+    let paths = delta.files.iter().map(|path| repo.full_path(path));
     let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
-    let output = String::from_utf8_lossy(&repo.git().args(args).args(paths).long().ok()?).into_owned();
+    let output = repo.git().args(args).args(paths).long().text()?;
     // Newest first: what each file was before the commits so far, and what the change makes of it.
     let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
     let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
