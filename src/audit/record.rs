@@ -114,24 +114,26 @@ pub(crate) enum Found {
 }
 
 /// What is wrong with the evidence of a change's present state.
-pub(crate) fn evidence(record: &RecordFacts, fetch: &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding> {
-    let Some(change) = record.change() else { return Vec::new() };
-    let (mut found, files) = files(record, fetch);
+pub(crate) fn evidence<E>(
+    record: &RecordFacts,
+    fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
+) -> Result<Vec<Finding>, E> {
+    let Some(change) = record.change() else { return Ok(Vec::new()) };
+    let (mut found, files) = files(record, fetch)?;
     let fetch = |artifact: &Artifact| files.get(artifact.sha256.as_str()).cloned();
     let problem = evidence::problem(change, &fetch);
     found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
-    found
+    Ok(found)
 }
 
 /// The files of it by their digests, with what is said of those that are missing or altered.
-pub(crate) fn files<'r>(
+pub(crate) fn files<'r, E>(
     record: &'r RecordFacts,
-    fetch: &mut dyn FnMut(&Artifact) -> Found,
-) -> (Vec<Finding>, BTreeMap<&'r str, Vec<u8>>) {
+    fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
+) -> Result<(Vec<Finding>, BTreeMap<&'r str, Vec<u8>>), E> {
     let (mut found, mut files) = (Vec::new(), BTreeMap::new());
-    let Some(change) = record.change() else { return (found, files) };
-    for artifact in change.artifacts() {
-        let what = match fetch(artifact) {
+    for artifact in record.change().map(Change::artifacts).unwrap_or_default() {
+        let what = match fetch(artifact)? {
             Found::Intact(bytes) => {
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;
@@ -147,7 +149,7 @@ pub(crate) fn files<'r>(
             found.push(finding);
         }
     }
-    (found, files)
+    Ok((found, files))
 }
 
 /// What the workflow says to avoid, as far as a record alone shows it, with the change that an emergency names as its

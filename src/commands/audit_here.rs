@@ -1,8 +1,6 @@
 //! The audit of what is here: every record and evidence file, as the work tree has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, GitHistory, budget, commit_contents, evidence as of_change, rendered};
@@ -10,13 +8,13 @@ use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
-use crate::store::{Integrity, Record, RecordError, StoreError, atomic, evidence, guard, project};
+use crate::store::{self, Integrity, Record, RecordError, StoreError, evidence, guard, project};
 use crate::workflow::Change;
 
 pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let mut audit = Audit::default();
     let records = records(ctx)?;
-    let names = names_in(&ctx.project.evidence_dir())?;
+    let names = store::names_in(&ctx.project.evidence_dir())?;
     let named: BTreeSet<String> = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
         // One that cannot say where it is would confirm anything.
@@ -37,7 +35,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
             })
         };
         audit.findings.extend(record::habits(record, by, within, &mut { is_here }));
-        let found = of_evidence(ctx, record, record::evidence)?;
+        let found = record::evidence(record, &mut |artifact| find(ctx, artifact))?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);
             // What an older version wrote is told where a range brings it.
@@ -76,13 +74,9 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
 }
 
 fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>> {
-    let named = |name: &str, record| Some((name.to_owned(), record));
+    let named = |name: &str, record| Some((name.strip_suffix(".json")?.parse::<ChangeId>().ok()?, record));
     let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, named)?;
-    let facts = read.into_iter().filter_map(|(name, record)| {
-        let id: ChangeId = name.strip_suffix(".json")?.parse().ok()?;
-        facts(ctx, &id, record).transpose()
-    });
-    facts.collect()
+    read.into_iter().filter_map(|(id, record)| facts(ctx, &id, record).transpose()).collect()
 }
 
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>> {
@@ -183,25 +177,9 @@ pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {
 pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
     let mut found = lost(ctx)?;
     for record in records(ctx)?.iter().filter(|record| record.change().is_some_and(Change::is_open)) {
-        found.extend(of_evidence(ctx, record, |record, fetch| record::files(record, fetch).0)?);
+        found.extend(record::files(record, &mut |artifact| find(ctx, artifact))?.0);
     }
     Ok(found)
-}
-
-/// What `audit` finds in a record's evidence as it is here.
-fn of_evidence(
-    ctx: &Ctx,
-    record: &RecordFacts,
-    audit: impl FnOnce(&RecordFacts, &mut dyn FnMut(&Artifact) -> Found) -> Vec<Finding>,
-) -> Result<Vec<Finding>> {
-    let mut failed = None;
-    let found = audit(record, &mut |artifact| {
-        find(ctx, artifact).unwrap_or_else(|error| {
-            failed.get_or_insert(error);
-            Found::Missing { commit: None }
-        })
-    });
-    failed.map_or(Ok(found), |error| Err(error.into()))
 }
 
 fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
@@ -263,13 +241,7 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
 
 pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
     let Some((_, lines)) = state_ignored(ctx)? else { return Ok(()) };
-    let path = ctx.project.root().join(".gitignore");
-    let mut text = atomic::read(&path, 1 << 20)?.unwrap_or_default();
-    if !text.is_empty() && !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
-    text.extend(lines.join("\n").bytes().chain([b'\n']));
-    Ok(guard::write(&ctx.project, &path, &text)?)
+    Ok(guard::append(&ctx.project, &ctx.project.root().join(".gitignore"), &lines.join("\n"))?)
 }
 
 /// Recorded evidence that git ignores, so that no clone will have it.
@@ -312,18 +284,4 @@ fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec
 
 fn place(name: &str) -> String {
     format!("{}/{name}", project::EVIDENCE_DIR)
-}
-
-/// The names in a directory, sorted; none where it does not exist.
-fn names_in(dir: &Path) -> Result<Vec<String>> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(StoreError::io("list", dir))?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry.map_err(StoreError::io("list", dir))?.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
 }

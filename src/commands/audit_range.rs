@@ -109,7 +109,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         head,
         now,
     };
-    check.add(&mut audit, &concerned, &records, &earlier)?;
+    check.add(&mut audit, &concerned, &earlier)?;
     let unknown = unknown_data(&beside, &records, &audit);
     audit.findings.extend(unknown);
     let absent = tracked.clone().filter(|it| !referenced.contains(it.id()) && history.lacks(&range.head, it));
@@ -162,15 +162,14 @@ impl RecordCheck<'_> {
         &self,
         audit: &mut Audit,
         concerned: &BTreeSet<ChangeId>,
-        records: &BTreeMap<ChangeId, RecordFacts>,
         earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
     ) -> Result<()> {
         let mut batch = self.history.repo.batch()?;
         for id in concerned {
             let before = earlier.get(id).map(|(record, _)| record);
-            audit.findings.extend(self.findings(&mut batch, records.get(id), id, before)?);
+            audit.findings.extend(self.findings(&mut batch, self.records.get(id), id, before)?);
         }
-        let mut sections = logbook(self.history, &mut batch, self.range, records)?;
+        let mut sections = logbook(self.history, &mut batch, self.range, self.records)?;
         let fails = |it: &Finding, id: &Option<ChangeId>| it.level == Severity::Fail && it.change == *id;
         sections.retain(|section| !audit.findings.iter().any(|it| fails(it, &section.change)));
         audit.findings.extend(sections);
@@ -230,16 +229,7 @@ impl RecordCheck<'_> {
         found.extend(record::habits(record, by, within, &mut || self.history.holds(&self.range.head, id)));
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
-        let mut failed = None;
-        found.extend(record::evidence(record, &mut |artifact| {
-            self.history.artifact(batch, &self.range.head, artifact).unwrap_or_else(|error| {
-                failed.get_or_insert(error);
-                Found::Missing { commit: None }
-            })
-        }));
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        found.extend(record::evidence(record, &mut |it| self.history.artifact(batch, &self.range.head, it))?);
         let verdicts_differ = |it: &Finding| matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(config), Some(change), false) = (self.config, record.change(), found.iter().any(verdicts_differ)) {
             let problem = evidence::kpi_problem(config, change, &mut |artifact| self.intact(batch, artifact));

@@ -131,7 +131,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     {
         return Ok(id.clone());
     }
-    let mut ids = ids(ctx)?;
+    let mut ids = Record::ids(&ctx.project)?;
     // People type the words of a title, too.
     let part = text.trim().to_lowercase().replace(' ', "-");
     let slug = part.trim_start_matches("chg-");
@@ -179,11 +179,6 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
         trouble(format!("{}: {error}", path.display()))
             .fixed_by([Fix::next("choose again", CommandLine::tool("change use CHANGE-ID"))])
     })
-}
-
-pub(crate) fn ids(ctx: &Ctx) -> Result<Vec<ChangeId>> {
-    let names = Record::names(&ctx.project)?;
-    Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
 }
 
 /// Every record; damaged ones are told and left out.

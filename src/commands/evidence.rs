@@ -67,10 +67,6 @@ pub(crate) fn fetch(ctx: &Ctx) -> impl Fn(&Artifact) -> Option<Vec<u8>> {
     move |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(|found| found.ok())
 }
 
-fn see() -> Fix {
-    Fix::next("see what the change still can be", CommandLine::tool("status"))
-}
-
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
     evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
@@ -151,7 +147,8 @@ pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
         for artifact in change.artifacts() {
             unaltered(ctx, artifact)?;
         }
-        return Err(trouble("the evidence of the change cannot be read").fixed_by([see()]));
+        let see = Fix::next("see what the change still can be", CommandLine::tool("status"));
+        return Err(trouble("the evidence of the change cannot be read").fixed_by([see]));
     }
     Ok(found)
 }

@@ -195,7 +195,7 @@ impl LookUp for Here<'_> {
     }
 
     fn ids(&self) -> Vec<ChangeId> {
-        self.ask(choose::ids(self.ctx), Vec::new())
+        self.ask(Record::ids(&self.ctx.project).map_err(CommandError::from), Vec::new())
     }
 
     fn open(&self) -> Vec<Change> {

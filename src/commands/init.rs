@@ -107,7 +107,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
     if atomic::read(&schema, 1 << 20)?.as_deref() != Some(template::SCHEMA.as_bytes()) {
         guard::write(&ctx.project, &schema, template::SCHEMA.as_bytes())?;
     }
-    let (logbook, _) = logbook::create(lock, report::logbook::HEADING)?;
+    let logbook = logbook::create(lock, report::logbook::HEADING)?;
     Ok((config.display().to_string(), logbook.display().to_string()))
 }
 

@@ -238,11 +238,9 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
     let conflicted = take_one_side(repo)?;
     let has_logbook = conflicted.keys().any(|path| path.ends_with(project::LOGBOOK));
     let mut joined = Vec::new();
-    for name in Record::names(&ctx.project)? {
-        let Some(id) = name.strip_suffix(".json").and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
-        if only.is_some_and(|only| *only != id) {
-            continue;
-        }
+    let mut ids = Record::ids(&ctx.project)?;
+    ids.retain(|id| only.is_none_or(|only| only == id));
+    for id in ids {
         let Some(mut change) = Record::read(&ctx.project, &id).ok().and_then(Record::into_change) else { continue };
         let path = ctx.project.relative(&ctx.project.record_path(&id));
         let path = format!("{}{path}", String::from_utf8_lossy(repo.prefix()));

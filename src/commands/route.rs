@@ -7,8 +7,8 @@ use crate::commands::Ctx;
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::{CommandLine, Fix, Surface};
-use crate::workflow::{Answers, Evidence, Question, Route, route};
+use crate::model::{Class, CommandLine, Fix, Surface};
+use crate::workflow::route::{self, Answers, QUESTIONS, Route};
 
 #[derive(Debug, Args)]
 pub(crate) struct RouteArgs {
@@ -49,7 +49,7 @@ pub(crate) fn run(ctx: &Ctx, args: RouteArgs) -> Result<Exit> {
     loop {
         match route::route(&answers) {
             Ok(way) => return answer(ctx, way),
-            Err(question) => answers[question as usize] = Some(ask(ctx, question, &answers)?),
+            Err(at) => answers[at] = Some(ask(ctx, at, &answers)?),
         }
     }
 }
@@ -63,16 +63,16 @@ fn hierarchy(ctx: &Ctx) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool> {
-    let text = asked(question);
+fn ask(ctx: &Ctx, at: usize, answers: &Answers) -> Result<bool> {
+    let (flag, text) = (QUESTIONS[at].flag, QUESTIONS[at].text);
     if !ctx.ui.can_ask() {
         // The first yes decides, so that what is asked before one has to be a no.
-        let whole = Question::ALL.into_iter().flat_map(|question| {
-            let word = if answers[question as usize] == Some(true) { "yes" } else { "no" };
-            [flag(question), word]
+        let whole = QUESTIONS.iter().zip(answers).flat_map(|(question, answer)| {
+            let word = if *answer == Some(true) { "yes" } else { "no" };
+            [question.flag, word]
         });
         return Err(trouble(format!("not answered: {text}"))
-            .hinted(format!("answer it with {0} yes or {0} no", flag(question)))
+            .hinted(format!("answer it with {flag} yes or {flag} no"))
             .fixed_by([Fix::next("all at once, such as", CommandLine::tool("route").words(whole))]));
     }
     loop {
@@ -87,66 +87,28 @@ fn ask(ctx: &Ctx, question: Question, answers: &Answers) -> Result<bool> {
     }
 }
 
-fn answer(ctx: &Ctx, way: Route) -> Result<Exit> {
-    let (class, summary, start) = (way.class(), sentence(way), opening(way));
-    let gates: Vec<&str> = class.gates().iter().map(|gate| gate.name()).collect();
+fn answer(ctx: &Ctx, way: &Route) -> Result<Exit> {
+    let class = way.class.name();
+    let start = CommandLine::tool("change start --class").word(class).ask("--title", SHORT_HYPOTHESIS);
+    let start = match way.class {
+        Class::Emergency => start.ask("--incident", WHAT_HAPPENED).words(["--expires", "DATE"]),
+        Class::Tuneable | Class::Code | Class::Experiment => start,
+    };
+    let gates: Vec<&str> = way.class.gates().iter().map(|gate| gate.name()).collect();
     let answer = json!({
         "schema": "vibeship_optimizer.route.v1",
-        "route": way,
-        "summary": summary,
-        "class": class,
-        "surface": way.surface(),
+        "route": way.name,
+        "summary": way.sentence,
+        "class": way.class,
+        "surface": way.surface,
         "gates": gates,
-        "evidence": way.evidence(),
+        "evidence": way.evidence.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "next": start,
     });
-    let owed: String = way.evidence().iter().map(|it| format!("owes: {}\n", owed(*it))).collect();
-    let text = format!("{summary} (class {})\ngates: {}\n{owed}next: {start}", class.name(), gates.join(", "));
+    let owed: String = way.evidence.iter().map(|(_, words)| format!("owes: {words}\n")).collect();
+    let text = format!("{} (class {class})\ngates: {}\n{owed}next: {start}", way.sentence, gates.join(", "));
     ctx.say(false, &answer, &text)?;
     Ok(Exit::Yes)
-}
-
-fn asked(question: Question) -> &'static str {
-    match question {
-        Question::Knob => "Is there a threshold, weight, cooldown or limit for it already?",
-        Question::Contract => "Does behaviour or the precedence of contracts have to change?",
-        Question::Urgent => "Must harm be stopped right now?",
-        Question::Experiment => "Is it an experiment alone, and no candidate for production?",
-    }
-}
-
-fn flag(question: Question) -> &'static str {
-    match question {
-        Question::Knob => "--knob",
-        Question::Contract => "--contract",
-        Question::Urgent => "--urgent",
-        Question::Experiment => "--experiment",
-    }
-}
-
-fn sentence(route: Route) -> &'static str {
-    match route {
-        Route::Tuneables => "change the existing setting: tuneables first",
-        Route::CodeDocsTests => "code with documents and tests; not tuneables alone",
-        Route::EnvOverride => "a temporary override by environment now, a tuneable or code fix with the next commit",
-        Route::Overlay => "an overlay of the benchmark or the command line; no default changes",
-        Route::Code => "code by the normal path",
-    }
-}
-
-fn owed(evidence: Evidence) -> &'static str {
-    match evidence {
-        Evidence::Snapshots => "snapshots before and after",
-        Evidence::KpiArtifact => "the output that the KPI was read from",
-        Evidence::Tests => "tests that pass",
-        Evidence::Smoke => "health probes that pass",
-        Evidence::ContractDocs => "the contract's document, updated with it",
-        Evidence::Compare => "the comparison",
-        Evidence::IncidentNote => "a note on the incident",
-        Evidence::Expiry => "a moment at which the override expires",
-        Evidence::FollowUp => "the follow-up change that moves it into tuneables or code",
-        Evidence::BenchmarkReport => "the benchmark's report",
-    }
 }
 
 fn layer(surface: Surface) -> &'static str {
@@ -156,13 +118,5 @@ fn layer(surface: Surface) -> &'static str {
         Surface::Env => "environment overrides: emergencies, canary forcing, temporary rollback",
         Surface::Tuneables => "tuneables: the operating parameters, and the default way for what has one",
         Surface::Overlays => "benchmark and command line overlays: experiments, never a default by themselves",
-    }
-}
-
-fn opening(route: Route) -> CommandLine {
-    let line = CommandLine::tool("change start --class").word(route.class().name()).ask("--title", SHORT_HYPOTHESIS);
-    match route {
-        Route::EnvOverride => line.ask("--incident", WHAT_HAPPENED).words(["--expires", "DATE"]),
-        Route::Tuneables | Route::CodeDocsTests | Route::Overlay | Route::Code => line,
     }
 }

@@ -20,9 +20,8 @@ use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Change to work on [default: VIBESHIP_CHANGE_ID, the one selected with `change use`, or the only open change]
-    #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    #[command(flatten)]
+    change: ChangeArg,
     /// Run every next step that needs no decision of a person
     #[arg(long)]
     run: bool,
@@ -31,13 +30,12 @@ pub(crate) struct StatusArgs {
 /// Without a change that is clearly meant, all open ones are shown.
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if args.run {
-        let id = choose::change(ctx, args.change_id.as_deref())?;
-        return advance(ctx, &id);
+        return advance(ctx, &args.change.choose(ctx)?);
     }
     let (records, damaged) = choose::records(ctx)?;
     let tracked = || records.iter().filter_map(Record::change);
     let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
-    let meant = match choose::named(ctx, args.change_id.as_deref())? {
+    let meant = match choose::named(ctx, args.change.typed())? {
         Some(id) => Some(id),
         None => choose::among(ctx, &records, damaged, false).ok(),
     };
@@ -187,7 +185,10 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
                 return Err(failed(what).fixed_by(start::taken_up(ctx, &change)?));
             }
             Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
-            Step::Validate if done > 0 && nothing_changed(ctx, &change)? => return standing(ctx, &change),
+            // Not made yet, so that a person comes next and there is nothing to refuse.
+            Step::Validate if done > 0 && matches!(validate::made(ctx, &change), Progressed::Nothing) => {
+                return standing(ctx, &change);
+            }
             Step::Validate => validate::validate(ctx, id)?,
             Step::After => snapshot::take(ctx, &change, RoleArg::After)?,
             Step::Tick => {
@@ -219,13 +220,6 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
         }
         done += 1;
     }
-}
-
-/// Whether the change has not been made yet: then a person comes next, and there is nothing to refuse.
-fn nothing_changed(ctx: &Ctx, change: &Change) -> Result<bool> {
-    let world = World { redefined: Vec::new(), ..collect::world(ctx, change, Gate::Validate)? };
-    let answer = gates::may_validate(change, &world);
-    Ok(matches!(answer, Err(refusal) if matches!(refusal.missing, Reason::NoDelta { .. })))
 }
 
 #[derive(Debug, Args)]

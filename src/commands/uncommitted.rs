@@ -75,7 +75,7 @@ pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
 /// What is uncommitted in the project, by name. Where git does not tell, nothing is named.
 pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
-    let paths = outside_own(repo).unwrap_or_default();
+    let paths = revision::uncommitted(repo).unwrap_or_default();
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
     let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
@@ -200,19 +200,12 @@ fn is_ignored_by(pattern: &str, path: &str) -> bool {
     )
 }
 
-/// Uncommitted paths that are not the tool's own.
-fn outside_own(repo: &Repo) -> Result<Vec<Vec<u8>>> {
-    Ok(revision::uncommitted(repo)?)
-}
-
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What
 /// the KPIs are read from is output, and changes with every measurement.
 pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
-    let paths = outside_own(repo)?;
     let config = ctx.config()?;
-    let below = |path: &Vec<u8>| String::from_utf8_lossy(path.strip_prefix(repo.prefix()).unwrap_or(path)).into_owned();
-    let mut found: Vec<String> = paths.iter().map(below).collect();
+    let mut found: Vec<String> = revision::uncommitted(repo)?.iter().map(|path| delta::below(repo, path)).collect();
     found.retain(|path| validation.delta.files.contains(path) && !is_output(config, path));
     Ok(found)
 }

@@ -54,6 +54,16 @@ pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), 
     atomic::write(path, bytes)
 }
 
+/// Adds lines at the end of a file of the project, which is created where there is none.
+pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<(), StoreError> {
+    let mut text = atomic::read(path, 1 << 20)?.unwrap_or_default();
+    if !text.is_empty() && !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    text.extend(lines.bytes().chain([b'\n']));
+    write(project, path, &text)
+}
+
 /// Refuses a path for free output that would overwrite what must be kept, by whatever way it leads there: one of the
 /// inputs, a record, evidence, the logbook, a config, anything of git's own, or a file that git tracks and that is no
 /// earlier report. (Writing replaces a name and not the file behind it, so a hard link does no harm.)

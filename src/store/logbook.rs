@@ -92,14 +92,13 @@ pub(crate) fn update(
     Ok(new.problems)
 }
 
-/// Creates the logbook when there is none. Returns its path and whether it is new.
-pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<(PathBuf, bool), StoreError> {
+/// Creates the logbook when there is none. Returns its path.
+pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf, StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, heading.as_bytes()) {
-        Ok(()) => Ok((path, true)),
-        Err(StoreError::Exists { .. }) if !path.is_dir() => Ok((path, false)),
-        Err(StoreError::Exists { .. }) => Err(StoreError::NotAFile { path }),
+        Err(StoreError::Exists { .. }) if path.is_dir() => Err(StoreError::NotAFile { path }),
+        Ok(()) | Err(StoreError::Exists { .. }) => Ok(path),
         Err(e) => Err(e),
     }
 }

@@ -18,8 +18,8 @@ pub use project::Project;
 pub use record::{Record, RecordError};
 pub(crate) use unsettled::Unsettled;
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -53,6 +53,20 @@ pub enum StoreError {
     Utf16 { path: PathBuf },
     #[error("{} is larger than {limit} bytes and is not read", path.display())]
     TooLarge { path: PathBuf, limit: u64 },
+}
+
+/// The names in a directory, in order; none where it does not exist. One that is not Unicode is none of ours.
+pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(StoreError::io("list", dir))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(StoreError::io("list", dir))?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
 }
 
 impl StoreError {

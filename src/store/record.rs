@@ -2,14 +2,13 @@
 //! name), and writing them whole, only ever longer than before.
 
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use crate::model::strict_json::parse_json;
 use crate::model::{BadId, ChangeId, Event, JsonError};
-use crate::store::{Exclusive, Legacy, Project, StoreError, Unsettled, atomic, guard};
+use crate::store::{self, Exclusive, Legacy, Project, StoreError, Unsettled, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
 /// Records grow by a few kilobytes an event; this is far beyond any.
@@ -64,19 +63,15 @@ impl Record {
 
     /// The names of the files of all records, in order.
     pub(crate) fn names(project: &Project) -> Result<Vec<String>, RecordError> {
-        let dir = project.changes_dir();
-        let entries = match fs::read_dir(&dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(StoreError::io("list", &dir))?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            // A name that is not Unicode is no record of ours: ids are ASCII.
-            let name = entry.map_err(StoreError::io("list", &dir))?.file_name().into_string();
-            names.extend(name.ok().filter(|name| name.ends_with(".json")));
-        }
-        names.sort();
+        let mut names = store::names_in(&project.changes_dir())?;
+        names.retain(|name| name.ends_with(".json"));
         Ok(names)
+    }
+
+    /// The ids that the names of these files are.
+    pub(crate) fn ids(project: &Project) -> Result<Vec<ChangeId>, RecordError> {
+        let names = Self::names(project)?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
     }
 
     /// What `keep` makes of the records of these files, in the same order; read side by side.

@@ -80,13 +80,10 @@ impl Record {
 }
 
 fn may_be_unsettled(record: &Result<Record, RecordError>) -> bool {
-    record.as_ref().map_or(true, is_unsettled)
-}
-
-fn is_unsettled(record: &Record) -> bool {
     match record {
-        Record::Tracked(change) => is_in_use(change),
-        Record::Legacy(legacy) => legacy.is_planned(),
+        Ok(Record::Tracked(change)) => is_in_use(change),
+        Ok(Record::Legacy(legacy)) => legacy.is_planned(),
+        Err(_) => true,
     }
 }
 

@@ -25,7 +25,6 @@ pub use next::Step;
 pub use reason::{Detail, Reason};
 pub use refusal::Refusal;
 pub use replay::InvalidEvent;
-pub use route::{Answers, Evidence, Question, Route};
 pub use state::{Change, Dated, End, NotARecord, RolledBack};
 pub use watch::{Idle, Unjudged, Watch};
 pub use window::{Demand, DemandKind};

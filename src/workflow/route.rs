@@ -1,110 +1,110 @@
-//! Where a change belongs: the workflow's decision tree, and what each way owes. Owns the order of the questions; must
-//! not ask them.
-
-use serde::Serialize;
+//! Where a change belongs: the workflow's decision tree, and what each way owes.
 
 use crate::model::{Class, Surface};
 
-/// A question of the decision tree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Question {
-    /// Is there a threshold, weight, cooldown or limit for it already?
-    Knob,
-    /// Does behaviour or the precedence of contracts have to change?
-    Contract,
-    Urgent,
-    /// Is it an experiment alone, and no candidate for production?
-    Experiment,
-}
-
-impl Question {
-    /// Every question, in the order in which they are asked.
-    pub const ALL: [Self; 4] = [Self::Knob, Self::Contract, Self::Urgent, Self::Experiment];
-}
-
-/// The answers to [`Question::ALL`]; `None` where a question was not asked.
-pub type Answers = [Option<bool>; 4];
-
-/// Evidence that a change owes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    Snapshots,
-    /// The output that the KPI was read from.
-    KpiArtifact,
-    Tests,
-    Smoke,
-    ContractDocs,
-    Compare,
-    IncidentNote,
-    /// A moment at which the override expires.
-    Expiry,
-    /// The change that moves the override into tuneables or code.
-    FollowUp,
-    BenchmarkReport,
+/// A question of the decision tree, and the way that a yes leads to.
+#[derive(Debug, PartialEq)]
+pub struct Question {
+    pub flag: &'static str,
+    pub text: &'static str,
+    pub yes: Route,
 }
 
 /// Where a change belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Route {
-    Tuneables,
-    CodeDocsTests,
-    /// A temporary override by environment, replaced by a proper change next.
-    EnvOverride,
-    /// An overlay of a benchmark or a command line.
-    Overlay,
-    Code,
-}
-
-impl Route {
+#[derive(Debug, PartialEq)]
+pub struct Route {
+    /// Its stable name.
+    pub name: &'static str,
+    pub sentence: &'static str,
     /// The class of change to open.
-    pub fn class(self) -> Class {
-        match self {
-            Self::Tuneables => Class::Tuneable,
-            Self::CodeDocsTests | Self::Code => Class::Code,
-            Self::EnvOverride => Class::Emergency,
-            Self::Overlay => Class::Experiment,
-        }
-    }
-
+    pub class: Class,
     /// The layer that it touches; code that is no contract touches none by name.
-    pub fn surface(self) -> Option<Surface> {
-        match self {
-            Self::Tuneables => Some(Surface::Tuneables),
-            Self::CodeDocsTests => Some(Surface::Contracts),
-            Self::EnvOverride => Some(Surface::Env),
-            Self::Overlay => Some(Surface::Overlays),
-            Self::Code => None,
-        }
-    }
-
+    pub surface: Option<Surface>,
     /// What it owes.
-    pub fn evidence(self) -> &'static [Evidence] {
-        match self {
-            Self::Tuneables => &[Evidence::Snapshots, Evidence::KpiArtifact, Evidence::Compare],
-            Self::CodeDocsTests => {
-                &[Evidence::Tests, Evidence::Smoke, Evidence::ContractDocs, Evidence::Snapshots, Evidence::Compare]
-            }
-            Self::Code => &[Evidence::Tests, Evidence::Smoke, Evidence::Snapshots, Evidence::Compare],
-            Self::EnvOverride => &[Evidence::IncidentNote, Evidence::Expiry, Evidence::FollowUp],
-            Self::Overlay => &[Evidence::BenchmarkReport, Evidence::Snapshots, Evidence::Compare],
-        }
-    }
+    pub evidence: &'static [Evidence],
 }
 
-/// The way that the answers lead to, or the question that comes next. The first yes decides.
-pub fn route(answers: &Answers) -> Result<Route, Question> {
-    let ways = [Route::Tuneables, Route::CodeDocsTests, Route::EnvOverride, Route::Overlay];
-    for ((question, way), answer) in Question::ALL.into_iter().zip(ways).zip(answers) {
-        match answer {
-            Some(true) => return Ok(way),
-            Some(false) => {}
-            None => return Err(question),
-        }
+/// Evidence that a change owes: its stable name, and in words.
+pub type Evidence = (&'static str, &'static str);
+
+const SNAPSHOTS: Evidence = ("snapshots", "snapshots before and after");
+const KPI_ARTIFACT: Evidence = ("kpi_artifact", "the output that the KPI was read from");
+const TESTS: Evidence = ("tests", "tests that pass");
+const SMOKE: Evidence = ("smoke", "health probes that pass");
+const CONTRACT_DOCS: Evidence = ("contract_docs", "the contract's document, updated with it");
+const COMPARE: Evidence = ("compare", "the comparison");
+const INCIDENT_NOTE: Evidence = ("incident_note", "a note on the incident");
+const EXPIRY: Evidence = ("expiry", "a moment at which the override expires");
+const FOLLOW_UP: Evidence = ("follow_up", "the follow-up change that moves it into tuneables or code");
+const BENCHMARK_REPORT: Evidence = ("benchmark_report", "the benchmark's report");
+
+/// Every question, in the order in which they are asked.
+pub const QUESTIONS: [Question; 4] = [
+    Question {
+        flag: "--knob",
+        text: "Is there a threshold, weight, cooldown or limit for it already?",
+        yes: Route {
+            name: "tuneables",
+            sentence: "change the existing setting: tuneables first",
+            class: Class::Tuneable,
+            surface: Some(Surface::Tuneables),
+            evidence: &[SNAPSHOTS, KPI_ARTIFACT, COMPARE],
+        },
+    },
+    Question {
+        flag: "--contract",
+        text: "Does behaviour or the precedence of contracts have to change?",
+        yes: Route {
+            name: "code_docs_tests",
+            sentence: "code with documents and tests; not tuneables alone",
+            class: Class::Code,
+            surface: Some(Surface::Contracts),
+            evidence: &[TESTS, SMOKE, CONTRACT_DOCS, SNAPSHOTS, COMPARE],
+        },
+    },
+    Question {
+        flag: "--urgent",
+        text: "Must harm be stopped right now?",
+        yes: Route {
+            name: "env_override",
+            sentence: "a temporary override by environment now, a tuneable or code fix with the next commit",
+            class: Class::Emergency,
+            surface: Some(Surface::Env),
+            evidence: &[INCIDENT_NOTE, EXPIRY, FOLLOW_UP],
+        },
+    },
+    Question {
+        flag: "--experiment",
+        text: "Is it an experiment alone, and no candidate for production?",
+        yes: Route {
+            name: "overlay",
+            sentence: "an overlay of the benchmark or the command line; no default changes",
+            class: Class::Experiment,
+            surface: Some(Surface::Overlays),
+            evidence: &[BENCHMARK_REPORT, SNAPSHOTS, COMPARE],
+        },
+    },
+];
+
+const CODE: Route = Route {
+    name: "code",
+    sentence: "code by the normal path",
+    class: Class::Code,
+    surface: None,
+    evidence: &[TESTS, SMOKE, SNAPSHOTS, COMPARE],
+};
+
+/// The answers to [`QUESTIONS`]; `None` where one was not asked.
+pub type Answers = [Option<bool>; 4];
+
+/// The way that the answers lead to, or the question that comes next, by its place. The first yes decides.
+pub fn route(answers: &Answers) -> Result<&'static Route, usize> {
+    const ALL: &[Question] = &QUESTIONS;
+    match answers.iter().position(|answer| *answer != Some(false)) {
+        None => Ok(const { &CODE }),
+        Some(at) if answers[at] == Some(true) => Ok(&ALL[at].yes),
+        Some(at) => Err(at),
     }
-    Ok(Route::Code)
 }
 
 #[cfg(test)]
@@ -113,19 +113,18 @@ mod tests {
 
     #[test]
     fn the_first_yes_decides_and_the_questions_come_in_the_workflows_order() {
-        let ways = [Route::Tuneables, Route::CodeDocsTests, Route::EnvOverride, Route::Overlay];
         let mut answers = Answers::default();
-        for (number, way) in ways.into_iter().enumerate() {
-            assert_eq!(route(&answers), Err(Question::ALL[number]));
+        for (number, way) in ["tuneables", "code_docs_tests", "env_override", "overlay"].into_iter().enumerate() {
+            assert_eq!(route(&answers), Err(number));
             answers[number] = Some(true);
-            assert_eq!(route(&answers), Ok(way));
+            assert_eq!(route(&answers).unwrap().name, way);
             answers[number] = Some(false);
         }
-        assert_eq!(route(&answers), Ok(Route::Code));
+        assert_eq!(route(&answers).unwrap().name, "code");
     }
 
     #[test]
     fn a_later_answer_does_not_overrule_an_earlier_yes() {
-        assert_eq!(route(&[Some(true), None, Some(true), None]), Ok(Route::Tuneables));
+        assert_eq!(route(&[Some(true), None, Some(true), None]).unwrap().name, "tuneables");
     }
 }
