@@ -142,7 +142,6 @@ fn grammar() -> clap::Command {
     commands::completions::with_examples(Cli::command(), "vibeship-optimizer")
 }
 
-/// Parses, runs, reports, and says how the process ends.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(text) = topic(&arguments) {
@@ -363,7 +362,6 @@ fn asks_for_json(arguments: &[OsString]) -> bool {
         || options.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
 }
 
-/// What clap says, as an object.
 fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value {
     let said = error.to_string();
     let message = ["\n\nUsage: ", "\n\nFor more information"]

@@ -27,12 +27,10 @@ pub(crate) enum CommandError {
 /// What a command gives, or why it fails.
 pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 
-/// Trouble with a message.
 pub(crate) fn trouble(message: impl std::fmt::Display) -> CommandError {
     CommandError::Trouble { error: anyhow::anyhow!("{message}"), fixes: Vec::new() }
 }
 
-/// The answer no, with a message.
 pub(crate) fn failed(message: impl Into<String>) -> CommandError {
     CommandError::Failed { message: message.into(), fixes: Vec::new() }
 }
@@ -44,7 +42,6 @@ impl CommandError {
         self.fixed_by([Fix::decide(How::Next, what)])
     }
 
-    /// With more steps that help.
     #[must_use]
     pub(crate) fn fixed_by(mut self, more: impl IntoIterator<Item = Fix>) -> Self {
         if let Self::Trouble { fixes, .. } | Self::Failed { fixes, .. } = &mut self {
@@ -62,12 +59,10 @@ impl CommandError {
         self
     }
 
-    /// A refusal on a change.
     pub(crate) fn refused(refusal: Refusal, change: Option<&Change>) -> Self {
         Self::Refused { refusal: Box::new(refusal), change: change.cloned().map(Box::new), proposed: Box::default() }
     }
 
-    /// The code that the process ends with.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Refused { refusal, .. } if refusal.is_not_yet() => Exit::NotYet,

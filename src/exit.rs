@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     Yes = 0,
@@ -22,7 +21,6 @@ impl Exit {
         (Self::NotYet, "not yet: inconclusive, or the window is still open"),
     ];
 
-    /// The number.
     pub fn code(self) -> u8 {
         self as u8
     }

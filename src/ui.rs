@@ -20,7 +20,6 @@ pub(crate) struct Ui {
 }
 
 impl Ui {
-    /// Looks at the streams once.
     pub(crate) fn new(volume: Volume) -> Self {
         Self {
             volume,
@@ -30,17 +29,14 @@ impl Ui {
         }
     }
 
-    /// Whether a person can be asked something.
     pub(crate) fn can_ask(&self) -> bool {
         self.stdin_is_terminal && self.stderr_is_terminal
     }
 
-    /// Whether the answer goes to a person.
     pub(crate) fn answers_a_person(&self) -> bool {
         self.stdout_is_terminal
     }
 
-    /// Whether progress may be drawn.
     pub(crate) fn may_draw_progress(&self) -> bool {
         self.stderr_is_terminal && self.volume == Volume::Normal
     }
@@ -74,7 +70,6 @@ impl Ui {
         self.tell(&format!("warning: {text}"));
     }
 
-    /// Why the command failed.
     pub(crate) fn error(&self, text: &str) {
         self.tell(&format!("error: {text}"));
     }

@@ -21,18 +21,15 @@ pub(crate) struct MessageFacts {
 pub(crate) trait LookUp {
     /// The record of a change; `None` where there is none.
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
-    /// The ids of all records.
     fn ids(&self) -> Vec<ChangeId>;
     fn open(&self) -> Vec<Change>;
     /// The change that a command would mean here.
     fn active(&self) -> Option<ChangeId>;
     /// The commit that carries the id of a change already, outside evidence.
     fn first_commit(&self, change: &Change) -> Option<String>;
-    /// Whether all of these commits belong to changes.
     fn are_tracked(&self, commits: &[String]) -> bool;
 }
 
-/// Whether a commit with this message may be made.
 pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp) -> Result<(), Objection> {
     let commit = &facts.commit;
     let remade = matches!(facts.operation, Some(Operation::Merge | Operation::Rebase | Operation::Apply));
@@ -175,7 +172,6 @@ fn waits(change: &Change, look_up: &dyn LookUp) -> bool {
     change.is_open() && expects && look_up.first_commit(change).is_none()
 }
 
-/// The only open change that waits for its commit.
 pub(crate) fn only_waiting(look_up: &dyn LookUp) -> Option<ChangeId> {
     let open = look_up.open();
     let mut waiting = open.iter().filter(|change| waits(change, look_up));

@@ -96,7 +96,6 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     }
 }
 
-/// The role that a snapshot says that it has.
 fn role(what: TakenFor) -> String {
     match what {
         TakenFor::Baseline => "before".to_owned(),
@@ -113,7 +112,6 @@ fn made_at(id: &str) -> Option<DateTime<Utc>> {
     Utc.timestamp_opt(i64::try_from(seconds).ok()?, nanos).single()
 }
 
-/// The measurements so far, to recognise a copy.
 #[derive(Default)]
 struct Seen {
     ids: BTreeSet<String>,

@@ -289,7 +289,6 @@ fn invalid_event(seq: u64, gate: Option<Gate>) -> String {
 }
 
 impl FindingKind {
-    /// The stable code.
     pub(crate) fn code(&self) -> String {
         fix::code(self)
     }
@@ -337,17 +336,14 @@ impl Finding {
         }
     }
 
-    /// A finding that fails.
     pub(crate) fn fail(what: FindingKind) -> Self {
         Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
-    /// A finding that warns.
     pub(crate) fn warn(what: FindingKind) -> Self {
         Self { level: Severity::Warn, ..Self::fail(what) }
     }
 
-    /// About this commit.
     #[must_use]
     pub(crate) fn of_commit(self, commit: &CommitName) -> Self {
         Self { commit: Some(commit.clone()), ..self }
@@ -359,23 +355,19 @@ impl Finding {
         Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
     }
 
-    /// About this change.
     #[must_use]
     pub(crate) fn of_change(self, change: &ChangeId) -> Self {
         Self { change: Some(change.clone()), ..self }
     }
 
-    /// At this path.
     #[must_use]
     pub(crate) fn at(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
     }
 }
 
-/// What an audit came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Audit {
-    /// Everything found, in the order of the audit.
     pub findings: Vec<Finding>,
     /// Commits that needed no change by the config, with the reason given there.
     pub exempted: Vec<Exempted>,
@@ -392,12 +384,10 @@ pub(crate) struct Exempted {
 }
 
 impl Audit {
-    /// The gravest level found.
     pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.level).max()
     }
 
-    /// Whether nothing fails.
     pub(crate) fn passes(&self) -> bool {
         self.worst() < Some(Severity::Fail)
     }

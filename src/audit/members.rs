@@ -11,7 +11,6 @@ use crate::workflow::gates::open;
 use crate::workflow::window::CLOCK_TOLERANCE;
 use crate::workflow::{Change, End};
 
-/// A commit that belongs to a change.
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) name: CommitName,
@@ -31,7 +30,6 @@ impl Member {
     }
 }
 
-/// What the gates are held against.
 #[derive(Clone, Copy)]
 pub(crate) struct Demands<'a> {
     pub(crate) policy: &'a Policy,

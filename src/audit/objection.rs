@@ -4,7 +4,6 @@ use crate::model::fix::WHAT_CHANGED;
 use crate::model::text::{joined, short};
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, fix};
 
-/// Why a message is refused.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum Objection {
     #[error("the message holds nothing but its trailer")]

@@ -12,7 +12,6 @@ use crate::model::{self, Class, Commit, FileChange, Gate, Kind, Stage, Surface};
 use crate::workflow::gates::rollout;
 use crate::workflow::{Change, window};
 
-/// The demands on a range of commits.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     /// The gate that each change must have passed, as far as its class passes it.
@@ -146,7 +145,6 @@ impl Surfaces {
         paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
     }
 
-    /// Whether any of the paths is a tuneable.
     pub(crate) fn has_tuneables(&self, paths: &[String]) -> bool {
         !self.on(Surface::Tuneables, paths.iter().map(String::as_str)).is_empty()
     }
@@ -214,7 +212,6 @@ impl Surfaces {
     }
 }
 
-/// The surfaces that a class must not touch.
 fn forbidden(class: Class) -> &'static [Surface] {
     match class {
         Class::Tuneable => &[Surface::Invariants, Surface::Contracts, Surface::Env],

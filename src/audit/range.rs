@@ -40,7 +40,6 @@ pub(crate) trait History {
     fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str>;
 }
 
-/// A range check under way.
 pub(crate) struct RangeAudit<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
@@ -60,7 +59,6 @@ pub(crate) struct RangeAudit<'a> {
     pub(crate) seen: BTreeMap<String, Commit>,
     /// Its commits with the paths that they change, merges without any, newest first.
     pub(crate) touched: Vec<(String, Vec<String>)>,
-    /// The newest commit.
     pub(crate) head: String,
 }
 
@@ -93,7 +91,6 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    /// Takes the next commit, newest first.
     pub(crate) fn take(&mut self, commit: &Commit) {
         self.audit.commits += 1;
         if self.head.is_empty() {
@@ -157,7 +154,6 @@ impl<'a> RangeAudit<'a> {
         self.audit.findings.push(finding.of_commit(&commit.name()));
     }
 
-    /// Finds the change that a commit belongs to.
     fn assign(&mut self, commit: &Commit, ids: Vec<String>) {
         let member = Member {
             name: commit.name(),
@@ -188,7 +184,6 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    /// The changes that commits of the range belong to.
     pub(crate) fn referenced(&self) -> BTreeSet<ChangeId> {
         self.members.keys().cloned().collect()
     }

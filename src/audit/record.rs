@@ -10,16 +10,13 @@ use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Sta
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, End, InvalidEvent, replay};
 
-/// A record as it was read from one tree.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RecordFacts {
-    /// The id that its file's name gives it.
     pub id: ChangeId,
     pub path: String,
     pub state: RecordState,
 }
 
-/// What a record holds.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RecordState {
     /// One of ours, with chain and view intact.
@@ -33,7 +30,6 @@ pub(crate) enum RecordState {
 }
 
 impl RecordFacts {
-    /// The change, where it could be read.
     pub(crate) fn change(&self) -> Option<&Change> {
         match &self.state {
             RecordState::Tracked(change) => Some(change),

@@ -14,7 +14,6 @@ struct Origin {
     takes_out: bool,
 }
 
-/// A commit that another one says that it reverts.
 struct Claim {
     /// Its full hash; as it was written where it is not known.
     target: String,
@@ -22,7 +21,6 @@ struct Claim {
     finding: Option<Finding>,
 }
 
-/// What the reverts of a range come to.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
     /// The commits that were taken back whole.

@@ -173,7 +173,6 @@ fn late(
     Some(if deadline.demanded { Finding::fail(what) } else { Finding::warn(what) })
 }
 
-/// The commits that the events of a record name.
 pub(crate) fn named(change: &Change) -> BTreeSet<String> {
     change.events.iter().flat_map(|event| commits_of(&event.what)).collect()
 }

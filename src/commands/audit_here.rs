@@ -154,7 +154,6 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// Records that cannot be relied on, damaged or missing.
 pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
     let mut lost = Vec::new();
     for record in records(ctx)? {

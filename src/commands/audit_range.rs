@@ -20,7 +20,6 @@ use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
 use crate::store::project;
 use crate::workflow::Change;
 
-/// A range of commits, resolved to full hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
     /// The last commit that is not looked at; `None` for the whole history.
@@ -32,11 +31,9 @@ pub(crate) struct Checked {
     pub(crate) audit: Audit,
     pub(crate) key: String,
     pub(crate) configured: bool,
-    /// The changes that the range concerns.
     pub(crate) changes: Vec<Concerned>,
 }
 
-/// A change that a range concerns.
 pub(crate) struct Concerned {
     pub(crate) change: Change,
     /// The numbers of the events that are to be signed where signatures are required: what the range brings, and what was

@@ -43,7 +43,6 @@ pub(crate) struct BisectArgs {
     command: Vec<String>,
 }
 
-/// What is asked of every measurement.
 struct Bisection<'a> {
     ctx: &'a Ctx,
     args: &'a BisectArgs,
@@ -101,7 +100,6 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     answer(ctx, repo, &search, &commits, effect, open.as_deref())
 }
 
-/// The commits after `good` up to `bad`, oldest first.
 fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
     if good == bad || !repo.is_ancestor(good, bad)? {
         return Err(trouble("--good has to be an ancestor of --bad, and another commit")
@@ -131,7 +129,6 @@ fn told(text: impl Into<crate::report::Text>) -> Doc {
 }
 
 impl Bisection<'_> {
-    /// The good commit and another in pairs.
     fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing> {
         let mut config = self.ctx.config()?.clone();
         config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);

@@ -66,7 +66,6 @@ fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
     among(ctx, &records, damaged, rolled_out)
 }
 
-/// The change that the flag or the variable names.
 pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> {
     if let Some(text) = typed {
         return find(ctx, text).map(Some);

@@ -60,18 +60,15 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// To settle the contract of a change.
     pub(crate) fn for_change(self, change: &'a Change) -> Self {
         Self { criteria: change.contract.criteria().cloned().collect(), change: Some(change), ..self }
     }
 }
 
-/// What is measured on each side.
 #[derive(Default)]
 pub(crate) struct Probes<'a> {
     pub(crate) commands: Vec<CommandPlan>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
-    /// Endpoints that are served on each side.
     pub(crate) http: Vec<&'a HttpProbe>,
 }
 
@@ -85,7 +82,6 @@ impl<'a> Probes<'a> {
         }
     }
 
-    /// Those that the contract of a change asks for.
     pub(crate) fn asked_by(mut self, change: &Change) -> Self {
         let named = |stem: String| change.contract.criteria().any(|it| compare::governs(&stem, &it.metric));
         self.commands.retain(|plan| named(format!("timing.{}", plan.name)));
@@ -99,7 +95,6 @@ impl<'a> Probes<'a> {
     }
 }
 
-/// Pairs, or why there are none.
 pub(crate) enum Pairing {
     Measured(Box<PairSession>),
     Impossible(String),
@@ -376,7 +371,6 @@ fn measure(
     measure_values(ask, prior, &mut session, bar, found)
 }
 
-/// The same for KPIs and endpoints.
 fn measure_values(
     ask: &Ask<'_>,
     prior: Option<&PairSession>,

@@ -13,7 +13,6 @@ const MAX_TITLE: usize = 200;
 /// The most characters of any other text: notes are read by people.
 const MAX_TEXT: usize = 20_000;
 
-/// A title: one line, not empty, not endless.
 pub(crate) fn title(text: &str) -> Result<String> {
     let text = text.trim();
     let count = text.chars().count();

@@ -221,11 +221,9 @@ struct Version {
 /// The sides of a conflict, as git names them in its index.
 const SIDES: [&str; 2] = [":2", ":3"];
 
-/// What became of a record that another one continued.
 #[derive(Serialize)]
 pub(crate) struct Joined {
     change_id: ChangeId,
-    /// How many events came back.
     events: usize,
     /// How many of a conflict's other side cannot be recorded any more: the change has ended.
     left_out: usize,

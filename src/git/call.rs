@@ -55,7 +55,6 @@ pub(crate) fn is_cleared(name: &str) -> bool {
     CLEARED.split(' ').any(|cleared| cleared == name)
 }
 
-/// How a call ended.
 #[derive(Debug)]
 pub(crate) struct Output {
     /// `None` when ended by a signal.
@@ -80,7 +79,6 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A call that will run in `dir`.
     pub(crate) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -129,12 +127,10 @@ impl Call {
         self
     }
 
-    /// The arguments as a person would type them.
     fn shown(&self) -> String {
         self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Runs it; any exit code is an answer.
     pub(crate) fn output(self) -> Result<Output, GitError> {
         let limit = self.output_limit;
         let mut stdout = Vec::new();
@@ -150,19 +146,16 @@ impl Call {
         self.output()?.ok()
     }
 
-    /// The same as text.
     pub(crate) fn text(self) -> Result<String, GitError> {
         Ok(String::from_utf8_lossy(&self.ok()?).into_owned())
     }
 
-    /// The same without the last line end.
     pub(crate) fn line_bytes(self) -> Result<Vec<u8>, GitError> {
         let mut bytes = self.ok()?;
         bytes.pop_if(|last| *last == b'\n');
         Ok(bytes)
     }
 
-    /// The same as text.
     pub(crate) fn line(self) -> Result<String, GitError> {
         Ok(String::from_utf8_lossy(&self.line_bytes()?).into_owned())
     }

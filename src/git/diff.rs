@@ -23,10 +23,8 @@ pub(crate) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// The whole repository.
     pub(crate) const ALL: Scope<'static> = Scope { prefix: b"", without_own_of: None };
 
-    /// The code of the project at `prefix`.
     pub(crate) fn project(prefix: &'a [u8]) -> Self {
         Self { prefix, without_own_of: Some(prefix) }
     }
@@ -54,7 +52,6 @@ pub(crate) enum Side<'a> {
     WorkTree,
 }
 
-/// How many lines of a file differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LineCount {
     pub path: Vec<u8>,
@@ -66,12 +63,10 @@ pub(crate) struct LineCount {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DiffText {
     pub text: String,
-    /// Whether it goes on beyond the limit.
     pub truncated: bool,
 }
 
 impl Repo {
-    /// The files within the scope that differ.
     pub(crate) fn changed_files(
         &self,
         base: &str,

@@ -42,7 +42,6 @@ fn of_index(stderr: &str) -> &'static str {
 }
 
 impl GitError {
-    /// Of starting git, or talking to it.
     pub(crate) fn io(action: &str, args: &str, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::NotFound {
             return Self::Missing;
@@ -72,7 +71,6 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// The git on PATH.
     pub(crate) fn installed() -> Result<Self, GitError> {
         let said = Call::new(&std::env::temp_dir()).without_literal_paths().arg("--version").line()?;
         let unreadable =

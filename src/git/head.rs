@@ -7,7 +7,6 @@ use crate::git::repo::is_full_id;
 use crate::git::{Call, GitError, Operation, Repo};
 use crate::os::files;
 
-/// What is checked out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     pub branch: Option<String>,
@@ -15,7 +14,6 @@ pub(crate) struct Head {
     pub at: Option<CommitAndTree>,
 }
 
-/// A commit and its tree, as object ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommitAndTree {
     pub commit: String,
@@ -23,7 +21,6 @@ pub(crate) struct CommitAndTree {
 }
 
 impl Repo {
-    /// What is checked out.
     pub(crate) fn head(&self) -> Result<Head, GitError> {
         if let Some(head) = self.head_in_files() {
             return Ok(head);
@@ -159,7 +156,6 @@ impl Repo {
         Ok(if output.code == Some(0) { text(&output.stdout) } else { String::new() })
     }
 
-    /// Whether `ancestor` is `of` or comes before it.
     pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
         let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
         if ancestor == of {
@@ -253,7 +249,6 @@ impl Repo {
         Ok(Some(text(&output.stdout)).filter(|name| output.code == Some(0) && !name.is_empty()))
     }
 
-    /// Whether a path is ignored.
     pub(crate) fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
         let call = self.git().without_literal_paths().args(["check-ignore", "--quiet", "--"]).arg(path);
         Ok(call.answer()?.is_some())

@@ -8,12 +8,10 @@ use crate::git::{GitError, Repo, TreeEntry};
 use crate::model::digest::hex;
 use crate::os::files;
 
-/// The index of a checkout.
 #[derive(Debug)]
 pub(crate) struct Index {
     /// Its files in byte order, from the repository's root; one in conflict stands here once for each side.
     pub(crate) entries: Rc<[TreeEntry]>,
-    /// Which of them git does not look at.
     unseen: Vec<(usize, Unseen)>,
     /// The file that holds it, where it did not change while it was listed.
     pub(crate) file: Option<Vec<u8>>,

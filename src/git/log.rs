@@ -27,7 +27,6 @@ impl Commit {
     }
 }
 
-/// What a merge's files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MergeFiles {
     /// Those that differ from the first parent.
@@ -36,7 +35,6 @@ enum MergeFiles {
     Own,
 }
 
-/// How to walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Walk {
     merges: MergeFiles,

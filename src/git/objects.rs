@@ -15,7 +15,6 @@ use crate::os::{FieldHasher, files};
 
 const BATCH: &str = "cat-file --batch";
 
-/// One entry of a commit's tree.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TreeEntry {
     /// Mode as git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
@@ -23,6 +22,12 @@ pub(crate) struct TreeEntry {
     pub object: String,
     /// From the repository's root, with `/`.
     pub path: Vec<u8>,
+}
+
+impl TreeEntry {
+    pub(crate) fn is_regular(&self) -> bool {
+        is_regular(&self.mode)
+    }
 }
 
 /// A running reader of objects, which all who read at the same time share. Ends when the last of them drops it.
@@ -36,7 +41,6 @@ pub(crate) struct Reader {
     answer: BufReader<ChildStdout>,
 }
 
-/// An object as git holds it.
 struct Object {
     id: String,
     bytes: Vec<u8>,
@@ -58,7 +62,7 @@ impl Repo {
     pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
         let mut hasher = FieldHasher::default();
         let entries = self.listing(treeish, scope.prefix)?;
-        for entry in entries.iter().filter(|entry| scope.counts(&entry.path, is_regular(&entry.mode))) {
+        for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());
             // From the project's root, so that moving the project in its repository changes no code.

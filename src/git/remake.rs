@@ -139,7 +139,6 @@ impl Repo {
         Ok(Some(made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect()))
     }
 
-    /// Merges one after the other in a throwaway checkout.
     fn merge_in_checkout(&self, merges: &[&Merge]) -> Result<Vec<Remade>, GitError> {
         let Some(first) = merges.first() else { return Ok(Vec::new()) };
         let scratch = self.scratch(&first.ours)?;

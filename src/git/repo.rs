@@ -12,7 +12,6 @@ use crate::git::{Call, GitError, Scope, TreeEntry};
 use crate::model::own;
 use crate::os::files;
 
-/// A repository with a checkout.
 #[derive(Debug, Clone)]
 pub(crate) struct Repo {
     root: PathBuf,
@@ -29,7 +28,6 @@ pub(crate) struct Repo {
 #[derive(Debug, Default)]
 struct Memo {
     commits: RefCell<BTreeSet<String>>,
-    /// The trees of commits.
     trees: RefCell<BTreeMap<String, String>>,
     /// The last listing alone, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
@@ -38,7 +36,6 @@ struct Memo {
     reader: RefCell<Weak<RefCell<Reader>>>,
 }
 
-/// The files of a commit below a prefix.
 #[derive(Debug, Clone)]
 struct Listing {
     commit: String,
@@ -57,7 +54,6 @@ const ASKED: [&str; 6] = [
 ];
 
 impl Repo {
-    /// Finds the checkout that `dir` is in.
     pub(crate) fn open(dir: &Path) -> Result<Self, GitError> {
         let call = || Call::new(dir).arg("rev-parse").args(ASKED);
         // Before the first commit there is none to ask for.
@@ -87,7 +83,6 @@ impl Repo {
         })
     }
 
-    /// The checkout's root.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -116,7 +111,6 @@ impl Repo {
         path.strip_prefix(self.prefix.as_slice()).is_some_and(own::is_own)
     }
 
-    /// This checkout's git directory.
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }
@@ -131,7 +125,6 @@ impl Repo {
         self.shallow
     }
 
-    /// A call in the checkout's root.
     pub(crate) fn git(&self) -> Call {
         Call::new(&self.root)
     }

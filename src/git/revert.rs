@@ -7,7 +7,6 @@ use crate::git::call::records;
 use crate::git::diff::staged_against;
 use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
 
-/// How taking commits back went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reverted {
     /// With the files that it changes.
@@ -116,7 +115,6 @@ fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
     staged_against(scratch.git(), scratch.commit(), &Scope::ALL)
 }
 
-/// Paths in conflict in a checkout.
 pub(crate) fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
     let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
     Ok(records(&output).map(<[u8]>::to_vec).collect())

@@ -17,7 +17,6 @@ const MAX_DEPTH: u32 = 8;
 /// Of a file with more bytes than this, size and time of change stand for the content.
 const READ_LIMIT: u64 = 256 * 1024 * 1024;
 
-/// Uncommitted work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dirt {
     /// The differing paths from the repository's root, in byte order.
@@ -30,7 +29,6 @@ pub(crate) struct Dirt {
 /// Paths that differ, and whether each is a submodule.
 type Entries = BTreeMap<Vec<u8>, bool>;
 
-/// What git's status says.
 struct Status {
     /// The commit and the branch, where one is checked out.
     head: Option<(String, String)>,
@@ -223,7 +221,6 @@ fn stamp_of_large(path: &Path) -> Option<String> {
     Some(format!("{} bytes, changed at {}", meta.len(), changed.as_nanos()))
 }
 
-/// One record of git's status.
 struct Entry<'a> {
     path: &'a [u8],
     is_submodule: bool,

@@ -10,7 +10,6 @@ use crate::os::files;
 /// Git writes its notes of a new checkout one right after the other; after this long none is being made.
 const MAKING: Duration = Duration::from_secs(10);
 
-/// A checkout as git lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub path: PathBuf,
@@ -87,7 +86,6 @@ impl Repo {
         self.worktree_prune()
     }
 
-    /// Forgets checkouts whose directory is gone.
     pub(crate) fn worktree_prune(&self) -> Result<(), GitError> {
         self.git().args(["worktree", "prune", "--expire=now"]).ok().map(|_| ())
     }

@@ -10,7 +10,6 @@ use crate::git::Repo;
 use crate::hooks::{Hook, HookError};
 use crate::os::files;
 
-/// The hooks' directory of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub dir: PathBuf,
@@ -19,7 +18,6 @@ pub(crate) struct Place {
     pub relative: bool,
 }
 
-/// Finds the directory, by git's own rules.
 pub(crate) fn place(repo: &Repo) -> Result<Place, HookError> {
     let relative = repo.config("core.hooksPath")?.is_some_and(|path| {
         !path.is_empty() && !path.starts_with('~') && !path.starts_with("%(prefix)") && Path::new(&path).is_relative()
@@ -57,7 +55,6 @@ fn without_links(path: &Path) -> PathBuf {
     resolved.unwrap_or_else(|| path.to_owned())
 }
 
-/// What was done to one hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Done {
     Installed,
@@ -117,7 +114,6 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
     Ok(if files::is_executable(&kept) { Done::Chained } else { Done::Idle })
 }
 
-/// Removes every hook that is ours.
 pub(crate) fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
     let dir = place(repo)?.dir;
     Hook::ALL.into_iter().map(|hook| Ok((hook, uninstall_one(&dir, hook)?))).collect()
@@ -147,7 +143,6 @@ fn uninstall_one(dir: &Path, hook: Hook) -> Result<Done, HookError> {
     Ok(Done::Restored)
 }
 
-/// Where a hook from before is kept.
 pub(crate) fn kept(dir: &Path, hook: Hook) -> PathBuf {
     dir.join(format!("{}{}", hook.name(), KEPT))
 }
@@ -174,14 +169,12 @@ fn write(path: &Path, text: &str) -> Result<(), HookError> {
 
 /// Opens the part of a file that is ours.
 pub(crate) const BEGIN: &str = "# >>> vibeship-optimizer >>>";
-/// Closes it.
 pub(crate) const END: &str = "# <<< vibeship-optimizer <<<";
 /// Follows the name of a hook that was there before.
 pub(crate) const KEPT: &str = ".before-vibeship-optimizer";
 /// Set to the path of a file while it is being proven that hooks run: ours writes its name there and ends.
 pub(crate) const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
 
-/// What a shim is made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub program: String,
@@ -234,7 +227,6 @@ fi
     )
 }
 
-/// A whole hook file with our part alone.
 pub(crate) fn file(hook: Hook, target: &Target) -> String {
     format!("#!/bin/sh\n{}", block(hook, target))
 }

@@ -11,12 +11,10 @@ use std::path::{Path, PathBuf};
 
 use crate::git::GitError;
 
-/// A hook that is installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
     PrepareCommitMsg,
     CommitMsg,
-    /// Checks what is about to be pushed.
     PrePush,
 }
 
@@ -34,7 +32,6 @@ impl Hook {
     }
 }
 
-/// Why hooks cannot be installed or removed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HookError {
     #[error(

@@ -8,7 +8,6 @@ use crate::git::Repo;
 use crate::hooks::{Hook, HookError, Place, Target, install};
 use crate::os::files;
 
-/// The state of one hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Installed {
@@ -27,10 +26,8 @@ pub(crate) enum State {
     Missing,
 }
 
-/// What asking git to run a hook showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fired {
-    /// It ran and handed over to this program.
     Yes,
     /// It ran ours, which refused, and lets git go on all the same.
     Ignored,
@@ -42,7 +39,6 @@ pub(crate) enum Fired {
     NotAsked,
 }
 
-/// One hook of a checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub hook: Hook,
@@ -66,7 +62,6 @@ impl Row {
     }
 }
 
-/// The hooks of one checkout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
     pub root: PathBuf,
@@ -74,17 +69,14 @@ pub(crate) struct Status {
     /// Why nothing may be installed there; `None` when it may.
     pub refused: Option<String>,
     pub rows: Vec<Row>,
-    /// Hooks of ours that git does not run.
     pub stray: Vec<PathBuf>,
 }
 
 impl Status {
-    /// Whether every hook works.
     pub(crate) fn works(&self) -> bool {
         self.rows.iter().all(Row::works)
     }
 
-    /// Whether nothing of ours is anywhere.
     pub(crate) fn is_absent(&self) -> bool {
         self.stray.is_empty() && self.rows.iter().all(|row| matches!(row.state, State::Missing | State::Foreign))
     }

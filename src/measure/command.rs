@@ -27,7 +27,6 @@ pub type Env = Vec<(OsString, Option<OsString>)>;
 pub trait Runner {
     fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError>;
 
-    /// Whether the user asks to stop.
     fn stopped(&self) -> bool {
         false
     }
@@ -78,12 +77,10 @@ impl Place {
     }
 }
 
-/// A number of seconds as the config has it.
 pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-/// A command to be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandPlan {
     pub name: String,
@@ -96,7 +93,6 @@ pub struct CommandPlan {
     /// Shell commands before and after each run, which are not timed.
     pub prepare: Option<String>,
     pub conclude: Option<String>,
-    /// What counts its instructions.
     pub instructions: Option<Counter>,
     pub timeout: Duration,
     pub runs: u32,
@@ -173,7 +169,6 @@ fn failed_beside(runner: &mut dyn Runner, cmd: Option<&String>, spec: &Spec) -> 
     Ok(Some(finished).filter(|finished| !finished.success()))
 }
 
-/// A series of runs.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
     pub(crate) timing: Timing,
@@ -262,7 +257,6 @@ pub(crate) fn hide_floor(runs: Vec<&mut Run>, floor: u64) -> bool {
     hidden
 }
 
-/// A finished run as evidence.
 pub fn run_of(finished: &Finished) -> Run {
     Run {
         wall_s: finished.wall.as_secs_f64(),

@@ -104,7 +104,6 @@ fn sends_secret(config: &HttpProbe) -> bool {
     config.headers.keys().any(|name| is_secret_name(name) || name.to_ascii_lowercase().contains("auth"))
 }
 
-/// What is wrong with an answer.
 fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<String> {
     let status = answer.status;
     if !config.accepts_status(status) {

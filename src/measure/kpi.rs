@@ -47,7 +47,6 @@ pub(crate) struct Measured {
     pub(crate) raw: Option<Vec<u8>>,
 }
 
-/// Why a KPI has no value.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum KpiError {
     #[error("interrupted")]
@@ -184,7 +183,6 @@ fn sample(
     Ok(Sample { values, raw: concealed(raw), waited })
 }
 
-/// A KPI as evidence that has no values yet.
 pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
     Kpi {
         name: config.name.clone(),

@@ -12,7 +12,6 @@ use std::time::Instant;
 use crate::model::{Digest, Machine};
 use crate::os::{Host, clock};
 
-/// This machine, now.
 pub(crate) fn fingerprint() -> Machine {
     of_host(Host::read())
 }

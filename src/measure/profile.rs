@@ -42,7 +42,6 @@ fn compared(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Ve
     found
 }
 
-/// The share of one run's time by function.
 fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<BTreeMap<String, f64>, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let data = dir.path().join("perf.data");

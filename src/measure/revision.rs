@@ -8,7 +8,6 @@ use crate::model::scrub::scrub_prose;
 use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree, own};
 use crate::os::files;
 
-/// What was seen of a project's code.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) revision: Revision,
@@ -163,7 +162,6 @@ fn parsed(sha256: &str) -> Result<Digest, GitError> {
     sha256.parse().map_err(|e: NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
 }
 
-/// A path of the repository on disk.
 pub(crate) fn on_disk(repo: &Repo, path: &[u8]) -> PathBuf {
     repo.root().join(files::path_from_bytes(path))
 }

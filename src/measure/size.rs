@@ -16,7 +16,6 @@ use crate::model::{Size, own};
 /// More warnings than this for one path are only counted.
 const MAX_WARNINGS: usize = 5;
 
-/// What measuring a path gave.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Measured {
     /// Its size, and what of it could not be read.
@@ -91,7 +90,6 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
     Measured::Size(size, tally.into_warnings(path))
 }
 
-/// A directory.
 struct Dir {
     path: PathBuf,
     /// From the project's root, where it is inside.
@@ -286,7 +284,6 @@ pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> 
     lfs.into_iter().chain(empty.map(|text| (text, "submodule update --init --recursive"))).collect()
 }
 
-/// The same as warnings.
 pub(crate) fn unfetched_warnings(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<String> {
     unfetched(root, tracked).into_iter().map(|(what, command)| format!("{what}: run `git {command}`")).collect()
 }

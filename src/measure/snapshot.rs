@@ -26,7 +26,6 @@ const TOGETHER: Duration = Duration::from_secs(2);
 /// What a warning of a peak memory that could not be told says.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 
-/// What is measured, and where.
 pub(crate) struct Plan<'a> {
     pub(crate) root: &'a Path,
     pub(crate) config: &'a Config,
@@ -38,7 +37,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) is_baseline: bool,
 }
 
-/// The raw output that a KPI was read from.
 pub(crate) struct KpiOutput {
     pub(crate) name: String,
     /// Extension of the file to keep it in.

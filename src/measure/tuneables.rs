@@ -16,7 +16,6 @@ use crate::model::{Digest, Tuneable, TuneableFile};
 /// A tuneables file larger than this, in bytes, is none.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// The effective tuneables and their files.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Effective {
     /// Each flattened key's value, layer and hidden layers. Values that look secret are digests.
@@ -25,7 +24,6 @@ pub(crate) struct Effective {
     pub(crate) files: Vec<TuneableFile>,
 }
 
-/// Why the tuneables cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum TuneablesError {
     #[error("cannot read the tuneables file {}: {source}", path.display())]
@@ -39,7 +37,6 @@ pub enum TuneablesError {
     NoHome { path: String },
 }
 
-/// Reads the effective tuneables of the project at `root`.
 pub(crate) fn read(root: &Path, config: &Tuneables) -> Result<Effective, TuneablesError> {
     read_with(root, config, home().as_deref(), &|name| std::env::var_os(name))
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
-/// The clock of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock;
 

@@ -6,7 +6,6 @@ use std::process::Command;
 #[cfg(not(target_os = "linux"))]
 use std::process::Stdio;
 
-/// What the machine is and how busy it is.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Host {
     pub os: String,

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use ureq::ResponseExt as _;
 
-/// What to ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub url: String,
@@ -24,7 +23,6 @@ pub struct Request {
     pub max_redirects: u32,
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -36,7 +34,6 @@ pub struct Answer {
     pub latency: Duration,
 }
 
-/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
     /// The address or a header is malformed.
@@ -52,7 +49,6 @@ pub enum HttpError {
     Failed(String),
 }
 
-/// Makes one request.
 pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     let agent = agent(request);
     let mut message = ureq::http::Request::builder().uri(&request.url);

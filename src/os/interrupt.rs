@@ -45,7 +45,6 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether the flag is up.
     pub fn requested(&self) -> bool {
         self.0.requested.load(Ordering::SeqCst)
     }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 #[cfg(target_os = "linux")]
 const MOST: usize = 20_000;
 
-/// Watched directories.
 #[derive(Debug)]
 pub struct Opens {
     #[cfg(target_os = "linux")]

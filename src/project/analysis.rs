@@ -38,7 +38,6 @@ struct Question {
     intents: Vec<String>,
 }
 
-/// An analysis.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Analysis {
     schema: &'static str,
@@ -60,7 +59,6 @@ pub(crate) struct Analysis {
     unread_paths: Option<u64>,
 }
 
-/// Analyzes the project at `root`.
 pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Analysis {
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
@@ -121,7 +119,6 @@ fn questions(languages: &BTreeSet<String>, intents: &[String]) -> Vec<&'static Q
 /// How many of the largest files are told.
 const LARGEST: usize = 25;
 
-/// What takes up space.
 #[derive(Debug, Default)]
 pub(crate) struct Footprint {
     /// Bytes of `.` and of each well-known directory that exists, everything below it included.
@@ -132,7 +129,6 @@ pub(crate) struct Footprint {
     pub(crate) unread: u64,
 }
 
-/// A file and its size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct FileSize {
     /// Path from the project's root, with `/` on every platform.

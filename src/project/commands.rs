@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::config::Guess;
 use crate::project::{KNOWN, entries, is_marked, name, subdirectories, text};
 
-/// What could test and build one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Candidate {
     test: String,
@@ -181,7 +180,6 @@ fn requirements_name_pytest(dir: &Path) -> bool {
     })
 }
 
-/// Whether a requirement (PEP 508) is for pytest itself.
 fn is_pytest_requirement(requirement: &str) -> bool {
     let rest = requirement.trim().strip_prefix("pytest");
     rest.is_some_and(|rest| {

@@ -48,7 +48,6 @@ pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     create(path, bytes, LOCKED_PREFIX)
 }
 
-/// The same without the lock.
 pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     create(path, bytes, FREE_PREFIX)
 }

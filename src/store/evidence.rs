@@ -21,7 +21,6 @@ pub enum Role<'a> {
     After,
     CompareReport,
     CompareData,
-    /// The picture in the comparison.
     ComparePicture,
     Pair,
     Validation,
@@ -64,7 +63,6 @@ impl Role<'_> {
         format!("{id}_{rest}")
     }
 
-    /// The directory of its file.
     pub(crate) fn directory(&self, project: &Project) -> PathBuf {
         if matches!(self, Self::Review) { project.attestations_dir() } else { project.evidence_dir() }
     }

@@ -28,7 +28,6 @@ pub struct Holder {
     pub since: DateTime<Utc>,
 }
 
-/// Reads a waiting time in seconds.
 pub(crate) fn parse_wait(text: &str) -> Result<Duration, StoreError> {
     match text.trim().parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),

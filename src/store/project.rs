@@ -62,7 +62,6 @@ impl Project {
         &self.root
     }
 
-    /// The state directory, whether or not it exists yet.
     pub(crate) fn state_dir(&self) -> PathBuf {
         self.root.join(self.state_name)
     }
@@ -94,7 +93,6 @@ impl Project {
         self.state_dir().join("cache")
     }
 
-    /// The committed evidence.
     pub(crate) fn evidence_dir(&self) -> PathBuf {
         self.root.join("reports").join("optimizer")
     }
@@ -112,7 +110,6 @@ impl Project {
         self.state_dir().join("lock")
     }
 
-    /// The note of who holds the lock.
     pub(crate) fn holder_path(&self) -> PathBuf {
         self.state_dir().join("holder.json")
     }

@@ -14,7 +14,6 @@ use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 /// Records grow by a few kilobytes an event; this is far beyond any.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-/// A record as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Tracked(Box<Change>),
@@ -31,7 +30,6 @@ impl Record {
         }
     }
 
-    /// The change, where it is one of ours.
     pub(crate) fn change(&self) -> Option<&Change> {
         match self {
             Self::Tracked(change) => Some(change),
@@ -46,7 +44,6 @@ impl Record {
         }
     }
 
-    /// The record of one change.
     pub(crate) fn read(project: &Project, id: &ChangeId) -> Result<Self, RecordError> {
         let path = project.record_path(id);
         guard::inside(project, &path)?;
@@ -142,7 +139,6 @@ impl Record {
 }
 
 impl Exclusive {
-    /// Creates the record of a change just opened.
     pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
         let path = self.project().record_path(change.id());
         guard::inside(self.project(), &path)?;

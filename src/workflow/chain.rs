@@ -56,7 +56,6 @@ pub fn verify(events: &[Value]) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The event as it is written.
 pub fn to_value(event: &Event) -> Value {
     // Events hold strings, numbers that are finite, and maps with string keys: none of that can fail.
     serde_json::to_value(event).unwrap_or(Value::Null)

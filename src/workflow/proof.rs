@@ -163,7 +163,6 @@ impl Change {
         self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
     }
 
-    /// Whether what stands now was reviewed.
     pub fn is_attested(&self) -> bool {
         self.attestation.as_ref().is_some_and(|attestation| attestation.reviewed == self.review_digest())
     }

@@ -7,7 +7,6 @@ use crate::workflow::fixes::Fixes;
 use crate::workflow::proposed::{open, other_criterion};
 use crate::workflow::{Change, Reason};
 
-/// A gate that stays shut.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Refusal {
     pub gate: Gate,
@@ -15,7 +14,6 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal at `gate`.
     pub fn new(gate: Gate, missing: Reason) -> Self {
         Self { gate, missing }
     }

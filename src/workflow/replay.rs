@@ -7,7 +7,6 @@ use chrono::{DateTime, Duration, Utc};
 use crate::model::{After, Event, Kind, TakenFor};
 use crate::workflow::{Change, NotARecord, Refusal, World, gates, window};
 
-/// An event that no gate let happen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InvalidEvent {
     /// Its gate refuses it.

@@ -10,17 +10,14 @@ pub struct Question {
     pub yes: Route,
 }
 
-/// Where a change belongs.
 #[derive(Debug, PartialEq)]
 pub struct Route {
-    /// Its stable name.
     pub name: &'static str,
     pub sentence: &'static str,
     /// The class of change to open.
     pub class: Class,
     /// The layer that it touches; code that is no contract touches none by name.
     pub surface: Option<Surface>,
-    /// What it owes.
     pub evidence: &'static [Evidence],
 }
 

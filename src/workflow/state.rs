@@ -54,7 +54,6 @@ impl<T> Deref for Dated<T> {
     }
 }
 
-/// A rollback.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolledBack {
     pub reason: String,
@@ -65,7 +64,6 @@ pub struct RolledBack {
     pub confirmed: Option<(Taken, Vec<Judged>)>,
 }
 
-/// How a change ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum End {
     Verified { summary: String, at: DateTime<Utc> },
@@ -75,7 +73,6 @@ pub enum End {
 }
 
 impl End {
-    /// It as a word.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Verified { .. } => "verified",
@@ -86,7 +83,6 @@ impl End {
     }
 }
 
-/// A list of events that is no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotARecord {
     #[error("its first event does not open a change")]
@@ -212,7 +208,6 @@ impl Change {
         &self.opened.change_id
     }
 
-    /// Whether it has not ended.
     pub fn is_open(&self) -> bool {
         self.end.is_none()
     }
@@ -228,7 +223,6 @@ impl Change {
         self.opened.expires.filter(|at| in_force && *at <= now)
     }
 
-    /// Whether it has passed a gate.
     pub fn passed(&self, gate: Gate) -> bool {
         match gate {
             Gate::Open => true,
@@ -253,7 +247,6 @@ impl Change {
         self.rollout.last()
     }
 
-    /// When the full rollout began.
     pub fn fully_rolled_out_at(&self) -> Option<DateTime<Utc>> {
         self.rollout.iter().find(|done| done.stage == Stage::Full).map(|done| done.at)
     }

@@ -12,7 +12,6 @@ use crate::model::{
 };
 use crate::workflow::{Change, window};
 
-/// The verdicts of one measurement on the contract.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Watch {
     /// On the KPI; it raises no alarm, since the guardrails say what must not happen.
@@ -33,7 +32,6 @@ impl Watch {
         guardrails.chain(self.trigger.iter().filter(fired)).cloned().collect()
     }
 
-    /// Whether nothing of the contract came to a verdict.
     pub fn judged_nothing(&self) -> bool {
         !self.kpi.iter().chain(&self.guardrails).chain(&self.trigger).any(is_settled)
     }
@@ -85,7 +83,6 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
     }
 }
 
-/// Why a change is not measured now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Idle {
     AlreadyMeasured,
@@ -96,7 +93,6 @@ pub enum Idle {
 }
 
 impl Idle {
-    /// Its name in answers for programs.
     pub fn name(self) -> &'static str {
         match self {
             Self::AlreadyMeasured => "already_ran_today",

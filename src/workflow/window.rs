@@ -22,14 +22,12 @@ pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 /// How long before it is recorded a day may have been measured; measuring and judging take their time.
 pub(crate) const MEASURED_WITHIN: Duration = Duration::hours(6);
 
-/// One demand of verification and whether it is met.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Demand {
     pub kind: DemandKind,
     pub met: bool,
 }
 
-/// What verification demands.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "demand", rename_all = "snake_case")]
 pub enum DemandKind {
@@ -139,13 +137,11 @@ impl Demand {
     }
 }
 
-/// How many are not met.
 pub(crate) fn unmet(demands: &[Demand]) -> String {
     let open = demands.iter().filter(|demand| !demand.met).count();
     format!("{open} of {} demands {} not met", demands.len(), if open == 1 { "is" } else { "are" })
 }
 
-/// Every demand on `change`, met or not.
 pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
     let days = verify_days(change, &world.policy);
     let rolled_out = change.fully_rolled_out_at();

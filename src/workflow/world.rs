@@ -14,7 +14,6 @@ pub type UnknownMetric = (MetricId, Option<MetricId>);
 /// Gathered by a command before it asks a gate. The default is what nobody looked at: where a field can refuse, it does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World {
-    /// The code checked out.
     pub revision: Revision,
     /// Whether evidence of uncommitted work is asked for.
     pub allow_dirty: bool,
@@ -41,7 +40,6 @@ pub struct World {
     pub unmeasured: Vec<(MetricId, String)>,
     /// Whether the baseline's commit is an ancestor of the revision; `None` where there are no commits.
     pub descends: Option<bool>,
-    /// What changed since the baseline.
     pub delta: Delta,
     /// What did not change with the contracts surface and has to, with where it may be.
     pub owed: Vec<String>,
@@ -157,7 +155,6 @@ impl World {
         world
     }
 
-    /// The least that any policy demands.
     pub(crate) fn least_policy() -> Policy {
         Policy { stages: Vec::new(), min_monitor_days: window::MIN_DAYS, require_attestation: false }
     }

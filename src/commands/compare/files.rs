@@ -150,7 +150,6 @@ pub(crate) fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pai
     rows.filter_map(|row| strip(&row.metric)).take(MOST).collect()
 }
 
-/// The files as one measurement.
 pub(super) fn read_pairs(paths: &[PathBuf]) -> Result<PairSession> {
     let make = || {
         let pair = CommandLine::tool("pair").ask("--before", "REV").ask("--after", "REV").ask("--json-out", "FILE");

@@ -38,7 +38,6 @@ pub(crate) struct Ticked {
     pub change: Change,
     /// Why it was not measured; `None` where it was.
     pub idle: Option<Idle>,
-    /// The alarms that this measurement raised.
     pub raised: Vec<Judged>,
 }
 

@@ -203,7 +203,7 @@ fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<Tr
     let found = project.repo.commit_and_tree(rev)?;
     let scope = Scope { without_own_of: Some(project.repo.prefix()), ..Scope::ALL };
     let listed = project.repo.listing(&found.commit, b"")?;
-    let code = listed.iter().filter(|entry| scope.counts_as(&entry.path, &entry.mode)).cloned().collect();
+    let code = listed.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())).cloned().collect();
     Ok((SideRevision { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
 }
 

@@ -7,7 +7,6 @@
 
 use std::ffi::OsString;
 
-/// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
     /// A line for the shell, which is started directly where the shell would add nothing.
@@ -16,7 +15,6 @@ pub enum Invocation {
     Argv(Vec<OsString>),
 }
 
-/// How a run was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Launch {
     Direct,

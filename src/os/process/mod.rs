@@ -40,7 +40,6 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait for a killed process (one stuck in the kernel may never go).
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
-/// One run to be made.
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub invocation: Invocation,
@@ -55,7 +54,6 @@ pub struct Spec {
     pub alone: bool,
 }
 
-/// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// On its own, with this exit code.
@@ -75,7 +73,6 @@ pub struct FirstThread {
     pub queued: Duration,
 }
 
-/// A run that has ended, and what it used.
 #[derive(Debug, Clone)]
 pub struct Finished {
     /// From right before the start to the moment the exit was seen.
@@ -93,7 +90,6 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Whether it ended on its own with exit code 0.
     pub fn success(&self) -> bool {
         self.ended == Ended::Code(0)
     }
@@ -121,7 +117,6 @@ pub enum Output {
     },
 }
 
-/// The kept part of an output stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Captured {
     head: Vec<u8>,
@@ -173,7 +168,6 @@ impl Captured {
     }
 }
 
-/// Why there was no run.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     #[error("the command is empty")]
@@ -188,7 +182,6 @@ pub enum SpawnError {
     Wait { program: String, source: io::Error },
 }
 
-/// Runs one child to its end.
 pub fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     // Creating a process in a directory that is gone fails with the same error as a missing program.
     match std::fs::metadata(&spec.cwd) {

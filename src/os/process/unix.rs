@@ -62,7 +62,6 @@ fn start(mut command: Command, spec: &Spec, sinks: &mut Sinks) -> io::Result<(Ch
     Ok((child, started))
 }
 
-/// Where a run stands.
 #[derive(Clone, Copy)]
 enum Phase {
     Running { deadline: Option<Instant> },
@@ -80,7 +79,6 @@ impl Phase {
     }
 }
 
-/// The end of a child.
 struct Exit {
     seen: Instant,
     /// Why we ended it, if we did.
@@ -361,7 +359,6 @@ impl Sink {
         Ok((Stdio::from(writer), Self { pipe: Some((reader, held)), captured: Captured::new(output) }))
     }
 
-    /// Reads what is there, at most `limit` bytes.
     fn drain(&mut self, limit: usize) {
         let Some((pipe, _)) = &mut self.pipe else { return };
         let mut buffer = [0; 16 * 1024];

@@ -229,7 +229,6 @@ impl Job {
     }
 }
 
-/// The reading side of one output stream.
 struct Sink {
     captured: Arc<Mutex<Captured>>,
     done: Option<mpsc::Receiver<()>>,

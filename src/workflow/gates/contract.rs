@@ -8,7 +8,6 @@ use thiserror::Error;
 use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Trigger};
 use crate::workflow::{Change, Reason, Refusal, World, gates, proof};
 
-/// What is wrong with a criterion of a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
 pub enum VacuousCriterion {

@@ -23,7 +23,6 @@ use crate::model::{
 };
 use crate::workflow::{Change, Reason, Refusal, World, proof, window};
 
-/// Whether `event` may be recorded on `change` at `now`.
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     match event {
         Kind::Opened(opened) => open::check(opened, world, now),
