@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range};
 use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake, Revision};
-use crate::workflow::gates::open;
+use crate::workflow::gates::contract;
 use crate::workflow::window::CLOCK_TOLERANCE;
 use crate::workflow::{Change, End};
 
@@ -144,7 +144,7 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
 /// a change that can be promoted took it over.
 fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let days = demands.policy.max_emergency_days;
-    let latest = open::longest(change.opened_at, days);
+    let latest = contract::longest(change.opened_at, days);
     let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
     let by = change.follow_up.as_ref().and_then(|id| demands.records.get(id)?.change());
     let taken_over = by.is_some_and(|by| takes_over(change, by, days, demands.now));
@@ -158,7 +158,7 @@ fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
 /// Whether a change takes an emergency over. One that was there before, was only opened, or has been undecided for longer
 /// than an override may hold, does not.
 pub(crate) fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
-    let in_time = by.promotion.is_some() || open::longest(by.opened_at, days) > now;
+    let in_time = by.promotion.is_some() || contract::longest(by.opened_at, days) > now;
     let active = by.is_open() && by.baseline.is_some() && in_time;
     let stands = active || matches!(by.end, Some(End::Verified { .. }));
     by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands

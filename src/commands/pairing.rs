@@ -16,7 +16,7 @@ use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
     Versions, stamps,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, command, instructions, kpi, machine, size};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine, profile, size};
 use crate::model::{
     Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
 };
@@ -365,7 +365,7 @@ fn measure(
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
         found.warnings.extend(explain(ask, plan, &mut session, bar, &mut measured.paired));
-        found.warnings.extend(instructions::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
+        found.warnings.extend(profile::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }
     measure_values(ask, prior, &mut session, bar, found)

@@ -125,7 +125,7 @@ fn open(
     let rollback = args.contract.rollback.clone().unwrap_or_default();
     let parts = || Contract { rollback, ..parts.clone() };
     let proposed = || Proposed { opened: Some(opened.clone()), parts: parts(), ..Proposed::default() };
-    gates::open::check(&opened, &world, now)
+    gates::contract::may_open(&opened, &world, now)
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed()))?;
     commit::begun(Kind::Opened(opened), ctx.actor(), now)
 }

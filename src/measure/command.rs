@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::{self, Counter};
-use crate::measure::instructions;
+use crate::measure::profile;
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
 use crate::os::process::{self, Invocation, Launch, Output};
@@ -208,7 +208,7 @@ pub(crate) fn time(
             Ended::Code(_) | Ended::Signal(_) => (done > plan.warmup, false),
         };
         if counts {
-            let instructions = if finished.success() { instructions::count(runner, plan, &spec) } else { None };
+            let instructions = if finished.success() { profile::count(runner, plan, &spec) } else { None };
             timing.samples.push(Run { instructions, ..run_of(&finished) });
             timing.last_rc = Some(return_code(finished.ended));
             all_s.push(finished.wall.as_secs_f64());

@@ -1,18 +1,19 @@
-//! Asking an endpoint several times and holding each answer against what is expected of it. Records no secret of
-//! the URL.
+//! Asking an endpoint several times and holding each answer against what is expected of it, at a server that is started for
+//! it where the config says how. Records no secret of the URL.
 
-use std::time::Duration;
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
 use crate::measure::number::follow;
-use crate::measure::served::Served;
 use crate::measure::{Place, command};
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Http, HttpRequest, Printed};
-use crate::os::{Answer, HttpError, Request, http};
+use crate::os::{Answer, Finished, HttpError, Interrupt, Request, SpawnError, http, process};
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: u32 = 5;
@@ -89,7 +90,9 @@ fn unanswered(config: &HttpProbe, why: String) -> Http {
 fn request(config: &HttpProbe) -> Request {
     // A redirect may be what is expected; and a secret header must not travel to another host.
     let wants_redirect = config.expect_status.is_some_and(|status| (300..400).contains(&status));
-    let max_redirects = if wants_redirect || sends_secret(config) { 0 } else { MAX_REDIRECTS };
+    let is_secret = |name: &String| is_secret_name(name) || name.to_ascii_lowercase().contains("auth");
+    let sends_secret = config.headers.keys().any(is_secret);
+    let max_redirects = if wants_redirect || sends_secret { 0 } else { MAX_REDIRECTS };
     Request {
         url: config.url.clone(),
         head_only: config.method == Method::Head,
@@ -98,10 +101,6 @@ fn request(config: &HttpProbe) -> Request {
         max_body_bytes: config.max_body_bytes,
         max_redirects,
     }
-}
-
-fn sends_secret(config: &HttpProbe) -> bool {
-    config.headers.keys().any(|name| is_secret_name(name) || name.to_ascii_lowercase().contains("auth"))
 }
 
 fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<String> {
@@ -153,12 +152,95 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// The variable that tells a server its port.
+const PORT: &str = "PORT";
+/// How long a server may take until it answers as expected.
+const READY: Duration = Duration::from_secs(60);
+/// Between two questions whether it is ready.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A running server. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Asks it what the configured probe asks.
+    probe: HttpProbe,
+    /// The address as configured, as it may be kept: the port is another each time.
+    url: String,
+    end: Interrupt,
+    running: Option<JoinHandle<Result<Finished, SpawnError>>>,
+}
+
+impl Served {
+    /// Starts what `probe` says and waits until it answers as expected, or tells why it does not.
+    pub(crate) fn start(probe: &HttpProbe, cmd: &str, place: &Place, stop: &dyn Fn() -> bool) -> Result<Self, String> {
+        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| Ok(free.local_addr()?.port()));
+        let port = port.map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
+        let end = Interrupt::new().map_err(|error| error.to_string())?;
+        let mut spec = place.shell(cmd, Duration::MAX);
+        spec.env.push((PORT.into(), Some(port.to_string().into())));
+        let own = end.clone();
+        let running = Some(thread::spawn(move || process::run(&spec, &own)));
+        let url = scrub_url(&probe.url);
+        let probe = HttpProbe { url: at_port(&probe.url, port), start: None, ..probe.clone() };
+        let mut served = Self { probe, url, end, running };
+        let began = Instant::now();
+        loop {
+            let first = HttpProbe { requests: 1, ..served.probe.clone() };
+            let answer = probe(&first, place, stop);
+            if let Some(why) = served.ended() {
+                return Err(format!("`{}` {why}", scrub(cmd)));
+            }
+            let why = match answer.error {
+                None if answer.ok => return Ok(served),
+                why => why.unwrap_or_default(),
+            };
+            if stop() || began.elapsed() > READY {
+                let seconds = began.elapsed().as_secs();
+                return Err(format!("`{}` did not answer as expected in {seconds} s: {why}", scrub(cmd)));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    pub(crate) fn ask(&self, place: &Place, stop: &dyn Fn() -> bool) -> Http {
+        Http { url: self.url.clone(), ..probe(&self.probe, place, stop) }
+    }
+
+    pub(crate) fn held(&self) -> Option<Printed> {
+        held(&self.probe)
+    }
+
+    fn ended(&mut self) -> Option<String> {
+        let handle = self.running.take_if(|running| running.is_finished())?;
+        Some(match handle.join() {
+            Ok(Ok(finished)) => format!("ended before it answered at ${PORT}: {}", command::error_tail(&finished)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "could not be waited for".to_owned(),
+        })
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.end.request();
+        // How it ended was its end's asking.
+        let _ended = self.running.take().map(JoinHandle::join);
+    }
+}
+
+/// The address with this machine's port in place of its host.
+fn at_port(url: &str, port: u16) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let user = rest[..end].rsplit_once('@').map(|(user, _)| format!("{user}@")).unwrap_or_default();
+    format!("{scheme}://{user}127.0.0.1:{port}{}", &rest[end..])
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::net::{TcpListener, TcpStream};
+    use std::net::TcpStream;
     use std::sync::mpsc;
-    use std::thread;
 
     use serde_json::json;
 
@@ -356,5 +438,20 @@ mod tests {
         let config = HttpProbe { name: "p".to_owned(), url: "http://x".to_owned(), ..HttpProbe::default() };
         let http = probe(&config, &here(), &|| true);
         assert_eq!(error(&http), "not asked: interrupted");
+    }
+
+    #[test]
+    fn the_port_takes_the_place_of_the_host_and_nothing_else() {
+        assert_eq!(at_port("http://api.local:80/a?b=http://c/", 7), "http://127.0.0.1:7/a?b=http://c/");
+        assert_eq!(at_port("https://u:p@[::1]:9?q", 7), "https://u:p@127.0.0.1:7?q");
+        assert_eq!(at_port("http://h", 7), "http://127.0.0.1:7");
+    }
+
+    #[test]
+    fn a_server_that_ends_by_itself_says_how() {
+        let probe = HttpProbe { url: "http://x/".to_owned(), requests: 1, ..HttpProbe::default() };
+        let place = Place { root: std::env::temp_dir(), env: Vec::new() };
+        let why = Served::start(&probe, "echo no such file >&2; exit 3", &place, &|| false).unwrap_err();
+        assert!(why.contains("ended before it answered at $PORT: no such file"), "{why}");
     }
 }

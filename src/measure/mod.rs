@@ -1,9 +1,7 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
 pub mod command;
-pub(crate) mod flatten;
 pub(crate) mod http;
-pub(crate) mod instructions;
 pub(crate) mod kpi;
 pub(crate) mod machine;
 pub(crate) mod number;
@@ -11,7 +9,6 @@ pub mod pair;
 pub(crate) mod profile;
 pub(crate) mod results;
 pub(crate) mod revision;
-pub(crate) mod served;
 pub(crate) mod size;
 pub(crate) mod snapshot;
 pub(crate) mod tuneables;

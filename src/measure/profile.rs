@@ -1,21 +1,25 @@
-//! Why a command became slower: one run of each side under `perf record`, and the functions whose share of the time grew.
+//! What a program counts that starts the command, in runs of their own, as it slows the command down: the instructions, and
+//! the functions whose share of the time grew.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::Path;
 
+use crate::config::Counter;
 use crate::measure::command::{self, error_tail};
-use crate::measure::{CommandPlan, Place, Runner, instructions};
-use crate::model::Grown;
-use crate::os::process::{Invocation, Output};
+use crate::measure::{CommandPlan, Place, Runner};
+use crate::model::{Grown, Run};
+use crate::os::process::{Invocation, Output, plain_words};
 use crate::os::{SpawnError, Spec};
 
 /// A share has to grow by this much to be told.
 const LEAST: f64 = 0.01;
 /// So many functions are told, those that grew most.
 const MOST: usize = 5;
-/// A run under `perf` may take so many times as long as a timed one.
-const SLOWER: u32 = 10;
+/// A run that is recorded, or counted, may take so many times as long as a timed one.
+const RECORDED: u32 = 10;
+const COUNTED: u32 = 100;
 /// Bytes of the list of functions that are read.
 const LIST_BYTES: usize = 4 << 20;
 
@@ -46,8 +50,8 @@ fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let data = dir.path().join("perf.data");
     let spec = plan.spec(place);
-    let record = words(&["perf", "record", "--quiet", "--freq=max", "--output"], &data, &["--"]);
-    let spec = instructions::started_by(record, SLOWER, &spec);
+    let record = words("perf record --quiet --freq=max", &[("--output=", &data)], "--");
+    let spec = started_by(record, RECORDED, &spec);
     let failed = |error: SpawnError| {
         let is_missing = matches!(error, SpawnError::Start { .. });
         if is_missing { "perf is not installed".to_owned() } else { error.to_string() }
@@ -56,9 +60,9 @@ fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<
     if !recorded.success() {
         return Err(format!("perf record: {}", error_tail(&recorded).lines().last().unwrap_or("failed")));
     }
-    let list = ["--stdio", "--quiet", "--no-children", "--fields=overhead,symbol", "--field-separator=\t"];
+    let list = "--stdio --quiet --no-children --fields=overhead,symbol --field-separator=\t";
     let report = Spec {
-        invocation: Invocation::Argv(words(&["perf", "report", "--input"], &data, &list)),
+        invocation: Invocation::Argv(words("perf report", &[("--input=", &data)], list)),
         stdout: Output::Keep { head_bytes: LIST_BYTES, tail_bytes: 0 },
         ..spec
     };
@@ -67,9 +71,15 @@ fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<
     Ok(read(&String::from_utf8_lossy(&listed)))
 }
 
-fn words(first: &[&str], file: &Path, last: &[&str]) -> Vec<OsString> {
-    let plain = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    [plain(first), vec![file.into()], plain(last)].concat()
+/// The words of a line, then options that name files, then those of another line.
+fn words(first: &str, files: &[(&str, &Path)], last: &str) -> Vec<OsString> {
+    let named = |(option, path): &(&str, &Path)| {
+        let mut word = OsString::from(option);
+        word.push(path);
+        word
+    };
+    let plain = |line: &'_ str| line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect::<Vec<_>>();
+    [plain(first), files.iter().map(named).collect(), plain(last)].concat()
 }
 
 /// Lines such as `88.58%`, a tab, and `[.] hash_all`; `[k]` is the kernel's. What has no name is left out.
@@ -94,6 +104,66 @@ fn read(listed: &str) -> BTreeMap<String, f64> {
     found
 }
 
+/// The instructions of one more run, of all its processes; `None` where they are not to be counted, or cannot be.
+pub(crate) fn count(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Option<u64> {
+    let counter = plan.instructions?;
+    let dir = tempfile::tempdir().ok()?;
+    let spec = started_by(counter_words(counter, dir.path()), COUNTED, spec);
+    let finished = command::run_once(runner, plan, &spec).ok()?;
+    if finished.success() { counted(dir.path()) } else { None }
+}
+
+/// The run of `spec` as another program starts it, which takes so many times as long.
+fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
+    match &spec.invocation {
+        Invocation::Argv(own) => words.extend(own.iter().cloned()),
+        Invocation::Shell(line) => match plain_words(line, cfg!(windows)) {
+            Some(own) => words.extend(own.into_iter().map(OsString::from)),
+            None => words.extend(["/bin/sh", "-c", line].map(OsString::from)),
+        },
+    }
+    let timeout = spec.timeout.saturating_mul(slower);
+    Spec { invocation: Invocation::Argv(words), timeout, stdout: Output::Discard, ..spec.clone() }
+}
+
+/// Why there is no count, where one was to be had.
+pub(crate) fn missing<'r>(plan: &CommandPlan, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
+    let program = match plan.instructions? {
+        Counter::Perf => "`perf stat -e instructions:u` counts none here",
+        Counter::Cachegrind => "`valgrind --tool=cachegrind` counts none here",
+    };
+    let none = !runs.any(|run| run.instructions.is_some());
+    none.then(|| format!("timing {}: no instructions were counted: {program}; try it by hand", plan.name))
+}
+
+/// What starts a command so that each of its processes leaves a file in `dir`.
+fn counter_words(counter: Counter, dir: &Path) -> Vec<OsString> {
+    match counter {
+        Counter::Perf => words("perf stat -x, -e instructions:u", &[("--output=", &dir.join("perf"))], "--"),
+        Counter::Cachegrind => words(
+            "valgrind --tool=cachegrind --cache-sim=no --trace-children=yes --quiet",
+            &[("--cachegrind-out-file=", &dir.join("out.%p")), ("--log-file=", &dir.join("log.%p"))],
+            "",
+        ),
+    }
+}
+
+/// The sum over all processes: `summary: N` of cachegrind, `N,,instructions:u,…` of perf. A processor that does not count
+/// says so where the number would be.
+fn counted(dir: &Path) -> Option<u64> {
+    let mut all = 0_u64;
+    for entry in fs::read_dir(dir).ok()?.flatten() {
+        let text = String::from_utf8_lossy(&fs::read(entry.path()).ok()?).into_owned();
+        let of_line = |line: &str| {
+            let of_perf =
+                || line.split_once(',').filter(|(_, rest)| rest.contains("instructions")).map(|(number, _)| number);
+            line.strip_prefix("summary:").or_else(of_perf)?.trim().parse::<u64>().ok()
+        };
+        all += text.lines().filter_map(of_line).sum::<u64>();
+    }
+    (all > 0).then_some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +177,19 @@ mod tests {
             compared(&before, &after).into_iter().map(|it| (it.function, it.after)).collect();
         assert_eq!(told, [("hash".to_owned(), 0.555), ("std::fmt".to_owned(), 0.09)]);
         assert!(after.contains_key("copy (kernel)"), "{after:?}");
+    }
+
+    fn of(text: &str) -> Option<u64> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("one"), text).unwrap();
+        fs::write(dir.path().join("two"), text).unwrap();
+        counted(dir.path())
+    }
+
+    #[test]
+    fn the_counts_of_all_processes_are_added() {
+        assert_eq!(of("desc: I1 cache\nevents: Ir\n12 3\nsummary: 1500\n"), Some(3000));
+        assert_eq!(of("# started\n\n1500,,instructions:u,900,100.00,,\n"), Some(3000));
+        assert_eq!(of("<not supported>,,instructions:u,0,100.00,,\n"), None);
     }
 }

@@ -10,9 +10,7 @@ use chrono::DateTime;
 use crate::config::{self, Config};
 use crate::git::{Held, Repo};
 use crate::measure::machine::{self, Reference};
-use crate::measure::{
-    CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, instructions, kpi, size, tuneables,
-};
+use crate::measure::{CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, kpi, profile, size, tuneables};
 use crate::model::scrub::scrub;
 use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine, own};
 use crate::os::{Interrupt, files};
@@ -128,7 +126,7 @@ fn timings(
             let kib = floor / 1024;
             snapshot.warnings.push(format!("timing {name}: {RSS_UNTOLD} {kib} KiB and cannot be told apart from it"));
         }
-        snapshot.warnings.extend(instructions::missing(&command, timed.timing.samples.iter()));
+        snapshot.warnings.extend(profile::missing(&command, timed.timing.samples.iter()));
         snapshot.timings.push(timed.timing);
     }
 }

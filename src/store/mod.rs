@@ -4,7 +4,6 @@
 pub(crate) mod atomic;
 pub(crate) mod evidence;
 pub(crate) mod guard;
-mod legacy;
 pub(crate) mod lock;
 pub(crate) mod logbook;
 pub(crate) mod project;
@@ -12,10 +11,9 @@ pub mod record;
 mod unsettled;
 
 pub use evidence::{Integrity, Role};
-pub use legacy::Legacy;
 pub use lock::{Exclusive, Holder};
 pub use project::Project;
-pub use record::{Record, RecordError};
+pub use record::{Legacy, Record, RecordError};
 pub(crate) use unsettled::Unsettled;
 
 use std::path::{Path, PathBuf};

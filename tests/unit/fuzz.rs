@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chrono::DateTime;
 
 use crate::config::{HttpProbe, KpiProbe, file};
-use crate::measure::{Place, flatten, http, number};
+use crate::measure::{Place, http, number, tuneables};
 use crate::model::strict_json::Json;
 use crate::model::{ChangeId, Commit, Criterion, hyperfine, ingest};
 use crate::store::{Record, record};
@@ -205,7 +205,7 @@ fn numbers_and_pointers() {
             assert!(found.iter().all(|number| number.is_finite()), "{found:?}");
         }
         for name in ["t.json", "t.yml", "t.toml", "t.env"] {
-            let _ = flatten::flatten(name, bytes);
+            let _ = tuneables::flatten(name, bytes);
         }
     });
 }

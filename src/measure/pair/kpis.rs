@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use crate::config::{HttpProbe, KpiProbe};
 use crate::judge::Decision;
+use crate::measure::http::Served;
 use crate::measure::kpi::{self, KpiError, Sample};
 use crate::measure::pair::pin::{CorePinning, Waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::session::{Budget, Session, after_first, order};
 use crate::measure::pair::{Proof, Side};
-use crate::measure::served::Served;
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit};
 use crate::os::Core;

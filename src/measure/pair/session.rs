@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::config::Pin;
 use crate::judge::Decision;
+use crate::measure::http::Served;
 use crate::measure::pair::pin::{CorePinning, waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::{Proof, Side};
-use crate::measure::served::Served;
-use crate::measure::{CommandPlan, Place, Reference, Runner, command, instructions, profile};
+use crate::measure::{CommandPlan, Place, Reference, Runner, command, profile};
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Printed, Run, Stop};
 use crate::os::process::Output;
@@ -200,7 +200,7 @@ impl<'a> Session<'a> {
         let spec = plan.spec(self.place(side));
         let result = command::run_once(self.runner, plan, &spec);
         let (run, failure) = filed(&result)?;
-        let instructions = if failure.is_none() { instructions::count(self.runner, plan, &spec) } else { None };
+        let instructions = if failure.is_none() { profile::count(self.runner, plan, &spec) } else { None };
         ControlFlow::Continue((Run { instructions, ..run }, failure))
     }
 

@@ -1,12 +1,13 @@
-//! Gate 1: the contract. Written before the baseline, frozen by it.
+//! Gates 0 and 1: opening a change, and its contract, which is written before the baseline and frozen by it.
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Trigger};
-use crate::workflow::{Change, Reason, Refusal, World, gates, proof};
+use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Opened, Trigger};
+use crate::workflow::{Change, Reason, Refusal, World, gates, proof, window};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
@@ -162,6 +163,36 @@ fn never_holds(criterion: &Criterion) -> bool {
         Op::Gt | Op::Ge => !criterion.op.holds(most, bound),
         Op::Eq => bound < least || bound > most,
     })
+}
+
+/// One undecided change at a time, unless asked otherwise: two at once cannot be told apart in the numbers.
+pub fn may_open(opened: &Opened, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let refuse = |missing| Err(Refusal::new(Gate::Open, missing));
+    if opened.class == Class::Emergency {
+        if opened.incident.as_deref().is_none_or(|note| note.trim().is_empty()) {
+            return refuse(Reason::IncidentNote);
+        }
+        if opened.expires.is_none_or(|at| at <= now) {
+            return refuse(Reason::Expiry);
+        }
+        if let Some(days) = world.max_emergency_days {
+            let latest = longest(now, days);
+            if opened.expires.is_some_and(|at| at > latest) {
+                return refuse(Reason::ExpiryTooLate { latest, days });
+            }
+        }
+    } else if !world.undecided.is_empty() {
+        return refuse(Reason::OtherOpen { ids: world.undecided.clone() });
+    }
+    if opened.class == Class::Tuneable && !world.tuneables_configured {
+        return refuse(Reason::TuneablesUnknown);
+    }
+    Ok(())
+}
+
+/// The end of the longest override that may be opened at a moment.
+pub fn longest(opened_at: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    window::later(opened_at, Duration::days(i64::from(days)))
 }
 
 #[cfg(test)]

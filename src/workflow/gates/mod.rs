@@ -1,10 +1,9 @@
 //! What each gate demands of the event that is to be recorded: gates that belong together in one file. Shared here: the demands that several
 //! make. What can be refused before something is measured for it is `may_…`.
 
-mod contract;
+pub mod contract;
 mod decide;
 mod measured;
-pub mod open;
 pub mod rollout;
 mod validate;
 mod verify;
@@ -25,7 +24,7 @@ use crate::workflow::{Change, Reason, Refusal, World, proof, window};
 
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     match event {
-        Kind::Opened(opened) => open::check(opened, world, now),
+        Kind::Opened(opened) => contract::may_open(opened, world, now),
         Kind::ContractSet { contract } => contract::check(change, contract, world),
         Kind::BaselineTaken(baseline) => measured::baseline(change, baseline, world),
         Kind::Validated(validation) => validate::check(change, validation, world),

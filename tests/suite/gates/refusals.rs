@@ -403,7 +403,7 @@ fn opening_cases() -> Vec<(&'static str, Opened, World)> {
 fn every_demand_refuses_with_its_own_code_and_every_code_has_a_case() {
     let mut provoked = BTreeSet::new();
     for (expected, opened, world) in opening_cases() {
-        let refusal = gates::open::check(&opened, &world, start()).expect_err(expected);
+        let refusal = gates::contract::may_open(&opened, &world, start()).expect_err(expected);
         assert_eq!(code_of(&refusal.missing), expected);
         provoked.insert(expected.to_owned());
     }
@@ -439,8 +439,8 @@ fn a_missing_contract_part_is_named() {
 #[test]
 fn an_emergency_may_be_opened_beside_an_undecided_change() {
     let beside = World { undecided: vec![id("chg-20260228-120000-other")], ..before_opening() };
-    gates::open::check(&opened(Class::Emergency), &beside, start()).unwrap();
-    gates::open::check(&opened(Class::Code), &before_opening(), start()).unwrap();
+    gates::contract::may_open(&opened(Class::Emergency), &beside, start()).unwrap();
+    gates::contract::may_open(&opened(Class::Code), &before_opening(), start()).unwrap();
 }
 
 type Entrance = fn(&Script, &World) -> Result<(), Refusal>;

@@ -222,7 +222,7 @@ pub(crate) fn tuneable() -> TuneableChange {
 impl Script {
     pub(crate) fn open(class: Class) -> Self {
         let opened = opened(class);
-        gates::open::check(&opened, &before_opening(), start()).unwrap();
+        gates::contract::may_open(&opened, &before_opening(), start()).unwrap();
         let first = chain::seal(None, Kind::Opened(opened), Some("Ada <ada@example.org>".to_owned()), start());
         let change = Change::replay([first]).unwrap();
         let (commits, tuneables) = (Vec::new(), Vec::new());
