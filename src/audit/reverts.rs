@@ -1,6 +1,5 @@
-//! Commits that are held against others: merges against their parents, and those that say that they revert others. A revert
-//! takes work out only where that comes before it and it is its exact reverse; one that reverts such a commit brings the
-//! work back, and is work of the same change again.
+//! Commits that are held against others: merges against their parents, and reverts against what they say that they revert.
+//! What reverts a revert is work of the same change again.
 
 use std::collections::{BTreeMap, BTreeSet};
 

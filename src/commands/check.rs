@@ -1,6 +1,5 @@
-//! `check`: commits and records against the workflow. Over a range it is the authority, reading git's objects alone;
-//! without one it audits every record and all evidence in the work tree.
-//! `--remeasure` holds another measurement against the recorded verdicts: what was made up whole agrees with itself alone.
+//! `check`: commits and records against the workflow. Over a range it is the authority and reads git's objects alone; without
+//! one it audits every record and all evidence in the work tree. `--remeasure` holds another measurement against the verdicts.
 
 use std::collections::BTreeSet;
 use std::path::Path;

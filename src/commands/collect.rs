@@ -94,7 +94,9 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
     let review_objection = review_objection(ctx, change)?;
-    Ok(World { policy, faults, reproduced, review_objection, clean_git, follow_up_promoted, ..World::default() })
+    let review_counts = review_objection.is_none();
+    let world = World { policy, faults, reproduced, review_counts, review_objection, ..World::default() };
+    Ok(World { clean_git, follow_up_promoted, ..world })
 }
 
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> {

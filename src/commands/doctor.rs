@@ -56,7 +56,7 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
         "generated_at": ctx.now(),
         "apply": args.apply,
         "applied": args.apply,
-        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "config_path": ctx.project.config_path_or_default(),
         "note": "only the tool's own files are written, never the project's code",
         "actions": actions.iter().map(|(problem, changed)| entry(problem, Some(*changed))).collect::<Vec<_>>(),
         "warnings": notes.iter().map(|note| entry(note, None)).collect::<Vec<_>>(),

@@ -137,7 +137,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
         None => Vec::new(),
     };
-    let config = ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path());
+    let config = ctx.project.config_path_or_default();
     let applied: Vec<Value> = changes
         .iter()
         .map(|it| json!({ "code": code(it.key), "value": cmd, "key": it.key, "before": it.before }))

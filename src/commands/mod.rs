@@ -17,7 +17,7 @@ use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::scrub::scrub;
 use crate::model::{CommandLine, Fix, FixContext, How, Policy};
-use crate::os::{Clock, Interrupt, host, interrupt};
+use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
 use crate::ui::Ui;
@@ -136,7 +136,7 @@ impl Ctx {
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        Clock::now()
+        clock::now()
     }
 
     pub(crate) fn root_is_named(&self) -> bool {

@@ -1,7 +1,5 @@
-//! `preflight`: problems that would invalidate measurements; a report, which exits 0 whatever it finds of the project, as the
-//! original, and 2 where a record or its evidence cannot be relied on.
-//! `analyze`: what a project is made of, and what to ask before it is tuned. `llm`: what a language model needs to propose the
-//! exact commands, with no value of the config that could be a secret.
+//! `preflight`: what would invalidate measurements, as a report. `analyze`: what a project is made of, and what to ask before it
+//! is tuned. `llm`: what a language model needs to propose the exact commands, with no value of the config.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -59,7 +57,7 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
         "schema": SCHEMA,
         "generated_at": ctx.now(),
         "project_root": ctx.project.root(),
-        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "config_path": ctx.project.config_path_or_default(),
         "git": delta::observe(ctx).git,
         "analysis": analysis(ctx)?,
         "change_id": id,
@@ -337,7 +335,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value> {
         "project_root": ctx.project.root(),
         "change_id": id,
         "git": delta::observe(ctx).git,
-        "config_path": ctx.project.config_path().unwrap_or_else(|| ctx.project.default_config_path()),
+        "config_path": ctx.project.config_path_or_default(),
         "config_summary": summary(ctx.config()?),
         "note": "names and counts alone; the values of the config are left out",
         "prompt": prompt,

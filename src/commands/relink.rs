@@ -1,7 +1,5 @@
-//! `change relink`: find a change's commit again after a squash or rebase, by what it changes or by the code that it
-//! ends in, and record its new place; and record the days that another clone measured. History stays as it is. Joining
-//! a record that two clones continued records the days and notes of the other side behind those of this one, with their
-//! evidence: what was recorded stays as it was, so nothing can be made better by it.
+//! `change relink`: find a change's commit again after a squash or rebase, and record its new place; and join what another
+//! clone recorded behind what this one did. What was recorded stays as it was, so nothing can be made better by it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

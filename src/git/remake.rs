@@ -1,6 +1,5 @@
-//! Commits against what git makes of the same parents: merges made again, reverts and cherry-picks repeated.
-//! `git merge-tree` does it with its objects in a throwaway directory; a git that is too old for that, and merges of more
-//! than two parents, need a throwaway checkout.
+//! Commits against what git makes of the same parents: merges made again, reverts and cherry-picks repeated, by `git merge-tree`
+//! or, where git is too old for that or a merge has more parents, in a throwaway checkout.
 
 use std::collections::BTreeSet;
 

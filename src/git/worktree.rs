@@ -13,7 +13,6 @@ const MAKING: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub path: PathBuf,
-    pub commit: Option<String>,
     /// Whether git thinks that its directory is gone.
     pub prunable: bool,
 }
@@ -116,11 +115,8 @@ fn parse(output: &[u8], end: u8) -> Vec<Listed> {
     let mut listed: Vec<Listed> = Vec::new();
     for line in output.split(|byte| *byte == end) {
         if let Some(path) = line.strip_prefix(b"worktree ") {
-            listed.push(Listed { path: files::path_from_bytes(path), commit: None, prunable: false });
+            listed.push(Listed { path: files::path_from_bytes(path), prunable: false });
         } else if let Some(last) = listed.last_mut() {
-            if let Some(commit) = line.strip_prefix(b"HEAD ") {
-                last.commit = Some(String::from_utf8_lossy(commit).into_owned());
-            }
             last.prunable |= line.starts_with(b"prunable");
         }
     }
@@ -211,7 +207,7 @@ mod tests {
         let listed = parse(lines, b'\n');
         assert_eq!(listed, parse(&nul, 0));
         assert_eq!((listed.len(), listed[0].path.as_path(), listed[1].prunable), (2, Path::new("/a b"), true));
-        assert_eq!(listed[1].commit.as_deref(), Some("34"));
+        assert_eq!(listed[1].path, Path::new("/c"));
     }
 
     #[test]

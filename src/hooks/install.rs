@@ -1,6 +1,5 @@
-//! Installing hooks and removing them, where git looks for them, and what their files say: plain POSIX shell that runs the hook
-//! that was there before, finds this program and hands over. A hook that was there before is put back at the end; what
-//! somebody wrote around our part of a file stays. Works in the `sh` of Git for Windows.
+//! Installing hooks and removing them, where git looks for them: plain POSIX shell (also Git for Windows') that runs the hook
+//! that was there before, finds this program and hands over. What somebody wrote around our part of a file stays.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -1,10 +1,7 @@
-//! This machine as evidence: its fingerprint, and the reference workload, a small fixed piece of work whose duration
-//! tells how fast the machine is at the moment. It is run between samples, so that a change of the machine is not taken
-//! for a change of the code, and must never change without a new name for its samples.
-//!
-//! The work mixes integer arithmetic with dependent loads from a table larger than a first-level cache, which is
-//! where clock frequency, a shared core and a crowded cache all show. Its wall time is the sample: it sees what a
-//! command sees, waiting for a processor included. Its CPU time is given beside it, for what CPU time suffers.
+//! This machine as evidence: its fingerprint, and the reference workload, a small fixed piece of work that is run between
+//! samples, so that a change of the machine is not taken for one of the code. It must never change without a new name.
+//! It mixes integer arithmetic with dependent loads from a table larger than a first-level cache, which is where clock
+//! frequency, a shared core and a crowded cache all show.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,9 +1,6 @@
-//! The size of a configured path: all bytes below it, and those of the files that git tracks.
-//!
-//! A file that git tracks has the bytes that git holds of it, whatever line ends, keywords or filters make of it in this
-//! checkout. Bytes of others are apparent sizes (what reading a file gives): a sparse file counts in full and a hard link
-//! under each of its names. A symbolic link inside the tree is never followed and counts as one file of its own length; the configured
-//! path itself may be a link. The tool's own files and `.git` are left out. What cannot be read is a warning.
+//! The size of a configured path: all bytes below it, and those of the files that git tracks, which have the bytes that git
+//! holds of them, whatever filters make of them here. A link inside is a file of its own length and is not followed; the tool's
+//! own files and `.git` are left out.
 
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};

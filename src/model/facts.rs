@@ -171,11 +171,12 @@ impl Verdicts {
 }
 
 /// Whether a change is in the code that is checked out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InEffect {
     Yes,
     /// Its commit is not in the history.
+    #[default]
     Absent,
     /// It was taken back by a later commit.
     Reverted,
@@ -274,6 +275,16 @@ pub struct Policy {
     pub stages: Vec<StagePlan>,
     pub min_monitor_days: u32,
     pub require_attestation: bool,
+}
+
+/// The workflow's rule: at least three days, whatever a config says.
+pub const MIN_DAYS: u32 = 3;
+
+/// The least that any config demands.
+impl Default for Policy {
+    fn default() -> Self {
+        Self { stages: Vec::new(), min_monitor_days: MIN_DAYS, require_attestation: false }
+    }
 }
 
 impl Policy {

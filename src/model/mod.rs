@@ -33,8 +33,8 @@ pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
 pub use digest::{Artifact, Digest, NotADigest};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
 pub use facts::{
-    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, Policy, Rehearsal, Stage,
-    StagePlan, Strength, Taken, TuneableChange, Verdicts,
+    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, MIN_DAYS, Policy, Rehearsal,
+    Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
 pub use fix::{Action, CommitName, Fix, FixContext, How, Problem, Proposed, Severity, Subject};
 pub use gate::{Class, Gate, Surface};

@@ -7,7 +7,7 @@ use crate::model::Digest;
 
 /// The state of the project's files when something was measured.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revision {
     /// The commit checked out; `None` outside git and before the first commit.
     pub commit: Option<String>,
@@ -33,6 +33,12 @@ pub enum WorkTree {
     Unversioned,
     /// Git could not say; never read as clean.
     Unknown { reason: String },
+}
+
+impl Default for WorkTree {
+    fn default() -> Self {
+        Self::Unknown { reason: "nobody looked at it".to_owned() }
+    }
 }
 
 impl Revision {

@@ -6,17 +6,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
-#[derive(Debug, Clone, Copy)]
-pub struct Clock;
-
-impl Clock {
-    pub(crate) fn now() -> DateTime<Utc> {
-        #[cfg(debug_assertions)]
-        if let Some(now) = std::env::var(test_now::VARIABLE).ok().and_then(|text| test_now::parse(&text)) {
-            return now;
-        }
-        Utc::now()
+pub(crate) fn now() -> DateTime<Utc> {
+    #[cfg(debug_assertions)]
+    if let Some(now) = std::env::var(test_now::VARIABLE).ok().and_then(|text| test_now::parse(&text)) {
+        return now;
     }
+    Utc::now()
 }
 
 #[cfg(debug_assertions)]
@@ -79,7 +74,7 @@ mod tests {
         // Each place outside the tests that reads or names the variable stands right behind its own condition.
         let source = include_str!("clock.rs").replace('\r', "");
         let production = source.split("#[cfg(test)]").next().unwrap();
-        let gated = production.matches("#[cfg(debug_assertions)]\n        if let Some(now) = std::env::var").count()
+        let gated = production.matches("#[cfg(debug_assertions)]\n    if let Some(now) = std::env::var").count()
             + production.matches("#[cfg(debug_assertions)]\nmod test_now {").count();
         assert_eq!(gated, 2);
         assert_eq!(production.matches("env::var").count(), 1);

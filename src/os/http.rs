@@ -1,7 +1,5 @@
-//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own.
-//!
-//! The proxy variables (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`) are honoured, except for addresses of
-//! this very machine, which no proxy could reach as it is meant. Certificates are checked against the built-in roots.
+//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own, checked against the built-in roots.
+//! The proxy variables are honoured, except for addresses of this very machine, which no proxy could reach as it is meant.
 
 use std::error::Error as _;
 use std::io::{self, Read as _};

@@ -1,8 +1,5 @@
-//! The user's wish to stop: Ctrl-C, SIGTERM, SIGHUP and SIGQUIT become a flag that long work looks at and that wakes a
-//! waiting run.
-//!
-//! The first signal asks: the running command's group is ended and the work unwinds, so that throwaway worktrees
-//! are removed. The second quits hard, taking the running group with it.
+//! The user's wish to stop: the first signal raises a flag, so that the running command is ended and the work unwinds; the
+//! second quits hard, taking the running group with it.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::atomic::{AtomicBool, Ordering};

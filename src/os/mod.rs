@@ -9,7 +9,6 @@ pub mod interrupt;
 pub mod opens;
 pub mod process;
 
-pub use clock::Clock;
 pub use cpu::Core;
 pub use files::FieldHasher;
 pub use host::Host;

@@ -1,7 +1,6 @@
-//! The commands that test and build a project, guessed from its marker files.
-//!
-//! Where a project mixes kinds, the first of this order is chosen and the others are mentioned: Node, Go, Rust,
-//! .NET, Python, a Makefile or script. The root comes before its subdirectories, of which one level is looked at.
+//! The commands that test and build a project, guessed from its marker files: those of Node, else Go, Rust, .NET, Python, a Makefile or
+//! script; of the
+//! root before its subdirectories, of which one level is looked at. The others are mentioned.
 
 use std::path::Path;
 

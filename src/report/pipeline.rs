@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::model::{Artifact, Check, Gate, Kind};
+use crate::model::{Artifact, Check, Gate, Kind, MIN_DAYS};
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, window};
 
@@ -123,8 +123,7 @@ impl Day {
 /// the rollout. After a change has ended no day lies ahead.
 pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Day)> {
     let Some(from) = change.fully_rolled_out_at() else { return Vec::new() };
-    let demanded =
-        change.frozen_policy().map_or(window::MIN_DAYS, |policy| policy.min_monitor_days.max(window::MIN_DAYS));
+    let demanded = change.frozen_policy().map_or(MIN_DAYS, |policy| policy.min_monitor_days.max(MIN_DAYS));
     let last_tick = change.ticks.iter().filter_map(|tick| window::day_of(from, tick.utc_date)).max().unwrap_or(0);
     let span = if change.is_open() { demanded.max(last_tick) } else { last_tick };
     let date = |n: u32| from.date_naive().checked_add_days(Days::new(u64::from(n)));

@@ -144,6 +144,11 @@ impl Project {
         places.map(str::to_owned).collect()
     }
 
+    /// Where the config is, or where `init` writes one.
+    pub(crate) fn config_path_or_default(&self) -> PathBuf {
+        self.config_path().unwrap_or_else(|| self.default_config_path())
+    }
+
     /// Where `init` writes a config when there is none.
     pub(crate) fn default_config_path(&self) -> PathBuf {
         self.state_dir().join(STATE_CONFIGS[0])

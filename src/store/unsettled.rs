@@ -1,6 +1,5 @@
-//! Which records are not settled yet, by the names of their files, kept in the cache: what asks for the open changes
-//! need not read every record that ever was. A hint and no verdict: a record that is named here is read from its own
-//! file before anything is decided of it.
+//! Which records are not settled yet, by the names of their files, kept in the cache: a hint, so that not every record has to
+//! be read. A record that is named here is read from its own file before anything is decided of it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

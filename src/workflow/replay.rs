@@ -1,6 +1,5 @@
-//! Whether a record's events are ones that the gates let happen, in that order. The second look at a record whose
-//! chain is intact: digests can be computed again by whoever edits a file, but that does not open a gate. Must not
-//! know git or files: what an event says of the world is taken as said, `audit/` holds it against the world.
+//! Whether a record's events are ones that the gates let happen, in that order: digests can be computed again by whoever edits
+//! a file, but that opens no gate. What an event says of the world is taken as said; `audit/` holds it against the world.
 
 use chrono::{DateTime, Duration, Utc};
 

@@ -6,12 +6,9 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::text::{count, moment};
-use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Judged, Policy, Taken, fix};
+use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Judged, MIN_DAYS, Policy, Taken, fix};
 use crate::workflow::demand_fixes::{alarm, next_stage, restore};
 use crate::workflow::{Change, World};
-
-/// The workflow's rule: at least three days, whatever a config says.
-pub const MIN_DAYS: u32 = 3;
 
 /// For how many days a change is measured where nobody said so, as in the original.
 pub const DEFAULT_MONITOR_DAYS: u32 = 5;
@@ -162,7 +159,7 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
         let fresh = change.is_attested();
         let stale = change.attestation.is_some() && !fresh;
         let objection = world.review_objection.clone().filter(|_| fresh);
-        list.push(demand(fresh && objection.is_none(), DemandKind::Attestation { stale, objection }));
+        list.push(demand(fresh && world.review_counts, DemandKind::Attestation { stale, objection }));
     }
     if let Some(clean) = world.clean_git {
         list.push(demand(clean, DemandKind::CleanGit));

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision, RolloutStage,
-    StagePlan, Strength, TuneableChange, WorkTree,
+    StagePlan, Strength, TuneableChange,
 };
-use crate::workflow::{Change, window};
+use crate::workflow::Change;
 
 /// A metric that the config does not measure, with the nearest that it does.
 pub type UnknownMetric = (MetricId, Option<MetricId>);
 
 /// Gathered by a command before it asks a gate. The default is what nobody looked at: where a field can refuse, it does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     pub revision: Revision,
     /// Whether evidence of uncommitted work is asked for.
@@ -70,7 +70,8 @@ pub struct World {
     pub still_in_effect: Vec<String>,
     /// What the config (and a raising flag) demands now.
     pub policy: Policy,
-    /// Why the attested review does not count, where it does not.
+    pub review_counts: bool,
+    /// Why the attested review does not, where that is known.
     pub review_objection: Option<String>,
     /// Whether the work tree is clean; `None` where that is not demanded.
     pub clean_git: Option<bool>,
@@ -78,62 +79,17 @@ pub struct World {
     pub follow_up_promoted: bool,
 }
 
-impl Default for World {
-    fn default() -> Self {
-        Self {
-            revision: Revision {
-                commit: None,
-                tree: None,
-                code: None,
-                branch: None,
-                work_tree: WorkTree::Unknown { reason: "nobody looked at it".to_owned() },
-            },
-            allow_dirty: false,
-            undecided: Vec::new(),
-            tuneables_configured: false,
-            max_emergency_days: None,
-            better: BTreeMap::new(),
-            unknown: Vec::new(),
-            commits_with_id: Vec::new(),
-            not_in_git: Vec::new(),
-            uncommitted_config: None,
-            outputs: Vec::new(),
-            own_sources: Vec::new(),
-            unmeasured: Vec::new(),
-            descends: None,
-            delta: Delta::default(),
-            owed: Vec::new(),
-            at_tip: false,
-            unattributed: Vec::new(),
-            tuneables: Vec::new(),
-            redefined: Vec::new(),
-            has_tests: false,
-            faults: Vec::new(),
-            reproduced: false,
-            in_effect: InEffect::Absent,
-            days: None,
-            taken_back: Vec::new(),
-            undone: Vec::new(),
-            still_in_effect: Vec::new(),
-            policy: Self::least_policy(),
-            review_objection: Some("nobody looked at it".to_owned()),
-            clean_git: None,
-            follow_up_promoted: false,
-        }
-    }
-}
-
 impl World {
     /// The best that the world can have been when `event` was recorded on `change`.
     pub fn granted(change: &Change, event: &Kind) -> Self {
-        let demanded = change.frozen_policy().cloned().unwrap_or_else(Self::least_policy);
+        let demanded = change.frozen_policy().cloned().unwrap_or_default();
         let mut world = Self {
             tuneables_configured: true,
             descends: Some(true),
             has_tests: true,
             reproduced: true,
             in_effect: InEffect::Yes,
-            review_objection: None,
+            review_counts: true,
             follow_up_promoted: true,
             policy: demanded.clone(),
             ..Self::default()
@@ -146,16 +102,12 @@ impl World {
         }
         if let Kind::RolledOut(RolloutStage { stage, policy, .. }) = event {
             // A stage more than was frozen is one that a stricter config added.
-            let only = Policy { stages: vec![StagePlan { stage: *stage, soak_hours: 0.0 }], ..Self::least_policy() };
+            let only = Policy { stages: vec![StagePlan { stage: *stage, soak_hours: 0.0 }], ..Policy::default() };
             world.policy = policy.clone().unwrap_or_else(|| demanded.joined_with(&only));
         }
         if let Some(validation) = &change.validation {
             world.tuneables = validation.delta.tuneables.clone();
         }
         world
-    }
-
-    pub(crate) fn least_policy() -> Policy {
-        Policy { stages: Vec::new(), min_monitor_days: window::MIN_DAYS, require_attestation: false }
     }
 }

@@ -1,6 +1,5 @@
-//! The files of a comparison: any two snapshots that are read, judged without a contract and recorded nowhere, and the
-//! report, its picture and the data that are written. Also the
-//! pairs that several machines measured, joined to one measurement.
+//! The files of a comparison: any two snapshots, judged without a contract and recorded nowhere; the report, its picture and
+//! the data that are written; and the pairs that several machines measured, joined to one measurement.
 
 use std::path::{Path, PathBuf};
 

@@ -1,9 +1,6 @@
-//! How a configured command line is started: through the shell, or directly where that is the same.
-//!
-//! A shell costs about as much as a small program and its own noise, which would drown a 2 % effect. A line
-//! that consists of plain words (no quoting, expansion, redirection, assignment, list) and names a program file,
-//! not a word of the shell's own, means to the shell exactly "run that file with these arguments"; such a line
-//! is started directly, with the words as they are. Everything else goes to `/bin/sh -c`, or `cmd` on Windows.
+//! How a configured command line is started. A shell costs about as much as a small program and its own noise, which would
+//! drown a 2 % effect: a line of plain words that names a program file, which to the shell means exactly "run that file with
+//! these arguments", is started directly. Everything else goes to `/bin/sh -c`, or `cmd` on Windows.
 
 use std::ffi::OsString;
 

@@ -1,13 +1,8 @@
-//! Running one child process: its own process group (a job object on Windows), standard input closed, output
-//! bounded, a hard timeout, and what it used.
-//!
-//! The wall clock starts right before the process is created and stops when its exit is seen; preparing, draining
-//! the pipes and clearing up lie outside. CPU time and memory are those that `wait4` reports for this very child
-//! (the process and the descendants it waited for); on Windows those of the job.
-//!
-//! When the command's own process has ended, whatever it left behind in its group is ended too: a run leaves nothing
-//! that could disturb the next one. A descendant that made itself a session of its own cannot hold a run open; after a run
-//! that is to be [`Spec::alone`] it is ended as well, where the system gives orphans to this process (Linux).
+//! Running one child process: its own process group (a job object on Windows), standard input closed, output bounded, a hard
+//! timeout, and what it used. The wall clock runs from right before the process is created until its exit is seen; CPU time
+//! and memory are those of this child and the descendants that it waited for (on Windows those of the job).
+//! Whatever it left behind in its group is ended too, so that nothing disturbs the next run. A descendant that made itself a
+//! session of its own cannot hold a run open; after a run that is to be [`Spec::alone`] it is ended as well (on Linux).
 
 mod invocation;
 #[cfg(unix)]

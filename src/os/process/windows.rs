@@ -1,8 +1,5 @@
-//! Runs on Windows: a job object that ends everything in it when it is closed, threads that empty the pipes, and a
-//! wait in slices so that the user's wish to stop is seen. The only file with unsafe code: job objects have no safe
-//! form, and nothing else holds a process tree together here.
-//!
-//! The child is put into its job right after it was created; what it starts within those microseconds is outside.
+//! Runs on Windows: a job object that ends everything in it when it is closed, threads that empty the pipes, and a wait in slices
+//! so that the wish to stop is seen. The only file with unsafe code: job objects have no safe form.
 
 #![expect(unsafe_code, reason = "job objects and waiting with a timeout have no safe interface")]
 

@@ -18,7 +18,8 @@ pub use verify::{may_monitor, may_tick};
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, Revision, RolloutStage, Tick, TuneableChange, WorkTree,
+    After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, MIN_DAYS, Revision, RolloutStage, Tick,
+    TuneableChange, WorkTree,
 };
 use crate::workflow::{Change, Reason, Refusal, World, proof, window};
 
@@ -69,10 +70,10 @@ pub fn completed(change: &Change, event: Kind) -> Kind {
             Kind::AfterTaken(After { taken, rollback: rollback.unwrap_or_default() })
         }
         Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked }) => {
-            let policy = (change.opened.class == Class::Emergency).then(|| policy.unwrap_or_else(World::least_policy));
+            let policy = (change.opened.class == Class::Emergency).then(|| policy.unwrap_or_default());
             Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked })
         }
-        Kind::MonitorStarted { days } => Kind::MonitorStarted { days: days.max(window::MIN_DAYS) },
+        Kind::MonitorStarted { days } => Kind::MonitorStarted { days: days.max(MIN_DAYS) },
         Kind::Ticked(tick) => {
             let rolled_out = change.fully_rolled_out_at();
             let day = rolled_out.and_then(|at| window::day_of(at, tick.utc_date)).unwrap_or(0);

@@ -411,7 +411,7 @@ pub(crate) mod ask {
     pub(crate) fn verify(script: &mut Script) -> Ask {
         let policy = script.policy.clone();
         let world =
-            World { policy, reproduced: true, review_objection: None, follow_up_promoted: true, ..script.in_effect() };
+            World { policy, reproduced: true, review_counts: true, follow_up_promoted: true, ..script.in_effect() };
         Ask { event: Kind::Verified { summary: "a tenth faster on three days".to_owned() }, world }
     }
     pub(crate) fn hold(_: &mut Script) -> Ask {
