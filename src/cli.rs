@@ -8,7 +8,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::commands::{self, Ctx, Globals};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
-use crate::ui::{Ui, Volume};
+use crate::ui::Ui;
 
 /// Make every tuning change prove itself: contract, baseline, validation, comparison, rollout, monitoring, VERIFIED
 #[derive(Debug, Parser)]
@@ -145,17 +145,16 @@ fn grammar() -> clap::Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(text) = topic(&arguments) {
-        return Ui::new(Volume::Normal).answer(&text).map_or(Exit::Trouble, |()| Exit::Yes);
+        return Ui::default().answer(&text).map_or(Exit::Trouble, |()| Exit::Yes);
     }
     let cli = match parse(&mut arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(error, &arguments),
     };
     let unsupported_format = unsupported_format(&cli.globals, &cli.command);
-    let volume = if cli.globals.quiet { Volume::Quiet } else { Volume::Normal };
-    let ui = Ui::new(volume);
+    let ui = Ui { quiet: cli.globals.quiet };
     let json = cli.globals.is_json();
-    let ctx = match Ctx::new(cli.globals, ui.clone()) {
+    let ctx = match Ctx::new(cli.globals, ui) {
         Ok(ctx) => ctx,
         Err(error) => return commands::tell(&ui, &error, json, None),
     };
@@ -332,7 +331,7 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let error = if asked { error } else { suggest(error) };
     if !asked && asks_for_json(arguments) {
-        let _ = Ui::new(Volume::Normal).answer(&format!("{:#}", usage_json(&error, arguments)));
+        let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, arguments)));
     }
     // A closed pipe is the only way in which this fails, and then nobody listens.
     let _ = error.print();

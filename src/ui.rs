@@ -3,42 +3,23 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-/// What the user wants to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Volume {
-    Quiet,
-    Normal,
-}
-
-/// Where output goes and what the streams are.
-#[derive(Debug, Clone)]
+/// Where output goes.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ui {
-    volume: Volume,
-    stdin_is_terminal: bool,
-    stdout_is_terminal: bool,
-    stderr_is_terminal: bool,
+    pub(crate) quiet: bool,
 }
 
 impl Ui {
-    pub(crate) fn new(volume: Volume) -> Self {
-        Self {
-            volume,
-            stdin_is_terminal: io::stdin().is_terminal(),
-            stdout_is_terminal: io::stdout().is_terminal(),
-            stderr_is_terminal: io::stderr().is_terminal(),
-        }
-    }
-
     pub(crate) fn can_ask(&self) -> bool {
-        self.stdin_is_terminal && self.stderr_is_terminal
+        io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     pub(crate) fn answers_a_person(&self) -> bool {
-        self.stdout_is_terminal
+        io::stdout().is_terminal()
     }
 
     pub(crate) fn may_draw_progress(&self) -> bool {
-        self.stderr_is_terminal && self.volume == Volume::Normal
+        io::stderr().is_terminal() && !self.quiet
     }
 
     /// The width that the answer may have: what the user says, else what the terminal has.
@@ -60,7 +41,7 @@ impl Ui {
 
     /// What has been done, if anything, unless quiet.
     pub(crate) fn status(&self, text: &str) {
-        if self.volume == Volume::Normal && !text.is_empty() {
+        if !self.quiet && !text.is_empty() {
             self.tell(text);
         }
     }

@@ -145,10 +145,6 @@ impl Surfaces {
         paths.filter(|path| globs.is_match(path)).map(str::to_owned).collect()
     }
 
-    pub(crate) fn has_tuneables(&self, paths: &[String]) -> bool {
-        !self.on(Surface::Tuneables, paths.iter().map(String::as_str)).is_empty()
-    }
-
     /// The finding for a commit that names no change; tuneables and overrides by environment have codes of their own.
     pub(crate) fn untracked<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Finding {
         let tuneables = self.on(Surface::Tuneables, paths.clone());

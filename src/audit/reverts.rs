@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{CommitName, Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Surfaces, members};
-use crate::model::{ChangeId, Commit, FileChange, Remade, Remake};
+use crate::model::{ChangeId, Commit, FileChange, Remade, Remake, Surface};
 
 /// What a commit is once its reverts are followed to their ends: a commit's work, or its taking out.
 struct Origin {
@@ -255,7 +255,8 @@ pub(crate) fn of_merges(
         let mut add = |files: &[FileChange], conflict: bool| {
             let paths: Vec<String> = files.iter().map(|file| file.name().to_owned()).collect();
             let Some(first) = paths.first().cloned() else { return };
-            let fails = !conflict || (surfaces.has_tuneables(&paths) && !answered);
+            let tuned = surfaces.on(Surface::Tuneables, paths.iter().map(String::as_str));
+            let fails = !conflict || !tuned.is_empty() && !answered;
             let new_file = !conflict && files.iter().any(FileChange::is_new);
             let what = FindingKind::MergeBringsContent { paths, new_file, conflict, back: false };
             let finding = if fails { Finding::fail(what) } else { Finding::warn(what) };

@@ -291,14 +291,8 @@ impl Ctx {
             host: host::name().unwrap_or_default(),
             since: self.now(),
         };
-        Ok(Exclusive::acquire(&self.project, &holder, self.lock_wait()?)?)
-    }
-
-    fn lock_wait(&self) -> Result<Duration> {
-        match std::env::var(lock::WAIT_VARIABLE) {
-            Ok(text) => Ok(lock::parse_wait(&text)?),
-            Err(_) => Ok(lock::DEFAULT_WAIT),
-        }
+        let wait = std::env::var(lock::WAIT_VARIABLE).map_or(Ok(lock::DEFAULT_WAIT), |text| lock::parse_wait(&text))?;
+        Ok(Exclusive::acquire(&self.project, &holder, wait)?)
     }
 
     /// The wish to stop, listened for from the first call on.

@@ -92,7 +92,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
             out
         }
         None => {
-            let path = ctx.project.review_bundles_dir().join(format!("{id}.md"));
+            let path = ctx.project.state_dir().join("review_bundles").join(format!("{id}.md"));
             let _lock = ctx.lock()?;
             guard::write(&ctx.project, &path, text.as_bytes())?;
             path

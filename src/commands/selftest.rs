@@ -66,6 +66,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     let (schema, machine) = (SELFTEST_SCHEMA, machine::fingerprint());
     let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
     ctx.answer(false, &answer, &report::pair::selftest(&rows, DEFAULT_MIN_EFFECT))?;
+    let is_sound = |row: &Row| if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) };
     Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
 }
 
@@ -76,10 +77,6 @@ fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Re
     let middle = |side: fn(&Pair) -> &Run| median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
     let times = middle(|pair| &pair.before).zip(middle(|pair| &pair.after));
     Ok(times.filter(|(start, whole)| whole > start).map_or(1.0, |(start, whole)| whole / (whole - start)))
-}
-
-fn is_sound(row: &Row) -> bool {
-    if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) }
 }
 
 const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";

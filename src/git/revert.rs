@@ -63,9 +63,10 @@ impl Repo {
     fn revert_in(&self, scratch: &Scratch, newest_first: &[String]) -> Result<Reverted, GitError> {
         let mut files = Vec::new();
         for id in newest_first {
-            let (commit, is_merge) = self.commit_and_whether_merge(id)?;
+            let commit = self.resolve(id)?;
+            let parents = self.git().args(["rev-list", "--parents", "--max-count=1", &commit, "--"]).line()?;
             let mut call = scratch.git().args(["-c", "rerere.enabled=false", "revert", "--no-commit"]);
-            if is_merge {
+            if parents.split_whitespace().count() > 2 {
                 call = call.args(["--mainline", "1"]);
             }
             let output = call.arg(&commit).long().output()?;
@@ -85,12 +86,6 @@ impl Repo {
             }
         }
         Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
-    }
-
-    fn commit_and_whether_merge(&self, id: &str) -> Result<(String, bool), GitError> {
-        let commit = self.resolve(id)?;
-        let parents = self.git().args(["rev-list", "--parents", "--max-count=1", &commit, "--"]).line()?;
-        Ok((commit, parents.split_whitespace().count() > 2))
     }
 
     /// Puts own files back as they are in the commit checked out, and tells which others are changed now.

@@ -42,11 +42,6 @@ pub(crate) fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()>
     }
 }
 
-/// Renames a temporary file to `target` unless something is there already.
-pub(crate) fn place_new(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
-    temporary.persist_noclobber(target).map(|_| ()).map_err(|failed| failed.error)
-}
-
 /// Lets everybody who may read a file run it too. Windows knows no such right.
 pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     #[cfg(unix)]

@@ -56,11 +56,11 @@ fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, prefix)?;
     step();
-    files::place_new(temporary, path).map_err(|source| {
-        if source.kind() == io::ErrorKind::AlreadyExists {
+    temporary.persist_noclobber(path).map_err(|failed| {
+        if failed.error.kind() == io::ErrorKind::AlreadyExists {
             return StoreError::Exists { path: path.to_owned() };
         }
-        StoreError::Io { action: "create", path: path.to_owned(), source }
+        StoreError::Io { action: "create", path: path.to_owned(), source: failed.error }
     })?;
     files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
 }

@@ -84,10 +84,6 @@ impl Project {
         self.state_dir().join("attestations")
     }
 
-    pub(crate) fn review_bundles_dir(&self) -> PathBuf {
-        self.state_dir().join("review_bundles")
-    }
-
     /// What can be made again: not committed.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         self.state_dir().join("cache")

@@ -10,14 +10,6 @@ use crate::workflow::Change;
 /// Stands for the change's commit in a rollback action.
 pub const COMMIT_PLACEHOLDER: &str = "<sha>";
 
-/// A commit of the change that was found again in another place.
-struct Relink<'a> {
-    old: &'a str,
-    new: &'a str,
-    /// By what: `pick`, `patch-id` or `tree`.
-    by: &'a str,
-}
-
 impl Change {
     /// The rollback action as it was recorded: filled in once there is a commit, as written before.
     pub fn recorded_rollback(&self) -> &str {
@@ -27,7 +19,7 @@ impl Change {
     /// The same, with the hashes that are valid now (after relinking).
     pub fn rollback_action(&self) -> String {
         let recorded = self.recorded_rollback().to_owned();
-        self.relinks().fold(recorded, |text, relink| text.replace(relink.old, relink.new))
+        self.relinks().fold(recorded, |text, (old, new, _)| text.replace(old, new))
     }
 
     /// The action as far as it is known by now: as it was recorded with the state after; before that, with what the
@@ -76,25 +68,22 @@ impl Change {
 
     /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.
     pub fn is_squashed(&self) -> bool {
-        self.relinks().any(|relink| relink.by == "tree")
+        self.relinks().any(|(.., by)| by == "tree")
     }
 
-    /// Which commit took the place of which, oldest first.
-    fn relinks(&self) -> impl Iterator<Item = Relink<'_>> {
-        self.events.iter().flat_map(|event| {
-            let mut moved = [].as_slice();
-            let mut by = "";
-            if let Kind::Relinked { commits, by: proof } = &event.what {
-                (moved, by) = (commits, proof);
-            }
-            moved.iter().map(move |(old, new)| Relink { old, new, by })
-        })
+    /// Which commit was found again as which, and by what (`pick`, `patch-id` or `tree`), oldest first.
+    fn relinks(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        let relinked = self.events.iter().filter_map(|event| {
+            let Kind::Relinked { commits, by } = &event.what else { return None };
+            Some((commits, by.as_str()))
+        });
+        relinked.flat_map(|(commits, by)| commits.iter().map(move |(old, new)| (old.as_str(), new.as_str(), by)))
     }
 
     /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
     pub fn commits(&self) -> Vec<String> {
         let mut commits = self.validation.as_ref().map(|validation| hashes(&validation.delta)).unwrap_or_default();
-        for Relink { old, new, .. } in self.relinks() {
+        for (old, new, _) in self.relinks() {
             commits.iter_mut().filter(|commit| *commit == old).for_each(|commit| new.clone_into(commit));
         }
         commits

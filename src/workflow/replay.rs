@@ -54,18 +54,10 @@ fn follows(change: &Change, event: &Kind) -> bool {
     if let Kind::Relinked { commits, .. } = event {
         return change.can_relink(commits);
     }
-    if let Kind::AfterTaken(after) = event
-        && is_as_written(change, after)
-    {
-        return true;
-    }
-    gates::completed(change, event.clone()) == *event
-}
-
-/// Whether the action of a change without a commit was recorded as the contract has it: so it was, before the values
-/// to put back were named.
-fn is_as_written(change: &Change, after: &After) -> bool {
-    change.commits().is_empty() && after.rollback == change.contract.rollback
+    // Before the values to put back were named, the action of a change without a commit was recorded as the contract has it.
+    let as_in_contract = |after: &After| change.commits().is_empty() && after.rollback == change.contract.rollback;
+    matches!(event, Kind::AfterTaken(after) if as_in_contract(after))
+        || gates::completed(change, event.clone()) == *event
 }
 
 /// Measuring ends before it is recorded, and begins no earlier than the step before it.
