@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
         Ok(outcome) => outcome,
         Err(error) => {
             // A report without a test is taken for success by some services.
-            if let Some(report) = findings::trouble(ctx.format(), &in_text(&error)) {
+            if let Some(report) = findings::trouble(ctx.globals.format, &in_text(&error)) {
                 ctx.ui.answer(&report)?;
             }
             return Err(error);
@@ -75,7 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
     // GitHub's paths begin at the repository's root.
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
-    ctx.ui.answer(&findings::render(ctx.format(), audit, &fixes(ctx, &outcome), &prefix))?;
+    ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes(ctx, &outcome), &prefix))?;
     summarize(ctx, &args, &outcome)?;
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
@@ -176,11 +176,11 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
         |places: &[String]| trouble(format!("it is not clear which project is meant: {}", places.join(" and ")));
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
     let mut around: Vec<&str> = prefix.rmatch_indices('/').map(|(at, _)| &prefix[..=at]).chain([""]).collect();
-    if ctx.root_is_named() {
+    if ctx.globals.root.is_some() {
         around.retain(|dir| *dir == prefix);
     }
     // Where there was no project, one that was elsewhere may have moved here, with demands of its own.
-    if let Some(base) = range.base.as_ref().filter(|_| !ctx.root_is_named()) {
+    if let Some(base) = range.base.as_ref().filter(|_| !ctx.globals.root.is_some()) {
         let moved = moved(repo, &prefix, base, &range.head)?;
         if !moved.is_empty() {
             let here = Fix::next("to check this one", check(ctx.project.root()));
@@ -306,7 +306,7 @@ fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Checked) -> Result<()> {
         return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
     }
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-    if let (Some(Format::Github), Some(path)) = (ctx.format(), step) {
+    if let (Some(Format::Github), Some(path)) = (ctx.globals.format, step) {
         // The findings were told; CI services may hand over the variable and not the file.
         if let Err(error) = append(Path::new(&path), &markdown) {
             ctx.ui.warn(&format!("the step summary was not written to {}: {error}", Path::new(&path).display()));

@@ -102,7 +102,7 @@ impl Globals {
 pub(crate) struct Ctx {
     pub ui: Ui,
     pub project: Project,
-    globals: Globals,
+    pub globals: Globals,
     config: OnceCell<Config>,
     repo: OnceCell<Option<Repo>>,
     actor: OnceCell<Option<String>>,
@@ -137,14 +137,6 @@ impl Ctx {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         clock::now()
-    }
-
-    pub(crate) fn root_is_named(&self) -> bool {
-        self.globals.root.is_some()
-    }
-
-    pub(crate) fn format(&self) -> Option<Format> {
-        self.globals.format
     }
 
     /// Whether the answer is wanted as JSON; `piped` says what a pipe gets when nothing was asked for.

@@ -50,7 +50,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
         problems.extend(spent.into_iter().map(|finding| (problem::tone(finding.level), finding.what.to_string())));
     }
     let page = Page { project: &project, now, entries, problems };
-    let is_markdown = ctx.format() == Some(Format::Markdown);
+    let is_markdown = ctx.globals.format == Some(Format::Markdown);
     let text = if is_markdown { markdown::render(&page::document(&page)) } else { page::page(&page) };
     match args.out {
         None if is_markdown => ctx.ui.answer(&text)?,

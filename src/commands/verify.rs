@@ -35,7 +35,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     let id = match args.change.choose_monitored(ctx) {
         Ok(id) => id,
         Err(error) => {
-            if let Some(answer) = unknown(&error).filter(|_| ctx.format().is_none() && ctx.json(true)) {
+            if let Some(answer) = unknown(&error).filter(|_| ctx.globals.format.is_none() && ctx.json(true)) {
                 ctx.print(&answer)?;
             }
             return Err(error);
@@ -44,7 +44,7 @@ pub(crate) fn run(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
     if let Some(legacy) =
-        commit::legacy(ctx, &id)?.filter(|it| !it.is_planned() && ctx.format().is_none() && ctx.json(true))
+        commit::legacy(ctx, &id)?.filter(|it| !it.is_planned() && ctx.globals.format.is_none() && ctx.json(true))
     {
         ctx.print(&report::show::verify_failed(id.as_str(), &legacy.sentence()))?;
     }
@@ -92,7 +92,7 @@ pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
 
 /// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
 fn answer_refused(ctx: &Ctx, change: &Change, (refusal, demands): (&Refusal, &[Demand]), apply: bool) -> Result<()> {
-    if ctx.format().is_some() || !ctx.json(true) {
+    if ctx.globals.format.is_some() || !ctx.json(true) {
         return Ok(());
     }
     let answer = report::show::verify_refused(change, refusal, demands, apply, &ctx.fix_context());

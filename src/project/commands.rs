@@ -1,6 +1,5 @@
-//! The commands that test and build a project, guessed from its marker files: those of Node, else Go, Rust, .NET, Python, a Makefile or
-//! script; of the
-//! root before its subdirectories, of which one level is looked at. The others are mentioned.
+//! The commands that test and build a project, guessed from its marker files: those of Node, else Go, Rust, .NET, Python, a
+//! Makefile or script; of the root before its subdirectories, of which one level is looked at. The others are mentioned.
 
 use std::path::Path;
 

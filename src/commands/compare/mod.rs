@@ -133,7 +133,7 @@ fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit>
     if args.out.is_none() && !written.is_empty() {
         written.insert_str(0, &report::compare::markdown(view));
     }
-    let format = ctx.format();
+    let format = ctx.globals.format;
     if format == Some(Format::Json) {
         ctx.print(&serde_json::to_value(view.comparison)?)?;
     } else if !written.is_empty() {
