@@ -81,7 +81,7 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CommandPlan {
     pub name: String,
     pub cmd: String,
@@ -103,19 +103,7 @@ pub struct CommandPlan {
 impl CommandPlan {
     /// A command without a shell, run once after one warm-up.
     pub fn once(name: String, cmd: String, timeout: Duration) -> Self {
-        Self {
-            name,
-            cmd,
-            shell: false,
-            cwd: None,
-            env: Vec::new(),
-            prepare: None,
-            conclude: None,
-            instructions: None,
-            timeout,
-            runs: 1,
-            warmup: 1,
-        }
+        Self { name, cmd, timeout, runs: 1, warmup: 1, ..Self::default() }
     }
 
     /// A configured timing; `None` where its times are imported.
@@ -232,15 +220,7 @@ fn no_runs(plan: &CommandPlan) -> Timing {
         cmd: scrub(&plan.cmd),
         runs: plan.runs,
         timeout_s: plan.timeout.as_secs_f64(),
-        last_rc: None,
-        last_err: String::new(),
-        mean_s: None,
-        p95_s: None,
-        all_s: Vec::new(),
-        samples: Vec::new(),
-        direct: None,
-        cpu_means: None,
-        read_from: None,
+        ..Timing::default()
     }
 }
 

@@ -80,10 +80,9 @@ fn unanswered(config: &HttpProbe, why: String) -> Http {
         url: scrub_url(&config.url),
         name: Some(config.name.clone()),
         timeout_s: config.timeout_s,
-        ok: false,
-        status: None,
         error: Some(why),
         requests: vec![HttpRequest { latency_s: 0.0, ok: false }],
+        ..Http::default()
     }
 }
 
@@ -172,7 +171,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Starts what `probe` says and waits until it answers as expected, or tells why it does not.
-    pub(crate) fn start(probe: &HttpProbe, cmd: &str, place: &Place, stop: &dyn Fn() -> bool) -> Result<Self, String> {
+    pub(crate) fn start(config: &HttpProbe, cmd: &str, place: &Place, stop: &dyn Fn() -> bool) -> Result<Self, String> {
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| Ok(free.local_addr()?.port()));
         let port = port.map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
         let end = Interrupt::new().map_err(|error| error.to_string())?;
@@ -180,9 +179,9 @@ impl Served {
         spec.env.push((PORT.into(), Some(port.to_string().into())));
         let own = end.clone();
         let running = Some(thread::spawn(move || process::run(&spec, &own)));
-        let url = scrub_url(&probe.url);
-        let probe = HttpProbe { url: at_port(&probe.url, port), start: None, ..probe.clone() };
-        let mut served = Self { probe, url, end, running };
+        let url = scrub_url(&config.url);
+        let asked = HttpProbe { url: at_port(&config.url, port), start: None, ..config.clone() };
+        let mut served = Self { probe: asked, url, end, running };
         let began = Instant::now();
         loop {
             let first = HttpProbe { requests: 1, ..served.probe.clone() };

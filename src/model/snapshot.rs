@@ -249,7 +249,7 @@ impl Run {
 
 /// An HTTP probe and its requests.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Http {
     /// The URL without userinfo and with secret query values masked.
     pub url: String,
