@@ -132,7 +132,7 @@ impl Bisection<'_> {
     fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing> {
         let mut config = self.ctx.config()?.clone();
         config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);
-        let budget = pairing::budget(&config, self.args.runs, self.args.max_time)?;
+        let budget = pair::budget(&config, self.args.runs, self.args.max_time)?;
         let ask = Ask::new(&config, Versions::of(&self.good, commit), &self.settings, budget);
         let probes = Probes { commands: self.plans.to_vec(), ..Probes::default() };
         pairing::run(self.ctx, &Ask { probes, criteria, ..ask })

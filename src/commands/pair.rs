@@ -1,21 +1,23 @@
 //! `pair`: measure two revisions in alternating pairs, for an honest answer without a change.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, calibrate, delta, parse};
+use crate::config::Config;
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
-use crate::judge::PairRow;
 use crate::judge::compare::pair_rows;
-use crate::judge::{Change, Settings};
-use crate::measure::pair::Versions;
+use crate::judge::{Change, PairRow, Settings, effect};
+use crate::measure::pair::{Budget, Versions};
 use crate::measure::{CommandPlan, command};
 use crate::model::{CommandLine, Fix, Flaw, Pair, PairSession, Unusable};
 use crate::report;
+use crate::stats::looks;
 use crate::store::{atomic, guard};
 
 #[derive(Debug, Args)]
@@ -85,7 +87,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     config.pair.prepare = args.prepare.or(config.pair.prepare);
     config.pair.share.extend(args.share);
     let versions = Versions { same_allowed: args.same, ..Versions::of(&args.before, &args.after) };
-    let budget = pairing::budget(&config, args.runs, args.max_time)?;
+    let budget = budget(&config, args.runs, args.max_time)?;
     let ask = Ask::new(&config, versions, &settings, budget);
     let session = match pairing::run(ctx, &Ask { probes, profile: true, ..ask })? {
         Pairing::Measured(session) => session,
@@ -181,6 +183,29 @@ fn exit_of_one(change: &Change) -> Exit {
         | Unusable::Stale { .. }
         | Unusable::DidNothing { .. } => Exit::Trouble,
     }
+}
+
+/// The budget that flags and config give: who names a number of pairs gets them, however long they take. Fewer pairs than
+/// any test can decide are refused; counts of instructions decide sooner than times.
+pub(crate) fn budget(config: &Config, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
+    let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
+    let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
+    let config = &config.pair;
+    if let Some(runs) = runs.filter(|runs| *runs < least) {
+        return Err(trouble(format!(
+            "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
+        )));
+    }
+    let seconds = max_time_s.or(runs.is_none().then_some(config.max_time_s));
+    if let Some(seconds) = seconds.filter(|seconds| seconds.is_nan() || *seconds <= 0.0) {
+        return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
+    }
+    let max_pairs = runs.unwrap_or(config.max_pairs);
+    Ok(Budget {
+        min_pairs: config.min_pairs.min(max_pairs),
+        max_pairs,
+        max_time: seconds.map_or(Duration::MAX, command::seconds),
+    })
 }
 
 #[cfg(test)]

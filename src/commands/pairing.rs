@@ -2,27 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::commands::{Bar, Ctx, measure, validate};
 use crate::config::{Config, HttpProbe, KpiProbe};
-use crate::error::{CommandError, Result, trouble};
+use crate::error::{CommandError, Result};
 use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, for_metric};
-use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive, effect};
+use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
     Versions, stamps,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, command, kpi, machine, profile, size};
+use crate::measure::{CommandPlan, SystemRunner, TOOL, kpi, machine, profile, size};
 use crate::model::{
     Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
 };
 use crate::os::clock;
 use crate::report;
-use crate::stats::looks;
 use crate::workflow::Change;
 
 pub(crate) struct Ask<'a> {
@@ -100,29 +98,6 @@ pub(crate) enum Pairing {
     Impossible(String),
     /// Impossible, as both revisions hold the same code.
     SameCode(String),
-}
-
-/// The budget that flags and config give: who names a number of pairs gets them, however long they take. Fewer pairs than
-/// any test can decide are refused; counts of instructions decide sooner than times.
-pub(crate) fn budget(config: &Config, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
-    let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
-    let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
-    let config = &config.pair;
-    if let Some(runs) = runs.filter(|runs| *runs < least) {
-        return Err(trouble(format!(
-            "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
-        )));
-    }
-    let seconds = max_time_s.or(runs.is_none().then_some(config.max_time_s));
-    if let Some(seconds) = seconds.filter(|seconds| seconds.is_nan() || *seconds <= 0.0) {
-        return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
-    }
-    let max_pairs = runs.unwrap_or(config.max_pairs);
-    Ok(Budget {
-        min_pairs: config.min_pairs.min(max_pairs),
-        max_pairs,
-        max_time: seconds.map_or(Duration::MAX, command::seconds),
-    })
 }
 
 /// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.

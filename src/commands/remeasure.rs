@@ -4,7 +4,7 @@
 use crate::audit::evidence::{EXACT_TOLERANCE, Judgement};
 use crate::audit::{Finding, FindingKind};
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
-use crate::commands::{Ctx, GitHistory, evidence};
+use crate::commands::{Ctx, GitHistory, evidence, pair};
 use crate::error::Result;
 use crate::judge::{Comparison, CriterionRow, Role, Settings, compare};
 use crate::measure::pair::Versions;
@@ -47,7 +47,7 @@ pub(crate) fn findings(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         ..Settings::default()
     };
     let probes = Probes { kpis: config.kpis.iter().collect(), ..Probes::of(&config) }.asked_by(change);
-    let budget = pairing::budget(&config, None, None)?;
+    let budget = pair::budget(&config, None, None)?;
     let ask = Ask::new(&config, Versions::of(&parent, last), &settings, budget).for_change(change);
     let session = match pairing::run(ctx, &Ask { probes, of_commit: true, ..ask })? {
         Pairing::Measured(session) => session,

@@ -256,7 +256,7 @@ fn pairs(
     if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
-    let mut budget = pairing::budget(&collect::demanded(ctx)?, args.runs, args.max_time)?;
+    let mut budget = pair::budget(&collect::demanded(ctx)?, args.runs, args.max_time)?;
     let prior = undecided(ctx, change)?;
     if let Some((_, made)) = &prior {
         budget.max_pairs = args.runs.unwrap_or(budget.max_pairs.max(made * 2));

@@ -7,7 +7,7 @@ use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::pairing::{Ask, Pairing, Probes};
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, pairing,
+    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, pair, pairing,
     uncommitted,
 };
 use crate::error::{Result, failed};
@@ -167,7 +167,7 @@ pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<O
     if !config.pair.enabled || probes.is_empty() || baseline.revision.same_code(now) {
         return Ok(None);
     }
-    let budget = pairing::budget(config, None, None)?;
+    let budget = pair::budget(config, None, None)?;
     let ask = Ask::new(config, Versions::of(before, after), &watched.settings, budget).for_change(change);
     let mut session = match pairing::run(ctx, &Ask { probes, ..ask })? {
         Pairing::Measured(session) => session,
