@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
-use crate::measure::number::follow;
+use crate::measure::pointer::follow;
 use crate::measure::{Place, command};
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;

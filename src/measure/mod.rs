@@ -6,6 +6,7 @@ pub(crate) mod kpi;
 pub(crate) mod machine;
 pub(crate) mod number;
 pub mod pair;
+pub(crate) mod pointer;
 pub(crate) mod profile;
 pub(crate) mod results;
 pub(crate) mod revision;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::config::{KpiProbe, Reader};
-use crate::measure::number::{follow, is_other};
+use crate::measure::number::is_other;
+use crate::measure::pointer::follow;
 use crate::model::Better;
 
 /// Why the numbers in a tool's results are those of nothing that worked; of a KPI without a reader nothing is known.

@@ -9,7 +9,7 @@ use std::{fs, io};
 use serde_json::Value;
 
 use crate::config::{Diagnostic, Tuneables, yaml};
-use crate::measure::number;
+use crate::measure::pointer;
 use crate::model::scrub::{conceal, conceal_text};
 use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Tuneable, TuneableFile};
@@ -159,7 +159,7 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
         Value::Object(_) => add("", value, &mut flat),
         Value::Null if !bytes.starts_with(b"null") => {}
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            return Err(format!("holds {} where keys and values are expected", number::kind(&value)));
+            return Err(format!("holds {} where keys and values are expected", pointer::kind(&value)));
         }
     }
     Ok(flat)
