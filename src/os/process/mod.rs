@@ -22,6 +22,9 @@ use crate::os::Interrupt;
 
 pub use invocation::{AND_THEN, Invocation, Launch};
 pub(crate) use invocation::{plain_words, shell_line};
+/// The least that [`Finished::max_rss_bytes`] can say here, and lowering it where the system can: on Linux a child's peak
+/// starts at the peak of the process that created it, so a reading at or below this floor is ours. `None` where there is none.
+pub(crate) use platform::{own_peak_rss, reset_own_peak_rss};
 
 #[cfg(unix)]
 use unix as platform;
@@ -184,18 +187,6 @@ pub fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
         Ok(_) => Err(SpawnError::Directory { path: spec.cwd.clone(), source: io::ErrorKind::NotADirectory.into() }),
         Err(source) => Err(SpawnError::Directory { path: spec.cwd.clone(), source }),
     }
-}
-
-/// The least that [`Finished::max_rss_bytes`] can say here: on Linux a child's peak starts at the peak of the process
-/// that created it (it survives `exec`), so a reading at or below this floor is ours, not the child's. `None` where
-/// the system has no such floor.
-pub(crate) fn own_peak_rss() -> Option<u64> {
-    platform::own_peak_rss()
-}
-
-/// Lowers the floor of [`own_peak_rss`] to what this process holds now, where the system can.
-pub(crate) fn reset_own_peak_rss() {
-    platform::reset_own_peak_rss();
 }
 
 /// The value that `name` has for the child: the last setting in `spec`, else this process's own.
