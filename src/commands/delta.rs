@@ -15,7 +15,6 @@ use crate::model::{
 };
 use crate::workflow::{Change, World};
 
-/// The code here.
 pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     // A git that is missing or refuses is told as the error that it is.
     unless_hidden(ctx, measure::revision::revision(ctx.project.root(), ctx.repo()?))
@@ -202,7 +201,7 @@ pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Resul
 }
 
 /// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.
-fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>> {
+pub(crate) fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>> {
     let Some(baseline) = &change.baseline else { return Ok(None) };
     let artifact = &baseline.taken.snapshot;
     let intact = evidence::faults_in(ctx, &[artifact])?.is_empty();
@@ -245,18 +244,6 @@ fn was_paired(change: &Change) -> bool {
         let Kind::Compared(compared) = what else { return false };
         compared.pair.is_some() && compared.verdicts.kpi.verdict.outcome() != Outcome::Invalid
     })
-}
-
-/// Warns where the baseline is of a version that did not take down how a change is built and checked: nothing can be
-/// held against it.
-pub(crate) fn warn_of_unfixed(ctx: &Ctx, change: &Change) -> Result<()> {
-    let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(()) };
-    if !compare::has_general(&before.definitions) {
-        ctx.ui.warn(
-            "the baseline was taken by an earlier version, which did not record how the project is built, paired and checked: that this is unchanged is not proven",
-        );
-    }
-    Ok(())
 }
 
 /// Whether the change is in what is checked out: its commits are in the history, and taking them back would still

@@ -12,8 +12,8 @@ use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evid
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
-use crate::measure;
-use crate::measure::{Place, command, http};
+use crate::judge::compare;
+use crate::measure::{self, Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
 use crate::model::text::{self, moment, short};
@@ -48,7 +48,11 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let config = ctx.config()?;
     let world = collect::world(ctx, &change, Gate::Validate)?;
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;
-    delta::warn_of_unfixed(ctx, &change)?;
+    if delta::unaltered_baseline(ctx, &change)?.is_some_and(|it| !compare::has_general(&it.definitions)) {
+        ctx.ui.warn(
+            "the baseline was taken by an earlier version, which did not record how the project is built, paired and checked: that this is unchanged is not proven",
+        );
+    }
     made_after_baseline(ctx, &change, &world.delta)?;
     let checks = run_checks(ctx, config)?;
     let amend = CommandLine::git("commit --amend --no-edit").and(fix::on(id, "validate"));
