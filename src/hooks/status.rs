@@ -28,6 +28,7 @@ pub(crate) enum State {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fired {
+    /// It ran and handed over to this program.
     Yes,
     /// It ran ours, which refused, and lets git go on all the same.
     Ignored,
