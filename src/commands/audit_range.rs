@@ -141,7 +141,6 @@ struct RecordCheck<'a> {
     records: &'a BTreeMap<ChangeId, RecordFacts>,
     range: &'a Range,
     touches: &'a Touches,
-    /// When the commits were made that events name.
     made: &'a BTreeMap<String, DateTime<Utc>>,
     policy: &'a crate::audit::Policy,
     config: Option<&'a Config>,
@@ -154,7 +153,6 @@ struct RecordCheck<'a> {
 }
 
 impl RecordCheck<'_> {
-    /// Adds what is found about the records, the logbook and the config.
     fn add(
         &self,
         audit: &mut Audit,

@@ -24,7 +24,6 @@ use crate::report;
 use crate::workflow::Change;
 
 pub(crate) struct Ask<'a> {
-    /// Says how the sides are prepared.
     pub(crate) config: &'a Config,
     pub(crate) versions: Versions<'a>,
     pub(crate) probes: Probes<'a>,
@@ -96,7 +95,6 @@ impl<'a> Probes<'a> {
 pub(crate) enum Pairing {
     Measured(Box<PairSession>),
     Impossible(String),
-    /// Impossible, as both revisions hold the same code.
     SameCode(String),
 }
 
