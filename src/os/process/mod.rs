@@ -8,6 +8,8 @@ mod invocation;
 #[cfg(unix)]
 mod program;
 #[cfg(unix)]
+mod strays;
+#[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 use wait4::Wait4 as _;
 
-use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, program};
+use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, program, strays};
 use crate::os::{Ended, Finished, FirstThread, Interrupt, SpawnError, Spec};
 
 /// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
@@ -243,62 +243,6 @@ fn end_leftovers(group: Pid) {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-}
-
-/// Descendants whose parents ended before them, in whatever session they are: Linux gives them to this process.
-#[cfg(target_os = "linux")]
-mod strays {
-    use std::collections::BTreeSet;
-    use std::fs;
-    use std::sync::Once;
-    use std::time::{Duration, Instant};
-
-    use rustix::process::{Pid, Signal, WaitOptions, getsid};
-
-    use crate::os::process::{GRACE, KILL_WAIT};
-
-    /// The children of this process; from the first call on, orphans among its descendants are some.
-    pub(crate) fn children() -> BTreeSet<i32> {
-        static ADOPTS: Once = Once::new();
-        // Where it may not, orphans are not followed.
-        ADOPTS.call_once(|| {
-            let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
-        });
-        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-        let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
-        listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-    }
-
-    /// Ends the children in sessions of their own, but for those that there were before.
-    pub(crate) fn end(before: &BTreeSet<i32>) {
-        let asked = Instant::now();
-        while asked.elapsed() < GRACE + KILL_WAIT {
-            let is_stray = |pid: &Pid| getsid(Some(*pid)).is_ok_and(|session| Some(session) != getsid(None).ok());
-            let new = children().difference(before).filter_map(|pid| Pid::from_raw(*pid)).collect::<Vec<_>>();
-            let strays: Vec<Pid> = new.into_iter().filter(is_stray).collect();
-            if strays.is_empty() {
-                return;
-            }
-            let signal = if asked.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
-            for pid in strays {
-                // One that has ended only needs to be waited for.
-                let _ = rustix::process::kill_process(pid, signal);
-                let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod strays {
-    use std::collections::BTreeSet;
-
-    pub(crate) fn children() -> BTreeSet<i32> {
-        BTreeSet::new()
-    }
-
-    pub(crate) fn end(_: &BTreeSet<i32>) {}
 }
 
 #[cfg(target_os = "linux")]

@@ -1,0 +1,58 @@
+//! Descendants whose parents ended before them, in sessions of their own: Linux gives them to this process, elsewhere they are
+//! not followed.
+
+use std::collections::BTreeSet;
+#[cfg(target_os = "linux")]
+use std::fs;
+#[cfg(target_os = "linux")]
+use std::sync::Once;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, Signal, WaitOptions, getsid};
+
+#[cfg(target_os = "linux")]
+use crate::os::process::{GRACE, KILL_WAIT};
+
+/// The children of this process; from the first call on, orphans among its descendants are some.
+#[cfg(target_os = "linux")]
+pub(crate) fn children() -> BTreeSet<i32> {
+    static ADOPTS: Once = Once::new();
+    // Where it may not, orphans are not followed.
+    ADOPTS.call_once(|| {
+        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    });
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+    listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Ends the children in sessions of their own, but for those that there were before.
+#[cfg(target_os = "linux")]
+pub(crate) fn end(before: &BTreeSet<i32>) {
+    let asked = Instant::now();
+    while asked.elapsed() < GRACE + KILL_WAIT {
+        let is_stray = |pid: &Pid| getsid(Some(*pid)).is_ok_and(|session| Some(session) != getsid(None).ok());
+        let new = children().difference(before).filter_map(|pid| Pid::from_raw(*pid)).collect::<Vec<_>>();
+        let strays: Vec<Pid> = new.into_iter().filter(is_stray).collect();
+        if strays.is_empty() {
+            return;
+        }
+        let signal = if asked.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
+        for pid in strays {
+            // One that has ended only needs to be waited for.
+            let _ = rustix::process::kill_process(pid, signal);
+            let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn children() -> BTreeSet<i32> {
+    BTreeSet::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn end(_: &BTreeSet<i32>) {}
