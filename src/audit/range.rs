@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::reverts::{Lineage, Merge, brought_back, of_merges};
-use crate::audit::{Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, members};
+use crate::audit::{
+    Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
+};
 use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
 use crate::workflow::Change;
 
@@ -226,7 +228,11 @@ impl<'a> RangeAudit<'a> {
     ) -> Vec<Finding> {
         let Some(change) = record.change() else {
             let unproven = |member: &Member| Finding::fail(FindingKind::RecordUnproven).of_commit(&member.name);
-            return if record.is_legacy() { members.iter().map(unproven).collect() } else { Vec::new() };
+            return if matches!(record.state, RecordState::Legacy) {
+                members.iter().map(unproven).collect()
+            } else {
+                Vec::new()
+            };
         };
         members.retain(|member| !taken_back.contains(&member.name.id));
         if members.is_empty() {

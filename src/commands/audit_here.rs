@@ -65,7 +65,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
     // What the original measured has no record of ours.
     let of_original = |name: &str| {
-        let text = fs::read_to_string(ctx.project.evidence_dir().join(name)).unwrap_or_default();
+        let text = std::fs::read_to_string(ctx.project.evidence_dir().join(name)).unwrap_or_default();
         text.contains("vibeship_optimizer.snapshot.v1\"")
     };
     let unknown = snapshots.filter(|name| !is_known(name) && !of_original(name));

@@ -184,7 +184,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }
-    let given = stamps(if ask.kpis.is_empty() { &[] } else { &shared });
+    let given = stamps(if ask.probes.kpis.is_empty() { &[] } else { &shared });
     let complete = measure(ask, prior, &checkouts, proof, &mut runner, &mut bar, &mut session);
     spoiled(&mut session, &given, &stamps(if given.is_empty() { &[] } else { &shared }));
     bar.finish();
