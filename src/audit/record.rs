@@ -122,11 +122,14 @@ pub(crate) fn evidence<E>(
     Ok(found)
 }
 
+/// Contents by their digests.
+type Files<'r> = BTreeMap<&'r str, Vec<u8>>;
+
 /// The files of it by their digests, with what is said of those that are missing or altered.
 pub(crate) fn files<'r, E>(
     record: &'r RecordFacts,
     fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
-) -> Result<(Vec<Finding>, BTreeMap<&'r str, Vec<u8>>), E> {
+) -> Result<(Vec<Finding>, Files<'r>), E> {
     let (mut found, mut files) = (Vec::new(), BTreeMap::new());
     for artifact in record.change().map(Change::artifacts).unwrap_or_default() {
         let what = match fetch(artifact)? {

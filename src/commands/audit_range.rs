@@ -54,10 +54,13 @@ impl Concerned {
     }
 }
 
+fn refuse_shallow(repo: &Repo) -> Result<()> {
+    let refusal = || trouble("this clone is shallow, so that the range cannot be checked");
+    if repo.is_shallow() { Err(refusal().fixed_by([fix::unshallow()])) } else { Ok(()) }
+}
+
 pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
-    if repo.is_shallow() {
-        return Err(trouble("this clone is shallow, so that the range cannot be checked").fixed_by([fix::unshallow()]));
-    }
+    refuse_shallow(repo)?;
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;

@@ -180,7 +180,7 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
         around.retain(|dir| *dir == prefix);
     }
     // Where there was no project, one that was elsewhere may have moved here, with demands of its own.
-    if let Some(base) = range.base.as_ref().filter(|_| !ctx.globals.root.is_some()) {
+    if let Some(base) = range.base.as_ref().filter(|_| ctx.globals.root.is_none()) {
         let moved = moved(repo, &prefix, base, &range.head)?;
         if !moved.is_empty() {
             let here = Fix::next("to check this one", check(ctx.project.root()));

@@ -73,8 +73,7 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
 /// Where a directory below the repository's root may be meant as a project of its own.
 fn tell_root(ctx: &Ctx) {
     let (root, here) = (ctx.project.root(), std::env::current_dir().ok());
-    if here.and_then(|here| files::canonical(&here).ok()) != files::canonical(root).ok() && !ctx.globals.root.is_some()
-    {
+    if here.and_then(|here| files::canonical(&here).ok()) != files::canonical(root).ok() && ctx.globals.root.is_none() {
         let alone = CommandLine::tool("init -C .");
         ctx.advise(&[Fix::or(format!("the project is {}; for this directory alone", root.display()), alone)]);
     }

@@ -35,7 +35,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
                 };
                 failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
             }
-            for group in &kpi::groups(probes.kpis.into_iter()) {
+            for group in &kpi::groups(probes.kpis) {
                 let samples = kpi::samples(&mut runner, &place, group);
                 let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
                 failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));

@@ -11,8 +11,9 @@ use crate::model::{
     Stage, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
-use crate::workflow::fixes::{Fixes, no_delta, redefined, rehearsed};
+use crate::workflow::fixes::Fixes;
 use crate::workflow::proposed::{other_criterion, other_names};
+use crate::workflow::sentences::{no_delta, redefined, rehearsed};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 

@@ -388,7 +388,7 @@ fn a_project_is_not_checked_where_another_one_may_be_meant() {
     commit(&sandbox, "api/vibeship_optimizer.yml", "version: 1\n", "Mine");
     let answer = in_api(&[]);
     assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
-    assert!(answer.stderr.contains(". and api/"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("work tree/ and ") && answer.stderr.contains("work tree/api/"), "{}", answer.stderr);
     assert_ne!(in_api(&["-C", "."]).code, 2, "named, it is clear");
     sandbox.git(&["reset", "-q", "--hard", &base]);
     commit(&sandbox, ".vibeship_optimizer/config.yml", "version: 1\n", "Mine");

@@ -244,11 +244,12 @@ fn an_experiment_satisfies_no_gate_that_it_never_passes() {
 fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    // A config that nobody commits lets it hold for two months.
+    // A config that is committed for a moment lets it hold for two months.
     let config = sandbox.read("vibeship_optimizer.yml");
-    sandbox.write("vibeship_optimizer.yml", config.replace("  require:", "  max_emergency_days: 90\n  require:"));
+    let loose = config.replace("  require:", "  max_emergency_days: 90\n  require:");
+    commit(&sandbox, "vibeship_optimizer.yml", &loose, "Loosen");
     let id = sandbox.emergency("stop it", "60d");
-    sandbox.write("vibeship_optimizer.yml", &config);
+    sandbox.git(&["reset", "-q", "--hard", &base]);
     sandbox.write("reports/optimizer/notes.md", "none yet\n");
     commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
     sandbox.commit_evidence();

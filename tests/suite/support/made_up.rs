@@ -329,7 +329,8 @@ impl Script {
     /// A comparison with these verdicts.
     pub(crate) fn compares(&mut self, verdicts: Verdicts) -> Ask {
         let (markdown, json, pair) = (self.artifact("compare_md"), self.artifact("compare"), self.artifact("pair"));
-        plain(Kind::Compared(Compared { markdown, json, pair: Some(pair), verdicts }))
+        let event = Kind::Compared(Compared { markdown, json, pair: Some(pair), verdicts });
+        Ask { event, world: self.in_effect() }
     }
 }
 
