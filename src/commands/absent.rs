@@ -1,5 +1,5 @@
 //! Files of the tool's own that git has and the work tree has not: what is not here must not be taken for not there, and be
-//! written anew over what git holds.
+//! written over what git holds.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

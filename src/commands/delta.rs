@@ -333,7 +333,7 @@ fn describe(repo: &Repo, commit: &Commit) -> DeltaCommit {
     }
 }
 
-/// Commits of the change that touch what lies outside the project, and nothing of it but own files.
+/// Commits of the change that touch what is outside the project, and nothing of it but own files.
 fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
     let scope = repo.project();
     let of_change = |it: &&Commit| it.ids.iter().any(|id| id == change.id().as_str());

@@ -177,7 +177,7 @@ fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str, r
     Ok(format!("{document:#}\n").into_bytes())
 }
 
-/// The change's own commits, and nothing else of what lies between them.
+/// The change's own commits, and nothing else of what is between them.
 fn diffs(ctx: &Ctx, change: &Change) -> Result<Vec<CommitDiff>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let mut room = DIFF_LIMIT;

@@ -120,7 +120,7 @@ const CACHES: [&str; 8] =
 /// Directories that builds write, where git tracks nothing in them.
 const OUTPUT: [&str; 7] = ["build", "coverage", "dist", "htmlcov", "target", ".cache", ".next"];
 
-/// Whether a file is of this machine or person for certain, whatever project it lies in: secrets, logs, what editors and
+/// Whether a file is of this machine or person for certain, whatever project it is in: secrets, logs, what editors and
 /// compilers leave.
 fn is_local(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);

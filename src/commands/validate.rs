@@ -177,7 +177,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         ctx.ui.tell("The change is rejected. Roll back now:");
         ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
         if !before.is_empty() {
-            ctx.hint("first mend what fails without the change, too, in a commit of its own: until then every change is rejected");
+            ctx.hint("first fix what fails without the change, too, in a commit of its own: until then every change is rejected");
         }
         let again = Fix::or("take it up again, with its contract and its commit", fix::start_from(change.id()));
         ctx.advise(&[again]);

@@ -158,7 +158,7 @@ fn sample(
             let bytes = read(&place.root.join(file))?;
             if !held.is_empty() && bytes.len() > held.len() && bytes.starts_with(held) {
                 let why =
-                    format!("`{cmd}` appends to {file}, which still holds earlier results: let it write the file anew");
+                    format!("`{cmd}` appends to {file}, which still holds earlier results: let it overwrite the file");
                 return Err(KpiError::NoValue(why));
             }
             (file.clone(), bytes)
@@ -365,7 +365,7 @@ mod tests {
         let got = measured(dir.path(), &with_file, &mut script);
         assert_eq!(
             got.kpi.error.unwrap(),
-            "run 1 of 3: `bench` appends to out.json, which still holds earlier results: let it write the file anew"
+            "run 1 of 3: `bench` appends to out.json, which still holds earlier results: let it overwrite the file"
         );
         fs::write(dir.path().join("out.json"), "{\"n\": 3}").unwrap();
         with_file.cmd = None;

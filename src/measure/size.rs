@@ -251,7 +251,7 @@ fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8>
     })
 }
 
-/// What of the tracked files is not here, each with the command of git that fetches it: a pointer lies in place of data
+/// What of the tracked files is not here, each with the command of git that fetches it: a pointer stands in place of data
 /// that git-lfs keeps, an empty directory in place of a submodule.
 pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<(String, &'static str)> {
     const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";

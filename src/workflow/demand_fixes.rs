@@ -55,8 +55,8 @@ pub fn decisions<'a>(
             }
             false => "with pairs (pair.enabled in the config), or with more runs, take it up again",
         };
-        let anew = Fix::then(how, fix::start_from(id));
-        return vec![Fix { how: How::Next, ..hold }, drop, anew];
+        let again = Fix::then(how, fix::start_from(id));
+        return vec![Fix { how: How::Next, ..hold }, drop, again];
     }
     // However much is measured, it stays as open as it is: what can be had is another question.
     if judged.clone().into_iter().any(is_too_close) {

@@ -40,22 +40,22 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
         return Err(Refusal::new(gate, Reason::Frozen));
     }
     gates::known_metrics(gate, world)?;
-    let senseless = |criterion: String, why| Err(Refusal::new(gate, Reason::ContractSense { criterion, why }));
+    let vacuous = |criterion: String, why| Err(Refusal::new(gate, Reason::ContractSense { criterion, why }));
     // A guardrail that is the KPI itself guards nothing.
     let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
     if let Some(criterion) = doubled {
-        return senseless(criterion.to_string(), VacuousCriterion::Doubled);
+        return vacuous(criterion.to_string(), VacuousCriterion::Doubled);
     }
     if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
-        return senseless(format!("minimum effect {effect}"), VacuousCriterion::NoShare);
+        return vacuous(format!("minimum effect {effect}"), VacuousCriterion::NoShare);
     }
     if let Some((criterion, why)) = demands_nothing(contract, &world.better) {
-        return senseless(criterion.to_string(), why);
+        return vacuous(criterion.to_string(), why);
     }
     // An earlier version's records are read as they are.
     let emergency = change.opened.class == Class::Emergency && !world.better.is_empty();
     if emergency && contract.rollback.contains(proof::COMMIT_PLACEHOLDER) {
-        return senseless(contract.rollback.clone(), VacuousCriterion::NoCommit);
+        return vacuous(contract.rollback.clone(), VacuousCriterion::NoCommit);
     }
     Ok(())
 }

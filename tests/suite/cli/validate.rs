@@ -100,7 +100,7 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     warning: test failed in a clean checkout of the baseline, too: the change may not be the reason
     The change is rejected. Roll back now:
       git revert [COMMIT]
-    hint: first mend what fails without the change, too, in a commit of its own: until then every change is rejected
+    hint: first fix what fails without the change, too, in a commit of its own: until then every change is rejected
     # take it up again, with its contract and its commit
     or:   vibeship-optimizer change start --from chg-20260302-090000-x
     ");
@@ -267,7 +267,7 @@ fn a_check_that_fails_without_the_change_too_is_told_as_such() {
     s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json && test -f tests.ok")).start("x").contract().before();
     s.improve(50.0);
     let told = s.on(&["validate"]).exits(1);
-    let _ = told.says(&["test failed in a clean checkout of the baseline, too", "hint: first mend what fails"]);
+    let _ = told.says(&["test failed in a clean checkout of the baseline, too", "hint: first fix what fails"]);
     let s = Sandbox::new();
     s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json")).start("x").contract().before().improve(50.0);
     let _ = s.on(&["validate"]).exits(1).never_says(&["failed in a clean checkout"]);
