@@ -10,7 +10,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
-use rustix::process::{Pid, Signal, WaitOptions, getsid};
+use rustix::process::{Pid, Signal, WaitOptions};
 
 #[cfg(target_os = "linux")]
 use crate::os::process::{GRACE, KILL_WAIT};
@@ -33,7 +33,8 @@ pub(crate) fn children() -> BTreeSet<i32> {
 pub(crate) fn end(before: &BTreeSet<i32>) {
     let asked = Instant::now();
     while asked.elapsed() < GRACE + KILL_WAIT {
-        let is_stray = |pid: &Pid| getsid(Some(*pid)).is_ok_and(|session| Some(session) != getsid(None).ok());
+        let own = session("self");
+        let is_stray = |pid: &Pid| session(&pid.as_raw_pid().to_string()).is_some_and(|session| Some(session) != own);
         let new = children().difference(before).filter_map(|pid| Pid::from_raw(*pid)).collect::<Vec<_>>();
         let strays: Vec<Pid> = new.into_iter().filter(is_stray).collect();
         if strays.is_empty() {
@@ -47,6 +48,15 @@ pub(crate) fn end(before: &BTreeSet<i32>) {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// The session of a process, 0 where a container does not show who leads it (which is no `Pid` to rustix, nor to `getsid`).
+#[cfg(target_os = "linux")]
+fn session(process: &str) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The program's name stands in parentheses and may hold any character; the session is the fourth field behind it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(3)?.parse().ok()
 }
 
 #[cfg(not(target_os = "linux"))]
