@@ -16,7 +16,7 @@ pub(crate) enum CommandError {
         /// What was asked for, so that the advice repeats it.
         proposed: Box<Proposed>,
     },
-    /// It cannot be told which change is meant, or there is no such thing.
+    /// It is unclear which change is meant, or there is no such thing.
     Trouble { error: anyhow::Error, fixes: Vec<Fix> },
     /// Something that was asked for was tried, and the answer is no.
     Failed { message: String, fixes: Vec<Fix> },

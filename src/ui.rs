@@ -55,7 +55,7 @@ impl Ui {
         self.tell(&format!("error: {text}"));
     }
 
-    /// Text on standard error. Failing to write there has nowhere to be told.
+    /// Text on standard error. Failing to write there has nowhere to be reported.
     pub(crate) fn tell(&self, text: &str) {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{}", text.trim_end_matches('\n'));

@@ -164,7 +164,7 @@ pub(crate) fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<
     by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands
 }
 
-/// Whether a relinked commit really is the one that was validated: picking that again gives it, but for files that need
+/// Whether a relinked commit really is the one that was validated: picking that again gives it, except files that need
 /// no change. Where the old commit is not known here, it ends in the validated code and touches nothing else. What the
 /// record says of the move proves nothing.
 fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, history: &dyn History) -> bool {
@@ -182,7 +182,7 @@ fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, histo
     brings_the_code(change, &member.name.id, &member.paths, policy, history)
 }
 
-/// Whether a commit is a picked one, but for files that need no change.
+/// Whether a commit is a picked one, except files that need no change.
 pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }

@@ -48,7 +48,7 @@ pub(crate) struct Exemption {
 pub(crate) struct Surfaces {
     /// Globs by surface, in the order of [`Surface::ALL`].
     pub by_surface: [GlobSet; 5],
-    /// One match is owed for each of these sets.
+    /// Each of these sets needs a match.
     pub docs: Vec<GlobSet>,
     pub tests: Vec<GlobSet>,
     /// What may change together with tuneables: prose, tests, the KPI's output, the config. A file that one of these
@@ -114,7 +114,7 @@ impl Exemption {
     /// Whether it covers a commit. One without any list covers none.
     pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
-        // A link and a submodule lead to what no name tells.
+        // What a link or a submodule leads to cannot be seen from its name.
         let leads = |file: &FileChange| file.new_mode.starts_with("12") || file.new_mode.starts_with("16");
         let is_named = |globs: &GlobSet| {
             commit.files.iter().filter(|file| !file.own).all(|file| !leads(file) && globs.is_match(file.name()))

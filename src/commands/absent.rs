@@ -11,7 +11,7 @@ use crate::model::{CommandLine, Fix};
 impl Ctx {
     /// Refuses a sparse checkout that leaves out files of the tool's own.
     pub(crate) fn refuse_sparse_checkout(&self) -> Result<()> {
-        // Where git cannot be asked, that is told by who needs its answer.
+        // Where git cannot be asked, that is reported by who needs its answer.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };
         let left_out = repo.left_out(&self.project.own_places())?;
         let Some(first) = left_out.first() else { return Ok(()) };

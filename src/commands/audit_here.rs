@@ -38,7 +38,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         let found = record::evidence(record, &mut |artifact| find(ctx, artifact))?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);
-            // What an older version wrote is told where a range brings it.
+            // What an older version wrote is reported where a range brings it.
             audit
                 .findings
                 .extend(rendered::reports(change, &fetch).into_iter().filter(|it| it.level == Severity::Fail));

@@ -49,7 +49,7 @@ pub(crate) struct CalibrateArgs {
     timing: Vec<String>,
 }
 
-/// Exit 0 when every added slowdown was seen, 3 when it cannot be told of one yet (more pairs may help), 1 when one was
+/// Exit 0 when every added slowdown was seen, 3 when one is still undecided (more pairs may help), 1 when one was
 /// taken for something else: then this machine cannot tell changes of that size.
 pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     let share = parse::share("--inject", &args.inject)?;
@@ -72,7 +72,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
         return Err(trouble("no timed command is configured, or none of that name")
             .hinted("name one under `timings` in the config file"));
     }
-    // A file that cannot be added to is told before anything is measured.
+    // A file that cannot be added to is reported before anything is measured.
     calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
     warn_of_load(ctx);
     let pin = ctx.config()?.pair.pin;

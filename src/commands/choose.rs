@@ -180,12 +180,12 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
     })
 }
 
-/// Every record; damaged ones are told and left out.
+/// Every record; damaged ones are reported and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     records_as(ctx, Some)
 }
 
-/// What `keep` makes of every record, so that no more of them is held; damaged ones are told and left out.
+/// What `keep` makes of every record, so that no more of them is held; damaged ones are reported and left out.
 pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> + Sync) -> Result<(Vec<T>, usize)> {
     reporting_damaged(ctx, |project| {
         Record::read_all(project, |record| match record {
@@ -195,7 +195,7 @@ pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> 
     })
 }
 
-/// The records that may still be worked on; damaged ones are told and left out.
+/// The records that may still be worked on; damaged ones are reported and left out.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     reporting_damaged(ctx, Record::read_unsettled)
 }
@@ -221,7 +221,7 @@ fn reporting_damaged<T>(
     Ok((good, damaged))
 }
 
-/// Every change of ours, and how many records are damaged, of which each is told.
+/// Every change of ours, and how many records are damaged, of which each is reported.
 pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize)> {
     let (records, damaged) = records(ctx)?;
     Ok((records.into_iter().filter_map(Record::into_change).collect(), damaged))

@@ -64,7 +64,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         }
         Gate::Decide => {
             (world.faults, world.reproduced) = proof(ctx, change)?;
-            // That it was taken back already is told by the rehearsal.
+            // That it was taken back already is reported by the rehearsal.
             world.in_effect = if relink::is_gone(ctx, change)? { InEffect::Absent } else { InEffect::Yes };
         }
         Gate::Rollout => {
@@ -141,7 +141,7 @@ fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     Ok(metrics.filter(|metric| !on_commit(metric)).cloned().collect())
 }
 
-/// Evidence that is not what was recorded, and whether the verdicts come out of it again. Altered evidence is told by
+/// Evidence that is not what was recorded, and whether the verdicts come out of it again. Altered evidence is reported by
 /// its path; there is nothing to recompute from it.
 pub(crate) fn proof(ctx: &Ctx, change: &Change) -> Result<(Vec<ArtifactFault>, bool)> {
     let faults = evidence::faults(ctx, change)?;
@@ -213,7 +213,7 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
         commits.extend(call.long().text()?.lines().map(str::to_owned));
         commits.push(base.to_owned());
     }
-    // One that cannot be read is told where it is in force.
+    // One that cannot be read is reported where it is in force.
     found.extend(commits.iter().filter_map(|commit| history.config(commit).ok().flatten()));
     Ok(found)
 }
@@ -242,7 +242,7 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
     }
 }
 
-/// The config here with whatever the committed one demands more, which is told: what is not committed can be put back
+/// The config here with whatever the committed one demands more, which is reported: what is not committed can be put back
 /// unseen, so it loosens nothing.
 pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
     let here = ctx.config()?;
@@ -317,7 +317,7 @@ fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
 /// Why the bytes of a source are not those that git would give, if they are not: git calls the file unchanged, and would
 /// not check it out as it is there.
 pub(crate) fn hidden_by_filter(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
-    // An invalid config is told where it matters.
+    // An invalid config is reported where it matters.
     let Ok(config) = ctx.config() else { return Ok(None) };
     let root = ctx.project.root();
     let paths: BTreeSet<PathBuf> = config.sources().iter().flat_map(|source| within(root, &source.path)).collect();

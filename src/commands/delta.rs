@@ -16,7 +16,7 @@ use crate::model::{
 use crate::workflow::{Change, World};
 
 pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
-    // A git that is missing or refuses is told as the error that it is.
+    // A git that is missing or refuses is reported as the error that it is.
     unless_hidden(ctx, measure::revision::revision(ctx.project.root(), ctx.repo()?))
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
 
 /// The change's own commits in the range, with what they change: those that carry its id, and such as nobody else
 /// claims, which carry none, are not exempt, and are on this branch alone. Whether they are the last of the history, and on no
-/// remote, so that they may still be made over: as far as that has to be told, or there are several.
+/// remote, so that they may still be made over: as far as that has to be reported, or there are several.
 fn commits_since(
     ctx: &Ctx,
     change: &Change,
@@ -200,7 +200,7 @@ pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Resul
     commits_since(ctx, change, (&base, &at.commit), &mut Delta::default(), true)
 }
 
-/// The baseline's snapshot, where there is one as it was recorded; that it is not is told by the gate's own demand.
+/// The baseline's snapshot, where there is one as it was recorded; that it is not is reported by the gate's own demand.
 pub(crate) fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>> {
     let Some(baseline) = &change.baseline else { return Ok(None) };
     let artifact = &baseline.taken.snapshot;

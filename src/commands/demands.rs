@@ -111,7 +111,7 @@ pub(crate) fn key_of(stem: &str) -> String {
     section.unwrap_or_else(|| stem.to_owned())
 }
 
-/// Every value of a config by its key; entries of a list that have names are told by them.
+/// Every value of a config by its key; entries of a list that have names are named by them.
 fn leaves(config: &Value) -> BTreeMap<String, String> {
     fn add(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         let mut below = |name: &str, value: &Value| {
@@ -134,7 +134,7 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
 }
 
 /// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config and what
-/// git is to ignore need no change, and what the config alters is told.
+/// git is to ignore need no change, and what the config alters is reported.
 pub(crate) fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
@@ -166,7 +166,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
         globs(patterns)
     };
-    // What both demand is owed to both.
+    // Each set needs a match of its own.
     let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>> {
         configs.iter().map(|config| Ok(globs(list(config))?)).collect()
     };

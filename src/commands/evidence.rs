@@ -75,7 +75,7 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
 }
 
 /// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
-/// snapshots are measurements of their own, of the code and the moment that the record says. What does not is told.
+/// snapshots are measurements of their own, of the code and the moment that the record says. What does not is reported.
 pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let fetch = fetch(ctx);
     let problem = audit::evidence::problem(change, &fetch);
@@ -153,7 +153,7 @@ pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
     Ok(found)
 }
 
-/// What the monitored days of a change leave unjudged. A day whose file is not there any more is told by others.
+/// What the monitored days of a change leave unjudged. A day whose file is not there any more is reported by others.
 pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
     let watched = if change.ticks.is_empty() { None } else { watched(ctx, change)? };
     let day = |tick: &Dated<Tick>| {

@@ -106,7 +106,7 @@ pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Resul
     Ok(measurement.revision.clone())
 }
 
-/// The warnings that matter to these contracts: a peak memory that could not be told does where one asks for it. The
+/// The warnings that matter to these contracts: a peak memory that could not be measured does where one asks for it. The
 /// snapshot keeps them all.
 pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
@@ -176,7 +176,7 @@ impl Measurement {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {
-            // That results are old is told, and makes the verdict invalid; here, it would only be in the way.
+            // That results are old is reported, and makes the verdict invalid; here, it would only be in the way.
             let reason = series::reading(&all, id).err().filter(|why| !matches!(why, Unusable::Stale { .. }))?;
             Some((id.clone(), metric::why(&self.snapshot, id, &reason)))
         });

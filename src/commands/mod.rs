@@ -180,7 +180,7 @@ impl Ctx {
         Ok(self.ui.answer(&text)?)
     }
 
-    /// The config, read once; its warnings are told once.
+    /// The config, read once; its warnings are reported once.
     pub(crate) fn config(&self) -> Result<&Config> {
         if let Some(config) = self.config.get() {
             return Ok(config);

@@ -65,7 +65,7 @@ pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings> 
 }
 
 /// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
-/// cannot be told yet.
+/// cannot be decided yet.
 pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
@@ -147,7 +147,7 @@ fn name_of(cmd: &str) -> String {
     if name.is_empty() { "command".to_owned() } else { name }
 }
 
-/// By the decisive time of each command and by the KPIs. What got worse is no, whatever else could not be told.
+/// By the decisive time of each command and by the KPIs. What got worse is no, whatever else is undecided.
 fn exit_of(rows: &[PairRow]) -> Exit {
     let exits = rows.iter().filter(|row| row.decisive).map(|row| exit_of_one(&row.change));
     let weight = |exit: &Exit| match exit {

@@ -1,4 +1,4 @@
-//! A try of what a change's contract measures, in a clean checkout of the baseline: what a side of a pair will lack is told before
+//! Tries what a change's contract measures in a clean checkout of the baseline: what a side of a pair will lack is reported before
 //! the change is made.
 
 use crate::commands::pairing::Probes;
@@ -13,7 +13,7 @@ use crate::workflow::Change;
 
 const SHOWN: usize = 5;
 
-/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is told before
+/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is reported before
 /// the change is made, and not when it is compared.
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };

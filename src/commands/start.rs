@@ -193,7 +193,7 @@ pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
 }
 
-/// The changes about which it is not decided yet; damaged records are told.
+/// The changes about which it is not decided yet; damaged records are reported.
 fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>> {
     let (records, _) = choose::unsettled(ctx)?;
     let changes = records.into_iter().filter_map(Record::into_change).filter(|change| !change.is_decided());

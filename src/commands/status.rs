@@ -39,7 +39,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         Some(id) => Some(id),
         None => choose::among(ctx, &records, damaged, false).ok(),
     };
-    // One of the original that is not continued is told as what it is.
+    // One of the original that is not continued is reported as what it is.
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?.filter(|it| commit::provable(ctx, it).is_ok());
     let left = rollout::left_in_tree(ctx, tracked());
     let missing = audit_here::missing(ctx).unwrap_or_default();
@@ -261,7 +261,7 @@ pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// Its id and state alone, where what comes next has been told.
+/// Its id and state alone, where what comes next has been reported.
 pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
     let answer = json!({ "change_id": change.id(), "status": status, "next": step });
@@ -276,7 +276,7 @@ pub(crate) struct ListArgs {
     open: bool,
 }
 
-/// Damaged records are told on standard error and make the exit code 2, but do not hide the others.
+/// Damaged records are reported on standard error and make the exit code 2, but do not hide the others.
 pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
     let project = &ctx.project;
     let line = |record: Record| {

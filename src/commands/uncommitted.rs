@@ -19,9 +19,9 @@ use crate::workflow::Change;
 use crate::workflow::demand_fixes::restore;
 
 /// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted; what is not what was
-/// recorded is brought back before that. That git does not answer is told elsewhere.
+/// recorded is brought back before that. That git does not answer is reported elsewhere.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
-    // What is in conflict is told before anything else.
+    // What is in conflict is reported before anything else.
     if (change.comparison.is_none() && change.is_open()) || !relink::merging(ctx).is_empty() {
         return Vec::new();
     }
@@ -141,7 +141,7 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
 }
 
 /// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
-/// tracks nor ignores is no code; it is told, with the line that ignores it. `commit` commits what may help.
+/// tracks nor ignores is no code; it is reported, with the line that ignores it. `commit` commits what may help.
 pub(crate) fn check_unchanged(
     ctx: &Ctx,
     before: &Revision,

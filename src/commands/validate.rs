@@ -1,5 +1,5 @@
 //! `validate`: check the one change that was made: its commit, the project's checks (commands that must succeed), the smoke
-//! probes. Why a check failed is told in words that may be kept: scrubbed and short.
+//! probes. Why a check failed is reported in words that may be kept: scrubbed and short.
 
 use std::path::Path;
 use std::time::Instant;

@@ -111,7 +111,7 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit> {
 }
 
 /// What the monitored days leave unjudged, and that other code is here than was measured last. Evidence that is not there
-/// any more is told by the demands.
+/// any more is reported by the demands.
 pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     let mut warnings = evidence::unjudged(ctx, change).map(|it| report::day::unjudged(&it)).unwrap_or_default();
     let last =

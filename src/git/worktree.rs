@@ -94,7 +94,7 @@ impl Repo {
         let list = || self.git().args(["worktree", "list", "--porcelain"]);
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),
-            // Git knows -z since 2.36. Before, a path with a line end cannot be told from two lines.
+            // Git knows -z since 2.36. Before, a path with a line end looks like two lines.
             Err(GitError::Failed { .. } | GitError::TooOld { .. }) => {
                 Ok(parse(&self.despite_half_made(&|| list().ok())?, b'\n'))
             }

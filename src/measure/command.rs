@@ -160,7 +160,7 @@ fn failed_beside(runner: &mut dyn Runner, cmd: Option<&String>, spec: &Spec) -> 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
     pub(crate) timing: Timing,
-    /// Set where peak memory could not be told from the tool's own: readings up to this many bytes say nothing,
+    /// Set where peak memory could not be told apart from the tool's own: readings up to this many bytes say nothing,
     /// and the runs' `max_rss_bytes` were left out for it.
     pub(crate) rss_floor_bytes: Option<u64>,
 }

@@ -13,9 +13,9 @@ use crate::model::{Grown, Run};
 use crate::os::process::{Invocation, Output, plain_words};
 use crate::os::{SpawnError, Spec};
 
-/// A share has to grow by this much to be told.
+/// A share has to grow by this much to be reported.
 const LEAST: f64 = 0.01;
-/// So many functions are told, those that grew most.
+/// So many functions are reported, those that grew most.
 const MOST: usize = 5;
 /// A run that is recorded, or counted, may take so many times as long as a timed one.
 const RECORDED: u32 = 10;

@@ -21,7 +21,7 @@ const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
 /// Files written within this time of each other were written together.
 const TOGETHER: Duration = Duration::from_secs(2);
 
-/// What a warning of a peak memory that could not be told says.
+/// What a warning of a peak memory that could not be measured says.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 
 pub(crate) struct Plan<'a> {

@@ -93,7 +93,7 @@ impl Commit {
         self.files.iter().filter(|file| !file.own).map(FileChange::name)
     }
 
-    /// Whether it changes nothing but the tool's own files (or nothing at all): it is no change to the code.
+    /// Whether it changes only the tool's own files (or nothing at all): it is no change to the code.
     pub fn is_evidence_only(&self) -> bool {
         self.files.iter().all(|file| file.own)
     }

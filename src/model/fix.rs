@@ -185,7 +185,7 @@ impl FixContext {
         CommandLine::git("add").words(&self.own).and(commit)
     }
 
-    /// Commits everything uncommitted as the change, but for what is no work for certain; in the middle of a rebase or
+    /// Commits everything uncommitted as the change, except what is no work for certain; in the middle of a rebase or
     /// merge, goes on with that.
     pub fn commit(&self, id: &ChangeId) -> CommandLine {
         if let Some(operation) = self.uncommitted.operation {

@@ -242,7 +242,7 @@ fn percent_hint(bound: &Unit) -> &'static str {
 }
 
 impl Measurable {
-    /// Adds the metrics of the command, path or probe `name`, but for those of some kinds.
+    /// Adds the metrics of the command, path or probe `name`, except those of some kinds.
     pub fn add(&mut self, source: MetricSource, name: &str, without: &[MetricKind]) {
         source.kinds().filter(|kind| !without.contains(kind)).for_each(|kind| self.insert(kind.spec(name)));
     }

@@ -151,7 +151,7 @@ impl Uncommitted {
         std::iter::once(pathspec("", &self.prefix)).chain(left).collect()
     }
 
-    /// Brings what a commit changed into the work tree and the index again, but for the tool's own files.
+    /// Brings what a commit changed into the work tree and the index again, except the tool's own files.
     pub fn again(&self, commit: &str) -> CommandLine {
         let diff = CommandLine::git("diff --binary").words([format!("{commit}~1"), commit.to_owned(), "--".to_owned()]);
         diff.words(self.all_but(OWN.iter())).pipe(CommandLine::git("apply --index --3way"))

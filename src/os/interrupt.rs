@@ -65,7 +65,7 @@ impl Interrupt {
     }
 }
 
-/// A file that grows beyond the limit of `ulimit -f` is then an error that can be told, and not the end of the process.
+/// A file that grows beyond the limit of `ulimit -f` is then an error that can be reported, and not the end of the process.
 /// What this process starts meets the limit as ever.
 pub(crate) fn survive_file_size_limit() {
     #[cfg(unix)]

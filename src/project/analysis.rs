@@ -116,7 +116,7 @@ fn questions(languages: &BTreeSet<String>, intents: &[String]) -> Vec<&'static Q
     chosen
 }
 
-/// How many of the largest files are told.
+/// How many of the largest files are reported.
 const LARGEST: usize = 25;
 
 #[derive(Debug, Default)]

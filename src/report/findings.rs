@@ -11,7 +11,7 @@ use crate::model::{Fix, FixContext, Problem};
 use crate::report::visible::{visible_line, xml_line, xml_lines};
 use crate::report::{Doc, Format, Table, Text, markdown, problem};
 
-/// As many findings as are told without a summary before them.
+/// As many findings as are reported without a summary before them.
 const FEW: usize = 3;
 
 pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
@@ -69,7 +69,7 @@ fn by_code(audit: &Audit) -> Vec<String> {
 pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
     let mut lines = if audit.findings.len() > FEW { by_code(audit) } else { Vec::new() };
     let mut problems: Vec<Problem> = audit.findings.iter().map(|finding| finding.problem(ctx)).collect();
-    // What helps against all of several is told once, below the last of them.
+    // What helps against all of several is reported once, below the last of them.
     for at in 1..problems.len() {
         if problems[at - 1].fixes == problems[at].fixes {
             problems[at - 1].fixes.clear();

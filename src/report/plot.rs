@@ -180,7 +180,7 @@ fn at(value: f64) -> String {
     format!("{value:.1}").trim_end_matches(".0").to_owned()
 }
 
-/// What a picture shows, from the lowest to the highest value: all samples, but for a few that lie so far out that the
+/// What a picture shows, from the lowest to the highest value: all samples, except a few that lie so far out that the
 /// others could not be told apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Scale {

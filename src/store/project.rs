@@ -156,14 +156,14 @@ impl Project {
         [self.root.clone(), self.state_dir(), self.evidence_dir()].into_iter().chain(in_state).collect()
     }
 
-    /// Creates the state directory with what git is told of it.
+    /// Creates the state directory with its git attributes.
     pub(crate) fn prepare_state(&self) -> Result<(), StoreError> {
         let dir = self.state_dir();
         create_once(&dir.join(".gitignore"), STATE_IGNORES)?;
         create_once(&dir.join(ATTRIBUTES), NO_CONVERSION)
     }
 
-    /// Creates a directory of evidence with what git is told of it, which the state directory has said already.
+    /// Creates a directory of evidence with its git attributes, which the state directory has said already.
     pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<(), StoreError> {
         if dir == self.evidence_dir() { create_once(&dir.join(ATTRIBUTES), NO_CONVERSION) } else { Ok(()) }
     }

@@ -88,7 +88,7 @@ pub enum Idle {
     AlreadyMeasured,
     /// Every day that was asked for has one, and the window is closed.
     Complete,
-    /// The clock is behind what the record knows already: which day it is cannot be told.
+    /// The clock is behind what the record knows already: which day it is cannot be known.
     ClockBackwards,
 }
 

@@ -62,7 +62,7 @@ impl DemandKind {
         matches!(self, Self::Window { .. } | Self::Ticks { .. })
     }
 
-    /// In words, with where it stands; `alarm` puts one into words.
+    /// In words, with as they are now; `alarm` puts one into words.
     pub fn words(&self, alarm: &dyn Fn(&Judged) -> String) -> String {
         match self {
             Self::FullRollout => "fully rolled out".to_owned(),

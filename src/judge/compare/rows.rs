@@ -195,7 +195,7 @@ pub struct PairRow {
     pub change: Change,
 }
 
-/// A row for every metric that varies, command by command (rates are told by the failure itself), then the KPIs.
+/// A row for every metric that varies, command by command (rates are reported by the failure itself), then the KPIs.
 pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
     let mut rows = Vec::new();
     let all = series::pair_metrics(session);

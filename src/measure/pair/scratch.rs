@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::git::{GitError, Repo};
 use crate::os::files;
 
-/// How the directories are named, so that left-overs can be told.
+/// How the directories are named, so that left-overs can be recognised.
 const PREFIX: &str = "vibeship-pair-";
 /// Names the repository that a directory belongs to, and is locked as long as its session runs.
 const OWNER: &str = "owner";

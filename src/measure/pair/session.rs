@@ -40,7 +40,7 @@ pub struct MeasuredPairs {
     pub paired: PairedCommand,
     /// The end of what a failed run wrote to standard error, with the side it failed on; scrubbed.
     pub error: Option<String>,
-    /// Set where peak memory could not be told from the tool's own and was left out.
+    /// Set where peak memory could not be told apart from the tool's own and was left out.
     pub rss_floor_bytes: Option<u64>,
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn children() -> BTreeSet<i32> {
     listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// Ends the children in sessions of their own, but for those that there were before.
+/// Ends the children in sessions of their own, except those that there were before.
 #[cfg(target_os = "linux")]
 pub(crate) fn end(before: &BTreeSet<i32>) {
     let asked = Instant::now();
