@@ -192,7 +192,7 @@ pub struct Printed {
     pub bytes: u64,
     /// Of what was written, without the paths of the side's own directories.
     pub sha256: Digest,
-    /// How long the run took.
+    /// How long the run took, without the time that it waited for a core.
     pub seconds: f64,
 }
 
