@@ -13,10 +13,10 @@ use crate::audit::{
 use crate::commands::commit_contents::{self, Touches};
 use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
 use crate::config::{Config, Enforcement};
-use crate::error::{Result, trouble};
+use crate::error::Result;
 use crate::git::{Batch, Repo};
 use crate::judge::compare;
-use crate::model::{Artifact, ChangeId, Event, Gate, Kind, fix, ingest};
+use crate::model::{Artifact, ChangeId, Event, Gate, Kind, ingest};
 use crate::store::project;
 use crate::workflow::Change;
 
@@ -54,18 +54,13 @@ impl Concerned {
     }
 }
 
-fn refuse_shallow(repo: &Repo) -> Result<()> {
-    let refusal = || trouble("this clone is shallow, so that the range cannot be checked");
-    if repo.is_shallow() { Err(refusal().fixed_by([fix::unshallow()])) } else { Ok(()) }
-}
-
 pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
-    refuse_shallow(repo)?;
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;
     let range = &plain.begun(range, config.as_ref())?;
     let base = range.base.as_deref();
+    repo.needs_whole(base, &range.head)?;
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let configured = config.is_some();
     let config = config.unwrap_or_default();
@@ -112,7 +107,11 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     check.add(&mut audit, &concerned, &earlier)?;
     let unknown = unknown_data(&beside, &records, &audit);
     audit.findings.extend(unknown);
-    let absent = tracked.clone().filter(|it| !referenced.contains(it.id()) && history.lacks(&range.head, it));
+    // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
+    let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, &range.head))?;
+    let may_be_gone =
+        tracked.clone().filter(|it| !referenced.contains(it.id()) && (!follows || concerned.contains(it.id())));
+    let absent = may_be_gone.filter(|it| history.lacks(&range.head, it));
     audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);

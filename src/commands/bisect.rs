@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, pair};
-use crate::error::{CommandError, Result, trouble};
+use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::judge::bisect::{Search, agreed};
@@ -14,7 +14,7 @@ use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, se
 use crate::measure::CommandPlan;
 use crate::measure::pair::Versions;
 use crate::model::text::short;
-use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession, fix};
+use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession};
 use crate::report::{Doc, code, values};
 
 /// Find the commit that made a command slower
@@ -55,10 +55,7 @@ struct Bisection<'a> {
 /// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where that is undecided or several commits are left.
 pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let repo = ctx.repo()?.ok_or_else(|| trouble("a bisection needs a git repository"))?;
-    let named = |rev: &str| {
-        repo.resolve_only(rev).map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
-    };
-    let (good, bad) = (named(&args.good)?, named(&args.bad)?);
+    let (good, bad) = (repo.resolve_only(&args.good)?, repo.resolve_only(&args.bad)?);
     let commits = commits(repo, &good, &bad)?;
     let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;

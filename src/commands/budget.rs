@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
+use anyhow::Context as _;
+
 use crate::audit::{Finding, FindingKind, Severity};
 use crate::config::{Budget, Config};
-use crate::error::{Result, trouble};
+use crate::error::Result;
 use crate::git::Repo;
-use crate::model::{Better, ChangeId, MetricId, MetricSpec, fix};
+use crate::model::{Better, ChangeId, MetricId, MetricSpec};
 use crate::workflow::Change;
 
 /// What is spent of each budget by the changes in the history of `head`.
@@ -22,9 +24,9 @@ pub(crate) fn findings<'a>(
     for budget in &config.budget {
         let metric = MetricId::new(&budget.metric);
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
-        let since = repo.resolve_only(&budget.since).map_err(|error| {
-            trouble(format!("budget of {metric}: {error}")).fixed_by([fix::fetch(repo.is_shallow())])
-        })?;
+        let of = || format!("budget of {metric}");
+        let since = repo.resolve_only(&budget.since).context(of())?;
+        repo.needs_whole(Some(&since), head).context(of())?;
         let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
         let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();
         let is_since = |change: &&Change| change.commits().iter().any(|commit| commits.contains(commit.as_str()));

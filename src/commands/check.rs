@@ -8,12 +8,12 @@ use clap::Args;
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, in_text, remeasure, uncommitted};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, hook_run, in_text, remeasure, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
-use crate::git::Repo;
+use crate::git::{GitError, Repo};
 use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, fix};
+use crate::model::{CommandLine, Fix, FixContext, Gate, Severity};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
@@ -254,9 +254,14 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
     };
     let head = named_commit(repo, head)?;
     // An empty base is git's empty tree: everything is looked at.
-    let Some(base) = (!base.is_empty()).then(|| named_commit(repo, base)).transpose()? else {
+    if base.is_empty() {
         return Ok(Range { base: None, head });
-    };
+    }
+    // What forges give as the commit before a new branch.
+    if base.bytes().all(|digit| digit == b'0') {
+        return Ok(Range { base: fork_point(repo, &head)?, head });
+    }
+    let base = named_commit(repo, base)?;
     if base == head && !text.contains("..") {
         return Err(wrong(text, "a single commit that is HEAD leaves nothing to check"));
     }
@@ -267,10 +272,25 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
     Ok(Range { base: shared, head })
 }
 
-/// A shallow clone, which CI services make by default, lacks the base; any clone may lack what was not fetched.
 fn named_commit(repo: &Repo, name: &str) -> Result<String> {
-    repo.resolve_only(if name.is_empty() { "HEAD" } else { name })
-        .map_err(|error| CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]))
+    let of_remote = format!("refs/remotes/origin/{name}");
+    Ok(match repo.resolve_only(if name.is_empty() { "HEAD" } else { name }) {
+        // A clone, as CI services make it, has the other branches only as the remote's.
+        Err(GitError::UnknownRevision { .. }) if repo.resolve(&of_remote).is_ok() => repo.resolve(&of_remote)?,
+        found => found?,
+    })
+}
+
+/// Where a branch leaves the remote's default branch; without one, the commit with which the project began to use this tool.
+fn fork_point(repo: &Repo, head: &str) -> Result<Option<String>> {
+    let names = repo.default_branches()?;
+    let known = names.iter().find_map(|name| repo.resolve(&format!("refs/remotes/origin/{name}")).ok());
+    let shared = known.map(|known| repo.merge_base(&known, head)).transpose()?.flatten();
+    // The branch itself may be the new one.
+    match shared.filter(|shared| shared != head) {
+        Some(shared) => Ok(Some(shared)),
+        None => hook_run::adopted(repo, head),
+    }
 }
 
 /// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.

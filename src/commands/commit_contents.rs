@@ -13,6 +13,7 @@ use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
+use crate::model::text::short;
 use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
 use crate::store::{Record, RecordError, atomic, evidence, project};
 use crate::workflow::{Change, End};
@@ -36,7 +37,11 @@ impl GitHistory<'_> {
         let names = project::config_names().iter().map(|name| self.repo.full_path(name));
         let args = ["log", "-1", "--full-history", "--no-merges", "--diff-filter=D", "--format=%H", commit, "--"];
         let removed = self.repo.git().args(args).args(names).long().line()?;
-        if removed.is_empty() { Ok(None) } else { self.config(&format!("{removed}^")) }
+        if removed.is_empty() {
+            self.repo.needs_whole(None, commit)?;
+            return Ok(None);
+        }
+        self.config(&format!("{removed}^"))
     }
 
     /// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
@@ -136,7 +141,11 @@ impl GitHistory<'_> {
 
     pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>> {
         let path = self.repo.full_path(path);
-        let line = self.repo.git().args(["log", "-1", "--format=%at %ct", commit, "--"]).arg(path).long().line()?;
+        let line = self.repo.git().args(["log", "-1", "--format=%H %at %ct", commit, "--"]).arg(path).long().line()?;
+        let (id, line) = line.split_once(' ').unwrap_or_default();
+        if self.repo.cut_off()?.is_some_and(|cut| cut.contains(id)) {
+            return Err(GitError::CutOff { at: short(id).to_owned() }.into());
+        }
         let moment = |text: &str| text.parse().ok().map(range::moment);
         let moments = line.split_once(' ').and_then(|(written, made)| Some((moment(written)?, moment(made)?)));
         // Rebasing moves the moment of committing only.

@@ -6,7 +6,7 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::{Result, failed};
-use crate::git::{Commit, Remake, Repo, Reverted, Side, Walk};
+use crate::git::{Commit, GitError, Remake, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
 use crate::model::text::short;
@@ -285,7 +285,11 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
 pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>> {
     let Some(head) = repo.head()?.at else { return Ok(None) };
     for commit in commits {
-        if repo.resolve(commit).is_err() || !repo.is_ancestor(commit, &head.commit)? {
+        let is_here = match repo.resolve(commit).map(|commit| repo.is_ancestor(&commit, &head.commit)) {
+            Err(_) | Ok(Err(GitError::CutOff { .. })) => false,
+            Ok(is_here) => is_here?,
+        };
+        if !is_here {
             return Ok(None);
         }
     }

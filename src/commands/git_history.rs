@@ -124,14 +124,19 @@ impl<'a> GitHistory<'a> {
 
     /// The commits of a range, newest first, as far as their messages hold one of these texts.
     fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
-        let found = self.ask(self.repo.commits(base, head, &Walk::naming(&self.key, texts)), Vec::new());
+        let walk = || self.repo.commits(base, head, &Walk::naming(&self.key, texts));
+        let found = self.ask(self.repo.needs_whole(base, head).and_then(|()| walk()), Vec::new());
         found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
     }
 }
 
 impl History for GitHistory<'_> {
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
-        let (ancestor, commit) = (self.known(ancestor)?, self.known(commit)?);
+        let (ancestor, commit) = match (self.known(ancestor), self.known(commit)) {
+            (Some(ancestor), Some(commit)) => (ancestor, commit),
+            // Where nothing is cut off, nobody has such a commit any more.
+            _ => return self.ask(self.repo.needs_whole(None, "HEAD").map(|()| None), None),
+        };
         Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
     }
 

@@ -185,8 +185,7 @@ fn pushed(repo: &Repo) -> Result<String> {
     Ok(text)
 }
 
-/// The newest commit of `local` that some remote has; without one, that with which the project began to use this
-/// tool: what came before could not know of it.
+/// The newest commit of `local` that some remote has; without one, that with which the project began to use this tool.
 fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
     let listed = call.long().text()?;
@@ -196,7 +195,13 @@ fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
         return Ok(Some(boundary.to_owned()));
     }
-    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", local, "--"]);
+    adopted(repo, local)
+}
+
+/// The commit with which the project began to use this tool: what came before could not know of it.
+pub(crate) fn adopted(repo: &Repo, head: &str) -> Result<Option<String>> {
+    repo.needs_whole(None, head)?;
+    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", head, "--"]);
     let adopted = call.arg(repo.full_path(project::STATE_DIR)).long().text()?;
     Ok(adopted.lines().next().map(str::to_owned))
 }

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, FixContext, How, Policy};
+use crate::model::{CommandLine, Fix, FixContext, How, Policy, fix};
 use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -331,19 +331,23 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     if error.is::<RecordError>() {
         return vec![Fix::next("see what is wrong with the records, and what helps", CommandLine::tool("check"))];
     }
-    let Some(GitError::UnknownRevision { .. }) = error.downcast_ref() else { return Vec::new() };
-    vec![Fix::next("see the newest commits of all branches", CommandLine::git("log --oneline --all -n 20"))]
+    match error.downcast_ref() {
+        Some(GitError::UnknownRevision { spec, shallow }) => fix::fetch(spec, *shallow),
+        Some(GitError::CutOff { .. }) => vec![fix::unshallow()],
+        _ => Vec::new(),
+    }
 }
 
 /// The error in one text, with what helps.
 pub(crate) fn in_text(error: &CommandError) -> String {
     let (message, fixes) = match error {
         CommandError::Refused { refusal, .. } => return refusal.missing.to_string(),
-        CommandError::Trouble { error, fixes } => (in_words(error), fixes),
-        CommandError::Failed { message, fixes } => (message.clone(), fixes),
+        CommandError::Trouble { error, fixes } if fixes.is_empty() => (in_words(error), steps(error)),
+        CommandError::Trouble { error, fixes } => (in_words(error), fixes.clone()),
+        CommandError::Failed { message, fixes } => (message.clone(), fixes.clone()),
         CommandError::ClosedPipe => return String::new(),
     };
-    std::iter::once(message).chain(problem::lines(fixes)).collect::<Vec<_>>().join("\n")
+    std::iter::once(message).chain(problem::lines(&fixes)).collect::<Vec<_>>().join("\n")
 }
 
 /// The error with its causes; a cause that the text names already is not repeated.

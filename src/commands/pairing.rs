@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::{Bar, Ctx, measure, validate};
 use crate::config::{Config, HttpProbe, KpiProbe};
-use crate::error::{CommandError, Result};
+use crate::error::Result;
 use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, for_metric};
 use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive};
@@ -17,7 +17,7 @@ use crate::measure::pair::{
 };
 use crate::measure::{CommandPlan, SystemRunner, TOOL, kpi, machine, profile, size};
 use crate::model::{
-    Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, fix, pair,
+    Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, pair,
 };
 use crate::os::clock;
 use crate::report;
@@ -171,7 +171,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
         Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
         Err(error @ CheckoutError::Git(GitError::UnknownRevision { .. })) if ask.change.is_none() => {
-            return Err(CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow())]));
+            return Err(error.into());
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };

@@ -8,7 +8,7 @@ use crate::commands::{
     ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, status, uncommitted, validate,
 };
 use crate::config::Config;
-use crate::error::{CommandError, Result, failed, trouble};
+use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::scrub::scrub;
@@ -144,7 +144,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
     let again = Fix::then("", fix::on(id, "change rollback").words(["--reason", reason, "--apply"]));
     if let Some(error) = newest_first.iter().find_map(|sha| repo.resolve(sha).err()) {
-        return Err(CommandError::from(error).fixed_by([fix::fetch(repo.is_shallow()), again]));
+        return Err(error.into());
     }
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");

@@ -19,7 +19,10 @@ pub(crate) enum GitError {
     #[error("git does not trust {} because it belongs to another user; if you do, run: {fix}", dir.display())]
     DubiousOwnership { dir: PathBuf, fix: String },
     #[error("{spec:?} names no commit in this repository")]
-    UnknownRevision { spec: String },
+    UnknownRevision { spec: String, shallow: bool },
+    /// A shallow clone lacks commits that the answer may hang on.
+    #[error("this clone is shallow and lacks commits before {at}, so that this cannot be told")]
+    CutOff { at: String },
     #[error("`{spec}` is ambiguous: it may be {}; name one of them in full", meanings.join(" or "))]
     Ambiguous { spec: String, meanings: Vec<String> },
     #[error("git {args} failed ({status}): {stderr}{}", of_index(stderr))]

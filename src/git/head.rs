@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::repo::is_full_id;
 use crate::git::{Call, GitError, Operation, Repo};
+use crate::model::text::short;
 use crate::os::files;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +90,7 @@ impl Repo {
 
     /// The full id of the commit that a revision names. Safe for text that looks like an option.
     pub(crate) fn resolve(&self, spec: &str) -> Result<String, GitError> {
-        let unknown = || GitError::UnknownRevision { spec: spec.chars().take(200).collect() };
+        let unknown = || self.unknown(spec);
         if spec.is_empty() || spec.contains(['\0', '\n']) {
             return Err(unknown());
         }
@@ -161,7 +162,36 @@ impl Repo {
         if ancestor == of {
             return Ok(true);
         }
-        Ok(self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]).answer()?.is_some())
+        let is_one = self.git().args(["merge-base", "--is-ancestor", &ancestor, &of]).answer()?.is_some();
+        if !is_one {
+            self.needs_whole(Some(&ancestor), &of)?;
+        }
+        Ok(is_one)
+    }
+
+    /// Fails where a shallow clone may lack commits that `head` has and `base` has not. A commit whose parents were cut off
+    /// looks like the first one of all.
+    pub(crate) fn needs_whole(&self, base: Option<&str>, head: &str) -> Result<(), GitError> {
+        let Some(cut) = self.cut_off()? else { return Ok(()) };
+        let listed = self.git().args(["rev-list", head]).args(base.map(|base| format!("^{base}")));
+        match listed.long().text()?.lines().find(|id| cut.contains(*id)) {
+            Some(at) => Err(GitError::CutOff { at: short(at).to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The commits whose parents a shallow clone lacks; `None` in one that is whole.
+    pub(crate) fn cut_off(&self) -> Result<Option<BTreeSet<String>>, GitError> {
+        if !self.is_shallow() {
+            return Ok(None);
+        }
+        let path = self.common_dir().join("shallow");
+        let listed = std::fs::read_to_string(&path).map_err(|error| GitError::file("read", &path, error))?;
+        Ok(Some(listed.lines().map(str::to_owned).collect()))
+    }
+
+    pub(crate) fn unknown(&self, spec: &str) -> GitError {
+        GitError::UnknownRevision { spec: spec.chars().take(200).collect(), shallow: self.is_shallow() }
     }
 
     /// The best common ancestor; `None` when the histories share none.

@@ -137,7 +137,7 @@ impl Batch {
 
     fn tree_entries(&mut self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
         let root = self.tree(&format!("{treeish}^{{tree}}"), b"")?;
-        let root = root.ok_or_else(|| GitError::UnknownRevision { spec: treeish.to_owned() })?;
+        let root = root.ok_or_else(|| GitError::UnknownRevision { spec: treeish.to_owned(), shallow: false })?;
         let mut found = Vec::new();
         for prefix in prefixes {
             let (mut open, parts) = (root.clone(), prefix.split(|byte| *byte == b'/').filter(|part| !part.is_empty()));

@@ -261,12 +261,24 @@ pub fn unshallow() -> Fix {
     Fix::next("fetch the whole history (in GitHub Actions: fetch-depth: 0)", CommandLine::git("fetch --unshallow"))
 }
 
-/// Fetches a commit that is not here.
-pub fn fetch(shallow: bool) -> Fix {
-    match shallow {
-        true => unshallow(),
-        false => Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags")),
+/// Brings what this revision names, which is not here.
+pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
+    if spec.contains("@{u") {
+        let push = Fix::next("the branch follows none of a remote: push it", CommandLine::git("push -u origin HEAD"));
+        let name = Fix::or("name the commit before the first one", CommandLine::tool("check --range BASE..HEAD"));
+        return vec![push, name];
     }
+    let name = spec.strip_prefix("refs/remotes/").unwrap_or(spec).strip_prefix("origin/");
+    let name = name.and_then(|name| name.split(['~', '^', '@', ':']).next()).filter(|name| !name.is_empty());
+    let fetch = match name {
+        // A clone of a single branch fetches no other one by itself.
+        Some(name) => CommandLine::git("fetch origin").word(format!("+{name}:refs/remotes/origin/{name}")),
+        None => CommandLine::git("fetch --all --tags"),
+    };
+    let fetch = Fix::next("fetch what the remote has", fetch);
+    let see = Fix::or("see the newest commits of all branches", CommandLine::git("log --oneline --all -n 20"));
+    let more = if name.is_some() || !shallow { vec![fetch] } else { Vec::new() };
+    shallow.then(unshallow).into_iter().chain(more).chain([see]).collect()
 }
 
 /// This tool's `subcommand` on a change.

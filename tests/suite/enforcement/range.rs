@@ -127,24 +127,48 @@ fn the_formats_say_the_same() {
 }
 
 #[test]
-fn a_shallow_clone_is_refused_with_the_fix() {
+fn a_shallow_clone_is_answered_where_it_is_deep_enough_and_told_what_to_fetch_elsewhere() {
     let sandbox = Sandbox::enforced();
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
+    commit(&sandbox, "src/steps.txt", "80\n", "Fewer steps");
     let clone = sandbox.home().join("clone");
     let url = format!("file://{}", sandbox.root().display());
     sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]);
-    let answer = sandbox.run_in(&clone, &["check", "--range"]);
-    assert_eq!(answer.code, 2);
-    assert!(
-        answer.stderr.contains("shallow") && answer.stderr.contains("next: git fetch --unshallow"),
-        "{}",
-        answer.stderr
-    );
+    let answer = sandbox.run_in(&clone, &["check", "--range", "HEAD~1..HEAD"]).exits(2);
+    let _ = answer.says(&["next: git fetch --unshallow"]);
     // The base's own hash, as GitHub gives it: the clone does not have that commit.
     let base = sandbox.try_git(&["rev-parse", "HEAD~1"]).stdout;
     let answer = sandbox.run_in(&clone, &["check", "--range", &format!("{}..HEAD", base.trim())]);
     assert_eq!(answer.code, 2);
     assert!(answer.stderr.contains("next: git fetch --unshallow"), "{}", answer.stderr);
+    sandbox.git_in(&clone, &["fetch", "-q", "--depth", "3"]);
+    let _ = sandbox.run_in(&clone, &["check", "--range", "HEAD~1..HEAD"]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+    // The oldest commit that is there looks like the first of all.
+    let _ = sandbox.run_in(&clone, &["check", "--range", "..HEAD"]).exits(2).says(&["git fetch --unshallow"]);
+    sandbox.git_in(&clone, &["fetch", "-q", "--unshallow"]);
+    let _ = sandbox.run_in(&clone, &["check", "--range", "HEAD~2..HEAD"]).exits(1).says(&["in 2 commits"]);
+}
+
+#[test]
+fn a_base_that_was_not_fetched_is_fetched_as_printed_and_a_new_branch_has_none() {
+    let sandbox = Sandbox::enforced();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    commit(&sandbox, "src/steps.txt", "80\n", "Fewer steps");
+    let clone = sandbox.home().join("clone");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "--single-branch", "-b", "side", &url, clone.to_str().unwrap()]);
+    let check = |range: &str| sandbox.run_in(&clone, &["check", "--range", range]);
+    let fetch = "fetch origin +main:refs/remotes/origin/main";
+    let _ = check("origin/main..HEAD").exits(2).says(&[&format!("next: git {fetch}")]);
+    // Without the default branch, all is looked at since the set-up.
+    let zeros = format!("{}..HEAD", "0".repeat(40));
+    let _ = check(&zeros).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+    sandbox.git_in(&clone, &fetch.split(' ').collect::<Vec<_>>());
+    for range in ["origin/main..HEAD", "main..HEAD", &zeros] {
+        let _ = check(range).exits(1).says(&["COMMIT_WITHOUT_ID", "in 1 commit"]);
+    }
+    sandbox.git_in(&clone, &["checkout", "-q", "-b", "new"]);
+    let _ = check("@{u}..HEAD").exits(2).says(&["next: git push -u origin HEAD", "check --range BASE..HEAD"]);
 }
 
 #[test]
