@@ -65,6 +65,8 @@ pub enum Caveat {
     PairOfOtherCommits,
     /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
     PrintsOther { command: String, before: u64, after: u64 },
+    /// The words beside a KPI's number changed, a unit perhaps with them.
+    OtherWords { kpi: String, before: String, after: String },
     /// Both sides opened this file of the user's checkout, which git does not track.
     SharedFile { command: String, path: String },
     /// Neither side opened a file that differs between the two, or nothing in its own checkout.
@@ -109,6 +111,14 @@ pub(crate) fn caveats(
     about_code(before, after, known, &mut found);
     about_machine(before, after, metrics, known, &mut found);
     about_samples(metrics, &mut found);
+    for old in &before.kpis {
+        let new = after.kpis.iter().find(|new| new.name == old.name);
+        if let (Some(before), Some(after)) = (old.beside.clone(), new.and_then(|new| new.beside.clone()))
+            && before != after
+        {
+            found.push(Caveat::OtherWords { kpi: old.name.clone(), before, after });
+        }
+    }
     if let Some(pair) = pair {
         let commit = |snapshot: &Snapshot| snapshot.revision.as_ref().and_then(|revision| revision.commit.clone());
         let differs =
@@ -118,7 +128,11 @@ pub(crate) fn caveats(
         } else if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
             found.push(Caveat::PairOfOtherCommits);
         }
-        found.extend(of_first_runs(pair, kpi));
+        for caveat in of_first_runs(pair, kpi) {
+            if !found.contains(&caveat) {
+                found.push(caveat);
+            }
+        }
         found.extend(machines::caveat(pair));
     }
     about_endpoints(metrics, known, &mut found);
@@ -143,6 +157,10 @@ pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> 
     };
     let mut found = Vec::new();
     for (command, first) in all() {
+        if let Some([before, after]) = &first.beside {
+            let (kpi, before, after) = (command.clone(), before.clone(), after.clone());
+            found.push(Caveat::OtherWords { kpi, before, after });
+        }
         if let Some([before, after]) = &first.printed {
             let (command, before, after) = (command.clone(), before.bytes, after.bytes);
             found.push(Caveat::PrintsOther { command, before, after });

@@ -30,6 +30,8 @@ pub(crate) struct Sample {
     pub(crate) raw: Vec<u8>,
     /// The share of its time that the command waited for a core, where it is known to be one thread.
     pub(crate) waited: Option<f64>,
+    /// The words beside the number.
+    pub(crate) beside: Option<String>,
 }
 
 impl Sample {
@@ -100,6 +102,7 @@ fn take(measured: &mut Measured, config: &KpiProbe, run: u32, sample: Result<Sam
                 _ => kpi.values.push(sample.middle()),
             }
             measured.raw = Some(sample.raw);
+            kpi.beside = sample.beside;
         }
         Err(error) => {
             let which = if config.runs > 1 { format!("run {run} of {}: ", config.runs) } else { String::new() };
@@ -176,11 +179,12 @@ fn sample(
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
+    let beside = number::beside(config, &text).map(|words| scrub(&words));
     let raw = match &config.artifact {
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,
     };
-    Ok(Sample { values, raw: concealed(raw), waited })
+    Ok(Sample { values, raw: concealed(raw), waited, beside })
 }
 
 pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
@@ -194,6 +198,7 @@ pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
         artifact: None,
         raw: None,
         read_from: None,
+        beside: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
 pub mod command;
+pub(crate) mod duration;
 pub(crate) mod http;
 pub(crate) mod kpi;
 pub(crate) mod machine;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::config::{Extract, KpiProbe, Matches};
 use crate::measure::pointer::{Found, follow, kind};
-use crate::measure::results;
+use crate::measure::{duration, results};
 use crate::model::Unit;
 use crate::model::strict_json::parse_json;
 
@@ -14,12 +14,16 @@ use crate::model::strict_json::parse_json;
 const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}', '\u{66b}', '\u{66c}'];
 /// Multipliers that may follow a number at once.
 const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
+/// Those that follow one behind a blank, too, and are no unit of their own.
+const LARGE: [char; 3] = ['M', 'G', 'T'];
+/// So many words on each side of a number are kept.
+const BESIDE: usize = 2;
 
 /// The numbers in a text, at least one, or why there are none, as a sentence that goes on from the text's name.
 pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String> {
     match config.extract() {
         Extract::Whole => {
-            let text = String::from_utf8_lossy(text);
+            let text = plain(text);
             let text = text.trim_start_matches('\u{feff}').trim();
             let found = || if text.is_empty() { "nothing".to_owned() } else { shown(text) };
             number(text).map(|number| vec![number]).ok_or_else(|| not_a_number(&found()))
@@ -45,11 +49,36 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
             Ok(times.iter().zip(&iterations).filter(|(_, n)| **n > 0.0).map(|(time, n)| time / n).collect())
         }
         Extract::Regex(pattern) => {
-            let text = String::from_utf8_lossy(text);
+            let text = plain(text);
             results::completed(config, &text).map_err(|why| format!(": {why}"))?;
             matched(&pattern, config, &text)
         }
     }
+}
+
+/// Text without the escape sequences of a terminal, whose digits are none of it.
+fn plain(text: &[u8]) -> String {
+    anstream::adapter::strip_str(&String::from_utf8_lossy(text)).to_string()
+}
+
+/// The words beside the last number that a regular expression captures, with `#` for the number: `heap # Mi`. Other words
+/// may say another unit.
+pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<String> {
+    let Extract::Regex(pattern) = config.extract() else { return None };
+    let text = plain(text);
+    let group = regex::Regex::new(&pattern).ok()?.captures_iter(&text).last()?.get(1)?;
+    let words = |part: &str| -> Vec<String> {
+        part.split(|c: char| !of_unit(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let before = words(text[..group.start()].rsplit('\n').next().unwrap_or_default());
+    let mut after = words(text[group.end()..].split('\n').next().unwrap_or_default());
+    // One file, two files.
+    if let Some(counted) = after.first_mut().filter(|word| word.len() > 3) {
+        counted.truncate(counted.trim_end_matches('s').len());
+    }
+    let number = ["#".to_owned()];
+    let near = before[before.len().saturating_sub(BESIDE)..].iter().chain(&number).chain(after.iter().take(BESIDE));
+    Some(near.map(String::as_str).collect::<Vec<_>>().join(" "))
 }
 
 fn parsed(text: &[u8]) -> Result<Value, String> {
@@ -137,7 +166,7 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
         number(trimmed).ok_or_else(|| format!("{}: the match {} is not a finite number", place(), shown(trimmed)))?;
     // What the regex itself matched around the group, its author has seen.
     let (seen_before, seen_after) = (all.start() < start, all.end() > end);
-    let is_duration = compound(before, after, declared);
+    let is_duration = duration::is_part(before, after, declared);
     if is_duration || begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
         let around =
             |c: char| c.is_alphanumeric() || "+-.,:/^*×·".contains(c) || GROUPING.contains(&c) || c == '\u{2212}';
@@ -171,7 +200,8 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
 /// What the config says of a KPI's unit, where the numbers have another.
 fn says(declared: &Unit, found: &str) -> String {
     match is_bare(declared) {
-        true => format!("names no unit: add `unit: {found}`"),
+        true if found.chars().all(char::is_alphanumeric) => format!("names no unit: add `unit: {found}`"),
+        true => format!("names no unit: add `unit: {}`", Value::from(found)),
         false => format!("says `unit: {declared}`"),
     }
 }
@@ -182,48 +212,6 @@ fn is_bare(unit: &Unit) -> bool {
 
 fn digit(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_ascii_digit())
-}
-
-/// Whether a match is one part of a duration of several, as in `2m1.5s` and `1:30`, whose other parts are not all zero.
-fn compound(before: &str, after: &str, declared: &Unit) -> bool {
-    let captures = |pattern: &str, text: &str| {
-        let found = regex::Regex::new(pattern).ok()?.captures(text)?;
-        let group = |i: usize| found.get(i).map_or("", |it| it.as_str()).to_owned();
-        Some((found.get(0)?.start(), group(1), group(2)))
-    };
-    let is_some = |digits: &str| digits.contains(|c: char| ('1'..='9').contains(&c));
-    let clock = [captures(r"((?:[0-9]+:)+)$", before), captures(r"^((?::[0-9][0-9.]*)+)", after)];
-    if declared.is_time() && clock.into_iter().flatten().any(|(_, digits, _)| is_some(&digits)) {
-        return true;
-    }
-    // As ISO 8601 writes it: `PT1M2.5S`.
-    let iso = [captures(r"P([0-9.YMWDTH]*)$", before), captures(r"^[YMWDHS]([0-9.YMWDTHS]*)", after)];
-    if let [Some((_, earlier, _)), Some((_, later, _))] = iso
-        && (is_some(&earlier) || is_some(&later))
-    {
-        return true;
-    }
-    let seconds = |word: &str| match word {
-        "d" => Some(86_400.0),
-        "hr" | "hrs" => Some(3600.0),
-        "m" | "mins" => Some(60.0),
-        word => Unit::spelled(word).factor_to(&Unit::seconds()),
-    };
-    let Some(here) = captures(r"^\s?([a-zµ]+)", after).and_then(|(_, word, _)| seconds(&word)) else { return false };
-    let next = captures(r"^\s?[a-zµ]+(?:,| and|, and)?\s?([0-9.]+)\s?([a-zµ]+)", after);
-    if next.is_some_and(|(_, digits, word)| is_some(&digits) && seconds(&word).is_some_and(|unit| unit < here)) {
-        return true;
-    }
-    let mut earlier = before;
-    while let Some((start, digits, word)) = captures(r"([0-9.]+)\s?([a-zµ]+)(?:,| and|, and)?\s?$", earlier)
-        && seconds(&word).is_some_and(|unit| unit > here)
-    {
-        if is_some(&digits) {
-            return true;
-        }
-        earlier = &earlier[..start];
-    }
-    false
 }
 
 /// Whether the text before a match is the beginning of its number, a sign included.
@@ -295,13 +283,19 @@ fn of_unit(c: char) -> bool {
 fn unit_after(after: &str, declared: &Unit) -> Option<String> {
     let rest = after.trim_start_matches([' ', '\t']);
     let adjoins = rest.len() == after.len();
+    // Or alone in the next column of a table.
+    let column = rest.strip_prefix(['|', ',', ';']).and_then(|next| next.split(['|', ',', ';', '\t']).next());
+    let rest = column.map_or(rest, str::trim).trim_end_matches('\r');
     let rest = rest.strip_prefix(['[', '(', '<']).unwrap_or(rest);
     let end = rest.find(|c: char| !of_unit(c) && c != '/').unwrap_or(rest.len());
+    if column.is_some() && end < rest.len() {
+        return None;
+    }
     let (word, next) = (&rest[..end], rest[end..].trim_start_matches([' ', ':', '=']));
     if let Some(multiplier) = word.chars().next().filter(|c| MULTIPLIERS.contains(c) && word.len() == 1) {
         let fits = declared.symbol().starts_with(multiplier) || declared.symbol().starts_with('k') && multiplier == 'K';
         let of_unit = !declared.symbol().is_empty() && next.starts_with(declared.symbol());
-        return (!fits && (adjoins || of_unit)).then(|| word.to_owned());
+        return (!fits && (adjoins || of_unit || LARGE.contains(&multiplier))).then(|| word.to_owned());
     }
     // `5 min 3 max 9` is the word of statistics.
     let is_unit = !word.is_empty() && (adjoins || word != "min" || !digit(next.chars().next()));
@@ -560,7 +554,17 @@ mod tests {
             let read = read(&rate(unit), text);
             assert!(read.as_ref().is_err_and(|why| why.contains("is followed by")), "{text}: {read:?}");
         }
+        let columns = [("", "t: 5 | us |"), ("", "t: 5,us"), ("ms", "t: 5\tus"), ("", "t: 5;us;9")];
+        let large = [("", "t: 5 G"), ("M", "t: 5 G"), ("B", "t: 5Gi"), ("MiB", "t: 5Gi"), ("d", "t: 5 weeks")];
+        for (unit, text) in columns.into_iter().chain(large) {
+            assert!(read(&rate(unit), text).is_err_and(|why| why.contains("is followed by")), "{text}");
+        }
+        for (unit, text) in [("", "t: 5,s=3"), ("M", "t: 5 M"), ("MiB", "t: 5Mi"), ("ms", "t: \u{1b}[32m5\u{1b}[0m ms")]
+        {
+            assert_eq!(read(&rate(unit), text), Ok(vec![5.0]), "{text}");
+        }
         assert!(read(&rate(""), "t: 5us").unwrap_err().ends_with("and the config names no unit: add `unit: us`"));
+        assert!(read(&rate(""), "t: 5%").unwrap_err().ends_with("add `unit: \"%\"`"));
         let heading = |unit: &str| KpiProbe { unit: Unit::new(unit), ..regex(r"p50.*[:\t]\s*([0-9.]+)") };
         for (unit, text) in [("us", "p50 (ms): 5"), ("us", "p50\tms\t5"), ("", "p50_ms: 5")] {
             assert!(read(&heading(unit), text).unwrap_err().contains("stands beside `ms`"), "{text}");
@@ -568,5 +572,14 @@ mod tests {
         for text in ["p50 (ms): 5", "p50 after 3 s: 5", "p50 min: 5", "p50 of it's: 5", "p50 in MB-s: 5"] {
             assert_eq!(read(&heading("ms"), text), Ok(vec![5.0]), "{text}");
         }
+    }
+    #[test]
+    fn the_words_beside_a_number_are_kept() {
+        let near = |pattern: &str, text: &str| beside(&regex(pattern), text.as_bytes()).unwrap();
+        assert_eq!(near("heap ([0-9.]+)", "x\nthe heap 900Mi of 2 files now"), "the heap # Mi of");
+        assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
+        assert_eq!(near("([0-9]+)$", "1\n2"), "#");
+        assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
+        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}"), None);
     }
 }

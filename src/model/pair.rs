@@ -162,6 +162,9 @@ pub struct FirstRuns {
     /// What each side printed, where that differs although two runs of the baseline print the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub printed: Option<[Printed; 2]>,
+    /// The words beside the number that each side printed, where they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<[String; 2]>,
 }
 
 impl FirstRuns {

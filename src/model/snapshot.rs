@@ -300,6 +300,9 @@ pub struct Kpi {
     /// The file that it was read from, where nothing was run for it (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_from: Option<ReadFile>,
+    /// The words beside the number in its line, `#` for the number: `heap # MiB` (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
 }
 
 /// A file with results that nothing was run for.

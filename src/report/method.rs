@@ -235,6 +235,12 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             " printed something else after the change ({before} bytes before, {after} after), though two runs of the baseline \
              print the same. Check that both sides do the same work.",
         )),
+        Caveat::OtherWords { kpi, before, after } => code(kpi.as_str())
+            .plain(" was read beside other words: ")
+            .code(before.as_str())
+            .plain(" before, ")
+            .code(after.as_str())
+            .plain(" after. Check that both numbers have the same unit."),
         Caveat::SharedFile { command, path } => code(command.as_str()).plain(" opened ").code(path.as_str()).plain(
             " of your own checkout on both sides. If that is built from the code, both sides ran the same: name it relative to \
              the project's root, and let `pair.prepare` build it.",

@@ -130,7 +130,7 @@ impl Session<'_> {
         match answer {
             Some(answer) if answer.ok && !stop() => {
                 let values = answer.requests.iter().map(|request| request.latency_s).collect();
-                Ok(Sample { values, raw: Vec::new(), waited: None })
+                Ok(Sample { values, raw: Vec::new(), waited: None, beside: None })
             }
             answer => Err(failed(answer.and_then(|answer| answer.error).unwrap_or_default())),
         }
@@ -166,6 +166,11 @@ impl Session<'_> {
             match (before, after) {
                 (Ok(before), Ok(after)) => {
                     waited = [before.waited, after.waited];
+                    if let (Some(old), Some(new)) = (&before.beside, &after.beside)
+                        && old != new
+                    {
+                        it.first_runs.beside.get_or_insert_with(|| [old.clone(), new.clone()]);
+                    }
                     it.pairs.push((before.middle(), after.middle()));
                 }
                 (Err(KpiError::Interrupted), _) | (_, Err(KpiError::Interrupted)) => {

@@ -228,6 +228,21 @@ fn a_command_that_does_less_once_it_has_run_is_told() {
 }
 
 #[test]
+fn other_words_beside_a_number_are_told() {
+    let s = Sandbox::new();
+    s.config(
+        "version: 1\nkpis: [{name: power, cmd: sh work.sh, regex: 'uses ([0-9.]+)', better: lower, exact: true}]\n",
+    );
+    s.write("work.sh", "echo it uses 900 mW\n").commit_as("one", &[]);
+    let before = s.run(&["snapshot", "--label", "a"]).ok().stdout.trim().to_owned();
+    s.write("work.sh", "echo it uses 1.2 W\n").commit_as("other", &[]);
+    let told = ["power was read beside other words: it uses # mW before, it uses # W after"];
+    let _ = s.run(&["pair", "--runs", "6"]).says(&told);
+    let after = s.run(&["snapshot", "--label", "b"]).ok().stdout.trim().to_owned();
+    let _ = s.run(&["compare", "--before", &before, "--after", &after, "--format", "text"]).says(&told);
+}
+
+#[test]
 fn a_side_that_ends_at_once_and_shows_no_work_is_told() {
     let s = Sandbox::new();
     let all = [("quiet", "sh work.sh > out.txt"), ("errors", "sh work.sh >&2"), ("hidden", "sh work.sh || true")];
