@@ -306,7 +306,7 @@ fn records(template: &Path, dir: &Path, count: u32) -> Answer {
             if !last.is_null() {
                 event["prev"] = last;
             }
-            last = json!(Digest::of_json_without(event, "digest"));
+            last = json!(Digest::of_json_without(event, &["digest"]));
             event["digest"] = last.clone();
         }
         fs::write(dir.join(format!("{id}.json")), format!("{record:#}\n"))?;

@@ -30,12 +30,12 @@ impl Digest {
     /// that equal values give equal bytes whatever wrote them (the idea of RFC 8785; numbers are printed as
     /// `serde_json` prints them).
     pub fn of_json(value: &Value) -> Self {
-        Self::of_bytes(&canonical(value, None))
+        Self::of_bytes(&canonical(value, &[]))
     }
 
-    /// The same without one field of the value, such as the one that holds the digest itself.
-    pub fn of_json_without(value: &Value, field: &str) -> Self {
-        Self::of_bytes(&canonical(value, Some(field)))
+    /// The same without some fields of the value, such as the one that holds the digest itself.
+    pub fn of_json_without(value: &Value, fields: &[&str]) -> Self {
+        Self::of_bytes(&canonical(value, fields))
     }
 
     pub fn as_str(&self) -> &str {
@@ -105,7 +105,7 @@ pub fn superseded_name(path: &str, number: u32) -> String {
     }
 }
 
-fn canonical(value: &Value, without: Option<&str>) -> Vec<u8> {
+fn canonical(value: &Value, without: &[&str]) -> Vec<u8> {
     // An event fits; from 1,024 bytes on, glibc tidies its memory each time.
     let mut out = Vec::with_capacity(1000);
     // Writing into memory cannot fail.
@@ -113,18 +113,18 @@ fn canonical(value: &Value, without: Option<&str>) -> Vec<u8> {
     out
 }
 
-/// A value with the keys of every object in order; without one field of its own.
-struct Sorted<'a>(&'a Value, Option<&'a str>);
+/// A value with the keys of every object in order; without some fields of its own.
+struct Sorted<'a>(&'a Value, &'a [&'a str]);
 
 impl Serialize for Sorted<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Value::Object(map) => {
-                let mut fields: Vec<_> = map.iter().filter(|(key, _)| Some(key.as_str()) != self.1).collect();
+                let mut fields: Vec<_> = map.iter().filter(|(key, _)| !self.1.contains(&key.as_str())).collect();
                 fields.sort_unstable_by_key(|(key, _)| *key);
-                serializer.collect_map(fields.into_iter().map(|(key, value)| (key, Sorted(value, None))))
+                serializer.collect_map(fields.into_iter().map(|(key, value)| (key, Sorted(value, &[]))))
             }
-            Value::Array(items) => serializer.collect_seq(items.iter().map(|item| Sorted(item, None))),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(|item| Sorted(item, &[]))),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => self.0.serialize(serializer),
         }
     }
@@ -153,7 +153,7 @@ mod tests {
     fn the_order_of_keys_does_not_change_the_canonical_form() {
         let a: Value = serde_json::from_str(r#"{"b":[1,{"z":null,"a":"é\n"}],"a":1.5}"#).unwrap();
         let b: Value = serde_json::from_str(r#"{"a":1.5, "b":[1,{"a":"é\n","z":null}]}"#).unwrap();
-        assert_eq!(String::from_utf8(canonical(&a, None)).unwrap(), r#"{"a":1.5,"b":[1,{"a":"é\n","z":null}]}"#);
+        assert_eq!(String::from_utf8(canonical(&a, &[])).unwrap(), r#"{"a":1.5,"b":[1,{"a":"é\n","z":null}]}"#);
         assert_eq!(Digest::of_json(&a), Digest::of_json(&b));
     }
 

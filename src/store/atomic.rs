@@ -1,7 +1,7 @@
 //! Writing a file so that a crash leaves the old content or the new, never a part. Owns temporary names and
 //! their removal.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,8 +67,13 @@ fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
 
 /// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    read_seen(path, fs::metadata(path), limit)
+}
+
+/// The same of a file that was looked at.
+pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     // A pipe would block the opening, a directory opens on Unix and fails only at the read.
-    let length = match fs::metadata(path) {
+    let length = match seen {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
         Ok(meta) => meta.len().min(limit),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),

@@ -1,6 +1,8 @@
 //! Records of changes on disk, one file a change: reading them with every check (JSON, schema, chain, events, view,
 //! name), and writing them whole, only ever longer than before. Of the original's, the fields, none of which is trusted.
 
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -48,7 +50,8 @@ impl Record {
     pub(crate) fn read(project: &Project, id: &ChangeId) -> Result<Self, RecordError> {
         let path = project.record_path(id);
         guard::inside(project, &path)?;
-        Self::read_file(path, id)
+        let seen = fs::metadata(&path);
+        Self::read_file(path, seen, id)
     }
 
     /// What `keep` makes of every record, oldest id first, each on its own: one damaged file does not hide the others.
@@ -84,11 +87,11 @@ impl Record {
         guard::inside(project, &dir)?;
         let read = |name: &String| {
             let (path, stem) = (dir.join(name), name.strip_suffix(".json").unwrap_or(name));
-            let record = match stem.parse::<ChangeId>() {
+            let record = match (stem.parse::<ChangeId>(), path.symlink_metadata()) {
                 // Only a link can lead out of the directory.
-                Ok(id) if path.is_symlink() => Self::read(project, &id),
-                Ok(id) => Self::read_file(path, &id),
-                Err(source) => Err(RecordError::Name { path, source }),
+                (Ok(id), Ok(seen)) if seen.is_symlink() => Self::read(project, &id),
+                (Ok(id), seen) => Self::read_file(path, seen, &id),
+                (Err(source), _) => Err(RecordError::Name { path, source }),
             };
             keep(name, record)
         };
@@ -109,8 +112,8 @@ impl Record {
         }))
     }
 
-    fn read_file(path: PathBuf, id: &ChangeId) -> Result<Self, RecordError> {
-        let Some(bytes) = atomic::read(&path, LIMIT)? else {
+    fn read_file(path: PathBuf, seen: io::Result<Metadata>, id: &ChangeId) -> Result<Self, RecordError> {
+        let Some(bytes) = atomic::read_seen(&path, seen, LIMIT)? else {
             return Err(RecordError::Unknown { id: id.to_string(), path });
         };
         let record = Self::parse(&bytes, &path)?;

@@ -63,9 +63,5 @@ pub fn to_value(event: &Event) -> Value {
 
 fn digest_of(event: &Value) -> Digest {
     // What is signed is the digest.
-    let mut signed = event.get("signature").and(Some(event.clone()));
-    if let Some(fields) = signed.as_mut().and_then(Value::as_object_mut) {
-        fields.remove("signature");
-    }
-    Digest::of_json_without(signed.as_ref().unwrap_or(event), "digest")
+    Digest::of_json_without(event, &["digest", "signature"])
 }
