@@ -252,16 +252,18 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, Some((base, head))) => (base, head, false),
         (None, None) => (text, "", false),
     };
-    let head = named_commit(repo, head)?;
+    let head = if head.is_empty() { "HEAD" } else { head };
     // An empty base is git's empty tree: everything is looked at.
     if base.is_empty() {
-        return Ok(Range { base: None, head });
+        return Ok(Range { base: None, head: named_commit(repo, head, repo.resolve_only(head))? });
     }
     // What forges give as the commit before a new branch.
     if base.bytes().all(|digit| digit == b'0') {
+        let head = named_commit(repo, head, repo.resolve_only(head))?;
         return Ok(Range { base: fork_point(repo, &head)?, head });
     }
-    let base = named_commit(repo, base)?;
+    let [of_base, of_head] = repo.resolve_both([base, head]);
+    let (head, base) = (named_commit(repo, head, of_head)?, named_commit(repo, base, of_base)?);
     if base == head && !text.contains("..") {
         return Err(wrong(text, "a single commit that is HEAD leaves nothing to check"));
     }
@@ -272,9 +274,9 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
     Ok(Range { base: shared, head })
 }
 
-fn named_commit(repo: &Repo, name: &str) -> Result<String> {
+fn named_commit(repo: &Repo, name: &str, found: Result<String, GitError>) -> Result<String> {
     let of_remote = format!("refs/remotes/origin/{name}");
-    Ok(match repo.resolve_only(if name.is_empty() { "HEAD" } else { name }) {
+    Ok(match found {
         // A clone, as CI services make it, has the other branches only as the remote's.
         Err(GitError::UnknownRevision { .. }) if repo.resolve(&of_remote).is_ok() => repo.resolve(&of_remote)?,
         found => found?,

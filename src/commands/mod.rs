@@ -147,7 +147,7 @@ impl Ctx {
     }
 
     pub(crate) fn print(&self, value: &Value) -> Result<()> {
-        Ok(self.ui.answer(&format!("{value:#}"))?)
+        Ok(self.ui.answer(&serde_json::to_string_pretty(value).unwrap_or_default())?)
     }
 
     /// Answers with `value` where JSON is wanted, else with the text or document; `piped` says what a pipe gets.

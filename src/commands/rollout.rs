@@ -214,19 +214,22 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
 }
 
 /// Only the newest of them are looked at: asking git takes a moment for each.
-const LOOKED_AT: usize = 3;
+pub(crate) const LOOKED_AT: usize = 3;
 
-/// Those of `changes` that are rejected or were rolled back without a commit, and are still in the code here; the newest
-/// first. What git cannot tell is left out.
-pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
-    let ended = |change: &&Change| match &change.rollback {
+/// Whether a change is rejected or was rolled back without a commit.
+pub(crate) fn may_be_left(change: &Change) -> bool {
+    match &change.rollback {
         None if change.opened.class == Class::Experiment => matches!(change.end, Some(End::Held { .. })),
         None => matches!(change.end, Some(End::Rejected { .. })),
         Some(rollback) => {
             change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()
         }
-    };
-    let mut found: Vec<&Change> = changes.filter(ended).collect();
+    }
+}
+
+/// Those of `changes` that may be left, and are still in the code here; the newest first. What git cannot tell is left out.
+pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
+    let mut found: Vec<&Change> = changes.filter(|change| may_be_left(change)).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
     found.retain(|change| {

@@ -1,6 +1,8 @@
 //! `status` (`next`): where the changes stand and what comes next; with `--run`, performs what needs no human. `change list`,
 //! `change show`, `change trailer`.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -32,7 +34,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if args.run {
         return advance(ctx, &args.change.choose(ctx)?);
     }
-    let (records, damaged) = choose::records(ctx)?;
+    let (records, damaged) = told(ctx)?;
     let tracked = || records.iter().filter_map(Record::change);
     let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
     let meant = match choose::named(ctx, args.change.typed())? {
@@ -89,6 +91,29 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
+/// The records that something is told of, and how many are damaged. Those of changes that ended are many: they are let go
+/// at once, and the newest are read again.
+fn told(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
+    let of_ended = |change: &Change| (change.latest_at, rollout::may_be_left(change), change.id().clone());
+    let kept = |record: Record| match record.change().filter(|it| !it.is_open() && !next::awaits_confirmation(it)) {
+        Some(change) => Some(Err(of_ended(change))),
+        None => Some(Ok(record)),
+    };
+    let (all, damaged) = choose::records_as(ctx, kept)?;
+    let (mut records, mut ended) = (Vec::new(), Vec::new());
+    for it in all {
+        match it {
+            Ok(record) => records.push(record),
+            Err(it) => ended.push(it),
+        }
+    }
+    ended.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    let left = ended.iter().filter(|(_, may_be_left, _)| *may_be_left).take(rollout::LOOKED_AT);
+    let again: BTreeSet<&ChangeId> = left.chain(ended.first()).map(|(.., id)| id).collect();
+    records.extend(again.into_iter().filter_map(|id| Record::read(&ctx.project, id).ok()));
+    Ok((records, damaged))
+}
+
 /// `rest` is what there is beside the change that is meant and the other open ones.
 fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<()> {
     let policy = ctx.policy()?;
@@ -135,9 +160,9 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     }
     let mut fixes = ctx.fix_context();
     if *step == Step::Validate {
-        let made = validate::made(ctx, change);
+        let (made, seen) = validate::made(ctx, change);
         if matches!(made, Progressed::Refused(_) | Progressed::Nothing) {
-            fixes.uncommitted = uncommitted::paths(ctx);
+            fixes.uncommitted = uncommitted::paths_in(ctx, &seen);
         }
         return StepView::validate(change, &made, &fixes);
     }
@@ -186,7 +211,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
             }
             Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
             // Not made yet, so that a person comes next and there is nothing to refuse.
-            Step::Validate if done > 0 && matches!(validate::made(ctx, &change), Progressed::Nothing) => {
+            Step::Validate if done > 0 && matches!(validate::made(ctx, &change).0, Progressed::Nothing) => {
                 return standing(ctx, &change);
             }
             Step::Validate => validate::validate(ctx, id)?,

@@ -12,7 +12,7 @@ use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
 use crate::model::text::joined;
-use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted};
+use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted, WorkTree};
 use crate::os::files;
 use crate::report::problem;
 use crate::workflow::Change;
@@ -74,8 +74,13 @@ pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
 
 /// What is uncommitted in the project, by name. Where git does not tell, nothing is named.
 pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
+    paths_in(ctx, &WorkTree::default())
+}
+
+/// The same of a work tree that was looked at: git is not asked again where it was clean.
+pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
-    let paths = revision::uncommitted(repo).unwrap_or_default();
+    let paths = if *seen == WorkTree::Clean { Vec::new() } else { revision::uncommitted(repo).unwrap_or_default() };
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
     let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();

@@ -18,7 +18,8 @@ use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::scrub;
 use crate::model::text::{self, moment, short};
 use crate::model::{
-    ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, Strength, Validation, fix,
+    ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, Strength, Validation, WorkTree,
+    fix,
 };
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
@@ -132,22 +133,25 @@ fn say_something_of_the_change(ctx: &Ctx, change: &Change, checks: &[Check]) -> 
     .fixed_by([Fix::then("", fix::on(change.id(), "validate"))]))
 }
 
-/// What was made of the change so far, for whoever asks what comes next. Where git or a file does not tell, that is
+/// What was made of the change so far, and what was seen of the work tree, for whoever asks what comes next. Where git or a file does not tell, that is
 /// for the validation to say.
-pub(crate) fn made(ctx: &Ctx, change: &Change) -> Progressed {
-    let Ok(world) = collect::world(ctx, change, Gate::Validate) else { return Progressed::Nothing };
+pub(crate) fn made(ctx: &Ctx, change: &Change) -> (Progressed, WorkTree) {
+    let Ok(world) = collect::world(ctx, change, Gate::Validate) else {
+        return (Progressed::Nothing, WorkTree::default());
+    };
     let own: Vec<&DeltaCommit> = world.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
     let last = without_id.is_some_and(|commit| world.revision.commit.as_ref() == Some(&commit.sha));
     let without_id = without_id.is_some();
     let nothing = own.is_empty();
-    match gates::may_validate(change, &world) {
+    let made = match gates::may_validate(change, &world) {
         Ok(_) if without_id => Progressed::WithoutId { last },
         Ok(_) => Progressed::Whole,
         Err(Refusal { missing: Reason::NoDelta { .. } | Reason::NoCommit, .. }) => Progressed::Nothing,
         Err(Refusal { missing: Reason::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
         Err(refusal) => Progressed::Refused(Box::new(refusal)),
-    }
+    };
+    (made, world.revision.work_tree)
 }
 
 fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {

@@ -251,6 +251,8 @@ impl Call {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_EDITOR", ":")
             .env("GIT_PAGER", "cat")
+            // Else a log hands over commit by commit, and each wakes whoever reads.
+            .env("GIT_FLUSH", "0")
             // Grafts are of this clone alone; no other would see the history that they make up.
             .env("GIT_GRAFT_FILE", NOWHERE)
             .envs(self.env.iter().map(|(key, value)| (*key, value)))

@@ -23,32 +23,45 @@ pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
 type Beside<'a> = &'a dyn Fn(Call) -> Call;
 
 impl Repo {
-    /// The files that git tracks below a path, which ends with `/`, those in submodules too. Of the wanted ones, how
-    /// many bytes it holds of each, or would after an `add`: that is the same in every checkout. What git-lfs keeps
-    /// counts with the length of the data. Not known of what is no file here, such as a submodule without a checkout.
-    pub(crate) fn held(&self, below: &[u8], wanted: &dyn Fn(&[u8]) -> bool) -> Result<Held, GitError> {
+    /// The files that git tracks below a path, which ends with `/`, those in submodules too. Of those at
+    /// or below one of `paths`, how many bytes it holds of each, or would after an `add`: that is the same in every
+    /// checkout. What git-lfs keeps counts with the length of the data. Not known of what is no file here, such as a
+    /// submodule without a checkout.
+    pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held, GitError> {
         let tracked = self.tracked_with_submodules(below)?;
         let mut found = tracked.into_iter().map(|path| (path, None)).collect();
-        self.add_held(b"", wanted, &mut found)?;
+        self.add_held(b"", paths, &mut found)?;
         Ok(found)
     }
 
-    fn add_held(&self, above: &[u8], wanted: &dyn Fn(&[u8]) -> bool, found: &mut Held) -> Result<(), GitError> {
+    fn add_held(&self, above: &[u8], paths: &[Vec<u8>], found: &mut Held) -> Result<(), GitError> {
         let index = self.index()?;
+        let is_below = |file: &[u8], path: &Vec<u8>| {
+            let rest = file.strip_prefix(path.as_slice());
+            rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
+        };
+        let wanted = |file: &[u8]| paths.iter().any(|path| is_below(file, path));
         let name = |path: &[u8]| [above, path].concat();
         for submodule in index.entries.iter().filter(|entry| entry.mode == "160000") {
             let inner = [&name(&submodule.path), b"/".as_slice()].concat();
             let dir = self.root().join(files::path_from_bytes(&submodule.path));
             if dir.join(".git").exists() && found.keys().any(|path| path.starts_with(&inner) && wanted(path)) {
-                Self::open(&dir)?.add_held(&inner, wanted, found)?;
+                Self::open(&dir)?.add_held(&inner, paths, found)?;
             }
         }
-        let is_asked = |entry: &&TreeEntry| found.contains_key(&name(&entry.path)) && wanted(&name(&entry.path));
+        let is_asked = |entry: &&TreeEntry| {
+            let file = name(&entry.path);
+            wanted(&file) && found.contains_key(&file)
+        };
         let asked: Vec<&TreeEntry> = index.entries.iter().filter(|it| it.mode != "160000").filter(is_asked).collect();
         if asked.is_empty() {
             return Ok(());
         }
-        let output = self.git().args(["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).long().ok()?;
+        let call = self.git().args(["diff-files", "-z", "--name-only", "--ignore-submodules=all", "--"]).long();
+        // In a submodule the paths are others.
+        let is_all = !above.is_empty() || paths.iter().any(Vec::is_empty);
+        let asked_of = if is_all { &[] } else { paths };
+        let output = call.args(asked_of.iter().map(|path| files::path_from_bytes(path))).ok()?;
         let hidden = index.hidden().map(|entry| entry.path.as_slice());
         let changed: BTreeSet<&[u8]> = records(&output).chain(hidden).collect();
         let (edited, kept): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
@@ -253,7 +266,7 @@ mod tests {
     #[test]
     fn what_git_holds_of_a_file_is_the_same_in_every_checkout() {
         let sandbox = Sandbox::new();
-        let held = |path: &str| sandbox.repo().held(b"", &|_| true).unwrap()[path.as_bytes()];
+        let held = |path: &str| sandbox.repo().held(b"", &[Vec::new()]).unwrap()[path.as_bytes()];
         sandbox.git(&["config", "filter.half.clean", "sed s/xx/x/"]);
         let pointer =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5000\n", Digest::of_bytes(b""));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::git::call::Output;
 use crate::git::repo::is_full_id;
 use crate::git::{Call, GitError, Operation, Repo};
 use crate::model::text::short;
@@ -119,11 +120,26 @@ impl Repo {
 
     /// The same for what a person typed: an error where a name could mean several things, of which git would take one.
     pub(crate) fn resolve_only(&self, spec: &str) -> Result<String, GitError> {
+        self.resolve_typed(spec, self.asked(spec).map(Call::output))
+    }
+
+    /// The same of two, asked side by side.
+    pub(crate) fn resolve_both(&self, [one, other]: [&str; 2]) -> [Result<String, GitError>; 2] {
+        let [first, second] = [one, other].map(|spec| self.asked(spec));
+        let second = std::thread::spawn(|| second.map(Call::output));
+        let first = first.map(Call::output);
+        let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        [self.resolve_typed(one, first), self.resolve_typed(other, second)]
+    }
+
+    /// What there is to ask of a name; nothing of a full id.
+    fn asked(&self, spec: &str) -> Option<Call> {
         let args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", "--end-of-options", spec];
-        if is_full_id(spec) {
-            return self.resolve(spec);
-        }
-        let said = self.git().args(args).output()?;
+        (!is_full_id(spec)).then(|| self.git().args(args))
+    }
+
+    fn resolve_typed(&self, spec: &str, said: Option<Result<Output, GitError>>) -> Result<String, GitError> {
+        let Some(said) = said.transpose()? else { return self.resolve(spec) };
         if said.stderr.contains("is ambiguous") {
             let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
             let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|at| format!("{at}{name}"));

@@ -15,8 +15,8 @@ const SENTINEL: &str = "commit:";
 /// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
 
-/// A range with more commits than this is walked from both ends.
-const LONG: usize = 100;
+/// A range whose base is not among so many commits from its head is walked from both ends.
+const LONG: usize = 32;
 /// At most so many of its other half are held in memory.
 const KEPT: usize = 200_000;
 
@@ -87,7 +87,8 @@ impl Repo {
         walk: &Walk,
         each: &mut dyn FnMut(Commit),
     ) -> Result<(), GitError> {
-        let mut other_end = Some(self.log_call(base, head, walk, &["--reverse"])?);
+        let other_end =
+            if self.is_long(base, head)? { Some(self.log_call(base, head, walk, &["--reverse"])?) } else { None };
         // The last commit of each side: a side whose next is the other's last is done.
         let last = Mutex::new([String::new(), String::new()]);
         let meets = |side: usize, next: &str| {
@@ -112,22 +113,32 @@ impl Repo {
             read.map(|()| found)
         };
         std::thread::scope(|scope| {
-            let (mut other, mut count) = (None, 0);
+            let other = other_end.map(|call| scope.spawn(|| rest(call)));
             self.log_range(base, head, walk, &mut |commit| {
                 if meets(0, &commit.id) {
                     return ControlFlow::Break(());
                 }
                 each(commit);
-                count += 1;
-                if count == LONG {
-                    other = other_end.take().map(|call| scope.spawn(|| rest(call)));
-                }
                 ControlFlow::Continue(())
             })?;
             let rest = other.map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             rest.transpose()?.into_iter().flatten().rev().for_each(each);
             Ok(())
         })
+    }
+
+    /// Whether the base is none of the last commits of the head's own line.
+    fn is_long(&self, base: Option<&str>, head: &str) -> Result<bool, GitError> {
+        let (mut batch, mut at) = (self.batch()?, self.resolve(head)?);
+        for _ in 0..LONG {
+            let commit = if base == Some(at.as_str()) { None } else { batch.commit(&at)? };
+            let text = commit.map(|(_, text)| text).unwrap_or_default();
+            let Some(parent) = text.lines().nth(1).and_then(|line| line.strip_prefix("parent ")) else {
+                return Ok(false);
+            };
+            parent.clone_into(&mut at);
+        }
+        Ok(true)
     }
 
     fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk, more: &[&str]) -> Result<Call, GitError> {
@@ -404,7 +415,7 @@ mod tests {
         let repo = sandbox.repo();
         repo.git().args(["fast-import", "--quiet"]).input(stream.into_bytes()).ok().unwrap();
         let walk = Walk::range(KEY);
-        for (base, head) in [(Some(base.as_str()), "main"), (None, "main~2"), (Some("main~101"), "main"), (None, &base)]
+        for (base, head) in [(Some(base.as_str()), "main"), (None, "main~2"), (Some("main~40"), "main"), (None, &base)]
         {
             let mut whole = Vec::new();
             repo.log_whole(base, head, &walk, &mut |commit| whole.push(commit)).unwrap();

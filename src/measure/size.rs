@@ -38,14 +38,13 @@ fn bytes_of(tracked: Tracked<'_>, name: Option<&[u8]>, on_disk: &fs::Metadata) -
 /// The files that git tracks in the project at `root`, with what it holds of those below the paths.
 pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, GitError> {
     let prefix = repo.prefix();
-    let asked: Vec<Vec<u8>> = paths.iter().filter_map(|path| relative_to_root(root, path)).collect();
-    let is_below = |file: &[u8], path: &Vec<u8>| {
-        let rest = file.strip_prefix(path.as_slice());
-        rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
+    let full = |path: Vec<u8>| {
+        let mut full = [prefix, path.as_slice()].concat();
+        full.pop_if(|last| *last == b'/');
+        full
     };
-    let is_asked =
-        |file: &[u8]| file.strip_prefix(prefix).is_some_and(|file| asked.iter().any(|path| is_below(file, path)));
-    let files = repo.held(prefix, &is_asked)?;
+    let asked: Vec<Vec<u8>> = paths.iter().filter_map(|path| relative_to_root(root, path)).map(full).collect();
+    let files = repo.held(prefix, &asked)?;
     Ok(files.into_iter().map(|(mut file, bytes)| (file.split_off(prefix.len()), bytes)).collect())
 }
 
