@@ -61,7 +61,7 @@ enum Command {
     #[command(visible_alias = "next")]
     Status(commands::status::StatusArgs),
     /// Check whether a change can be verified; mark it verified with `--apply`
-    Verify(commands::verify::VerifyArgs),
+    Verify(commands::decide::VerifyArgs),
     /// Check commits and records against the workflow
     Check(commands::check::CheckArgs),
     /// Install, remove or check the git hooks
@@ -130,7 +130,7 @@ enum ChangeCommand {
     /// Name the change that replaces an emergency's override
     FollowUp(commands::decide::FollowUpArgs),
     /// Check whether a change can be verified; mark it verified with `--apply`
-    Verify(commands::verify::VerifyArgs),
+    Verify(commands::decide::VerifyArgs),
     /// Find a change's commit again after a squash or rebase
     Relink(commands::relink::RelinkArgs),
     /// Print the trailer that ties a commit or a pull request to a change
@@ -287,7 +287,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit> {
         Command::Spin => commands::selftest::spin(),
         Command::Completions(args) => commands::completions::run(ctx, args, grammar()),
         Command::Status(args) => commands::status::run(ctx, args),
-        Command::Verify(args) => commands::verify::run(ctx, args),
+        Command::Verify(args) => commands::decide::verify(ctx, args),
         Command::Check(args) => commands::check::run(ctx, args),
         Command::Hooks(command) => commands::hooks::run(ctx, command),
         Command::Route(args) => commands::route::run(ctx, args),
@@ -320,7 +320,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
         ChangeCommand::Resolve(args) => commands::decide::resolve(ctx, args),
         ChangeCommand::FollowUp(args) => commands::decide::follow_up(ctx, args),
         ChangeCommand::Rollback(args) => commands::rollout::roll_back(ctx, args),
-        ChangeCommand::Verify(args) => commands::verify::run(ctx, args),
+        ChangeCommand::Verify(args) => commands::decide::verify(ctx, args),
         ChangeCommand::Relink(args) => commands::relink::run(ctx, args),
         ChangeCommand::Trailer(args) => commands::status::trailer(ctx, args),
     }

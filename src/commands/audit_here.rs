@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
-use crate::commands::{Ctx, GitHistory, budget, commit_contents, evidence as of_change, rendered};
+use crate::commands::{Ctx, GitHistory, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, trouble};
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
@@ -41,7 +41,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
             // What an older version wrote is reported where a range brings it.
             audit
                 .findings
-                .extend(rendered::reports(change, &fetch).into_iter().filter(|it| it.level == Severity::Fail));
+                .extend(of_change::differing_pages(change, &fetch).into_iter().filter(|it| it.level == Severity::Fail));
         }
         audit.findings.extend(found);
         audit.findings.extend(set_aside(ctx, record, &names)?);
@@ -50,7 +50,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         && !config.budget.is_empty()
     {
         let changes = records.iter().filter_map(RecordFacts::change);
-        audit.findings.extend(budget::findings(repo, config, changes, &repo.resolve("HEAD")?)?);
+        audit.findings.extend(demands::budgets(repo, config, changes, &repo.resolve("HEAD")?)?);
     }
     audit.findings.extend(misnamed(ctx)?);
     audit.findings.extend(removed(ctx)?.into_iter().map(|lost| Finding { level: Severity::Warn, ..lost }));

@@ -11,7 +11,7 @@ use crate::audit::{
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
-use crate::commands::{GitHistory, budget, collect, delta, demands, evidence, rendered};
+use crate::commands::{GitHistory, collect, delta, demands, evidence};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
 use crate::git::{Batch, Repo};
@@ -114,7 +114,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let absent = may_be_gone.filter(|it| history.lacks(&range.head, it));
     audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
     let at_head = records.values().filter_map(RecordFacts::change);
-    audit.findings.extend(budget::findings(repo, &config, at_head, &range.head)?);
+    audit.findings.extend(demands::budgets(repo, &config, at_head, &range.head)?);
     history.failure()?;
     let signs_from = touches.signs_from(&history, before.as_ref(), &config)?;
     let changes = tracked.map(|change| {
@@ -243,7 +243,7 @@ impl RecordCheck<'_> {
     fn pages(&self, batch: &mut Batch, change: &Change) -> Result<Vec<Finding>> {
         let batch = RefCell::new(batch);
         let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
-        let (mut found, drawn) = (rendered::reports(change, &fetch), rendered::picture(change, &fetch));
+        let (mut found, drawn) = (evidence::differing_pages(change, &fetch), evidence::picture(change, &fetch));
         for path in self.touches.unrecorded(change) {
             let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
             let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
@@ -350,7 +350,7 @@ fn logbook(
     for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
         let Some(now) = history.file(batch, &range.head, path)? else { continue };
         let before = range.base.as_deref().map(|base| history.file(batch, base, path)).transpose()?.flatten();
-        found.extend(rendered::sections((&before.unwrap_or_default(), &now), path, records.values()));
+        found.extend(evidence::differing_sections((&before.unwrap_or_default(), &now), path, records.values()));
     }
     Ok(found)
 }

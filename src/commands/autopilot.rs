@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::audit::Finding;
 use crate::commands::monitor::{self, Ticked, tick};
-use crate::commands::{Ctx, choose, collect, commit, preflight, uncommitted, verify};
+use crate::commands::{Ctx, choose, collect, commit, decide, preflight, uncommitted};
 use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::model::{Gate, Problem, Severity};
@@ -44,7 +44,7 @@ struct Verified {
 /// unknown change.
 pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit> {
     if let Err(error) = choose::named(ctx, args.change_id.as_deref()) {
-        let Some(unknown) = verify::unknown(&error) else { return Err(error) };
+        let Some(unknown) = decide::unknown(&error) else { return Err(error) };
         let mut answer = answer(ctx, (&[], &[]), &preflight::findings(ctx, None)?, &[], Exit::Trouble)?;
         answer["change_id"] = unknown["change_id"].clone();
         answer["verify"] = unknown;
@@ -61,7 +61,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     let found = preflight::findings(ctx, only)?;
     let mut verified = Vec::new();
     for change in changes {
-        let (demands, warnings) = (demands(ctx, &change)?, verify::warnings(ctx, &change));
+        let (demands, warnings) = (demands(ctx, &change)?, decide::warnings(ctx, &change));
         verified.push(Verified { change, demands, warnings });
     }
     let lost = tick::lost(ctx, args.change_id.as_deref())?;

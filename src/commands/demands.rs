@@ -1,17 +1,23 @@
-//! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms.
+//! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms; and what is
+//! spent of the config's budgets: each promoted change may get worse within its own guardrail, and ten of them add up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Context as _;
 use globset::GlobSet;
 use serde_json::Value;
 
-use crate::audit::{CommitDeadline, Exemption, History as _, KeyChange, Policy, Surfaces, policy as demanded};
+use crate::audit::{
+    CommitDeadline, Exemption, Finding, FindingKind, History as _, KeyChange, Policy, Severity, Surfaces,
+    policy as demanded,
+};
 use crate::commands::{GitHistory, collect};
-use crate::config::{Config, globs};
+use crate::config::{Budget, Config, globs};
 use crate::error::Result;
+use crate::git::Repo;
 use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
-use crate::model::{Event, Gate, Kind, RolloutStage};
+use crate::model::{Better, ChangeId, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage};
 use crate::store::project;
 use crate::workflow::{Change, End};
 
@@ -204,4 +210,72 @@ pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
 pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {
     let surfaces = surfaces(config, None)?;
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
+}
+
+/// What is spent of each budget by the changes in the history of `head`.
+pub(crate) fn budgets<'a>(
+    repo: &Repo,
+    config: &Config,
+    changes: impl Iterator<Item = &'a Change> + Clone,
+    head: &str,
+) -> Result<Vec<Finding>> {
+    let mut found = Vec::new();
+    let measurable = config.measurable();
+    for budget in &config.budget {
+        let metric = MetricId::new(&budget.metric);
+        let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
+        let of = || format!("budget of {metric}");
+        let since = repo.resolve_only(&budget.since).context(of())?;
+        repo.needs_whole(Some(&since), head).context(of())?;
+        let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
+        let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();
+        let is_since = |change: &&Change| change.commits().iter().any(|commit| commits.contains(commit.as_str()));
+        let in_effect: Vec<&Change> = changes.clone().filter(is_since).collect();
+        found.extend(spent(budget, spec, &in_effect));
+    }
+    Ok(found)
+}
+
+/// What is spent; `None` where nothing is. `in_effect` are the changes whose commits came since.
+fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
+    let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
+    let mut unjudged = 0;
+    for change in in_effect.iter().filter(|change| change.promotion.is_some() && change.rollback.is_none()) {
+        match cost(spec, change) {
+            Some(cost) => costs.push((cost, change.id())),
+            None => unjudged += 1,
+        }
+    }
+    // What gets better pays back what got worse.
+    let spent = costs.iter().map(|(cost, _)| 1.0 + cost).product::<f64>() - 1.0;
+    costs.retain(|(cost, _)| *cost != 0.0);
+    if costs.is_empty() {
+        return None;
+    }
+    costs.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let finding = Finding::warn(FindingKind::Budget {
+        metric: spec.id.clone(),
+        since: budget.since.clone(),
+        spent,
+        at_most: budget.at_most,
+        changes: costs.into_iter().map(|(_, id)| id.clone()).collect(),
+        unjudged,
+    });
+    let level = if spent > budget.at_most { Severity::Fail } else { Severity::Info };
+    Some(Finding { level, ..finding })
+}
+
+/// The share by which a change made the metric worse, by what was judged of it.
+fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
+    let verdicts = &change.comparison.as_ref()?.verdicts;
+    let mut judged = std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger);
+    let share = judged.find_map(|judged| {
+        let criterion = judged.criterion.criterion()?;
+        let of_it = criterion.metric == spec.id && criterion.is_relative();
+        judged.verdict.finding()?.share().filter(|_| of_it)
+    })?;
+    Some(match spec.better {
+        Better::Lower => share.value,
+        Better::Higher => 1.0 / (1.0 + share.value) - 1.0,
+    })
 }

@@ -4,8 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, monitor, preflight, relink, rendered,
-    uncommitted,
+    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, monitor, preflight, relink, uncommitted,
 };
 use crate::config::Timing;
 use crate::error::Result;
@@ -218,7 +217,7 @@ fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
         }
         if is_lost {
             let fetch = of_change::fetch(ctx);
-            let pages = rendered::again(&change, &fetch).into_iter();
+            let pages = of_change::rendered_again(&change, &fetch).into_iter();
             let is_lost = |(page, text): &(Artifact, Vec<u8>)| page.holds(text) && fetch(page).is_none();
             found.extend(pages.filter(is_lost));
         }

@@ -49,12 +49,9 @@ pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod status;
 pub(crate) mod validate;
-pub(crate) mod verify;
 
-mod absent;
 mod audit_here;
 mod audit_range;
-mod budget;
 pub(crate) mod choose;
 pub(crate) mod commit;
 mod commit_contents;
@@ -69,7 +66,6 @@ mod pairing;
 pub(crate) mod parse;
 mod rehearse;
 mod remeasure;
-mod rendered;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;

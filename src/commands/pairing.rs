@@ -248,10 +248,7 @@ fn begun(
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     let caveats = caveat::of_first_runs(session, None);
     let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
-    let flaws = session
-        .commands
-        .iter()
-        .filter_map(|it| Some(format!("{}: {}", it.name, report::verdict::flaw(&it.first_runs.flaw()?))));
+    let flaws = session.commands.iter().filter_map(|it| Some(format!("{}: {}", it.name, it.first_runs.flaw()?)));
     for warning in session.warnings.iter().cloned().chain(caveats).chain(flaws) {
         ctx.ui.warn(&warning);
     }

@@ -12,7 +12,6 @@ mod objects;
 mod remake;
 mod repo;
 mod revert;
-mod sign;
 mod status;
 mod worktree;
 

@@ -1,10 +1,13 @@
 //! Reading commits' files from git's objects, never from the work tree: listings, digests, and many contents through
-//! one process.
+//! one process; and signatures by git's own set-up. What is signed is a commit object that says nothing but the text and that
+//! nothing refers to: keys, programs and who may sign are git's business (`gpg.*`, `user.signingkey`).
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout};
 use std::rc::Rc;
+
+use chrono::{DateTime, Utc};
 
 use crate::git::call::{OUTPUT_LIMIT, records};
 use crate::git::{GitError, Repo, Scope};
@@ -264,6 +267,32 @@ fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
     let mut fields = std::str::from_utf8(&record[..tab]).ok()?.split(' ');
     let (mode, _kind, object) = (fields.next()?, fields.next()?, fields.next()?);
     Some(TreeEntry { mode: mode.to_owned(), object: object.to_owned(), path: record[tab + 1..].to_vec() })
+}
+
+impl Repo {
+    /// `text`, signed in one of git's formats (`ssh`, `openpgp`) at that moment.
+    pub(crate) fn sign(&self, text: &str, format: &str, at: DateTime<Utc>) -> Result<String, GitError> {
+        let tree = self.git().arg("mktree").input(Vec::new()).line()?;
+        let format = format!("gpg.format={format}");
+        let call = self.git().args(["-c", &format, "commit-tree", "--gpg-sign", "-m", text, &tree]);
+        let commit = call.env("GIT_COMMITTER_DATE", format!("@{} +0000", at.timestamp())).long().line()?;
+        let signed = self.git().args(["cat-file", "commit", &commit]).ok()?;
+        let what = || "a commit in UTF-8, which it needs to be: is user.name?".to_owned();
+        String::from_utf8(signed)
+            .map_err(|_| GitError::Unreadable { args: "commit-tree --gpg-sign".to_owned(), what: what() })
+    }
+
+    /// Whether somebody signed `text` who might at that moment, by the configuration here: keys expire.
+    pub(crate) fn is_signed(&self, signature: &str, text: &str, at: DateTime<Utc>) -> Result<bool, GitError> {
+        let Some((head, message)) = signature.split_once("\n\n") else { return Ok(false) };
+        let then = format!("> {} +0000", at.timestamp());
+        let is_of_then = head.lines().any(|line| line.starts_with("committer ") && line.ends_with(&then));
+        if message.trim_end() != text || !is_of_then {
+            return Ok(false);
+        }
+        let id = self.git().args(["hash-object", "-t", "commit", "-w", "--stdin"]).input(signature.into()).line()?;
+        Ok(self.git().args(["verify-commit", &id]).long().output()?.code == Some(0))
+    }
 }
 
 #[cfg(test)]

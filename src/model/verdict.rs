@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::text::{count, joined};
+
 /// The share of the minimum effect that the interval of a change that counts leaves out (`docs/measurement.md`).
 pub const LEFT_OUT: f64 = 0.5;
 
@@ -92,49 +94,79 @@ pub enum Doubt {
 
 /// Why a metric has no usable samples on one side. Never read as zero.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Unusable {
     /// No sample was recorded.
+    #[error("it was not measured")]
     NotMeasured,
     /// The command failed: `failed` of `runs` runs, the last exit code where there was one.
+    #[error("{failed} of {} failed, the last {}", count(*.runs, "run", "runs"), ended(*.code))]
     CommandFailed { failed: u32, runs: u32, code: Option<i32> },
     /// A run was ended at its timeout.
+    #[error("a run was ended at its timeout of {timeout_s} s")]
     TimedOut { timeout_s: f64 },
     /// It is measured in another way than in the other snapshot: another command, another place of the number.
+    #[error("the config measures it in another way than in the baseline")]
     Redefined,
     /// The path does not exist.
+    #[error("the path {path} does not exist")]
     MissingPath { path: String },
     /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
+    #[error("{path} was recorded as 0 bytes, which may mean empty or missing")]
     MissingOrEmpty { path: String },
     /// It printed nothing and ended at once, where the other side printed so many bytes.
+    #[error(
+        "it printed nothing and ended at once, where the other side printed {printed} bytes: it did not do the work"
+    )]
     DidNothing { printed: u64 },
     /// It was read from a file that nobody wrote again: after `than` was changed, or since the baseline.
+    #[error("{path} was {}; write it again, or give its `stale_ok: REASON`", staleness(.than.as_deref()))]
     Stale { path: String, than: Option<String> },
     /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable), in its words.
+    #[error("{message}")]
     NoValue { message: String },
+}
+
+fn ended(code: Option<i32>) -> String {
+    code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"))
+}
+
+fn staleness(than: Option<&str>) -> String {
+    than.map_or("not written again since the baseline".to_owned(), |than| format!("written before {than} was changed"))
 }
 
 /// Why a verdict is invalid.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
 pub enum Flaw {
     /// The baseline has no usable value.
+    #[error("the baseline has no usable value: {reason}")]
     Before { reason: Unusable },
     /// The state after has no usable value.
+    #[error("the state after has no usable value: {reason}")]
     After { reason: Unusable },
     /// The machines differ in these parts.
+    #[error("the two sides come from different machines ({} differ)", joined(.parts))]
     OtherMachine { parts: Vec<String> },
     /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
+    #[error("both sides measured the same code and the same tuneables: there is no change to judge")]
     SameCode,
     /// A side opened this file of the user's own checkout, so that both may have run the same code.
+    #[error(
+        "a side opened {path} of your own checkout, so both may have run the same code; let the command, `cwd` and `env` name \
+         paths relative to the project's root"
+    )]
     SharedCode { path: String },
     /// The command, the unit or the sampling differs between the two sides.
+    #[error("the two sides cannot be compared: {what}")]
     NotComparable { what: String },
     /// The baseline is zero, so there is no share of it.
+    #[error("the baseline is zero, so there is no share of it; use an absolute bound")]
     ZeroBaseline,
     /// An evidence file is not what was recorded.
+    #[error("{path} is not what was recorded")]
     Altered { path: String },
 }
 

@@ -4,7 +4,7 @@
 use crate::judge::{Caveat, CpuReason, Decisive, WallReason, Which};
 use crate::model::text;
 use crate::model::{Grown, Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
-use crate::report::{CompareView, Doc, Table, Text, code, codes, values, verdict};
+use crate::report::{CompareView, Doc, Table, Text, code, codes, values};
 
 pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
     doc.heading(2, "How it was measured");
@@ -143,7 +143,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
              alternating pairs would narrow them.",
         ),
         Caveat::Unusable { side, metric, reason } => {
-            let why = format!(": no usable value {}: {}.", which(*side), verdict::unusable(reason));
+            let why = format!(": no usable value {}: {}.", which(*side), reason);
             code(metric.as_str()).plain(why)
         }
         Caveat::MaxRssAtFloor { metrics } => names(metrics)

@@ -29,7 +29,7 @@ pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) 
             let why = verdict::unsettled(paired, finding.as_ref(), because, *more_runs, shown, "no change");
             text.plain(format!(": {why}"))
         }
-        Change::Invalid { because } => text.plain(format!(": {}", verdict::flaw(because))),
+        Change::Invalid { because } => text.plain(format!(": {}", because)),
     }
 }
 
@@ -104,7 +104,7 @@ const SAID: usize = 200;
 
 /// Why `id` has no usable value in `snapshot`, where `reason` is what its reading says.
 pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
-    let text = verdict::unusable(reason);
+    let text = reason.to_string();
     let is_of_timing = id.source() == Some(MetricSource::Timing);
     let timing = snapshot.timings.iter().find(|timing| is_of_timing && id.subject() == Some(&timing.name));
     match (reason, timing, snapshot.rss_floor_bytes) {

@@ -2,8 +2,8 @@
 
 use crate::judge::{CriterionRow, Role};
 use crate::model::{
-    Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, Judged, MetricId, MetricSource, Outcome, Unit, Unusable,
-    Verdict, Verdicts,
+    Bound, Criterion, Design, Doubt, Estimate, Finding, Judged, MetricId, MetricSource, Outcome, Unit, Verdict,
+    Verdicts,
 };
 use crate::report::{Table, Text, Tone, code, doc, mark, values};
 
@@ -178,7 +178,7 @@ fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>
             let is_paired = finding.as_ref().is_some_and(|finding| finding.design == Design::Paired);
             unsettled(is_paired, finding.as_ref(), because, *more_runs, finding.as_ref().map(shown), &bound)
         }
-        Verdict::Invalid { because } => flaw(because),
+        Verdict::Invalid { because } => because.to_string(),
     }
 }
 
@@ -255,58 +255,10 @@ fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Finding>) -> 
     }
 }
 
-pub(crate) fn flaw(because: &Flaw) -> String {
-    match because {
-        Flaw::Before { reason } => format!("the baseline has no usable value: {}", unusable(reason)),
-        Flaw::After { reason } => format!("the state after has no usable value: {}", unusable(reason)),
-        Flaw::OtherMachine { parts } => {
-            format!("the two sides come from different machines ({} differ)", parts.join(", "))
-        }
-        Flaw::SameCode => {
-            "both sides measured the same code and the same tuneables: there is no change to judge".into()
-        }
-        Flaw::SharedCode { path } => format!(
-            "a side opened {path} of your own checkout, so both may have run the same code; let the command, `cwd` and `env` \
-             name paths relative to the project's root"
-        ),
-        Flaw::NotComparable { what } => format!("the two sides cannot be compared: {what}"),
-        Flaw::ZeroBaseline => "the baseline is zero, so there is no share of it; use an absolute bound".into(),
-        Flaw::Altered { path } => format!("{path} is not what was recorded"),
-    }
-}
-
-pub(crate) fn unusable(reason: &Unusable) -> String {
-    match reason {
-        Unusable::NotMeasured => "it was not measured".to_owned(),
-        Unusable::Redefined => "the config measures it in another way than in the baseline".to_owned(),
-        Unusable::CommandFailed { failed, runs, code } => {
-            let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
-            format!("{failed} of {} failed, the last {code}", values::count(*runs, "run", "runs"))
-        }
-        Unusable::TimedOut { timeout_s } => format!("a run was ended at its timeout of {timeout_s} s"),
-        Unusable::MissingPath { path } => format!("the path {path} does not exist"),
-        Unusable::MissingOrEmpty { path } => {
-            format!("{path} was recorded as 0 bytes, which may mean empty or missing")
-        }
-        Unusable::DidNothing { printed } => {
-            format!(
-                "it printed nothing and ended at once, where the other side printed {printed} bytes: it did not do the work"
-            )
-        }
-        Unusable::Stale { path, than: Some(than) } => {
-            format!("{path} was written before {than} was changed; write it again, or give its `stale_ok: REASON`")
-        }
-        Unusable::Stale { path, than: None } => {
-            format!("{path} was not written again since the baseline; write it again, or give its `stale_ok: REASON`")
-        }
-        Unusable::NoValue { message } => message.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Estimate;
+    use crate::model::{Estimate, Flaw, Unusable};
 
     fn finding(value: f64, low: f64, high: f64) -> Finding {
         Finding {

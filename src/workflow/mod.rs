@@ -13,7 +13,6 @@ pub mod reason;
 pub mod refusal;
 pub mod replay;
 pub mod route;
-mod sentences;
 pub mod state;
 pub mod view_v1;
 pub mod watch;

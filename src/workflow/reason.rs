@@ -13,7 +13,7 @@ use crate::model::{
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
 use crate::workflow::fixes::Fixes;
 use crate::workflow::proposed::{other_criterion, other_names};
-use crate::workflow::sentences::{no_delta, redefined, rehearsed};
+use crate::workflow::refusal::{no_delta, redefined, rehearsed};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 

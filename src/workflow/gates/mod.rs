@@ -6,14 +6,12 @@ mod decide;
 mod measured;
 pub mod rollout;
 mod validate;
-mod verify;
 
 pub use contract::VacuousCriterion;
-pub use decide::{may_confirm_rollback, may_promote};
+pub use decide::{may_confirm_rollback, may_monitor, may_promote, may_tick};
 pub use measured::{may_compare, may_take_after, may_take_baseline};
 pub use rollout::may_enter as may_roll_out;
 pub use validate::may_enter as may_validate;
-pub use verify::{may_monitor, may_tick};
 
 use chrono::{DateTime, Utc};
 
@@ -37,15 +35,15 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
         Kind::RolledOut(begun) => rollout::check(change, begun, world, now),
         Kind::RolledBack { reason, commit } => decide::rollback(change, reason, commit.is_some()),
         Kind::RollbackConfirmed { .. } => decide::may_confirm_rollback(change, world),
-        Kind::MonitorStarted { .. } => verify::may_monitor(change),
+        Kind::MonitorStarted { .. } => decide::may_monitor(change),
         Kind::Ticked(tick) => {
             of_a_commit(Gate::Verify, change, &tick.taken.revision)?;
-            verify::may_tick(change, world)
+            decide::may_tick(change, world)
         }
-        Kind::AlarmResolved { reason } => verify::check_resolution(change, reason),
-        Kind::Attested { .. } => verify::check_attestation(change),
-        Kind::FollowedUp { by } => verify::check_follow_up(change, by),
-        Kind::Verified { summary } => verify::check(change, summary, world, now),
+        Kind::AlarmResolved { reason } => decide::check_resolution(change, reason),
+        Kind::Attested { .. } => decide::check_attestation(change),
+        Kind::FollowedUp { by } => decide::check_follow_up(change, by),
+        Kind::Verified { summary } => decide::verification(change, summary, world, now),
         Kind::Noted { text } => has_reason(Gate::Open, text),
         Kind::Relinked { .. } => Ok(()),
         Kind::DayDecided { reason, .. } => {
