@@ -17,7 +17,7 @@ use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::text;
 use crate::model::{
-    Bound, ChangeId, CommandLine, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
+    Bound, ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
@@ -98,10 +98,7 @@ pub(crate) fn take(
 /// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
 /// known what was measured.
 pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision> {
-    let left = {
-        let commit = CommandLine::git("commit -m").word("Stop tracking what runs write");
-        uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after, commit)?
-    };
+    let left = uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after, None)?;
     measurement.snapshot.warnings.extend(left);
     Ok(measurement.revision.clone())
 }

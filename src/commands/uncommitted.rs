@@ -147,12 +147,13 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
 }
 
 /// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
-/// tracks nor ignores is no code; it is reported, with the line that ignores it. `commit` commits what may help.
+/// tracks nor ignores is no code; it is reported, with the line that ignores it. `again` is the command to repeat once what was
+/// written to tracked files has become part of the change, where that can be.
 pub(crate) fn check_unchanged(
     ctx: &Ctx,
     before: &Revision,
     now: &Revision,
-    commit: CommandLine,
+    again: Option<CommandLine>,
 ) -> Result<Option<String>> {
     if now.commit == before.commit && now.same_code(before) {
         return Ok(None);
@@ -183,19 +184,20 @@ pub(crate) fn check_unchanged(
         let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
         return Err(error.fixed_by([see, other]));
     }
-    let restore = CommandLine::git("checkout --").words(tracked.iter().copied());
-    let untrack = CommandLine::git("rm -q --cached --").words(tracked.iter().copied());
-    let ignore = CommandLine::new("printf").word("%s\\n").words(tracked.iter().copied()).append_to(".gitignore");
-    let untrack = untrack.and(ignore).and(CommandLine::git("add .gitignore")).and(commit);
-    let names: Vec<String> = tracked.iter().map(|path| format!("{path:?}")).collect();
-    let exempt = format!("- {{paths: [{}], reason: \"written by the commands\"}}", names.join(", "));
-    let purpose = "where hooks or CI check commits, exempt these files";
-    Err(error.fixed_by([
-        Fix::next("bring back what the commands overwrote", restore),
-        Fix::edit(How::Then, purpose, "the config", "enforcement.exempt", &exempt),
-        Fix::then("let git track it no longer, and do this again", untrack),
-        Fix::decide(How::Or, "make the commands write elsewhere"),
-    ]))
+    let files = || tracked.iter().copied();
+    let restore = CommandLine::git("checkout --").words(files());
+    let keep = again.map(|again| {
+        let amend = CommandLine::git("add --").words(files()).and(CommandLine::git("commit --amend --no-edit"));
+        Fix::next(
+            "if that is right, as a formatter's work is, make it part of the change while that is not pushed",
+            amend.and(again),
+        )
+    });
+    // Never out of git: it may be the source, or the lock file.
+    let stop = "make the command write elsewhere, or only check (`--check`, `--locked`, `npm ci`)";
+    let purpose = "bring back what it overwrote";
+    let restore = if keep.is_some() { Fix::or(purpose, restore) } else { Fix::next(purpose, restore) };
+    Err(error.fixed_by(keep.into_iter().chain([restore, Fix::decide(How::Then, stop)])))
 }
 
 fn is_ignored_by(pattern: &str, path: &str) -> bool {

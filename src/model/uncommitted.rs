@@ -12,6 +12,8 @@ pub(crate) const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
 pub(crate) const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
 /// As many paths are named before the rest is counted.
 const SHOWN: usize = 5;
+/// As many patterns fit a command that lets git ignore them.
+const MOST_IGNORED: usize = 40;
 
 /// Where the project is in its repository, and what is uncommitted there; by default nothing is known of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -110,7 +112,7 @@ impl Uncommitted {
     /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
     pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
         let plain = |pattern: &String| !pattern.chars().any(char::is_control) && !pattern.ends_with(' ');
-        let some = !patterns.is_empty() && patterns.len() <= SHOWN && patterns.iter().all(plain);
+        let some = !patterns.is_empty() && patterns.len() <= MOST_IGNORED && patterns.iter().all(plain);
         // Each stands below the root, so that it begins with no sign of its own.
         let literal = |pattern: &String| {
             let escape = |c: char| if "*?[\\".contains(c) { format!("\\{c}") } else { c.to_string() };

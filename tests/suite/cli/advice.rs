@@ -431,15 +431,27 @@ fn files_that_checks_and_measured_commands_leave_are_named_and_ignored_by_one_li
 
 #[test]
 #[cfg(unix)]
-fn a_check_that_alters_a_tracked_file_is_refused_by_its_name() {
+fn what_a_check_writes_into_a_tracked_file_is_kept_or_brought_back_and_never_taken_out_of_git() {
     let s = Sandbox::new();
-    s.config(&CONFIG.replace("exit 0", "echo x >> src/main.txt"));
-    s.start("x").contract().before().improve(50.0);
-    let told = s.on(&["validate"]).exits(1);
-    let told = told.says(&["(src/main.txt), so nothing was recorded", "next: git checkout -- src/main.txt"]);
-    follow_lines(&s, &told.stderr);
-    assert_eq!(s.read(".gitignore"), "src/main.txt\n");
+    s.config(&CONFIG.replace("exit 0", "sed -i.orig 's/ *$//' src/main.txt && rm src/main.txt.orig"));
+    s.start("x").contract().before().write("src/main.txt", "fewer  \n").improve(50.0);
+    let told = s.on(&["validate"]).exits(1).says(&[
+        "(src/main.txt), so nothing was recorded",
+        "next: git add -- src/main.txt && git commit --amend --no-edit && vibeship-optimizer validate",
+        "or:   git checkout -- src/main.txt",
+    ]);
+    follow_lines(&s, &told.never_says(&["rm -q --cached"]).stderr);
+    assert_eq!(s.git(&["show", "HEAD:src/main.txt"]), "fewer");
     s.after().compare();
+}
+
+#[test]
+#[cfg(unix)]
+fn many_files_that_commands_leave_are_ignored_by_one_line_too() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("exit 0", "for i in 1 2 3 4 5 6 7 8 9; do echo x > out_$i.txt; done"));
+    s.start("x").contract().before().improve(50.0);
+    let _ = s.on(&["validate"]).ok().says(&["and 4 paths more", "printf '%s\\n' /out_1.txt /out_2.txt"]);
 }
 
 #[test]
