@@ -144,7 +144,7 @@ fn grammar() -> clap::Command {
 
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(text) = topic(&arguments) {
+    if let Some(text) = commands::completions::topic(&arguments) {
         return Ui::default().answer(&text).map_or(Exit::Trouble, |()| Exit::Yes);
     }
     let cli = match parse(&mut arguments) {
@@ -168,24 +168,6 @@ fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandErr
     let fits = matches!((only, command), ("check", Command::Check(_)) | ("report", Command::Report(_)));
     let refused = || trouble(format!("--format {said}"));
     (!fits).then(|| refused().hinted("for programs, every command has --format json"))
-}
-
-/// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.
-fn topic(arguments: &[OsString]) -> Option<String> {
-    let [_, help, topic] = arguments else {
-        let asks = |word: &OsString| word == "--version" || word == "-V";
-        let version = || concat!("vibeship-optimizer ", env!("CARGO_PKG_VERSION")).to_owned();
-        return arguments.get(1).filter(|word| arguments.len() == 2 && asks(word)).map(|_| version());
-    };
-    let sections: Vec<&str> = include_str!("../docs/gates.md").split("\n## ").collect();
-    let section = |title: &str| Some(format!("## {}", sections.iter().find(|text| text.starts_with(title))?));
-    let code = |(exit, meaning): &(Exit, &str)| format!("{}  {meaning}\n", exit.code());
-    match topic.to_str().filter(|_| help == "help")? {
-        "gates" => sections.first().map(|text| (*text).to_owned()),
-        "criteria" => section("Criteria"),
-        "exit-codes" => Some(Exit::TABLE.iter().map(code).collect()),
-        _ => None,
-    }
 }
 
 fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
@@ -330,8 +312,13 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
 fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let error = if asked { error } else { suggest(error) };
-    if !asked && asks_for_json(arguments) {
+    if !asked && asks_for(arguments, "json") {
         let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, arguments)));
+    }
+    // A report without a test is taken for success by some services.
+    let report = ["junit", "github"].into_iter().filter(|format| !asked && asks_for(arguments, format));
+    for report in report.filter_map(|format| commands::check::trouble_in(format, &usage_message(&error))) {
+        let _ = Ui::default().answer(&report);
     }
     // A closed pipe is the only way in which this fails, and then nobody listens.
     let _ = error.print();
@@ -354,21 +341,25 @@ fn suggest(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Whether JSON was asked for in a command line that could not be read as a whole.
-fn asks_for_json(arguments: &[OsString]) -> bool {
+/// Whether a format was asked for in a command line that could not be read as a whole.
+fn asks_for(arguments: &[OsString], format: &str) -> bool {
     let options: Vec<&OsString> = arguments.iter().take_while(|word| *word != "--").collect();
-    options.iter().any(|word| *word == "--format=json")
-        || options.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+    options.iter().any(|word| *word == format!("--format={format}").as_str())
+        || options.windows(2).any(|pair| pair[0] == "--format" && pair[1] == format)
 }
 
-fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value {
+fn usage_message(error: &clap::Error) -> String {
     let said = error.to_string();
     let message = ["\n\nUsage: ", "\n\nFor more information"]
         .iter()
         .fold(said.as_str(), |text, end| text.split(end).next().unwrap_or_default());
     // Where a command is missing clap says its help instead.
     let missing = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-    let message = if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() };
+    if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() }.to_owned()
+}
+
+fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value {
+    let message = usage_message(error);
     let usage = usage_of(arguments);
     let called: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
     let next = [format!("{} --help", called.join(" "))];

@@ -22,6 +22,8 @@ ENV = os.environ
 GITLAB = bool(ENV.get("GITLAB_CI"))
 OUT = Path(ENV.get("OUT") or "optimizer-ci")
 PROJECT = ENV.get("DIRECTORY") or "."
+# As many changes are shown.
+SHOWN = 20
 MARKER = "<!-- vibeship-optimizer -->"
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "invalid": "!"}
 
@@ -193,12 +195,16 @@ def percent(number):
     return f"{float(number) * 100:+.1f} %"
 
 
-def interval(result):
-    estimate = (result.get("finding") or result).get("estimate")
+def interval(result, unit=None):
+    """A change as a share of the baseline; with a unit, the value itself, or from zero the difference."""
+    finding = result.get("finding") or result
+    estimate = finding.get("estimate")
     if not estimate:
         return ""
+    show = percent if unit is None else lambda number: f"{float(number):.4g} {plain(unit)}".strip()
     low, high = estimate["low"], estimate["high"]
-    return percent(estimate["value"]) + (f" [{percent(low)}, {percent(high)}]" if low != high else " (exact)")
+    text = show(estimate["value"]) + (f" [{show(low)}, {show(high)}]" if low != high else " (exact)")
+    return f"{text} from zero" if finding.get("from_zero") else text
 
 
 def measured(base, head):
@@ -211,7 +217,7 @@ def measured(base, head):
         if (data["pair"]["before"]["commit"], data["pair"]["after"]["commit"]) != (base, head):
             return ""
         rows = [
-            f"| {code(row['metric'])} | {interval(row['change'])} | {plain(row['change']['change']).replace('_', ' ')} | {int(row['pairs'])} |"
+            f"| {code(row['metric'])} | {interval(row['change'], '' if row['change'].get('from_zero') else None)} | {plain(row['change']['change'].replace('_', ' '))} | {int(row['pairs'])} |"
             for row in data["results"]
             if row.get("decisive")
         ]
@@ -225,12 +231,15 @@ def measured(base, head):
 def changes(base, head):
     """The changes whose records the range touches, each with the verdicts that git has of it."""
     names = git("diff", "--relative", "--name-only", "--diff-filter=d", base, head, "--", ".vibeship-optimizer/changes")[1]
-    for path in names.split()[:20]:
+    names = names.split()
+    for path in names[:SHOWN]:
         try:
             record = json.loads(git("show", f"{head}:./{path}")[1])
             yield record, verdicts(record, head)
         except (ValueError, KeyError, TypeError, AttributeError):
             yield {"title": path, "status": "a record that cannot be read", "change_id": ""}, ""
+    if len(names) > SHOWN:
+        yield {"title": f"and {len(names) - SHOWN} more", "status": "see the records", "change_id": ""}, ""
 
 
 def verdicts(record, head):
@@ -239,15 +248,17 @@ def verdicts(record, head):
         return "Not compared yet.\n"
     path = compared[-1]["json"]["path"]
     data = json.loads(git("show", f"{head}:./{path}")[1])
-    rows = []
+    rows, units = [], {row["metric"]: row["unit"] for row in data["metrics"]}
     for row in data["criteria"]:
         verdict = row["result"]["verdict"]
         word = verdict if row["role"] != "trigger" else {"pass": "fired", "fail": "not fired"}.get(verdict, "undecided")
         sign = SIGNS.get(verdict, "") if row["role"] != "trigger" else ""
         role = "KPI" if row["role"] == "kpi" else plain(row["role"])
-        rows.append(f"| {role} | {code(row['criterion'])} | {sign} {plain(word)} | {interval(row['result'])} |")
+        share = re.search(r"[-+][0-9.]+ *%$", row["criterion"]) and not row["result"].get("from_zero")
+        unit = None if share else units.get(re.split(r" *[<>=]", row["criterion"])[0], "")
+        rows.append(f"| {role} | {code(row['criterion'])} | {sign} {plain(word)} | {interval(row['result'], unit)} |")
     link = evidence_link(path.removesuffix(".json") + ".md", head)
-    table = "| | Criterion | Verdict | Change, 95 % interval |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
+    table = "| | Criterion | Verdict | Measured, 95 % interval |\n| --- | --- | --- | --- |\n" + "\n".join(rows)
     return f"{table}\n\nOutcome: **{plain(data['outcome'])}**. [Evidence]({link})\n"
 
 
@@ -268,9 +279,12 @@ def body(at):
     parts.append(measured(base, head))
     if (OUT / "findings.md").is_file():
         findings = (OUT / "findings.md").read_text(encoding="utf-8")
-        parts.append(f"<details><summary>Findings</summary>\n\n{findings}\n</details>\n")
+        room = max(0, 60_000 - sum(len(part) for part in parts))
+        more = "" if len(findings) <= room else "\n\nMore findings are in the job's own output.\n"
+        parts.append(f"<details><summary>Findings</summary>\n\n{findings[:room]}{more}\n</details>\n")
+    # A comment holds 65,536 characters; what the findings leave out is in the job.
     parts.append(f"Range `{base[:12]}..{head[:12]}`\n")
-    return "\n".join(part for part in parts if part)[:60_000]
+    return "\n".join(part for part in parts if part)
 
 
 def comment():
@@ -282,7 +296,8 @@ def comment():
     text = body(at)
     (OUT / "comment.md").write_text(text, encoding="utf-8")
     if not at["writable"]:
-        print("this run may not write to the pull request; the artifact holds what the trusted side comments on")
+        why = "OPTIMIZER_TOKEN is not set" if GITLAB else "the artifact holds what the trusted side comments on"
+        print(f"this run may not write to the pull request: {why}")
         return 0
     try:
         (gitlab_comment if GITLAB else github_comment)(at["number"], text)
@@ -303,7 +318,7 @@ def github_comment(number, text):
     pages = github("--paginate", "--slurp", f"{repository}/issues/{number}/comments?per_page=100")
     # Only a comment of a bot: anybody can write the marker, and the token can edit what others wrote.
     for found in (found for page in pages for found in page):
-        if found["body"].startswith(MARKER) and found["user"]["type"] == "Bot":
+        if (found["body"] or "").startswith(MARKER) and (found["user"] or {}).get("type") == "Bot":
             github("-X", "PATCH", f"{repository}/issues/comments/{found['id']}", "--input", "-", text=content)
             return
     github("-X", "POST", f"{repository}/issues/{number}/comments", "--input", "-", text=content)
@@ -334,7 +349,7 @@ if __name__ == "__main__":
     (OUT / ".gitignore").write_text("*\n", encoding="utf-8")
     try:
         sys.exit(steps[sys.argv[1]]())
-    except (LookupError, OSError, RuntimeError, ValueError) as problem:
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as problem:
         # Only the check decides; what is beside it never fails the run.
         if sys.argv[1] == "check":
             sys.exit(trouble(str(problem)))

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
@@ -27,7 +28,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
     range: Option<String>,
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
-    #[arg(long, value_name = "GATE", value_parser = gate)]
+    #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(gates().map(|(name, _)| name)).try_map(|name| gate(&name)))]
     require: Option<Gate>,
     /// Fail where an event of the range's records is not signed by somebody who may, by git's configuration
     #[arg(long, requires = "range")]
@@ -40,11 +41,19 @@ pub(crate) struct CheckArgs {
     summary: Option<std::path::PathBuf>,
 }
 
-fn gate(name: &str) -> Result<Gate, String> {
+/// The gates by name, and what two of them are called by what they give.
+fn gates() -> impl Iterator<Item = (&'static str, Gate)> {
     let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
-    let all = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also);
-    let found = all.clone().find(|(known, _)| *known == name).map(|(_, gate)| gate);
-    found.ok_or_else(|| format!("no gate; the gates are {}", all.map(|(name, _)| name).collect::<Vec<_>>().join(", ")))
+    Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also)
+}
+
+fn gate(name: &str) -> Result<Gate, String> {
+    gates().find(|(known, _)| *known == name).map(|(_, gate)| gate).ok_or_else(|| "no gate".to_owned())
+}
+
+/// What a failure is in this format, where that has a form for it.
+pub(crate) fn trouble_in(format: &str, message: &str) -> Option<String> {
+    findings::trouble(clap::ValueEnum::from_str(format, false).ok(), message)
 }
 
 pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {

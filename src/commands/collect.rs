@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::{Ctx, GitHistory, contract, delta, demands, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
-use crate::error::Result;
+use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
 
 use crate::model::{
@@ -20,6 +20,10 @@ use crate::workflow::{Change, End, World, replay};
 /// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
+    let merging = uncommitted::merging(ctx, Some(change));
+    if !merging.is_empty() {
+        return Err(failed("the tool's own files are in conflict").fixed_by(merging));
+    }
     match gate {
         // Opening is asked before there is a change.
         Gate::Open => {}

@@ -1,9 +1,11 @@
 //! What is made from the definitions of the commands: the completions of the shells and the man pages (`completions`, which
-//! is hidden), the examples in the help, and the sheet of commands for a language model.
+//! is hidden), the examples and topics of the help, and the sheet of commands for a language model.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
@@ -30,12 +32,12 @@ pub(crate) struct CompletionsArgs {
 /// Prints one, or writes all and prints the directory.
 pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> Result<Exit> {
     if let Some(shell) = args.shell {
-        ctx.ui.answer(&of(shell, grammar))?;
+        ctx.ui.answer(&of(shell, &grammar))?;
     } else if let Some(dir) = args.dir {
-        fs::create_dir_all(&dir)?;
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         for shell in Shell::value_variants() {
             let name = clap_complete::Generator::file_name(shell, PROGRAM);
-            fs::write(dir.join(name), of(*shell, grammar.clone()))?;
+            fs::write(dir.join(name), of(*shell, &grammar))?;
         }
         clap_mangen::generate_to(grammar, &dir)?;
         ctx.ui.answer(&dir.display().to_string())?;
@@ -43,8 +45,15 @@ pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> R
     Ok(Exit::Yes)
 }
 
-fn of(shell: Shell, mut grammar: clap::Command) -> String {
-    let mut bytes = Vec::new();
+/// The commands that the help names.
+fn shown(grammar: &clap::Command) -> clap::Command {
+    let about = grammar.get_about().cloned().unwrap_or_default();
+    let below = grammar.get_subcommands().filter(|it| !it.is_hide_set()).cloned();
+    clap::Command::new(PROGRAM).about(about).args(grammar.get_arguments().cloned()).subcommands(below)
+}
+
+fn of(shell: Shell, grammar: &clap::Command) -> String {
+    let (mut grammar, mut bytes) = (shown(grammar), Vec::new());
     clap_complete::generate(shell, &mut grammar, PROGRAM, &mut bytes);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     if shell != Shell::Bash {
@@ -53,6 +62,25 @@ fn of(shell: Shell, mut grammar: clap::Command) -> String {
     // A name with a hyphen is spelled in two ways there, and nothing is completed after a command:
     // https://github.com/clap-rs/clap/issues/6421
     text.replace("vibeship__subcmd__optimizer", "vibeship__optimizer")
+}
+
+/// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.
+pub(crate) fn topic(arguments: &[OsString]) -> Option<String> {
+    let [_, help, topic] = arguments else {
+        let asks = |word: &OsString| word == "--version" || word == "-V";
+        let version = || concat!("vibeship-optimizer ", env!("CARGO_PKG_VERSION")).to_owned();
+        return arguments.get(1).filter(|word| arguments.len() == 2 && asks(word)).map(|_| version());
+    };
+    let linked = |text: String| text.replace("(measurement.md)", "(docs/measurement.md)");
+    let sections: Vec<&str> = include_str!("../../docs/gates.md").split("\n## ").collect();
+    let section = |title: &str| Some(format!("## {}", sections.iter().find(|text| text.starts_with(title))?));
+    let code = |(exit, meaning): &(Exit, &str)| format!("{}  {meaning}\n", exit.code());
+    match topic.to_str().filter(|_| help == "help")? {
+        "gates" | "gate" => sections.first().map(|text| (*text).to_owned()),
+        "criteria" | "criterion" => section("Criteria").map(linked),
+        "exit-codes" | "exit-code" | "exitcodes" => Some(Exit::TABLE.iter().map(code).collect()),
+        _ => None,
+    }
 }
 
 /// Each command with its examples at the end of its help.

@@ -115,8 +115,8 @@ pub(crate) fn fired_word(fired: &Fired) -> String {
     match fired {
         Fired::Yes => "git runs it".to_owned(),
         Fired::Ignored => "git runs it and goes on when it refuses: the hook drops its exit code".to_owned(),
-        Fired::No { said } if said.is_empty() => "git does not run it".to_owned(),
-        Fired::No { said } => format!("git does not run it: {said}"),
+        Fired::No { said, .. } if said.is_empty() => "git does not run it".to_owned(),
+        Fired::No { said, .. } => format!("git does not run it: {said}"),
         Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),
         Fired::NotAsked => "not tested, since it would run other checks too".to_owned(),
     }
@@ -178,7 +178,9 @@ fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem> {
 
 fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
     let dir = status.place.dir.display();
-    let mut message = format!("commits here pass no hook: {}; git looks in {dir}", broken(status));
+    let held = status.rows.iter().any(|row| row.hook == Hook::CommitMsg && row.works());
+    let what = if held { "not every hook is here" } else { "commits here pass no hook" };
+    let mut message = format!("{what}: {}; git looks in {dir}", broken(status));
     if !status.stray.is_empty() {
         let stray: Vec<String> = status.stray.iter().map(|path| path.display().to_string()).collect();
         message.push_str(&format!("; ours is where git does not look: {}", stray.join(", ")));

@@ -80,7 +80,7 @@ pub(crate) struct Globals {
     /// Use the project in this directory [default: the one around the current directory]
     #[arg(long, short = 'C', global = true, value_name = "DIR", help_heading = "Global options")]
     pub root: Option<PathBuf>,
-    /// Output format [default: text on a terminal, the original tool's output in a pipe]
+    /// Output format [default: text on a terminal; in a pipe what the Python tool of this name prints]
     #[arg(long, global = true, value_enum, help_heading = "Global options")]
     pub format: Option<Format>,
     /// Print only the answer, warnings and errors

@@ -129,7 +129,8 @@ pub(crate) fn share(flag: &str, text: &str) -> Result<f64> {
         None => (text.trim(), 1.0),
     };
     match number.parse::<f64>() {
-        Ok(value) if (0.0..=1.0).contains(&(value * scale)) => Ok(value * scale),
+        // `1` may be meant as 1 % as well.
+        Ok(value) if (0.0..=1.0).contains(&(value * scale)) && (scale < 1.0 || value < 1.0) => Ok(value * scale),
         _ => Err(trouble(format!("{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"))),
     }
 }

@@ -315,19 +315,6 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     vec![Fix::next("", end)]
 }
 
-/// What ends a merge, or the like, in which the tool's own files are in conflict.
-pub(crate) fn merging(ctx: &Ctx) -> Vec<Fix> {
-    let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
-    let joins = |it: &Operation| !matches!(it, Operation::Bisect | Operation::Revert);
-    let Some(operation) = repo.operation().filter(joins) else { return Vec::new() };
-    if in_conflict(repo).is_ok_and(|(here, _)| here.is_empty()) {
-        return Vec::new();
-    }
-    let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
-    let join = Fix::next(purpose, CommandLine::tool("change relink"));
-    std::iter::once(join).chain(go_on(ctx, repo).into_iter().map(Fix::after)).collect()
-}
-
 /// The tool's own files in conflict: those that this side has, and the other side's with their objects.
 pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeMap<String, String>)> {
     let (mut here, mut there) = (Vec::new(), BTreeMap::new());

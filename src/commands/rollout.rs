@@ -144,7 +144,14 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
     let again = Fix::then("", fix::on(id, "change rollback").words(["--reason", reason, "--apply"]));
     if let Some(error) = newest_first.iter().find_map(|sha| repo.resolve(sha).err()) {
-        return Err(error.into());
+        if repo.is_shallow() {
+            return Err(error.into());
+        }
+        return Err(trouble(format!("the change's commit is not here: {error}")).fixed_by([
+            Fix::next("after a squash or rebase, find its commit again", fix::on(id, "change relink")),
+            again,
+            Fix::or("fetch what the remote has", CommandLine::git("fetch --all --tags")),
+        ]));
     }
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");

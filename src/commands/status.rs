@@ -81,7 +81,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         audit_here::tell_hidden(ctx)?;
     }
     if shown.is_none() {
-        ctx.advise(&relink::merging(ctx));
+        ctx.advise(&uncommitted::merging(ctx, None));
     }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);
@@ -154,9 +154,9 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
 
 /// The next step; what is in the repository already is not asked for again.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
-    let merging = relink::merging(ctx);
+    let merging = uncommitted::merging(ctx, Some(change));
     if !merging.is_empty() {
-        return StepView { text: "put the records of both sides together".to_owned(), next: merging };
+        return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
     }
     let mut fixes = ctx.fix_context();
     if *step == Step::Validate {

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use crate::commands::{Ctx, GitHistory, choose, delta, evidence, relink};
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
+use crate::git::call::records;
 use crate::git::{FileChange, GitError, Operation, Repo, Side};
 use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::fix::How;
 use crate::model::text::joined;
-use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted, WorkTree};
+use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted, WorkTree, fix};
 use crate::os::files;
 use crate::report::problem;
 use crate::workflow::Change;
@@ -23,7 +24,7 @@ use crate::workflow::demand_fixes::restore;
 /// recorded is brought back before that. That git does not answer is reported elsewhere.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     // What is in conflict is reported before anything else.
-    if (change.comparison.is_none() && change.is_open()) || !relink::merging(ctx).is_empty() {
+    if (change.comparison.is_none() && change.is_open()) || !merging(ctx, None).is_empty() {
         return Vec::new();
     }
     let Ok(Some(command)) = command(ctx, change) else { return Vec::new() };
@@ -33,6 +34,26 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     }
     ctx.ui.warn(&format!("evidence is not what was recorded: {}", joined(&faults)));
     restore(&faults, change, &ctx.fix_context(), None)
+}
+
+/// What ends a merge, or the like, in which the tool's own files are in conflict.
+pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
+    let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
+    let joins = |it: &Operation| *it != Operation::Bisect;
+    let Some(operation) = repo.operation().filter(joins) else { return Vec::new() };
+    if relink::in_conflict(repo).is_ok_and(|(here, _)| here.is_empty()) {
+        return Vec::new();
+    }
+    if operation == Operation::Revert {
+        let purpose = "a revert is in progress that takes the record back, too: give it up";
+        let end = |it: &Change| if it.promotion.is_some() { "rollback" } else { "reject" };
+        let out =
+            change.map(|it| Fix::then("take the change out, and keep its record", fix::with_reason(it.id(), end(it))));
+        return std::iter::once(Fix::next(purpose, operation.abort())).chain(out).collect();
+    }
+    let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
+    let join = Fix::next(purpose, CommandLine::tool("change relink"));
+    std::iter::once(join).chain(relink::go_on(ctx, repo).into_iter().map(Fix::after)).collect()
 }
 
 /// The command; `None` where everything is committed, or there is no repository to commit to.
@@ -86,6 +107,8 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
     let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+    let added = repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
+    let intended = records(&added.unwrap_or_default()).map(text).collect();
     let hidden = paths.iter().filter(|path| unseen.contains(path)).cloned().collect();
     let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
     let renamed = untracked.iter().any(|path| repo.root().join(path).symlink_metadata().is_err());
@@ -110,7 +133,18 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
     let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
     let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
-    Uncommitted { prefix, ignores, built, exclude, paths, hidden, renamed, operation: repo.operation(), hooked }
+    Uncommitted {
+        prefix,
+        ignores,
+        built,
+        exclude,
+        paths,
+        hidden,
+        intended,
+        renamed,
+        operation: repo.operation(),
+        hooked,
+    }
 }
 
 /// How much of a file is read to see whether it is empty, in bytes; a larger one is not.

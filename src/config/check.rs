@@ -205,7 +205,7 @@ fn rollout(rollout: &mut Rollout, mut s: Section<'_, '_>) {
         *rollout = Rollout::default();
     }
     if !rollout.stages.is_sorted_by(|a, b| a.name < b.name) {
-        s.problem("stages", "must be in the order canary, live, full, each at most once");
+        s.problem("stages", "must be in the order canary, live, full, each at most once, each as `{name: canary}`");
     } else if rollout.stages.last().is_none_or(|stage| stage.name != Stage::Full) {
         s.problem("stages", "must end with `full`: a change is verified only when it is out for everyone");
     }

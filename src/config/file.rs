@@ -202,7 +202,7 @@ mod tests {
             ("timings: {name: t}", "timings: expected a list of sections"),
             ("timings: [x]", "timings[0]: expected a section"),
             ("[]", "expected a section (`key: value`), found a list of 0"),
-            ("version: 2", "version: expected the number 1"),
+            ("version: 2", "version: expected the whole number 1"),
             ("size_paths: [lib, lib]", "size_paths[1]: \"lib\" is in the list twice"),
             ("size_paths: ['']", "size_paths[0]: is empty"),
             ("http_probes: [{url: ftp://x}]", "http_probes[0].url: expected an http://"),

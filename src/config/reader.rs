@@ -108,6 +108,10 @@ impl Notes<'_> {
     }
 
     fn unknown(&mut self, section: &str, key: &Spanned<String>, known: &[&str]) {
+        // What editors and anchors want at the top of a file.
+        if section.is_empty() && (key.value == "$schema" || key.value.starts_with("x-")) {
+            return;
+        }
         let folded = key.value.replace('-', "_");
         let hint = match nearest(&folded, known.iter().copied(), 1).first() {
             Some(name) => format!("; did you mean `{name}`?"),
@@ -359,7 +363,8 @@ pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
 /// A share: `2%` or `0.02`.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let share = match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
+        // `1` may be meant as 1 % as well.
+        Value::Number(number) => number.as_f64().filter(|share| *share < 1.0),
         Value::String(text) => {
             let percent = text.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
             percent.map(|percent| percent / 100.0)

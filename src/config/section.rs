@@ -76,7 +76,7 @@ impl<'t> Section<'_, 't> {
 
     pub(crate) fn whole(&mut self, key: &str, value: impl Into<u64>, range: RangeInclusive<u64>) {
         let wanted = match (range.start(), range.end()) {
-            (first, last) if first == last => format!("the number {first}"),
+            (first, last) if first == last => format!("the whole number {first}"),
             (first, last) => format!("a whole number from {first} to {last}"),
         };
         self.demand(key, range.contains(&value.into()), &wanted);

@@ -33,7 +33,11 @@ pub(crate) enum Fired {
     /// It ran ours, which refused, and lets git go on all the same.
     Ignored,
     /// It did not run, or not to its end.
-    No { said: String },
+    No {
+        said: String,
+        /// Whether the hook let git go on.
+        passed: bool,
+    },
     /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
     CannotAsk,
     /// The hook is another program's, and runs more than ours.
@@ -137,6 +141,8 @@ fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, Hook
     // A hook manager keeps what it runs elsewhere: only the mark shows that it hands over.
     Ok(match fired {
         Some(Fired::Yes | Fired::Ignored) if is_others => Row { hook, state: State::HandsOver, fired },
+        // What names ours, lets everything pass and does not come to it never calls it.
+        Some(Fired::No { passed: true, .. }) if is_others => Row { hook, state: State::Foreign, fired: None },
         Some(_) if state == State::Foreign => Row { hook, state, fired: None },
         fired => Row { hook, state, fired },
     })
@@ -179,7 +185,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     if output.stderr.contains("'hook' is not a git command") {
         return Ok(Fired::CannotAsk);
     }
-    Ok(Fired::No { said: output.stderr.trim().chars().take(400).collect() })
+    Ok(Fired::No { said: output.stderr.trim().chars().take(400).collect(), passed: output.code == Some(0) })
 }
 
 /// Our hooks in places where git does not look: its own directory while another is configured, the directories of that

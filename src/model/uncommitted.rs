@@ -29,6 +29,8 @@ pub struct Uncommitted {
     pub exclude: String,
     /// Those of the paths that git was told not to look at.
     pub hidden: Vec<String>,
+    /// What was announced to git and not added, such as by `git add -N`: while there is any, nothing can be stashed.
+    pub intended: Vec<String>,
     /// Whether the index has lost a path, as a rename does: commands take no name that is nowhere.
     pub renamed: bool,
     /// What git is in the middle of.
@@ -128,6 +130,10 @@ impl Uncommitted {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),
         };
+        let stash = match self.intended.as_slice() {
+            [] => stash,
+            intended => add(&intended.iter().map(|path| pathspec("", path)).collect::<Vec<_>>()).and(stash),
+        };
         if self.hidden.is_empty() {
             return stash;
         }
@@ -183,8 +189,12 @@ fn stash(paths: impl IntoIterator<Item = String>) -> CommandLine {
     CommandLine::git("stash push -u --").words(paths)
 }
 
+fn add(paths: &[String]) -> CommandLine {
+    CommandLine::git("add --").words(paths)
+}
+
 fn commit_paths(paths: &[String], commit: CommandLine) -> CommandLine {
-    CommandLine::git("add --").words(paths).and(commit.word("--").words(paths))
+    add(paths).and(commit.word("--").words(paths))
 }
 
 /// A path from the repository's root as git takes it in any directory.

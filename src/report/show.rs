@@ -236,7 +236,7 @@ pub(crate) fn verify_refused(
     let next = next.map_or_else(String::new, |command| format!("; run {command}"));
     let reason = format!("{}{next}", visible_line(&refused.message));
     // What would meet the demands is refused just so, until the reason is gone.
-    let unmet = demands.iter().filter(|demand| !demand.met).map(|it| format!("not met: {}", problem::demand(it)));
+    let unmet = demands.iter().filter(|demand| !demand.met).map(unmet);
     answer["failures"] = std::iter::once(reason).chain(unmet).collect();
     answer["ok"] = Value::Bool(false);
     answer
@@ -245,9 +245,13 @@ pub(crate) fn verify_refused(
 fn failure(demand: &Demand, change: &Change) -> String {
     let fixes = demand.fixes(change, &FixContext::default());
     let commands: Vec<String> = fixes.iter().filter_map(Fix::command).map(ToString::to_string).collect();
-    let words = original_words(&demand.kind).map(|words| format!("{words}; ")).unwrap_or_default();
     let run = if commands.is_empty() { String::new() } else { format!("; run {}", commands.join(", then ")) };
-    format!("{words}not met: {}{run}", problem::demand(demand))
+    format!("{}{run}", unmet(demand))
+}
+
+fn unmet(demand: &Demand) -> String {
+    let words = original_words(&demand.kind).map(|words| format!("{words}; ")).unwrap_or_default();
+    format!("{words}not met: {}", problem::demand(demand))
 }
 
 /// What the original calls an unmet demand: jobs that it set up keep quiet while this is all that is missing.

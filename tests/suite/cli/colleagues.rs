@@ -47,6 +47,45 @@ fn a_squash_that_was_found_again_is_not_reverted_while_its_record_is_uncommitted
     let _ = s.run(&["check", "--range", "HEAD~2..HEAD"]).ok();
 }
 
+#[test]
+fn a_commit_that_no_clone_has_any_more_is_found_again_before_it_is_rolled_back() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
+    s.git(&["merge", "-q", "--squash", "-"]);
+    s.git(&["commit", "-q", "-m", "Squashed"]);
+    s.git(&["branch", "-q", "-D", "main"]);
+    s.git(&["reflog", "expire", "--expire=now", "--all"]);
+    s.git(&["gc", "-q", "--prune=now"]);
+    follow(&s, &["change", "rollback", "--reason", "x", "--apply"]);
+    assert!(s.git(&["log", "-1", "--format=%s"]).starts_with("Revert "));
+}
+
+/// A plain revert of a commit that brought its record, too, conflicts there.
+#[test]
+fn a_revert_in_progress_that_takes_the_record_back_is_given_up_before_anything_is_decided() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.validate().after().compare();
+    commit_evidence(&s);
+    assert_ne!(s.try_git(&["revert", "--no-edit", "HEAD~1"]).code, 0);
+    let _ = s.on(&["change", "promote"]).exits(1).says(&["next: git revert --abort", "then: ", "change reject"]);
+    follow(&s, &["status"]);
+    assert!(s.git(&["status", "--porcelain", "src"]).is_empty() && s.shown()["status"] == "rejected");
+}
+
+#[test]
+fn work_that_was_announced_to_git_and_not_added_is_stashed_as_printed() {
+    let s = Sandbox::new();
+    s.start("x").contract().write("src/new.txt", "1\n");
+    s.git(&["add", "-N", "src/new.txt"]);
+    follow(&s, &["snapshot", "--as", "before"]);
+    assert!(s.shown()["events"].to_string().contains("baseline_taken") && s.path("src/new.txt").exists());
+}
+
 /// The hooks that a repository tracks are files of the set-up.
 #[test]
 fn hooks_in_a_tracked_directory_are_committed_before_the_baseline() {
