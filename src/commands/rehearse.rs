@@ -2,7 +2,7 @@
 //! the change is made.
 
 use crate::commands::pairing::Probes;
-use crate::commands::{Bar, Ctx, validate};
+use crate::commands::{Bar, Ctx, uncommitted, validate};
 use crate::error::Result;
 use crate::git::Repo;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
@@ -23,7 +23,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config };
-    let mut failures = Vec::new();
+    let (mut failures, mut built) = (Vec::new(), Vec::new());
     match Checkouts::one(project, commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
             for plan in &probes.commands {
@@ -46,6 +46,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
                 let why = answer.error.map(|why| format!("{} fails in a clean checkout: {why}", probe.name));
                 failures.extend(why);
             }
+            built = ignored(repo)?.into_iter().filter(|path| place.root.join(path).exists()).collect();
             drop(scratch);
         }
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
@@ -59,7 +60,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     for failure in failures {
         ctx.ui.warn(&failure);
     }
-    tell_needs(ctx, repo)
+    tell_needs(ctx, repo, &built)
 }
 
 /// Which of the checks that failed, each by its name, fail in a clean checkout of the baseline, too: then the change may
@@ -84,19 +85,27 @@ pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Re
     Ok(found)
 }
 
-/// Names the keys of the config that bring what a clean checkout lacks.
-fn tell_needs(ctx: &Ctx, repo: &Repo) -> Result<()> {
-    let ignored = repo.ignored_here()?;
-    let ignored =
-        ignored.iter().map(|path| path.trim_end_matches('/')).filter(|path| !own::is_own_or_left(path.as_bytes()));
-    let ignored: Vec<&str> = ignored.take(SHOWN).collect();
+/// What git ignores in the project, except what the tool itself leaves.
+fn ignored(repo: &Repo) -> Result<Vec<String>> {
+    let ignored = repo.ignored_here()?.into_iter().map(|path| path.trim_end_matches('/').to_owned());
+    Ok(ignored.filter(|path| !own::is_own_or_left(path.as_bytes())).collect())
+}
+
+/// Names the keys of the config that bring what a clean checkout lacks. What is `built` there is not to be shared: both
+/// sides would run the build of the last one.
+fn tell_needs(ctx: &Ctx, repo: &Repo, built: &[String]) -> Result<()> {
+    let builds = ctx.config()?.pair.prepare.is_some() || ctx.config()?.commands.build.is_some();
+    let is_built = |path: &String| built.contains(path) || builds && uncommitted::is_built(path);
+    let mut ignored = ignored(repo)?;
+    ignored.retain(|path| !is_built(path));
+    ignored.truncate(SHOWN);
     let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
     let share = format!("share: [{}]", ignored.join(", "));
     let submodules = "prepare: git submodule update --init --recursive";
     let edits = [
         ("link what git ignores", share.as_str(), !ignored.is_empty()),
         ("check out the submodules", submodules, repo.root().join(".gitmodules").exists()),
-        ("build on each side", "prepare: COMMAND", true),
+        ("build on each side", "prepare: COMMAND", !builds),
     ];
     let edits = edits.into_iter().filter(|(.., applies)| *applies).enumerate();
     let how = |i: usize| if i == 0 { How::Next } else { How::Or };
@@ -112,7 +121,7 @@ pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
     let fails =
         |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
     match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
-        Some(repo) => tell_needs(ctx, repo),
+        Some(repo) => tell_needs(ctx, repo, &[]),
         None => Ok(()),
     }
 }

@@ -114,14 +114,14 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let renamed = untracked.iter().any(|path| repo.root().join(path).symlink_metadata().is_err());
     let prefix = text(repo.prefix());
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
-    let is_built = |path: &&&String| {
+    let is_no_work = |path: &&&String| {
         let below = path.strip_prefix(&prefix).unwrap_or(path);
         let named = sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below);
         let pattern = ignore_pattern(path, &tracked);
         let dir = pattern.strip_prefix('/').and_then(|dir| dir.strip_suffix('/'));
         let is_output = |dir: &str| {
             let is_venv = || untracked.iter().any(|path| **path == format!("{dir}/pyvenv.cfg"));
-            dir.rsplit('/').next().is_some_and(|name| OUTPUT.contains(&name)) || is_venv()
+            is_built(dir) || is_venv()
         };
         named || is_local(path) || dir.is_some_and(is_output) || path.split('/').any(|part| CACHES.contains(&part))
     };
@@ -129,7 +129,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         let patterns: BTreeSet<String> = paths.map(|path| ignore_pattern(path, &tracked)).collect();
         patterns.into_iter().collect()
     };
-    let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_built)));
+    let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_no_work)));
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
     let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
     let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
@@ -159,6 +159,11 @@ const CACHES: [&str; 8] =
 
 /// Directories that builds write, where git tracks nothing in them.
 const OUTPUT: [&str; 7] = ["build", "coverage", "dist", "htmlcov", "target", ".cache", ".next"];
+
+/// Whether a directory has the name of those that builds write.
+pub(crate) fn is_built(dir: &str) -> bool {
+    dir.rsplit('/').next().is_some_and(|name| OUTPUT.contains(&name))
+}
 
 /// Whether a file is of this machine or person for certain, whatever project it is in: secrets, logs, what editors and
 /// compilers leave.

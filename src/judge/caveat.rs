@@ -73,7 +73,7 @@ pub enum Caveat {
     CodeElsewhere { command: String },
     /// One side took less than a quarter of the other's time, and printed nothing that shows the same work; in seconds.
     WorkUnshown { command: String, before: f64, after: f64 },
-    /// The change made the first run much slower, and later ones not; in seconds.
+    /// The first runs differ in another way than the later ones; in seconds.
     FirstRunAlone { command: String, before: f64, after: f64 },
     /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
     SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },

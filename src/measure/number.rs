@@ -61,10 +61,18 @@ fn plain(text: &[u8]) -> String {
     anstream::adapter::strip_str(&String::from_utf8_lossy(text)).to_string()
 }
 
-/// The words beside the last number that a regular expression captures, with `#` for the number: `heap # Mi`. Other words
-/// may say another unit.
+/// The words beside the last number that a regular expression captures, with `#` for the number, as in `heap # Mi`; of a
+/// number in JSON its unit there. Other words may say another unit.
 pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<String> {
-    let Extract::Regex(pattern) = config.extract() else { return None };
+    let pattern = match config.extract() {
+        Extract::Regex(pattern) => pattern,
+        Extract::Pointer(pointer) => {
+            let value = parsed(text).ok()?;
+            let found = follow(&value, &pointer).ok()?;
+            return unit_of(&found.first()?.within, &pointer, &config.unit).map(|unit| format!("# {unit}"));
+        }
+        Extract::Whole | Extract::Pointers(_) | Extract::Jmh(_) | Extract::Criterion => return None,
+    };
     let text = plain(text);
     let group = regex::Regex::new(&pattern).ok()?.captures_iter(&text).last()?.get(1)?;
     let words = |part: &str| -> Vec<String> {
@@ -94,12 +102,9 @@ fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>,
 /// The number at a pointer's end, or those of an array.
 fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
-    // google-benchmark's `time_unit` stands beside counts, too.
-    let last = if declared.is_time() { "time_unit" } else { "scoreunit" };
-    let keys = found.parent.and_then(Value::as_object).into_iter().flatten();
-    let is_unit = |key: &str| ["unit", "units", "uom", last].contains(&key.to_ascii_lowercase().as_str());
-    let beside = keys.filter(|(key, _)| is_unit(key)).find_map(|(_, unit)| unit.as_str());
-    if let Some(unit) = beside.filter(|unit| is_other(unit, declared)) {
+    // One further up may be that of other values.
+    let object = found.within.iter().rposition(|value| value.is_object()).unwrap_or_default();
+    if let Some(unit) = unit_of(&found.within[object..], pointer, declared).filter(|unit| is_other(unit, declared)) {
         return Err(format!(": {pointer} has unit {unit} in the file, but the config {}", says(declared, unit)));
     }
     let value = found.value;
@@ -120,6 +125,24 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
             })
         }
     }
+}
+
+/// The unit that a JSON file gives a value: the nearest in what it is `within`.
+fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) -> Option<&'v str> {
+    // google-benchmark's `time_unit` stands beside counts, too.
+    let is_time = declared.is_time() || pointer.ends_with("time");
+    let is_unit = |key: &str| match key.to_ascii_lowercase().as_str() {
+        "unit" | "units" | "uom" => true,
+        "time_unit" => is_time,
+        "scoreunit" => !is_time,
+        _ => false,
+    };
+    within.iter().rev().find_map(|&value| match value {
+        Value::Object(map) => map.iter().find(|(key, _)| is_unit(key)).and_then(|(_, unit)| unit.as_str()),
+        // `[1.2, "ms"]`
+        Value::Array(items) if items.len() == 2 && items[0].is_number() => items[1].as_str(),
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    })
 }
 
 /// The numbers that a regular expression captures: of several different ones as many as the config says.
@@ -574,12 +597,23 @@ mod tests {
         }
     }
     #[test]
-    fn the_words_beside_a_number_are_kept() {
+    fn the_words_beside_a_number_and_its_unit_in_json_are_known() {
         let near = |pattern: &str, text: &str| beside(&regex(pattern), text.as_bytes()).unwrap();
         assert_eq!(near("heap ([0-9.]+)", "x\nthe heap 900Mi of 2 files now"), "the heap # Mi of");
         assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
         assert_eq!(near("([0-9]+)$", "1\n2"), "#");
         assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
         assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}"), None);
+        assert_eq!(beside(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#), Some("# crates".to_owned()));
+        assert_eq!(beside(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#), Some("# us".to_owned()));
+        let bare = |at: &str| KpiProbe { unit: Unit::none(), ..pointer(at) };
+        for (at, text) in [
+            ("/real_time", r#"{"real_time": 1, "time_unit": "us"}"#),
+            ("/data/0", r#"{"unit": "us", "data": [1]}"#),
+            ("/v/0", r#"{"v": [1, "us"]}"#),
+        ] {
+            assert!(read(&bare(at), text).is_err_and(|why| why.contains("has unit us in the file")), "{text}");
+        }
+        assert_eq!(read(&bare("/iterations"), r#"{"iterations": 1, "time_unit": "us"}"#), Ok(vec![1.0]));
     }
 }

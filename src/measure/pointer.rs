@@ -9,17 +9,17 @@ use crate::model::text::nearest;
 /// More names than this in a message help nobody.
 const SHOWN: usize = 5;
 
-/// A value that a pointer leads to, and what it is in.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A value that a pointer leads to, and what it is in, from the whole value on.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found<'v> {
     pub(crate) value: &'v Value,
-    pub(crate) parent: Option<&'v Value>,
+    pub(crate) within: Vec<&'v Value>,
 }
 
 /// The values that `pointer` leads to, at least one, or where it stops and what is there instead. Beyond the RFC, `*`
 /// stands for every item, and `FIELD=VALUE` for the items of an array that have this field, where no key is spelled so.
 pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v>>, String> {
-    let mut here = vec![Found { value, parent: None }];
+    let mut here = vec![Found { value, within: Vec::new() }];
     if pointer.is_empty() {
         return Ok(here);
     }
@@ -34,12 +34,13 @@ pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v
     for token in tokens.split('/') {
         let key = token.replace("~1", "/").replace("~0", "~");
         let mut next = Vec::new();
-        for Found { value, .. } in here {
+        for Found { value, within } in here {
             let below = below(value, &key);
             if below.is_empty() {
                 return nowhere(&pointer[..reached], instead(value, &key));
             }
-            next.extend(below.into_iter().map(|below| Found { value: below, parent: Some(value) }));
+            let within = [within, vec![value]].concat();
+            next.extend(below.into_iter().map(|below| Found { value: below, within: within.clone() }));
         }
         here = next;
         reached += 1 + token.len();

@@ -155,8 +155,7 @@ pub struct FirstRuns {
     /// that it did the same work.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unshown: Option<[f64; 2]>,
-    /// Seconds of each side's first run, where the change made it much slower, and later runs not: it may do less once it
-    /// has run.
+    /// Seconds of each side's first run, where later runs differ in another way: a side may do less once it has run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub once: Option<[f64; 2]>,
     /// What each side printed, where that differs although two runs of the baseline print the same.

@@ -170,8 +170,12 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
     found
 }
 
-/// A change that makes runs so many times as long is not one of the first run alone.
-pub(crate) const LASTING: f64 = 2.0;
+/// Whether the first runs of the sides differ in another way than the later ones, whose times are `lasting` times as long
+/// after the change: then a side does less once it has run. A first run is never as short as later ones, so only one that
+/// took a good part of the baseline's time says anything.
+pub(crate) fn is_first_alone([before, after]: [f64; 2], lasting: f64) -> bool {
+    after >= before / 2.0 && after >= 4.0 * lasting * before
+}
 
 /// Compares what the sides printed. What a side prints shows that it works, if it is the same that the other prints.
 fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut FirstRuns) {
@@ -187,7 +191,7 @@ fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut Firs
         });
     }
     // The baseline ran before it, so that what both read was there already.
-    found.once = old.is_idle_beside(new.seconds).then_some([old.seconds, new.seconds]);
+    found.once = Some([old.seconds, new.seconds]);
     let shown = old.sha256 == new.sha256 && old.bytes > 0;
     if found.printed.is_none() && !shown && new.is_idle_beside(old.seconds) {
         // The first run may have been slow for want of a warm cache.

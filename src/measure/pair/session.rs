@@ -125,9 +125,9 @@ impl<'a> Session<'a> {
                 ControlFlow::Continue(decision)
             }),
         };
-        if median_ratio(&measured.paired.pairs).is_none_or(|ratio| ratio > proof::LASTING) {
-            measured.paired.first_runs.once = None;
-        }
+        let lasting = median_ratio(&measured.paired.pairs);
+        let first = &mut measured.paired.first_runs.once;
+        *first = first.filter(|first| lasting.is_some_and(|ratio| proof::is_first_alone(*first, ratio)));
         measured.rss_floor_bytes = command::hide_rss_floor(runs(&mut measured.paired.pairs));
         measured
     }
