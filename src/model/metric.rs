@@ -187,7 +187,7 @@ impl MetricKind {
 
     /// The metric of this kind of the command, path or probe `name`.
     pub fn of(self, name: &str) -> MetricId {
-        MetricId(format!("{}{name}{}", self.source().prefix(), self.row().suffix))
+        MetricId([self.source().prefix(), name, self.row().suffix].concat())
     }
 
     /// What is known of this kind's metric of `name`.

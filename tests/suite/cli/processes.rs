@@ -84,6 +84,8 @@ fn what_a_command_asks_git_does_not_grow_with_the_records() {
     ended(&s, 1);
     let one = counts(&s);
     assert_eq!(one[..2], [0, 0], "the hook and the list ask git nothing");
+    let looks = started_plainly(&s, &["status"]).into_iter().filter(|call| call.contains("git status")).count();
+    assert_eq!(looks, 1, "the work tree is looked at once");
     for more in [10, 1000] {
         ended(&s, more);
         assert_eq!(counts(&s), one, "with {more} more records");
@@ -176,6 +178,11 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
     }
     // A long range is read from its other end, too.
     assert_eq!(said, [5, 5, 6], "over 1, 11 and 1,011 commits");
+    #[cfg(target_os = "linux")]
+    {
+        let (reads, _) = io_and_made_canonical(&s, "syscr: ", &["check", "--range", "start..HEAD"]);
+        assert!(reads < 1000, "commits are not handed over one by one: {reads} reads");
+    }
 }
 
 /// How often a command opens files of a directory, as the system tells it.
@@ -224,9 +231,9 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
     }
 }
 
-/// How many bytes a command reads, and how many paths it has the system make canonical.
+/// What the system counts for a command, and how many paths it has the system make canonical.
 #[cfg(target_os = "linux")]
-fn read_and_made_canonical(s: &Sandbox, arguments: &[&str]) -> (u64, usize) {
+fn io_and_made_canonical(s: &Sandbox, counted: &str, arguments: &[&str]) -> (u64, usize) {
     let trace = s.outside().join("canonical");
     let _ = fs::remove_file(&trace);
     let script = "\"$@\" >/dev/null 2>&1; cat /proc/$$/io";
@@ -235,7 +242,7 @@ fn read_and_made_canonical(s: &Sandbox, arguments: &[&str]) -> (u64, usize) {
     let said = shell.env("VIBESHIP_OPTIMIZER_TEST_CANONICAL", &trace).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     // What the shell's children read that ended before is counted as its own.
-    let read = said.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap();
+    let read = said.lines().find_map(|line| line.strip_prefix(counted)).unwrap().parse().unwrap();
     (read, fs::read_to_string(&trace).unwrap_or_default().lines().count())
 }
 
@@ -255,7 +262,7 @@ fn what_a_command_reads_is_what_it_is_asked_about_read_once() {
         set_changed(&s.path(DIR), SystemTime::now() - std::time::Duration::from_secs(60));
         let _ = s.run(&["change", "show"]).ok();
         let [hook, list, status] = [&["hook-run", "commit-msg", &message][..], &["change", "list"], &["status"]]
-            .map(|arguments| read_and_made_canonical(&s, arguments));
+            .map(|arguments| io_and_made_canonical(&s, "rchar: ", arguments));
         found.push((hook, list.0 - size(&s), list.1, status.1));
     }
     let near = |one: u64, other: u64| one.abs_diff(other) < 4096;
