@@ -110,7 +110,8 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let added = repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
     let intended = records(&added.unwrap_or_default()).map(text).collect();
     let hidden = paths.iter().filter(|path| unseen.contains(path)).cloned().collect();
-    let untracked: Vec<&String> = paths.iter().filter(|path| !tracked.contains(*path)).collect();
+    let (known, untracked): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| tracked.contains(*path));
+    let environments: BTreeSet<&str> = untracked.iter().filter_map(|path| path.strip_suffix("/pyvenv.cfg")).collect();
     let renamed = untracked.iter().any(|path| repo.root().join(path).symlink_metadata().is_err());
     let prefix = text(repo.prefix());
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
@@ -119,10 +120,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         let named = sources.iter().any(|source| source.path.strip_prefix("./").unwrap_or(&source.path) == below);
         let pattern = ignore_pattern(path, &tracked);
         let dir = pattern.strip_prefix('/').and_then(|dir| dir.strip_suffix('/'));
-        let is_output = |dir: &str| {
-            let is_venv = || untracked.iter().any(|path| **path == format!("{dir}/pyvenv.cfg"));
-            is_built(dir) || is_venv()
-        };
+        let is_output = |dir: &str| is_built(dir) || environments.contains(dir);
         named || is_local(path) || dir.is_some_and(is_output) || path.split('/').any(|part| CACHES.contains(&part))
     };
     let patterns = |paths: &mut dyn Iterator<Item = &&String>| -> Vec<String> {
@@ -130,6 +128,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         patterns.into_iter().collect()
     };
     let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_no_work)));
+    let known = known.into_iter().cloned().collect();
     let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
     let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
     let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
@@ -138,6 +137,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         ignores,
         built,
         exclude,
+        tracked: known,
         paths,
         hidden,
         intended,
@@ -199,8 +199,7 @@ pub(crate) fn check_unchanged(
     }
     let files = paths(ctx);
     let same_commit = now.commit == before.commit && now.code == before.code;
-    let tracked = files.paths.iter().filter(|path| !files.ignores.iter().any(|it| is_ignored_by(it, path)));
-    let tracked: Vec<&String> = tracked.collect();
+    let tracked = &files.tracked;
     let ignore = files
         .ignore(&files.ignores)
         .map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
@@ -210,7 +209,7 @@ pub(crate) fn check_unchanged(
         ctx.ui.status(&problem::lines(&ignore.into_iter().collect::<Vec<_>>()).join("\n"));
         return Ok(Some(text));
     }
-    let shown = match tracked.as_slice() {
+    let shown = match &tracked[..] {
         _ if now.commit != before.commit => "a commit was made".to_owned(),
         [] => files.lines().join(", "),
         tracked => joined(tracked.iter().take(5)),
@@ -223,7 +222,7 @@ pub(crate) fn check_unchanged(
         let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
         return Err(error.fixed_by([see, other]));
     }
-    let files = || tracked.iter().copied();
+    let files = || tracked.iter();
     let restore = CommandLine::git("checkout --").words(files());
     let keep = again.map(|again| {
         let amend = CommandLine::git("add --").words(files()).and(CommandLine::git("commit --amend --no-edit"));
@@ -237,14 +236,6 @@ pub(crate) fn check_unchanged(
     let purpose = "bring back what it overwrote";
     let restore = if keep.is_some() { Fix::or(purpose, restore) } else { Fix::next(purpose, restore) };
     Err(error.fixed_by(keep.into_iter().chain([restore, Fix::decide(How::Then, stop)])))
-}
-
-fn is_ignored_by(pattern: &str, path: &str) -> bool {
-    let anchored = pattern.strip_prefix('/');
-    anchored.map_or_else(
-        || path.split('/').any(|part| Some(part) == pattern.strip_suffix('/')),
-        |from_root| path == from_root || (from_root.ends_with('/') && path.starts_with(from_root)),
-    )
 }
 
 /// Files of the change itself that are not as they are committed: what is measured with them is not the change. What

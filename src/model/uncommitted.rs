@@ -21,6 +21,8 @@ pub struct Uncommitted {
     /// From the repository's root to the project's, with a `/` at the end, or empty.
     pub prefix: String,
     pub paths: Vec<String>,
+    /// Those of them that git tracks.
+    pub tracked: Vec<String>,
     /// What git would have to ignore so that none of the untracked ones is in the way.
     pub ignores: Vec<String>,
     /// Those of them that are no work for certain: caches, secrets, logs, and what the config's commands build and read.
