@@ -186,12 +186,9 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    pub(crate) fn referenced(&self) -> BTreeSet<ChangeId> {
-        self.members.keys().cloned().collect()
-    }
-
-    /// Ends the check: asks git about the commits that belong to changes, and each change for its gate.
-    pub(crate) fn finish(mut self, history: &dyn History) -> Audit {
+    /// Ends the check: asks git about the commits that belong to changes, and each change for its gate. Also says which
+    /// changes these are.
+    pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
         let of_merges = of_merges(&self.merges, self.records, &self.policy.surfaces, history);
         let back = brought_back(&self, &of_merges, history);
         self.audit.findings.extend(of_merges.into_iter().chain(back));
@@ -208,14 +205,14 @@ impl<'a> RangeAudit<'a> {
         for (id, member) in settled.members {
             members.entry(id).or_default().push(member);
         }
+        let referenced = members.keys().cloned().collect();
         for (id, mut members) in members {
             members.reverse();
             let Some(record) = self.records.get(&id) else { continue };
             let found = self.of_change(record, members, &taken_back, history);
             self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
         }
-        self.audit.records = self.records.len();
-        self.audit
+        (self.audit, referenced)
     }
 
     /// What is wrong with the commits of a change, oldest first.

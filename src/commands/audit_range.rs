@@ -84,8 +84,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         touches.take(&commit);
         commits.take(&commit);
     })?;
-    let (referenced, beside) = (commits.referenced(), std::mem::take(&mut commits.beside));
-    let mut audit = commits.finish(&history);
+    let beside = std::mem::take(&mut commits.beside);
+    let (mut audit, referenced) = commits.finish(&history);
     let mut concerned = concerned(&at_head, &earlier, &touches);
     concerned.extend(referenced.iter().cloned());
     audit.records = concerned.len();

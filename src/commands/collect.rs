@@ -30,7 +30,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         Gate::Contract => return for_contract(ctx, &change.contract),
         Gate::Baseline => {
             world.revision = delta::revision(ctx)?;
-            world.unknown = contract::unknown(&change.contract, &ctx.config()?.measurable())?;
+            world.unknown = contract::unknown(&change.contract, &ctx.measurable()?)?;
             world.commits_with_id = delta::commits_with_id(ctx, change, world.revision.commit.as_deref())?;
             if let Some(first) = world.commits_with_id.first() {
                 world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
@@ -83,7 +83,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
 }
 
 pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
-    let measurable = ctx.config()?.measurable();
+    let measurable = ctx.measurable()?;
     let better = measurable.iter().map(|spec| (spec.id.clone(), spec.better)).collect();
     Ok(World { unknown: contract::unknown(parts, &measurable)?, better, ..World::default() })
 }

@@ -68,7 +68,7 @@ impl ContractFlags {
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
 pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
-    let measurable = ctx.config()?.measurable();
+    let measurable = ctx.measurable()?;
     let mut parts = args.parts.parts()?;
     if parts == Contract::default() && ctx.ui.can_ask() {
         parts = ask(ctx, &change, &measurable)?;

@@ -62,7 +62,7 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
         "measures": measures(ctx)?,
         "git": git,
     });
-    ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.config()?.measurable()))?;
+    ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.measurable()?))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
         ctx.advise(&[Fix::next("put it right", CommandLine::tool("doctor --apply"))]);
     }
@@ -87,7 +87,7 @@ fn entry(problem: &Problem, changed: Option<bool>) -> Value {
 
 fn measures(ctx: &Ctx) -> Result<Vec<Value>> {
     let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
-    Ok(ctx.config()?.measurable().iter().map(one).collect())
+    Ok(ctx.measurable()?.iter().map(one).collect())
 }
 
 fn git() -> Value {

@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, FixContext, How, Policy, fix};
+use crate::model::{CommandLine, Fix, FixContext, How, Measurable, Policy, fix};
 use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -202,6 +202,13 @@ impl Ctx {
         Ok(collect::policy_of(self.config()?))
     }
 
+    /// Every metric that is worth a criterion here.
+    pub(crate) fn measurable(&self) -> Result<Measurable> {
+        let mut all = self.config()?.measurable();
+        all.without_counts_of_files(|path| self.project.root().join(path).is_file());
+        Ok(all)
+    }
+
     /// What the config, as far as it was read, and the project's files make of advice.
     pub(crate) fn fix_context(&self) -> FixContext {
         let default = FixContext::default();
@@ -210,7 +217,7 @@ impl Ctx {
         let own = if own.is_empty() { default.own.clone() } else { own };
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let examples = || contract::examples(self.project.root(), &config.measurable());
+        let examples = || contract::examples(self.project.root(), &self.measurable().unwrap_or_default());
         let (criteria, bounds) = self.criteria.get_or_init(examples).clone();
         FixContext {
             trailer: config.enforcement.trailer.clone(),

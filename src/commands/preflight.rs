@@ -174,7 +174,7 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
 pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<Problem>> {
     let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
     let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
-    let fetch = |command| vec![Fix::next("fetch the data", CommandLine::git(command))];
+    let fetch = |command| vec![Fix::next("fetch the data", CommandLine::verbatim(command))];
     let found = size::unfetched(ctx.project.root(), paths).into_iter();
     Ok(found.map(|(what, command)| warn("DATA_UNFETCHED", what, fetch(command))).collect())
 }

@@ -145,9 +145,6 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
         s.problem("matches", "needs `regex`");
     }
     s.positive("timeout_s", kpi.timeout_s);
-    if kpi.stale_ok.is_some() && kpi.cmd.is_some() {
-        s.problem("stale_ok", "applies only without `cmd`");
-    }
 }
 
 /// The regex crate explains itself over several lines; the last one says what is wrong.

@@ -156,6 +156,11 @@ mod tests {
     #[test]
     fn an_unknown_key_at_any_depth_is_a_warning_with_the_nearest_name() {
         let (_, warnings) = read("timing:\n  - a\ntimings:\n  - name: t\n    cmd: x\n    timout_s: 3\n    zebra: 1\n");
+        let (_, cleanup) = read("timings: [{name: t, cmd: c, cleanup: rm}]\n");
+        assert!(
+            cleanup[0].ends_with("cleanup: is not a known key and has no effect; did you mean `conclude`?"),
+            "{cleanup:?}"
+        );
         assert_eq!(warnings[0], "1:1: timing: is not a known key and has no effect; did you mean `timings`?");
         assert_eq!(
             warnings[1],

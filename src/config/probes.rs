@@ -231,6 +231,8 @@ pub enum Extract {
     Pointers(Vec<String>),
     /// The text is criterion's: each time is to be divided by its number of iterations.
     Criterion,
+    /// The text is hyperfine's: the run times of this command.
+    Hyperfine(String),
     /// The text is JMH's: the samples of this method, mode and parameters.
     Jmh(String),
     /// The number is what the only group of this regular expression captures.

@@ -22,6 +22,9 @@ const NULL_IS_A_VALUE: &str = "equals";
 /// The one key for which an empty text is a value: the whole document.
 const EMPTY_IS_A_VALUE: &str = "pointer";
 
+/// What other tools call some keys.
+const OTHER_WORDS: [(&str, &str); 3] = [("cleanup", "conclude"), ("command", "cmd"), ("setup", "prepare")];
+
 /// What one reading finds: every value by its key path, and what is wrong or doubtful.
 #[derive(Default)]
 pub(crate) struct Notes<'t> {
@@ -113,7 +116,9 @@ impl Notes<'_> {
             return;
         }
         let folded = key.value.replace('-', "_");
-        let hint = match nearest(&folded, known.iter().copied(), 1).first() {
+        let alias = OTHER_WORDS.iter().find(|(other, ours)| folded == *other && known.contains(ours));
+        let near = nearest(&folded, known.iter().copied(), 1).first().copied();
+        let hint = match alias.map(|(_, ours)| *ours).or(near) {
             Some(name) => format!("; did you mean `{name}`?"),
             None => format!("; known here: {}", known.join(", ")),
         };

@@ -28,16 +28,15 @@ pub enum Reader {
     Oha,
 }
 
+/// How the names of the times begin that k6 measures by itself.
+const K6_TIMES: [&str; 6] =
+    ["browser_", "group_duration", "grpc_req_duration", "http_req_", "iteration_duration", "ws_"];
+
 impl Reader {
     /// Where the samples are; `NAME` stands for the benchmark's.
     fn places(self) -> &'static [&'static str] {
         match self {
-            Self::Hyperfine => &[
-                "/results/name=NAME/measurements/*/time_wall_clock/value",
-                "/results/command=NAME/measurements/*/time_wall_clock/value",
-                "/results/command=NAME/times",
-            ],
-            Self::Criterion | Self::GoBench | Self::Jmh => &[],
+            Self::Hyperfine | Self::Criterion | Self::GoBench | Self::Jmh => &[],
             Self::PytestBenchmark => &["/benchmarks/name=NAME/stats/data", "/benchmarks/fullname=NAME/stats/data"],
             Self::GoogleBenchmark => &["/benchmarks/name=NAME/real_time"],
             Self::K6 => &["/metrics/NAME/values/avg", "/metrics/NAME/avg"],
@@ -51,6 +50,7 @@ impl Reader {
             Self::Oha if !matches!(name, "total" | "slowest" | "fastest" | "average") => None,
             Self::Hyperfine | Self::PytestBenchmark | Self::Oha => Some(Unit::seconds()),
             Self::Criterion | Self::GoogleBenchmark | Self::GoBench => Some(Unit::new("ns")),
+            Self::K6 if !K6_TIMES.iter().any(|begin| name.starts_with(begin)) => None,
             Self::K6 => Some(Unit::new("ms")),
             Self::Jmh => None,
         }
@@ -59,13 +59,14 @@ impl Reader {
     /// How the samples of the benchmark `name` are found.
     pub(crate) fn extract(self, name: &str) -> Extract {
         match self {
+            Self::Hyperfine => Extract::Hyperfine(name.to_owned()),
             Self::Criterion => Extract::Criterion,
             Self::GoBench => {
                 let line = format!(r"(?m)^{}(?:-\d+)?\s+\d+\s+(?:\S.*\s)?([0-9][0-9.e+]*) ns/op", regex::escape(name));
                 Extract::Regex(line)
             }
             Self::Jmh => Extract::Jmh(name.to_owned()),
-            Self::Hyperfine | Self::PytestBenchmark | Self::GoogleBenchmark | Self::K6 | Self::Oha => {
+            Self::PytestBenchmark | Self::GoogleBenchmark | Self::K6 | Self::Oha => {
                 let token = name.replace('~', "~0").replace('/', "~1");
                 Extract::Pointers(self.places().iter().map(|place| place.replace("NAME", &token)).collect())
             }
@@ -88,10 +89,17 @@ impl Reader {
         }
         match self.unit(&name) {
             None if !has_unit => {
-                let jmh = self == Self::Jmh;
-                let why = if jmh { "the `scoreUnit` of the results, such as ns/op" } else { "is no time" };
-                let name = if jmh { String::new() } else { format!("{name} ") };
-                return Some(("unit", format!("is needed: {name}{why}")));
+                let why = match self {
+                    Self::Jmh => "the `scoreUnit` of the results, such as ns/op".to_owned(),
+                    Self::K6 => format!("{name} may be a time (ms) or something else"),
+                    Self::Hyperfine
+                    | Self::Criterion
+                    | Self::PytestBenchmark
+                    | Self::GoogleBenchmark
+                    | Self::GoBench
+                    | Self::Oha => format!("{name} is no time"),
+                };
+                return Some(("unit", format!("is needed: {why}")));
             }
             Some(unit) if !has_unit => kpi.unit = unit,
             Some(unit) if unit != kpi.unit && self != Self::GoogleBenchmark => {

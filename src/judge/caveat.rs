@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::compare::{MetricRow, variable_changes};
+use crate::judge::compare::{MetricRow, files_read, governs, variable_changes};
 use crate::judge::{Change, Circumstances, machines, series};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
@@ -88,8 +88,9 @@ pub enum Caveat {
     /// The change undoes a commit, which may have made the baseline worse; `earlier` is the commit before that one. Set by
     /// whoever knows of that.
     Restores { undone: String, earlier: String },
-    /// Metrics of the contract, without their kind, that may be older than what they measure (`stale_ok`); set by whoever knows of that.
-    StaleAllowed { metrics: Vec<String> },
+    /// Metrics, without their kind, that may be of older code: these files were written before it, which the config lets
+    /// pass (`stale_ok`), or were not all that the command ran.
+    StaleAllowed { metrics: Vec<String>, files: Vec<String> },
     /// The same change was compared so many times since the baseline, this one included; set by whoever knows of that.
     Repeated { times: u32 },
 }
@@ -136,6 +137,7 @@ pub(crate) fn caveats(
         found.extend(machines::caveat(pair));
     }
     about_endpoints(metrics, known, &mut found);
+    about_files([before, after], metrics, &mut found);
     about_sizes(before, after, metrics, &mut found);
     about_memory(before, after, pair, &mut found);
     about_times(metrics, &mut found);
@@ -291,6 +293,16 @@ fn about_endpoints(metrics: &[MetricRow], known: &Circumstances, found: &mut Vec
     let both = asked.filter(|row| row.before.is_some() && row.after.is_some() && !known.same_code);
     let probes: Vec<String> = both.filter_map(|row| Some(row.metric.subject()?.to_owned())).collect();
     found.extend((!probes.is_empty()).then_some(Caveat::ServedAsFound { probes }));
+}
+
+fn about_files(sides: [&Snapshot; 2], metrics: &[MetricRow], found: &mut Vec<Caveat>) {
+    let read = sides.into_iter().flat_map(files_read);
+    let passed = read.filter(|(_, file)| file.older_than.is_some() && file.stale_ok.is_some());
+    let is_judged = |stem: &str| metrics.iter().any(|row| governs(stem, &row.metric) && !is_paired(row));
+    let both = passed.filter(|(stem, _)| is_judged(stem)).map(|(stem, file)| (stem, file.path.clone()));
+    let (metrics, files): (BTreeSet<String>, BTreeSet<String>) = both.unzip();
+    let (metrics, files) = (metrics.into_iter().collect::<Vec<_>>(), files.into_iter().collect());
+    found.extend((!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics, files }));
 }
 
 fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {

@@ -8,7 +8,7 @@ use crate::config::{self, Counter};
 use crate::measure::profile;
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
-use crate::os::process::{self, Invocation, Launch, Output};
+use crate::os::process::{self, Captured, Invocation, Launch, Output};
 use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
 /// Characters of standard error that a timing keeps.
@@ -142,19 +142,30 @@ impl CommandPlan {
 
 /// One run, after what prepares it and before what concludes it. Where one of these fails, that is the run's failure.
 pub(crate) fn run_once(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Result<Finished, SpawnError> {
-    if let Some(failed) = failed_beside(runner, plan.prepare.as_ref(), spec)? {
+    if let Some(failed) = failed_beside(runner, ("prepare", plan.prepare.as_ref()), spec)? {
         return Ok(failed);
     }
     let finished = runner.run(spec)?;
-    let concluded = failed_beside(runner, plan.conclude.as_ref(), spec)?;
+    let concluded = failed_beside(runner, ("conclude", plan.conclude.as_ref()), spec)?;
     Ok(if finished.success() { concluded.unwrap_or(finished) } else { finished })
 }
 
-fn failed_beside(runner: &mut dyn Runner, cmd: Option<&String>, spec: &Spec) -> Result<Option<Finished>, SpawnError> {
+/// Says which of the commands failed where its own words stand.
+fn failed_beside(
+    runner: &mut dyn Runner,
+    (key, cmd): (&str, Option<&String>),
+    spec: &Spec,
+) -> Result<Option<Finished>, SpawnError> {
     let Some(cmd) = cmd else { return Ok(None) };
     let (invocation, stdout) = (Invocation::Shell(cmd.clone()), Output::Discard);
-    let finished = runner.run(&Spec { invocation, stdout, alone: false, ..spec.clone() })?;
-    Ok(Some(finished).filter(|finished| !finished.success()))
+    let mut finished = runner.run(&Spec { invocation, stdout, alone: false, ..spec.clone() })?;
+    if finished.success() {
+        return Ok(None);
+    }
+    let said = format!("its {key} `{cmd}` failed: {}", error_tail(&finished));
+    finished.stderr = Captured::new(spec.stderr);
+    finished.stderr.push(said.trim_end_matches([':', ' ']).as_bytes());
+    Ok(Some(finished))
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -352,7 +363,7 @@ pub(crate) mod scripted {
 
 #[cfg(test)]
 mod tests {
-    use crate::measure::command::scripted::Script;
+    use crate::measure::command::scripted::{Script, Scripted};
 
     use super::*;
 
@@ -423,6 +434,19 @@ mod tests {
     fn a_warm_up_that_times_out_leaves_its_trace() {
         let timed = timed_here(&mut Script::of(&[(9000, Ended::TimedOut, "")]), &plan(5, 1));
         assert!(timed.timing.samples.iter().all(|run| run.timed_out) && timed.timing.samples.len() == 1);
+    }
+
+    #[test]
+    fn what_fails_before_or_after_a_run_is_named() {
+        let failed = |script: &[Scripted]| {
+            let (prepare, conclude) = (Some("make clean".to_owned()), Some("rm out".to_owned()));
+            let timed = timed_here(&mut Script::of(script), &CommandPlan { prepare, conclude, ..plan(1, 0) });
+            timed.timing.last_err
+        };
+        let (ok, broke) = ((1, Ended::Code(0), ""), (1, Ended::Code(3), "no rule"));
+        assert_eq!(failed(&[broke]), "its prepare `make clean` failed: no rule");
+        assert_eq!(failed(&[ok, ok, (1, Ended::Code(3), "")]), "its conclude `rm out` failed");
+        assert_eq!(failed(&[ok, broke]), "no rule");
     }
 
     #[test]

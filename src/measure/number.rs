@@ -37,6 +37,7 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
             results::one(config, &value, place).map_err(|why| format!(": {why}"))?;
             pointed_in(&value, place, &config.unit)
         }
+        Extract::Hyperfine(select) => results::hyperfine(&select, text).map_err(|why| format!(": {why}")),
         Extract::Jmh(select) => {
             let value = parsed(text)?;
             let score = results::jmh(config, &value, &select).map_err(|why| format!(": {why}"))?;

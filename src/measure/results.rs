@@ -8,22 +8,12 @@ use serde_json::Value;
 use crate::config::{KpiProbe, Reader};
 use crate::measure::number::is_other;
 use crate::measure::pointer::follow;
-use crate::model::Better;
+use crate::model::{Better, hyperfine};
 
 /// Why the numbers in a tool's results are those of nothing that worked; of a KPI without a reader nothing is known.
 pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
     let select = config.select.as_deref().unwrap_or_default();
     match config.reader {
-        Some(Reader::Hyperfine) => all(results, "/results", &["name", "command"], select, &|result| {
-            let codes = result["exit_codes"].as_array().into_iter().flatten();
-            let of_runs =
-                result["measurements"].as_array().into_iter().flatten().filter_map(|run| run.get("exit_code"));
-            let failed = codes.chain(of_runs).find(|code| code.as_i64() != Some(0))?;
-            Some(match failed.is_null() {
-                true => "a run of it was ended by a signal".to_owned(),
-                false => format!("a run of it failed with exit code {failed}"),
-            })
-        }),
         Some(Reader::GoogleBenchmark) => all(results, "/benchmarks", &["name"], select, &|result| {
             let said = |key: &str| result[key].as_str().filter(|text| !text.is_empty());
             let failed = result["error_occurred"] == true || said("error_message").is_some();
@@ -35,10 +25,22 @@ pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
                 (false, false) => None,
             }
         }),
-        Some(Reader::K6) => k6(results, select),
+        Some(Reader::K6) => k6(config, results, select),
         Some(Reader::Oha) => oha(results),
-        Some(Reader::Criterion | Reader::PytestBenchmark | Reader::GoBench | Reader::Jmh) | None => Ok(()),
+        Some(Reader::Hyperfine | Reader::Criterion | Reader::PytestBenchmark | Reader::GoBench | Reader::Jmh)
+        | None => Ok(()),
     }
+}
+
+/// The run times of the command that `select` names, in seconds.
+pub(crate) fn hyperfine(select: &str, text: &[u8]) -> Result<Vec<f64>, String> {
+    let timing = hyperfine::selected(select, text).map_err(|why| why.to_string())?;
+    let failed = timing.samples.iter().find(|run| !run.succeeded());
+    failed.map_or(Ok(timing.all_s), |run| {
+        let how =
+            run.exit_code.map_or("was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
+        Err(format!("{select:?}: a run of it {how}"))
+    })
 }
 
 /// Holds every result of that name against `problem`.
@@ -63,12 +65,19 @@ fn k6_share(results: &Value, metric: &str) -> Option<f64> {
         .find_map(Value::as_f64)
 }
 
-fn k6(results: &Value, select: &str) -> Result<(), String> {
+fn k6(config: &KpiProbe, results: &Value, select: &str) -> Result<(), String> {
     if let Some(failed) = k6_share(results, "http_req_failed").filter(|share| *share > 0.0) {
         return Err(format!("{:.3} % of the requests failed (http_req_failed)", failed * 100.0));
     }
     if let Some(passed) = k6_share(results, "checks").filter(|share| *share < 1.0) {
         return Err(format!("{:.3} % of the checks failed", (1.0 - passed) * 100.0));
+    }
+    let dropped = &results["metrics"]["dropped_iterations"];
+    let dropped = dropped.pointer("/values/count").or(dropped.get("count")).and_then(Value::as_f64);
+    if let Some(dropped) = dropped.filter(|dropped| *dropped > 0.0) {
+        return Err(format!(
+            "{dropped} iterations were not begun (dropped_iterations): the load was less than was asked for"
+        ));
     }
     let metrics = results["metrics"].as_object().into_iter().flatten();
     let thresholds = metrics.flat_map(|(_, metric)| metric["thresholds"].as_object().into_iter().flatten());
@@ -78,7 +87,9 @@ fn k6(results: &Value, select: &str) -> Result<(), String> {
         return Err(format!("the threshold {threshold} was crossed"));
     }
     match results.pointer(&format!("/metrics/{}/contains", select.replace('/', "~1"))).and_then(Value::as_str) {
-        Some(kind) if kind != "time" => Err(format!("the metric {select} is no time, but {kind:?}")),
+        Some(kind) if (kind == "time") != config.unit.is_time() => {
+            Err(format!("the metric {select} is {kind:?}, and the config says `unit: {}`", config.unit))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -94,22 +105,13 @@ fn oha(results: &Value) -> Result<(), String> {
 
 /// Whether `place` leads to the samples of one benchmark: two of one name are two, and no samples of each other.
 pub(crate) fn one(config: &KpiProbe, results: &Value, place: &str) -> Result<(), String> {
-    let name = match config.reader {
-        Some(Reader::Hyperfine) => None,
-        Some(Reader::PytestBenchmark) => Some("fullname"),
-        Some(
-            Reader::Criterion | Reader::GoogleBenchmark | Reader::GoBench | Reader::Jmh | Reader::K6 | Reader::Oha,
-        )
-        | None => return Ok(()),
-    };
+    if config.reader != Some(Reader::PytestBenchmark) {
+        return Ok(());
+    }
     let benchmark = place.match_indices('/').nth(2).map_or(place, |(end, _)| &place[..end]);
     let found = follow(results, benchmark).unwrap_or_default();
-    let names: Vec<&str> = found.iter().filter_map(|it| it.value.get(name?)?.as_str()).collect();
-    match found.len() {
-        0 | 1 => Ok(()),
-        _ if name.is_some() => Err(several(config, &names)),
-        n => Err(format!("`select` names {n} results: give each a `--command-name` of its own")),
-    }
+    let names: Vec<&str> = found.iter().filter_map(|it| it.value.get("fullname")?.as_str()).collect();
+    if found.len() > 1 { Err(several(config, &names)) } else { Ok(()) }
 }
 
 fn several(config: &KpiProbe, names: &[&str]) -> String {
@@ -247,8 +249,15 @@ mod tests {
                 Reader::K6,
                 "data_sent",
                 r#"{"metrics":{"data_sent":{"contains":"data","values":{"avg":4}}}}"#,
-                "is no time",
+                "unit is needed: data_sent may be a time",
             ),
+            (
+                Reader::K6,
+                "http_req_duration",
+                r#"{"metrics":{"http_req_duration":{"avg":4},"dropped_iterations":{"count":7,"rate":1}}}"#,
+                "7 iterations were not begun",
+            ),
+            (Reader::Hyperfine, "b", r#"{"results":[{"command":"a","times":[1,1]}]}"#, "the one that is meant: \"a\""),
             (
                 Reader::Oha,
                 "average",
@@ -290,7 +299,7 @@ mod tests {
                 Reader::Hyperfine,
                 "a",
                 r#"{"results":[{"command":"a","times":[1,1]},{"command":"a","times":[5,5]}]}"#,
-                "names 2 results: give each a `--command-name`",
+                "give each a --command-name",
             ),
             (
                 Reader::K6,

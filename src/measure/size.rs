@@ -2,7 +2,9 @@
 //! holds of them, whatever filters make of them here. A link inside is a file of its own length and is not followed; the tool's
 //! own files and `.git` are left out.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
@@ -250,38 +252,62 @@ fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8>
     })
 }
 
-/// What of the tracked files is not here, each with the command of git that fetches it: a pointer stands in place of data
-/// that git-lfs keeps, an empty directory in place of a submodule.
+/// How the content begins that stands in place of data kept elsewhere, what it is, and what fetches the data.
+const STAND_INS: [(&[u8], &str, &str); 3] = [
+    (b"version https://git-lfs.github.com/spec/v1", "are git-lfs pointers in place of the data", "git lfs pull"),
+    (b"/annex/objects/", "are git-annex pointers in place of the data", "git annex get ."),
+    (b"\0GITCRYPT\0", "are still encrypted by git-crypt", "git crypt unlock"),
+];
+
+/// What of the tracked files is not here, each with the command that fetches it: a pointer stands in place of data that is
+/// kept elsewhere, an empty directory in place of a submodule.
 pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<(String, &'static str)> {
-    const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
-    const LONGEST: u64 = 1024;
-    let attributes = fs::read_to_string(root.join(".gitattributes")).unwrap_or_default();
-    let uses_lfs = attributes.contains("filter=lfs");
+    let attributes =
+        [".gitattributes", ".git/info/attributes"].map(|file| fs::read(root.join(file)).unwrap_or_default());
+    let is_filtered = attributes.concat().windows(7).any(|word| word == b"filter=");
     // Git fetches no submodule that is not named there, in the root of the repository.
-    if !uses_lfs && !root.ancestors().any(|above| above.join(".gitmodules").exists()) {
-        return Vec::new();
-    }
-    let is_empty = |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
-    let (mut pointers, mut submodules) = (Vec::new(), Vec::new());
+    let has_submodules = root.ancestors().any(|above| above.join(".gitmodules").exists());
+    let mut found: BTreeMap<(&str, &str), Vec<PathBuf>> = BTreeMap::new();
     for path in tracked {
-        let full = root.join(&path);
-        let Ok(metadata) = full.symlink_metadata() else { continue };
-        if metadata.is_dir() && is_empty(&full) {
-            submodules.push(path);
-        } else if uses_lfs && metadata.is_file() && metadata.len() <= LONGEST {
-            pointers.extend(fs::read(&full).is_ok_and(|bytes| bytes.starts_with(POINTER)).then_some(path));
+        if let Some(how) = missing(&root.join(&path), is_filtered, has_submodules) {
+            found.entry(how).or_default().push(path);
         }
     }
-    let told = |found: &[PathBuf], what: &str| {
-        Some(format!("{} of the tracked files, such as {}, {what}", found.len(), found.first()?.display()))
+    let told = |((what, command), paths): ((&str, &'static str), Vec<PathBuf>)| {
+        let such = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        (format!("{} of the tracked files, such as {such}, {what}", paths.len()), command)
     };
-    let lfs = told(&pointers, "are git-lfs pointers in place of the data").map(|text| (text, "lfs pull"));
-    let empty = told(&submodules, "are submodules that were not fetched");
-    lfs.into_iter().chain(empty.map(|text| (text, "submodule update --init --recursive"))).collect()
+    found.into_iter().map(told).collect()
+}
+
+fn missing(path: &Path, is_filtered: bool, has_submodules: bool) -> Option<(&'static str, &'static str)> {
+    if path.extension().is_some_and(|end| end == "dvc") && !path.with_extension("").exists() {
+        return Some(("stand for data that DVC has not fetched", "dvc pull"));
+    }
+    if !is_filtered && !has_submodules {
+        return None;
+    }
+    let metadata = path.symlink_metadata().ok()?;
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if metadata.is_dir() && has_submodules && is_empty() {
+        return Some(("are submodules that were not fetched", "git submodule update --init --recursive"));
+    }
+    let mut begin = Vec::new();
+    if is_filtered && metadata.is_symlink() && !path.exists() {
+        begin = fs::read_link(path)
+            .ok()?
+            .to_string_lossy()
+            .split_once(".git")
+            .map(|(_, rest)| rest.into())
+            .unwrap_or_default();
+    } else if is_filtered && metadata.is_file() {
+        fs::File::open(path).and_then(|file| file.take(64).read_to_end(&mut begin)).ok()?;
+    }
+    STAND_INS.iter().find(|(start, ..)| begin.starts_with(start)).map(|(_, what, command)| (*what, *command))
 }
 
 pub(crate) fn unfetched_warnings(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<String> {
-    unfetched(root, tracked).into_iter().map(|(what, command)| format!("{what}: run `git {command}`")).collect()
+    unfetched(root, tracked).into_iter().map(|(what, command)| format!("{what}: run `{command}`")).collect()
 }
 
 #[cfg(test)]

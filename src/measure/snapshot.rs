@@ -2,24 +2,21 @@
 //! runs. Writes nothing.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
 use chrono::DateTime;
 
 use crate::config::{self, Config};
-use crate::git::{Held, Repo};
+use crate::git::Repo;
+use crate::measure::freshness::Freshness;
 use crate::measure::machine::{self, Reference};
 use crate::measure::{CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, kpi, profile, size, tuneables};
 use crate::model::scrub::scrub;
-use crate::model::{Digest, Kpi, ReadFile, Snapshot, System, Timing, hyperfine, own};
+use crate::model::{Kpi, Snapshot, System, Timing, hyperfine};
 use crate::os::{Interrupt, files};
 
 /// The largest export of hyperfine that is read.
 const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
-
-/// Files written within this time of each other were written together.
-const TOGETHER: Duration = Duration::from_secs(2);
 
 /// What a warning of a peak memory that could not be measured says.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
@@ -69,12 +66,13 @@ pub(crate) fn take(
     snapshot.warnings.extend(size::unfetched_warnings(plan.root, tracked));
     let place = Place { root: plan.root.to_owned(), env: Vec::new() };
     let reference = Reference::new();
-    timings(plan, &place, runner, &reference, &mut snapshot, tell);
+    let mut freshness = Freshness::new(plan);
+    timings(plan, &place, runner, (&reference, &mut freshness), &mut snapshot, tell);
     for probe in &plan.config.http_probes {
         tell(&format!("asking {}", probe.name));
         snapshot.http.push(http::probe(probe, &place, &|| plan.interrupt.requested()));
     }
-    let outputs = kpis(plan, &place, runner, &reference, &mut snapshot, tell);
+    let outputs = kpis(plan, &place, runner, (&reference, &mut freshness), &mut snapshot, tell);
     Ok((snapshot, outputs))
 }
 
@@ -99,7 +97,7 @@ fn timings(
     plan: &Plan<'_>,
     place: &Place,
     runner: &mut dyn Runner,
-    reference: &Reference,
+    (reference, freshness): (&Reference, &mut Freshness<'_>),
     snapshot: &mut Snapshot,
     tell: &mut dyn FnMut(&str),
 ) {
@@ -109,7 +107,7 @@ fn timings(
         }
         let name = &config.name;
         if let Some(path) = &config.hyperfine {
-            match imported(plan, config, path) {
+            match imported(plan, config, path, freshness) {
                 Ok(timing) => snapshot.timings.push(timing),
                 Err(message) => snapshot.warnings.push(format!("timing {name}: {message}")),
             }
@@ -117,7 +115,9 @@ fn timings(
         }
         let Some(command) = CommandPlan::of(config) else { continue };
         tell(&format!("timing {name}: {} runs of {}", config.runs, scrub(&command.cmd)));
-        let timed = command::time(runner, &command, place, &mut |done, of| {
+        freshness.watch();
+        let mut timed = command::time(runner, &command, place, &mut |done, of| {
+            freshness.seen(done);
             snapshot.reference_s.push(reference.measure_once().wall_s);
             tell(&format!("timing {name}: run {done} of {of}"));
         });
@@ -127,11 +127,12 @@ fn timings(
             snapshot.warnings.push(format!("timing {name}: {RSS_UNTOLD} {kib} KiB and cannot be told apart from it"));
         }
         snapshot.warnings.extend(profile::missing(&command, timed.timing.samples.iter()));
+        timed.timing.read_from = freshness.of_run(config.stale_ok.as_deref());
         snapshot.timings.push(timed.timing);
     }
 }
 
-fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str) -> Result<Timing, String> {
+fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str, freshness: &Freshness<'_>) -> Result<Timing, String> {
     let file = plan.root.join(path);
     let unreadable = |error| format!("cannot read {path}: {error}");
     let length = fs::metadata(&file).map_err(unreadable)?.len();
@@ -140,14 +141,14 @@ fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str) -> Result<Timi
     }
     let bytes = fs::read(&file).map_err(unreadable)?;
     let timing = hyperfine::import(&config.name, &bytes).map_err(|error| format!("{path}: {error}"))?;
-    Ok(Timing { read_from: read_from(plan, path, config.stale_ok.as_deref()), ..timing })
+    Ok(Timing { read_from: freshness.of_file(path, config.stale_ok.as_deref()), ..timing })
 }
 
 fn kpis(
     plan: &Plan<'_>,
     place: &Place,
     runner: &mut dyn Runner,
-    reference: &Reference,
+    (reference, freshness): (&Reference, &mut Freshness<'_>),
     snapshot: &mut Snapshot,
     tell: &mut dyn FnMut(&str),
 ) -> Vec<KpiOutput> {
@@ -159,7 +160,9 @@ fn kpis(
         let names: Vec<&str> = group.iter().map(|config| config.name.as_str()).collect();
         let names = names.join(", ");
         tell(&format!("taking KPI {names}"));
+        freshness.watch();
         let found = kpi::measure(runner, place, &group, &mut |done, of| {
+            freshness.seen(done);
             // A file that somebody else wrote was not measured now.
             if group.iter().any(|config| config.cmd.is_some()) {
                 snapshot.reference_s.push(reference.measure_once().wall_s);
@@ -167,9 +170,11 @@ fn kpis(
             tell(&format!("taking KPI {names}: {done} of {of}"));
         });
         for (mut measured, config) in found.into_iter().zip(group) {
-            if let (Some(file), None) = (&config.file, &config.cmd) {
-                measured.kpi.read_from = read_from(plan, file, config.stale_ok.as_deref());
-            }
+            let stale_ok = config.stale_ok.as_deref();
+            measured.kpi.read_from = match (&config.file, &config.cmd) {
+                (Some(file), None) => freshness.of_file(file, stale_ok),
+                (_, _) => freshness.of_run(stale_ok),
+            };
             if let Some(bytes) = measured.raw {
                 let extension =
                     if serde_json::from_slice::<serde_json::Value>(&bytes).is_ok() { "json" } else { "txt" };
@@ -182,53 +187,4 @@ fn kpis(
     let place_of = |kpi: &Kpi| plan.config.kpis.iter().position(|config| config.name == kpi.name);
     snapshot.kpis.sort_by_key(place_of);
     outputs
-}
-
-/// What is known of a file that nothing was run for: what it held, when it was written, and which of the project's files
-/// was changed later, so that the results in it are not of that.
-fn read_from(plan: &Plan<'_>, file: &str, stale_ok: Option<&str>) -> Option<ReadFile> {
-    let path = plan.root.join(file);
-    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified()).ok()?;
-    let sha256 = Digest::of_bytes(&fs::read(&path).ok()?);
-    let newest = newest_code(plan);
-    let written_again = newest.as_ref().is_some_and(|(written, _)| modified > *written + TOGETHER);
-    let mut stale_ok = stale_ok.map(str::to_owned);
-    let changed = match committed_code_since(plan, file) {
-        Some(changed) => {
-            // What a baseline was when it was committed is what reviewers know of it; after the change it must be fresh.
-            let known = || "git holds the file, from before the code's last commit".to_owned();
-            stale_ok = stale_ok.or_else(|| plan.is_baseline.then(known));
-            changed.filter(|_| !written_again)
-        }
-        None => newest.filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path),
-    };
-    Some(ReadFile {
-        path: file.to_owned(),
-        sha256,
-        modified: modified.into(),
-        older_than: changed.map(|path| path.display().to_string()),
-        stale_ok,
-    })
-}
-
-/// The file of the project's code that was written last.
-fn newest_code(plan: &Plan<'_>) -> Option<(SystemTime, PathBuf)> {
-    let written =
-        |path: &Path| fs::symlink_metadata(plan.root.join(path)).and_then(|metadata| metadata.modified()).ok();
-    let sources = plan.tracked.into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
-    let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
-    sources.filter_map(|path| Some((written(&path)?, path))).max()
-}
-
-/// Of a file that is what git holds: a checkout gives it a new time, but it is as old as the commit that last changed it.
-/// A file of the project that differs now from what it was in that commit, if there is one; `None` where the file is not
-/// what git holds.
-fn committed_code_since(plan: &Plan<'_>, file: &str) -> Option<Option<PathBuf>> {
-    let own = files::path_bytes(Path::new(file.strip_prefix("./").unwrap_or(file)));
-    plan.tracked?.get(&own)?;
-    let names = plan.repo?.changed_since_commit_of(&[plan.repo?.prefix(), &own].concat()).ok()??;
-    let below = |name: &Vec<u8>| name.strip_prefix(plan.repo?.prefix()).map(<[u8]>::to_vec);
-    let names = names.iter().filter_map(below).filter(|name| !own::is_own(name));
-    let mut paths = names.map(|name| files::path_from_bytes(&name));
-    Some(paths.find(|path| (plan.is_code)(path)))
 }

@@ -18,13 +18,11 @@ pub enum HyperfineError {
     Json(#[from] JsonError),
     #[error("it holds no results: the benchmark did not run to its end")]
     Empty,
-    /// It holds several results, and the timing's name is no command of theirs.
-    #[error("it holds {found} results; set `name` to the command of the one that is meant: {commands}")]
+    /// The name is no command of its results.
+    #[error("it holds {found} results; give the command of the one that is meant: {commands}")]
     Several { found: usize, commands: String },
     /// Several results are of the command that is meant.
-    #[error(
-        "it holds {found} results of {command:?}; export them apart, or give each a --command-name and set `name` to one"
-    )]
+    #[error("it holds {found} results of {command:?}; export them apart, or give each a --command-name and name one")]
     Alike { found: usize, command: String },
     /// It holds no run times, only their mean; or a number that is none.
     #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
@@ -97,32 +95,43 @@ impl Quantity {
     }
 }
 
-/// The timing called `name` out of an export. With several results it is the one of that name or command. CPU times are left
+/// The timing called `name` out of an export: with several results it is the one of that name or command. CPU times are left
 /// out: the export has only their means, and a mean is no sample.
 pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
+    one_of(name, bytes, true)
+}
+
+/// The timing of the result that is called `name`, whichever others there are.
+pub fn selected(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
+    one_of(name, bytes, false)
+}
+
+fn one_of(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineError> {
     let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
     let ways: [&dyn Fn(&ResultOf) -> bool; 3] =
         [&|it| it.name.as_deref() == Some(name), &|it| it.command == name, &|it| it.with_parameters() == name];
+    let is_named = |result: &ResultOf| ways.iter().any(|is_it| is_it(result));
     for is_it in ways {
         if found.len() > 1 && found.iter().any(|result| is_it(result)) {
             found.retain(|result| is_it(result));
         }
     }
-    let [result] = found[..] else {
-        if let [first, _, ..] = found[..]
-            && found.iter().all(|result| result.with_parameters() == first.with_parameters())
-        {
+    if let [result] = found[..]
+        && (only || is_named(result))
+    {
+        return timing(name, result);
+    }
+    match found[..] {
+        [] => return Err(HyperfineError::Empty),
+        [first, _, ..] if found.iter().all(|result| result.with_parameters() == first.with_parameters()) => {
             return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
         }
-        if found.is_empty() {
-            return Err(HyperfineError::Empty);
-        }
-        let commands: Vec<String> =
-            export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters()))).collect();
-        return Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") });
-    };
-    timing(name, result)
+        [..] => {}
+    }
+    let commands: Vec<String> =
+        export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters()))).collect();
+    Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") })
 }
 
 /// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is

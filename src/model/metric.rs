@@ -255,6 +255,12 @@ impl Measurable {
         self.0.entry(spec.id.clone()).or_insert(spec);
     }
 
+    /// Leaves out what is the same whatever is measured: how many files there are at a path that is one.
+    pub fn without_counts_of_files(&mut self, is_file: impl Fn(&str) -> bool) {
+        let counts = |id: &MetricId| id.kind() == Some(MetricKind::Files) && id.subject().is_some_and(&is_file);
+        self.0.retain(|id, _| !counts(id));
+    }
+
     /// Every metric, by name.
     pub fn iter(&self) -> impl Iterator<Item = &MetricSpec> {
         self.0.values()

@@ -174,7 +174,8 @@ impl FirstRuns {
 
     /// Why nothing that was measured is a comparison of two programs that do the same.
     pub fn flaw(&self) -> Option<Flaw> {
-        if let Some(path) = &self.opened {
+        // Of a command that opens nothing else here, both sides' numbers are of that file.
+        if let Some(path) = self.opened.as_ref().or(self.program.as_ref().filter(|_| self.elsewhere)) {
             return Some(Flaw::SharedCode { path: path.clone() });
         }
         let [before, after] = self.printed.as_ref()?;

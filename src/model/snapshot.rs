@@ -168,7 +168,7 @@ pub struct Timing {
     /// Mean CPU times of an import that has no others (v2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_means: Option<CpuMeans>,
-    /// The file that it was imported from (v2).
+    /// The file that it was imported from, or that its command runs though it is older than the code (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_from: Option<ReadFile>,
 }
@@ -297,7 +297,8 @@ pub struct Kpi {
     /// The same where it is short: then it is kept here, and no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
-    /// The file that it was read from, where nothing was run for it (v2).
+    /// The file that it was read from, where nothing was run for it, or that its command runs though it is older than the
+    /// code (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_from: Option<ReadFile>,
     /// The words beside the number in its line, `#` for the number: `heap # MiB` (v2).
@@ -305,7 +306,7 @@ pub struct Kpi {
     pub beside: Option<String>,
 }
 
-/// A file with results that nothing was run for.
+/// A file that numbers are of, and that was not made when they were measured.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReadFile {

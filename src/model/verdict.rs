@@ -121,7 +121,7 @@ pub enum Unusable {
     )]
     DidNothing { printed: u64 },
     /// It was read from a file that nobody wrote again: after `than` was changed, or since the baseline.
-    #[error("{path} was {}; write it again, or give its `stale_ok: REASON`", staleness(.than.as_deref()))]
+    #[error("{path} was {}; build or write it again, or give its `stale_ok: REASON`", staleness(.than.as_deref()))]
     Stale { path: String, than: Option<String> },
     /// The probe ran but gave no value (extraction failed, not a number, endpoint unreachable), in its words.
     #[error("{message}")]

@@ -224,10 +224,10 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             .plain(", before ")
             .text(code(values::short(undone)))
             .plain(" changed them: what it improves on is that commit, and nothing before it."),
-        Caveat::StaleAllowed { metrics } => codes(metrics.iter().map(String::as_str))
-            .plain(" may be older than the code (")
-            .code("stale_ok")
-            .plain("): nobody knows which version was measured."),
+        Caveat::StaleAllowed { metrics, files } => codes(metrics.iter().map(String::as_str))
+            .plain(" may be of older code: ")
+            .text(codes(files.iter().map(String::as_str)))
+            .plain(", which it is read from or runs, was written before the code was changed last."),
         Caveat::OutOfOrder => {
             Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
         }
@@ -369,7 +369,7 @@ mod tests {
             Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
             Caveat::Restores { undone: "b".repeat(40), earlier: "a".repeat(40) },
-            Caveat::StaleAllowed { metrics: vec!["kpi.ops".to_owned()] },
+            Caveat::StaleAllowed { metrics: vec!["kpi.ops".to_owned()], files: vec!["build/ops".to_owned()] },
             Caveat::Repeated { times: 3 },
         ];
         let mut doc = Doc::new();
@@ -400,7 +400,7 @@ mod tests {
         - `out/ops.txt`, where a KPI's number is written, was committed with the change: the number may have been committed, not measured.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
-        - `kpi.ops` may be older than the code (`stale_ok`): nobody knows which version was measured.
+        - `kpi.ops` may be of older code: `build/ops`, which it is read from or runs, was written before the code was changed last.
         - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.31 %. One comparison of more pairs says more.
         ");
     }

@@ -6,8 +6,8 @@ use crate::judge::decisive;
 use crate::model::digest::is_page;
 use crate::model::text::{joined, short};
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Gate, How, Judged, MetricSource, Stage, Taken,
-    Verdict, Verdicts, fix,
+    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricSource, Stage, Taken,
+    Unusable, Verdict, Verdicts, fix,
 };
 use crate::workflow::Change;
 
@@ -38,7 +38,17 @@ pub fn decisions<'a>(
     }
     let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
     if judged.clone().into_iter().any(invalid) {
-        return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
+        // What a comparison does not read again.
+        let stale = |judged: &Judged| {
+            matches!(&judged.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Stale { .. } } })
+        };
+        let again = match judged.clone().into_iter().any(stale) {
+            true => {
+                vec![Fix::next("build or write it again, then", fix::after(id)), Fix::then("", fix::on(id, "compare"))]
+            }
+            false => vec![Fix::next("fix what gave no value, then measure again", more(change, None))],
+        };
+        return again.into_iter().chain([hold, drop]).collect();
     }
     // The runs and requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
     let of_snapshots = |judged: &Judged| {

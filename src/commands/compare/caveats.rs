@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::commands::{Ctx, collect, evidence};
 use crate::error::Result;
-use crate::judge::{Caveat, compare};
+use crate::judge::Caveat;
 use crate::model::{Kpi, MetricId};
 use crate::workflow::Change;
 
@@ -17,17 +17,11 @@ const LARGEST_RESULT: u64 = 1 << 20;
 /// them.
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
     let files = committed_numbers(ctx, change)?;
-    let config = ctx.config()?;
-    let timings = config.timings.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("timing.{}", it.name));
-    let kpis = config.kpis.iter().filter(|it| it.stale_ok.is_some()).map(|it| format!("kpi.{}", it.name));
-    let governed = |stem: &String| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    let metrics: Vec<String> = timings.chain(kpis).filter(governed).collect();
     let continued = u32::try_from(continued).unwrap_or_default();
     let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
     let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
-    let stale = (!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics });
     let repeated = (times > 1).then_some(Caveat::Repeated { times });
-    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(stale).chain(repeated).collect())
+    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(repeated).collect())
 }
 
 /// Files of the change that a KPI is read from, and those in which its commit puts the new value of one in the place of the

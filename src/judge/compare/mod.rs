@@ -8,6 +8,7 @@ pub use changes::{
     Deltas, TuneableChange, VariableChange, governs, has_general, is_general, redefined, tuneable_changes,
 };
 pub(crate) use changes::{other_commands, variable_changes};
+pub(crate) use rows::files_read;
 pub use rows::{Level, MetricRow, PairRow, for_metric, pair_rows};
 
 use std::collections::{BTreeMap, BTreeSet};

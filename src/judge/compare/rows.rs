@@ -105,7 +105,7 @@ impl Sides {
 }
 
 /// The files that metrics were read from, by the beginning of the metrics' names.
-fn files_read(snapshot: &Snapshot) -> BTreeMap<String, &ReadFile> {
+pub(crate) fn files_read(snapshot: &Snapshot) -> BTreeMap<String, &ReadFile> {
     let timings = snapshot.timings.iter().map(|it| (format!("timing.{}", it.name), &it.read_from));
     let kpis = snapshot.kpis.iter().map(|it| (format!("kpi.{}", it.name), &it.read_from));
     timings.chain(kpis).filter_map(|(stem, file)| Some((stem, file.as_ref()?))).collect()

@@ -10,10 +10,10 @@ use std::{fs, io};
 use crate::config::Config;
 use crate::git::{GitError, Repo, Scope, TreeEntry};
 use crate::measure::command::{Env, error_tail, failure, seconds};
+use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
-use crate::measure::pair::{Side, proof};
-use crate::measure::{Place, Runner, size};
+use crate::measure::{Place, Runner, opened, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
 use crate::os::{Ended, Opens, SpawnError, files};
@@ -108,7 +108,7 @@ impl OwnFiles {
     /// Whether one of the files is one that the other side holds differently, is below such a one (of a submodule), or was
     /// compiled from it.
     pub(crate) fn differ(&self, opened: &BTreeSet<PathBuf>) -> bool {
-        let source = |path: &PathBuf| proof::source_of(path).unwrap_or_else(|| path.clone());
+        let source = |path: &PathBuf| opened::source_of(path).unwrap_or_else(|| path.clone());
         opened.iter().map(source).any(|path| path.ancestors().any(|part| self.differing.contains(part)))
     }
 

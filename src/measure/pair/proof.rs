@@ -1,32 +1,26 @@
 //! That the two sides are two programs, and do the same work: what they open and print in their first runs is looked at.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use walkdir::WalkDir;
 
 use crate::git::{GitError, Repo};
 use crate::measure::Place;
+use crate::measure::opened::{Opened, Watch};
 use crate::measure::pair::{Checkouts, OwnFiles, Side};
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
 
 /// Bytes of an output that are compared; of more, the beginning.
 pub(crate) const OUTPUT_BYTES: usize = 16 << 20;
-/// More directories that git does not track are not watched.
-const MOST_UNTRACKED: usize = 5_000;
-/// Caches of compiled Python, beside what they were compiled from.
-const PYTHON_CACHE: &str = "__pycache__";
 
 /// Watches the user's own checkout while a side runs. A side that opens tracked files there runs the code there.
 #[derive(Debug)]
 pub(crate) struct Proof {
-    root: PathBuf,
-    tracked: BTreeSet<PathBuf>,
-    /// Directories of files that git does not track, without those that are shared.
-    untracked: BTreeSet<PathBuf>,
-    opens: Option<Opens>,
+    checkout: Watch,
+    sees: bool,
     /// What is each side's own, and who opens it; `None` where that is not known.
     sides: [OwnFiles; 2],
     own: Option<Opens>,
@@ -49,37 +43,21 @@ pub(crate) struct Did {
 impl Proof {
     /// Of the checkout that `repo` is in, and the sides. What is `shared` is meant to be opened.
     pub(crate) fn new(repo: &Repo, shared: &[PathBuf], checkouts: &Checkouts) -> Result<Self, GitError> {
-        let root = files::canonical(repo.root()).unwrap_or_else(|_| repo.root().to_owned());
-        let listed = repo.tracked(b"")?;
-        let tracked = listed.iter().map(|path| root.join(files::path_from_bytes(path)));
-        let tracked: BTreeSet<PathBuf> = tracked.filter(|path| !files::is_of_git(path)).collect();
-        // Dependencies are no builds of the project.
-        let is_left = |path: &Path| {
-            let name = path.file_name().unwrap_or_default();
-            let own = [".git", "node_modules", ".vibeship-optimizer", PYTHON_CACHE].iter().any(|left| name == *left);
-            own || shared.iter().any(|shared| path == shared) || path.join("pyvenv.cfg").exists()
-        };
-        let walk =
-            WalkDir::new(&root).into_iter().filter_entry(|entry| entry.file_type().is_dir() && !is_left(entry.path()));
-        let walked = walk.flatten().map(walkdir::DirEntry::into_path).take(MOST_UNTRACKED);
+        let checkout = Watch::new(repo.root(), repo.tracked(b"")?.iter(), shared);
         let sides = [&checkouts.before, &checkouts.after].map(|side| side.own.clone());
-        let mut proof = Self { root, tracked, untracked: walked.collect(), opens: None, sides, own: None };
+        let mut proof = Self { checkout, sees: false, sides, own: None };
         proof.watch();
         Ok(proof)
     }
 
     /// Whether the system tells what is opened.
     pub(crate) fn sees(&self) -> bool {
-        self.opens.is_some()
+        self.sees
     }
 
-    /// Begins to watch, or starts over: caches may have been made.
+    /// Begins to watch, or starts over.
     pub(crate) fn watch(&mut self) {
-        let sources: BTreeSet<PathBuf> =
-            self.tracked.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
-        let caches = sources.iter().map(|dir| dir.join(PYTHON_CACHE)).filter(|dir| dir.is_dir());
-        let all = caches.chain(sources.iter().cloned()).chain(self.untracked.iter().cloned()).collect();
-        self.opens = Opens::watch(&all);
+        self.sees = self.checkout.begin();
         let homes = self.sides.iter().flat_map(|side| WalkDir::new(&side.home)).flatten();
         let own = homes.filter(|entry| entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
         self.own = Opens::watch(&own);
@@ -87,30 +65,14 @@ impl Proof {
 
     /// What was opened since it was asked last.
     pub(crate) fn opened(&mut self) -> Did {
-        let mut did = Did::default();
-        let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
+        let Opened { tracked, untracked } = self.checkout.opened();
+        let mut did = Did { tracked, untracked, ..Did::default() };
         if let Some((own, false)) = self.own.as_mut().map(Opens::opened) {
             did.elsewhere = own.is_empty();
             did.untouched = !self.sides.iter().any(|side| side.built || side.differ(&own));
         }
-        for path in opened {
-            let source = source_of(&path).unwrap_or_else(|| path.clone());
-            let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();
-            if self.tracked.contains(&source) {
-                did.tracked.insert(name);
-            } else {
-                did.untracked.insert(name);
-            }
-        }
         did
     }
-}
-
-/// What a file in a cache was compiled from: `pk/__pycache__/a.cpython-312.pyc` is of `pk/a.py`.
-pub(crate) fn source_of(path: &Path) -> Option<PathBuf> {
-    let cache = path.parent().filter(|dir| dir.file_name().is_some_and(|name| name == PYTHON_CACHE))?;
-    let name = path.file_name()?.to_string_lossy().into_owned();
-    Some(cache.parent()?.join(format!("{}.py", name.split('.').next()?)))
 }
 
 /// What a side printed; where it names its own place, the other side would name another.
@@ -251,9 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compiled_file_stands_for_its_source_and_an_own_path_for_nothing() {
-        assert_eq!(source_of(Path::new("pk/__pycache__/a.cpython-312.pyc")), Some(PathBuf::from("pk/a.py")));
-        assert_eq!(source_of(Path::new("pk/a.py")), None);
+    fn a_path_of_the_side_itself_is_no_other_output() {
         assert_eq!(without(b"in /t/a/x, /t/a", b"/t/a"), b"in /x, ");
     }
 }

@@ -1,6 +1,6 @@
 //! `change contract` and the contract flags of `change start`.
 
-use crate::support::Sandbox;
+use crate::support::{CONFIG, Sandbox};
 
 #[test]
 fn an_error_in_a_criterion_points_at_its_column() {
@@ -173,6 +173,10 @@ fn imported_timings_are_found_and_promise_no_more_than_they_hold() {
     let _ = none.says(&["timing empty has neither `cmd` nor `hyperfine`", "vibeship-optimizer doctor --format text"]);
     let cpu = s.on(&["change", "contract", "--kpi", "timing.imported.cpu <= -10%"]).exits(1);
     let _ = cpu.says(&["unknown metric `timing.imported.cpu`; did you mean `timing.imported."]);
+    // Of one file there is always one.
+    s.config(&CONFIG.replace("[src]", "[src, ops.json]"));
+    let of_one = s.on(&["change", "contract", "--guardrail", "size.ops.json.files <= +2%"]).exits(1);
+    let _ = of_one.says(&["unknown metric `size.ops.json.files`; did you mean `size.ops.json`"]);
 }
 
 #[test]

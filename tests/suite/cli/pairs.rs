@@ -206,9 +206,10 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
     );
     s.config(&format!("version: 1\ntimings:\n{timings}"));
     let told = s.run(&pair);
-    let _ = told
-        .never_says(&["own opened"])
-        .says(&["installed opened no file on either side", "built opened built/work.sh of your own checkout"]);
+    let _ = told.never_says(&["own opened"]).says(&[
+        "installed opened no file on either side",
+        "invalid: a side opened built/work.sh of your own checkout",
+    ]);
     // The preparation opens what differs, but what runs is not from there.
     s.config(&format!(
         "version: 1\npair: {{prepare: cp work.sh made.sh}}\ntimings:\n{timings}  - {{name: made, cmd: sh made.sh}}\n"

@@ -1,6 +1,6 @@
 //! `snapshot`: the baseline, the state after, and those of no change.
 
-use crate::support::{CONFIG, Sandbox, kpi};
+use crate::support::{CONFIG, CommandOutput, Sandbox, kpi};
 
 #[test]
 fn a_plain_snapshot_prints_its_path_alone() {
@@ -171,12 +171,51 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     let unwritten = "bench.json was not written again since the baseline";
     assert!(s.read(s.evidence("compare.md")).contains(unwritten));
     let _ = s.on(&["change", "promote"]).exits(1).says(&[unwritten]);
+    // A comparison alone would not read it again.
+    let again = "next: vibeship-optimizer snapshot --label after --change-id chg-20260302-090000-stale --as after";
+    let _ = s.on(&["compare"]).says(&[again, "then: vibeship-optimizer compare"]);
     for s in [walk(true, ""), walk(false, ", stale_ok: it is a constant")] {
         let _ = s.on(&["change", "promote"]).ok();
     }
     let old = std::fs::File::options().append(true).open(s.path("bench.json")).unwrap();
     old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400)).unwrap();
     let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_was_built_before_the_code_changed_measures_the_code_of_then() {
+    let s = Sandbox::new();
+    let set_days_old = |path: &str, days: u64| {
+        let file = std::fs::File::options().append(true).open(s.path(path)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(days * 86_400)).unwrap();
+    };
+    s.write(".gitignore", "build/\nresult.json\n").write("run.sh", "sh build/ops.sh\n").commit_as("run", &[]);
+    s.write("build/ops.sh", "echo 300\n").write("build/other.sh", "").write("result.json", "300");
+    let kpis =
+        [("direct", "sh build/ops.sh"), ("driven", "sh run.sh"), ("copied", "cat result.json"), ("none", "echo 1")];
+    let kpi = |(name, cmd): (&str, &str)| format!("  - {{name: {name}, cmd: {cmd}, better: lower, exact: true}}\n");
+    let kpis: String = kpis.into_iter().map(kpi).collect();
+    let timing = "timings:\n  - {name: timed, cmd: sh build/ops.sh, runs: 2}\n";
+    s.config(&format!("version: 1\n{timing}kpis:\n{kpis}"));
+    let stale = |answer: CommandOutput| -> Vec<String> {
+        let lines = answer.stderr.lines().filter(|line| line.contains("was written before"));
+        lines.map(|line| line.split_whitespace().nth(2).unwrap().to_owned()).collect()
+    };
+    s.git(&["ls-files"]).lines().for_each(|path| set_days_old(path, 3));
+    ["build/ops.sh", "build/other.sh", "result.json"].iter().for_each(|path| set_days_old(path, 2));
+    assert_eq!(stale(s.run(&["snapshot"]).ok()), Vec::<String>::new(), "built after the code");
+    set_days_old("src/main.txt", 1);
+    assert_eq!(stale(s.run(&["snapshot"]).ok()), ["timed", "direct", "copied"]);
+    let taken = s.run(&["snapshot", "--format", "json"]).ok().json();
+    let driven = &taken["snapshot"]["kpis"][1]["read_from"];
+    assert_eq!(
+        (&driven["path"], &driven["stale_ok"]),
+        (&"build/ops.sh".into(), &"the command runs files that git tracks, too".into())
+    );
+    // A build that made the other anew had nothing to do here.
+    s.write("build/other.sh", "\n");
+    assert_eq!(stale(s.run(&["snapshot"]).ok()), ["copied"]);
 }
 
 #[test]
@@ -237,7 +276,9 @@ fn instructions_are_counted_where_they_can_be() {
 fn what_a_checkout_holds_in_place_of_the_data_is_told() {
     let s = Sandbox::new();
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 52428800\n", "1".repeat(64));
-    s.write(".gitattributes", "*.bin filter=lfs\n").write("data.bin", pointer).commit_as("data", &[]);
+    s.write(".gitattributes", "*.bin filter=lfs\n").write("data.bin", pointer);
+    s.write("annexed.bin", "/annex/objects/SHA256E-s9--a.bin\n").write("hidden.bin", "\0GITCRYPT\0x");
+    s.write("model.onnx.dvc", "outs:\n- path: model.onnx\n").commit_as("data", &[]);
     let head = s.git(&["rev-parse", "HEAD"]);
     s.git(&["update-index", "--add", "--cacheinfo", &format!("160000,{},vendor/lib", head.trim())]);
     std::fs::create_dir_all(s.path("vendor/lib")).unwrap();
@@ -245,7 +286,15 @@ fn what_a_checkout_holds_in_place_of_the_data_is_told() {
     s.git(&["add", ".gitmodules"]);
     s.git(&["commit", "-q", "-m", "submodule"]);
     let told = ["data.bin", "`git lfs pull`", "`git submodule update --init --recursive`"];
-    let _ = s.run(&["snapshot", "--label", "x"]).says(&told).says(&["vendor/lib"]);
+    let kept = [
+        "annexed.bin, are",
+        "`git annex get .`",
+        "hidden.bin, are",
+        "`git crypt unlock`",
+        "model.onnx.dvc",
+        "`dvc pull`",
+    ];
+    let _ = s.run(&["snapshot", "--label", "x"]).says(&told).says(&["vendor/lib"]).says(&kept);
     let _ = s.run(&["pair", "--runs", "6", "--", "git", "--version"]).says(&told).never_says(&["vendor/lib"]);
     let _ =
         s.run(&["preflight", "--format", "text"]).says(&["git lfs pull", "git submodule update --init --recursive"]);

@@ -204,6 +204,10 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
     sandbox.run(&["check"]).exits(1).says(&["ENV_OVERRIDE_EXPIRED"]);
     reverted(&sandbox, "HEAD~2");
     sandbox.run(&["check"]).never_says(&["ENV_OVERRIDE_EXPIRED"]);
+    // A revert of that revert is the override again.
+    let base = sandbox.head();
+    reverted(&sandbox, "HEAD");
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"ENV_OVERRIDE_EXPIRED".to_owned()));
     // One whose override was a switch, and which has ended: no commit is part of it any more.
     let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");

@@ -1,0 +1,139 @@
+//! Whether numbers are of the code that is there: the files that are read for them, and what their commands open, must not
+//! be older than it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::git::Held;
+use crate::measure::opened::{Opened, Watch};
+use crate::measure::snapshot::Plan;
+use crate::model::{Digest, ReadFile, own};
+use crate::os::files;
+
+/// Files written within this time of each other were written together.
+const TOGETHER: Duration = Duration::from_secs(2);
+/// How the names of programs end that need not be marked as executable.
+const PROGRAMS: [&str; 16] =
+    ["class", "cjs", "dll", "dylib", "exe", "jar", "js", "mjs", "php", "pl", "py", "pyc", "rb", "sh", "so", "wasm"];
+
+pub(crate) struct Freshness<'a> {
+    plan: &'a Plan<'a>,
+    /// The file of the project's code that was written last, before anything was measured.
+    newest: Option<(SystemTime, PathBuf)>,
+    watch: Option<Watch>,
+    began: SystemTime,
+    opened: Opened,
+}
+
+impl<'a> Freshness<'a> {
+    pub(crate) fn new(plan: &'a Plan<'a>) -> Self {
+        let mut new = Self { plan, newest: None, watch: None, began: SystemTime::now(), opened: Opened::default() };
+        let sources = plan.tracked.into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
+        let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
+        new.newest = sources.filter_map(|path| Some((new.written(&path)?, path))).max();
+        new
+    }
+
+    /// Begins to watch what a command opens in its first run.
+    pub(crate) fn watch(&mut self) {
+        let Some(tracked) = self.plan.tracked.filter(|_| self.newest.is_some()) else { return };
+        let root = self.plan.root;
+        let shared = || self.plan.config.pair.share.iter().map(|path| root.join(path)).collect::<Vec<_>>();
+        let watch = self.watch.take().unwrap_or_else(|| Watch::new(root, tracked.keys(), &shared()));
+        self.began = SystemTime::now();
+        self.watch.insert(watch).begin();
+        self.opened = Opened::default();
+    }
+
+    /// So many runs were made.
+    pub(crate) fn seen(&mut self, runs: u32) {
+        if let (1, Some(watch)) = (runs, &mut self.watch) {
+            self.opened = watch.opened();
+        }
+    }
+
+    /// Of a command that opened files of the project, and nothing that is as new as its code: one that the numbers are of.
+    /// Where the command also runs what git tracks, it is told and no more.
+    pub(crate) fn of_run(&self, stale_ok: Option<&str>) -> Option<ReadFile> {
+        let (newest, code) = self.newest.as_ref()?;
+        let is_old = |path: &Path| self.written(path).is_some_and(|written| written + TOGETHER < *newest);
+        // What a run writes is its output, unless it builds a program.
+        let is_input =
+            |path: &Path| self.is_program(path) || self.written(path).is_none_or(|written| written < self.began);
+        let inputs: Vec<&Path> = self.opened.untracked.iter().map(Path::new).filter(|path| is_input(path)).collect();
+        // A package's description says how a program is run, and does not build it.
+        let mut tracked = self.opened.tracked.iter().map(Path::new).filter(|path| !path.ends_with("package.json"));
+        let runs_tracked = tracked.clone().next().is_some();
+        if !inputs.iter().all(|path| is_old(path)) || tracked.any(|path| !is_old(path)) {
+            return None;
+        }
+        let program = inputs.iter().find(|path| self.is_program(path));
+        // A build that made others beside it anew left it as it is.
+        let is_built = |path: &Path| !is_old(path) && self.is_program(path) && !self.is_tracked(path);
+        let dir = program.and_then(|program| program.parent());
+        let beside = dir.map(|dir| (dir, fs::read_dir(self.plan.root.join(dir)))).into_iter();
+        let mut beside =
+            beside.flat_map(|(dir, all)| all.into_iter().flatten().flatten().map(|it| dir.join(it.file_name())));
+        if beside.any(|path| is_built(&path)) {
+            return None;
+        }
+        let path = program.or(inputs.first().filter(|_| !runs_tracked))?;
+        let runs_other = || runs_tracked.then(|| "the command runs files that git tracks, too".to_owned());
+        let stale_ok = stale_ok.map(str::to_owned).or_else(runs_other);
+        Some(ReadFile { older_than: Some(code.display().to_string()), stale_ok, ..self.read(path)? })
+    }
+
+    /// Of a file that nothing was run for: what it holds, when it was written, and which of the project's files was changed
+    /// later, so that the results in it are not of that.
+    pub(crate) fn of_file(&self, file: &str, stale_ok: Option<&str>) -> Option<ReadFile> {
+        let read = self.read(Path::new(file))?;
+        let modified = SystemTime::from(read.modified);
+        let written_again = self.newest.as_ref().is_some_and(|(written, _)| modified > *written + TOGETHER);
+        let changed = match self.committed_code_since(file) {
+            // What a baseline was when it was committed is what reviewers know of it; after the change it must be fresh.
+            Some(changed) => changed.filter(|_| !written_again && !self.plan.is_baseline),
+            None => self.newest.clone().filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path),
+        };
+        let older_than = changed.map(|path| path.display().to_string());
+        Some(ReadFile { older_than, stale_ok: stale_ok.map(str::to_owned), ..read })
+    }
+
+    fn read(&self, path: &Path) -> Option<ReadFile> {
+        let full = self.plan.root.join(path);
+        Some(ReadFile {
+            path: path.display().to_string(),
+            sha256: Digest::of_bytes(&fs::read(&full).ok()?),
+            modified: fs::metadata(&full).and_then(|metadata| metadata.modified()).ok()?.into(),
+            older_than: None,
+            stale_ok: None,
+        })
+    }
+
+    fn written(&self, path: &Path) -> Option<SystemTime> {
+        fs::symlink_metadata(self.plan.root.join(path)).and_then(|metadata| metadata.modified()).ok()
+    }
+
+    fn is_tracked(&self, path: &Path) -> bool {
+        self.plan.tracked.is_some_and(|tracked| tracked.contains_key(&files::path_bytes(path)))
+    }
+
+    fn is_program(&self, path: &Path) -> bool {
+        let ends = path.extension().is_some_and(|end| PROGRAMS.iter().any(|program| end == *program));
+        ends || files::is_executable(&self.plan.root.join(path))
+    }
+
+    /// Of a file that is what git holds: a checkout gives it a new time, but it is as old as the commit that last changed it.
+    /// A file of the project that differs now from what it was in that commit, if there is one; `None` where the file is not
+    /// what git holds.
+    fn committed_code_since(&self, file: &str) -> Option<Option<PathBuf>> {
+        let own = files::path_bytes(Path::new(file.strip_prefix("./").unwrap_or(file)));
+        self.plan.tracked?.get(&own)?;
+        let repo = self.plan.repo?;
+        let names = repo.changed_since_commit_of(&[repo.prefix(), &own].concat()).ok()??;
+        let below = |name: &Vec<u8>| name.strip_prefix(repo.prefix()).map(<[u8]>::to_vec);
+        let names = names.iter().filter_map(below).filter(|name| !own::is_own(name));
+        let mut paths = names.map(|name| files::path_from_bytes(&name));
+        Some(paths.find(|path| (self.plan.is_code)(path)))
+    }
+}

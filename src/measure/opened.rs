@@ -1,0 +1,89 @@
+//! Which files of a checkout are opened while a command runs: those that git tracks, and others apart from dependencies.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::os::{Opens, files};
+
+/// More directories that git does not track are not watched.
+const MOST_UNTRACKED: usize = 5_000;
+/// Caches of compiled Python, beside what they were compiled from.
+const PYTHON_CACHE: &str = "__pycache__";
+
+#[derive(Debug)]
+pub(crate) struct Watch {
+    root: PathBuf,
+    tracked: BTreeSet<PathBuf>,
+    /// Directories of files that git does not track, without those that are shared.
+    untracked: BTreeSet<PathBuf>,
+    opens: Option<Opens>,
+}
+
+/// Files from the checkout's root.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Opened {
+    pub(crate) tracked: BTreeSet<String>,
+    pub(crate) untracked: BTreeSet<String>,
+}
+
+impl Watch {
+    /// Of the checkout at `root`, where git tracks these files. What is `shared` there is meant to be opened.
+    pub(crate) fn new<'t>(root: &Path, tracked: impl Iterator<Item = &'t Vec<u8>>, shared: &[PathBuf]) -> Self {
+        let root = files::canonical(root).unwrap_or_else(|_| root.to_owned());
+        let tracked = tracked.map(|path| root.join(files::path_from_bytes(path)));
+        let tracked: BTreeSet<PathBuf> = tracked.filter(|path| !files::is_of_git(path)).collect();
+        // Dependencies are no builds of the project.
+        let is_left = |path: &Path| {
+            let name = path.file_name().unwrap_or_default();
+            let own = [".git", "node_modules", ".vibeship-optimizer", PYTHON_CACHE].iter().any(|left| name == *left);
+            own || shared.iter().any(|shared| path == shared) || path.join("pyvenv.cfg").exists()
+        };
+        let walk =
+            WalkDir::new(&root).into_iter().filter_entry(|entry| entry.file_type().is_dir() && !is_left(entry.path()));
+        let untracked = walk.flatten().map(walkdir::DirEntry::into_path).take(MOST_UNTRACKED).collect();
+        Self { root, tracked, untracked, opens: None }
+    }
+
+    /// Begins to watch, or starts over: caches may have been made. Says whether the system tells what is opened.
+    pub(crate) fn begin(&mut self) -> bool {
+        let sources: BTreeSet<PathBuf> =
+            self.tracked.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+        let caches = sources.iter().map(|dir| dir.join(PYTHON_CACHE)).filter(|dir| dir.is_dir());
+        let all = caches.chain(sources.iter().cloned()).chain(self.untracked.iter().cloned()).collect();
+        self.opens = Opens::watch(&all);
+        self.opens.is_some()
+    }
+
+    /// What was opened since it began, or was asked last.
+    pub(crate) fn opened(&mut self) -> Opened {
+        let mut found = Opened::default();
+        let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
+        for path in opened {
+            let source = source_of(&path).unwrap_or(path);
+            let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();
+            let kind = if self.tracked.contains(&source) { &mut found.tracked } else { &mut found.untracked };
+            kind.insert(name);
+        }
+        found
+    }
+}
+
+/// What a file in a cache was compiled from: `pk/__pycache__/a.cpython-312.pyc` is of `pk/a.py`.
+pub(crate) fn source_of(path: &Path) -> Option<PathBuf> {
+    let cache = path.parent().filter(|dir| dir.file_name().is_some_and(|name| name == PYTHON_CACHE))?;
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some(cache.parent()?.join(format!("{}.py", name.split('.').next()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compiled_file_stands_for_its_source_and_an_own_path_for_nothing() {
+        assert_eq!(source_of(Path::new("pk/__pycache__/a.cpython-312.pyc")), Some(PathBuf::from("pk/a.py")));
+        assert_eq!(source_of(Path::new("pk/a.py")), None);
+    }
+}
