@@ -169,12 +169,21 @@ impl Measurement {
         commit::commit(ctx, id, event(taken), world, &files)
     }
 
+    /// That results are old is told, and makes the verdict invalid; before that, it would only be in the way.
     pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
+        self.without_value(contract, |why| !matches!(why, Unusable::Stale { .. }))
+    }
+
+    /// What is older than the code.
+    pub(crate) fn stale(&self, contract: &Contract) -> Vec<(MetricId, String)> {
+        self.without_value(contract, |why| matches!(why, Unusable::Stale { .. }))
+    }
+
+    fn without_value(&self, contract: &Contract, counts: fn(&Unusable) -> bool) -> Vec<(MetricId, String)> {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {
-            // That results are old is reported, and makes the verdict invalid; here, it would only be in the way.
-            let reason = series::reading(&all, id).err().filter(|why| !matches!(why, Unusable::Stale { .. }))?;
+            let reason = series::reading(&all, id).err().filter(counts)?;
             Some((id.clone(), metric::why(&self.snapshot, id, &reason)))
         });
         found.collect()

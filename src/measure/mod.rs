@@ -1,11 +1,8 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
 pub mod command;
-<<<<<<< HEAD
 pub(crate) mod duration;
-=======
 pub(crate) mod freshness;
->>>>>>> 1f79afd (A number is of the code only where its command opened something of the code; reapplied emergencies are looked at)
 pub(crate) mod http;
 pub(crate) mod kpi;
 pub(crate) mod machine;

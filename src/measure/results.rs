@@ -36,7 +36,7 @@ pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
 pub(crate) fn hyperfine(select: &str, text: &[u8]) -> Result<Vec<f64>, String> {
     let timing = hyperfine::selected(select, text).map_err(|why| why.to_string())?;
     let failed = timing.samples.iter().find(|run| !run.succeeded());
-    failed.map_or(Ok(timing.all_s), |run| {
+    failed.map_or(Ok(timing.samples.iter().map(|run| run.wall_s).collect()), |run| {
         let how =
             run.exit_code.map_or("was ended by a signal".to_owned(), |code| format!("failed with exit code {code}"));
         Err(format!("{select:?}: a run of it {how}"))

@@ -14,7 +14,7 @@ use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Judged, Kind, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
+    CommandLine, Fix, Judged, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
 };
 use crate::report::{self, DayView};
 use crate::store::Role;
@@ -183,7 +183,8 @@ pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<O
     Ok(Some(*session))
 }
 
-/// Fails where a command of the contract lacks something in this checkout: that says nothing of the change.
+/// Fails where a command of the contract lacks something in this checkout, or runs what was built of older code: that says
+/// nothing of the change.
 fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
     let lacks = |why: &String| LACKING.iter().any(|words| why.to_lowercase().contains(words));
     let named = |name: &String| {
@@ -195,9 +196,11 @@ fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
     let told = |timing: &Timing| {
         (format!("timing {}", timing.name), format!("exit code {}: {}", timing.last_rc.unwrap_or(-1), timing.last_err))
     };
-    let unmeasured = measurement.unmeasured(&change.contract).into_iter();
-    let unmeasured = unmeasured.map(|(metric, why)| (metric.to_string(), why));
-    let Some((what, why)) = unmeasured.chain(none_ran.map(told)).find(|(_, why)| lacks(why)) else { return Ok(()) };
+    let named = |(metric, why): (MetricId, String)| (metric.to_string(), why);
+    let unmeasured = measurement.unmeasured(&change.contract).into_iter().map(named);
+    let lacking = unmeasured.chain(none_ran.map(told)).filter(|(_, why)| lacks(why));
+    let stale = measurement.stale(&change.contract).into_iter().map(named);
+    let Some((what, why)) = lacking.chain(stale).next() else { return Ok(()) };
     let id = change.id();
     Err(failed(format!("could not measure {what} here, so no day was recorded: {why}")).fixed_by([
         Fix::next("install or build what the command needs in this checkout, then", fix::on(id, "monitor tick")),
