@@ -14,7 +14,8 @@ use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Judged, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
+    CommandLine, Fix, Judged, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing,
+    fix,
 };
 use crate::report::{self, DayView};
 use crate::store::Role;

@@ -41,7 +41,7 @@ fn a_change_is_verified_after_three_days_of_ticks_and_not_before() {
 }
 
 #[test]
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn a_checkout_that_lacks_what_a_command_needs_records_no_day_and_every_day_is_to_be_committed() {
     let s = Sandbox::new();
     s.write(".gitignore", "built/\n").write("built/lag.sh", "echo 5\n");
@@ -49,12 +49,19 @@ fn a_checkout_that_lacks_what_a_command_needs_records_no_day_and_every_day_is_to
     s.config(&crate::support::CONFIG.replace("kpis:", lag));
     s.start("x").contract();
     let _ = s.on(&["change", "contract", "--guardrail", "kpi.lag <= 9"]).ok();
-    s.before().improve(50.0).validate().after().compare();
+    s.before().improve(50.0).write("built/lag.sh", "echo 5\n").validate().after().compare();
     let _ = s.on(&["change", "promote"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok();
     let record = s.read(s.record());
     std::fs::rename(s.path("built"), s.path(".git/built")).unwrap();
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["could not measure kpi.lag here", "no day was recorded"]);
+    // So does one with what was built of older code.
+    let old = std::time::SystemTime::now() - Duration::days(3).to_std().unwrap();
+    std::fs::create_dir(s.path("built")).unwrap();
+    s.write("built/lag.sh", "echo 5\n");
+    std::fs::File::options().append(true).open(s.path("built/lag.sh")).unwrap().set_modified(old).unwrap();
+    let _ = s.run(&["monitor", "tick"]).exits(1).says(&["could not measure kpi.lag here", "lag.sh was written before"]);
+    std::fs::remove_dir_all(s.path("built")).unwrap();
     assert_eq!(s.read(s.record()), record);
     std::fs::rename(s.path(".git/built"), s.path("built")).unwrap();
     let _ = s.run(&["monitor", "tick"]).ok().says(&["# commit the evidence\nnext: git add"]);
