@@ -177,9 +177,16 @@ fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, histo
     let picks: Vec<Remake<'_>> = own.iter().map(|own| Remake::Pick { commit: new, of: own }).collect();
     let picked = history.remake(&picks);
     if picked.iter().flatten().next().is_some() {
-        return picked.iter().flatten().any(|it| is_picked(it, policy));
+        return is_of_validated_files(change, &member.paths, policy)
+            && picked.iter().flatten().any(|it| is_picked(it, policy));
     }
     brings_the_code(change, &member.name.id, &member.paths, policy, history)
+}
+
+/// Whether a commit touches nothing but what was validated: git carries a change over to a file that looks alike.
+pub(crate) fn is_of_validated_files(change: &Change, paths: &[String], policy: &Policy) -> bool {
+    let files = change.validation.as_ref().map(|validation| &validation.delta.files);
+    paths.iter().all(|path| files.is_some_and(|files| files.contains(path)) || policy.exempts_path(path))
 }
 
 /// Whether a commit is a picked one, except files that need no change.
@@ -197,7 +204,6 @@ pub(crate) fn brings_the_code(
     history: &dyn History,
 ) -> bool {
     let Some(validation) = &change.validation else { return false };
-    let validated = |path: &String| validation.delta.files.contains(path) || policy.exempts_path(path);
     let is_code =
         |commit: &str, of: &Revision| of.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()));
     let same_code = || {
@@ -209,7 +215,7 @@ pub(crate) fn brings_the_code(
         let files = commit.files.iter().filter(|file| !file.own).map(|file| (file.name().to_owned(), file));
         FileChange::content(files.filter(|(path, _)| validation.delta.files.contains(path))) == *content
     };
-    (same_change() || same_code()) && paths.iter().all(validated)
+    (same_change() || same_code()) && is_of_validated_files(change, paths, policy)
 }
 
 /// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where

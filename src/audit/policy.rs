@@ -224,15 +224,26 @@ pub(crate) fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'stati
         return Vec::new();
     }
     type Test = fn(&Change, &model::Policy) -> bool;
-    let demands: [(&'static str, Test); 3] = [
+    let demands: [(&'static str, Test); 5] = [
         ("rollout.stages", skipped_a_stage),
         ("verification.min_monitor_days", verified_early),
         ("review.require_attestation", |change, policy| {
             verified_at(change).is_some() && policy.require_attestation && change.attestation.is_none()
         }),
+        ("validation.rehearse_checks", |change, policy| {
+            policy.rehearse_checks == Some(true) && frozen(change, |it| it.rehearse_checks)
+        }),
+        ("verification.require_clean_git", |change, policy| {
+            policy.require_clean_git == Some(true) && frozen(change, |it| it.require_clean_git)
+        }),
     ];
     let missed = demands.into_iter().filter(|(_, test)| policies.iter().all(|policy| test(change, policy)));
     missed.map(|(key, _)| key).collect()
+}
+
+/// Whether a demand was recorded as none at the promotion.
+fn frozen(change: &Change, demand: fn(&model::Policy) -> Option<bool>) -> bool {
+    change.frozen_policy().and_then(demand) == Some(false)
 }
 
 fn skipped_a_stage(change: &Change, policy: &model::Policy) -> bool {

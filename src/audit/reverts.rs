@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::{CommitName, Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Surfaces, members};
+use crate::audit::{
+    CommitName, Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity, Surfaces, members,
+};
 use crate::model::{ChangeId, Commit, FileChange, Remade, Remake, Surface};
 
 /// What a commit is once its reverts are followed to their ends: a commit's work, or its taking out.
@@ -71,7 +73,10 @@ impl<'a> Lineage<'a> {
     fn claim(&self, commit: &str, target: String, remade: Option<&Remade>) -> Claim {
         let exact = remade.is_some_and(Remade::is_same);
         // The rollback of a change may meet conflicts, which somebody has to decide.
-        let decided = !exact && remade.is_some_and(|it| it.differs.is_empty()) && self.is_rolled_back(&target);
+        let decided = !exact
+            && remade.is_some_and(|it| it.differs.is_empty())
+            && self.is_rolled_back(&target)
+            && !self.was_taken_out(&target);
         let behind = (exact || decided) && self.history.comes_before(&target, commit) == Some(true);
         let what = || FindingKind::RevertNotExact { reverted: target.clone(), unrelated: exact };
         let finding = match (behind, exact) {
@@ -86,9 +91,15 @@ impl<'a> Lineage<'a> {
     pub(crate) fn settle(&self, reverts: &[Member]) -> Settled {
         let mut settled = Settled::default();
         let kept = self.still_in_effect(reverts);
-        for revert in reverts {
+        for (at, revert) in reverts.iter().enumerate() {
             let claims = self.claims.get(&revert.name.id).map(Vec::as_slice).unwrap_or_default();
-            let found = claims.iter().filter_map(|claim| claim.finding.clone());
+            // What was taken out already is not taken out by deciding once more.
+            let older = || reverts[at + 1..].iter().filter_map(|it| self.claims.get(&it.name.id)).flatten();
+            let again = |claim: &Claim| older().any(|it| it.holds && it.target == claim.target);
+            let found = claims.iter().filter_map(|claim| {
+                let finding = claim.finding.clone()?;
+                Some(if again(claim) { Finding { level: Severity::Fail, ..finding } } else { finding })
+            });
             settled.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
             let reverts_all = claims.iter().all(|claim| claim.holds);
             // Newest first: one that was itself taken back has no effect.
@@ -210,6 +221,14 @@ impl<'a> Lineage<'a> {
 
     fn record(&self, id: &str) -> Option<&RecordFacts> {
         self.audit.records.get(&id.parse::<ChangeId>().ok()?)
+    }
+
+    /// Whether a commit that names its change was taken back before the range.
+    fn was_taken_out(&self, commit: &str) -> bool {
+        let found = self.history.commit(commit).filter(|it| !self.audit.seen.contains_key(&it.id));
+        let ids = found.map(|it| it.ids).unwrap_or_default();
+        let stands = |id: &ChangeId| self.history.earlier(id, None).iter().any(|it| it.id == commit);
+        ids.iter().filter_map(|id| id.parse().ok()).any(|id| !stands(&id))
     }
 
     fn is_rolled_back(&self, commit: &str) -> bool {

@@ -28,12 +28,10 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         let by = record.change().and_then(|change| change.follow_up.as_ref());
         let by = by.and_then(|by| records.iter().find(|it| it.id == *by)?.change());
         let within = (ctx.config()?.enforcement.max_emergency_days, ctx.now());
-        let is_here = || {
-            ctx.repo().ok().flatten().is_some_and(|repo| {
-                let history = GitHistory::new(repo, &ctx.fix_context().trailer);
-                history.holds("HEAD", &record.id)
-            })
-        };
+        let key = ctx.fix_context().trailer;
+        let history = || ctx.repo().ok().flatten().map(|repo| GitHistory::new(repo, &key));
+        let by = by.filter(|by| history().is_none_or(|history| !history.is_taken_out("HEAD", by)));
+        let is_here = || history().is_some_and(|history| history.holds("HEAD", &record.id));
         audit.findings.extend(record::habits(record, by, within, &mut { is_here }));
         let found = record::evidence(record, &mut |artifact| find(ctx, artifact))?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {

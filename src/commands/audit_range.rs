@@ -222,6 +222,7 @@ impl RecordCheck<'_> {
         found.extend(timestamps::before_its_commit(record, self.made));
         found.extend(record::against_objects(record, self.history));
         let by = record.change().and_then(|change| self.records.get(change.follow_up.as_ref()?)?.change());
+        let by = by.filter(|by| !self.history.is_taken_out(&self.range.head, by));
         let within = (self.policy.max_emergency_days, self.head.max(self.now));
         found.extend(record::habits(record, by, within, &mut || self.history.holds(&self.range.head, id)));
         found.extend(self.loosened(record));
@@ -346,13 +347,19 @@ fn logbook(
     range: &Range,
     records: &BTreeMap<ChangeId, RecordFacts>,
 ) -> Result<Vec<Finding>> {
-    let mut found = Vec::new();
-    for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
-        let Some(now) = history.file(batch, &range.head, path)? else { continue };
-        let before = range.base.as_deref().map(|base| history.file(batch, base, path)).transpose()?.flatten();
-        found.extend(evidence::differing_sections((&before.unwrap_or_default(), &now), path, records.values()));
-    }
-    Ok(found)
+    // It may have been renamed.
+    let mut at = |commit: &str| -> Result<Option<(&'static str, Vec<u8>)>> {
+        for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
+            if let Some(text) = history.file(batch, commit, path)? {
+                return Ok(Some((path, text)));
+            }
+        }
+        Ok(None)
+    };
+    let (old, before) = range.base.as_deref().map(&mut at).transpose()?.flatten().unzip();
+    let (new, now) = at(&range.head)?.unzip();
+    let Some(path) = new.or(old) else { return Ok(Vec::new()) };
+    Ok(evidence::differing_sections((&before.unwrap_or_default(), &now.unwrap_or_default()), path, records))
 }
 
 /// The changes whose records the range touches, those that it changed and changed back too, and those whose evidence it
@@ -370,7 +377,7 @@ fn concerned(
     };
     let with_evidence = at_head.values().filter(of_touched).map(|(record, _)| record.id.clone());
     let differing = at_head.keys().chain(earlier.keys()).filter(differs).cloned();
-    differing.chain(touches.ids()).chain(with_evidence).collect()
+    differing.chain(touches.ids(|id| at_head.contains_key(id))).chain(with_evidence).collect()
 }
 
 fn changes(history: &GitHistory<'_>, range: &Range, is_configured: bool) -> Result<Vec<KeyChange>> {

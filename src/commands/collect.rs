@@ -15,7 +15,7 @@ use crate::model::{
 };
 use crate::os::files;
 use crate::store::Record;
-use crate::workflow::{Change, End, World, replay};
+use crate::workflow::{Change, End, World, replay, window};
 
 /// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
@@ -94,7 +94,7 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let mut policy = policy_of(&demanded);
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
-    let clean_wanted = clean || demanded.verification.require_clean_git;
+    let clean_wanted = clean || window::demanded(change, &policy).require_clean_git == Some(true);
     let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
     let review_objection = review_objection(ctx, change)?;
@@ -243,6 +243,8 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
         stages: config.rollout.stages.iter().map(plan).collect(),
         min_monitor_days: config.verification.min_monitor_days,
         require_attestation: config.review.require_attestation,
+        rehearse_checks: Some(config.validation.rehearse_checks),
+        require_clean_git: Some(config.verification.require_clean_git),
     }
 }
 

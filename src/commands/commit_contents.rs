@@ -14,7 +14,7 @@ use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
 use crate::model::text::short;
-use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError};
+use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError, Remade, Remake};
 use crate::store::{Record, RecordError, atomic, evidence, project};
 use crate::workflow::{Change, End};
 
@@ -64,6 +64,14 @@ impl GitHistory<'_> {
         let commits = change.commits();
         let is_gone = stands && !commits.is_empty() && !commits.iter().any(is_here);
         is_gone && History::earlier(self, change.id(), None).is_empty()
+    }
+
+    /// Whether a change has commits, and taking them back would change nothing at `head`.
+    pub(crate) fn is_taken_out(&self, head: &str, change: &Change) -> bool {
+        let commits = change.commits();
+        let asked: Vec<Remake<'_>> = commits.iter().map(|of| Remake::Gone { head, of }).collect();
+        let known: Vec<Remade> = self.remake(&asked).into_iter().flatten().collect();
+        !known.is_empty() && known.iter().all(Remade::is_same)
     }
 
     /// The config in a commit as it is written; empty where there is none.
@@ -281,8 +289,14 @@ impl Touches {
         self.own.iter().filter(is_one)
     }
 
-    pub(crate) fn ids(&self) -> impl Iterator<Item = ChangeId> {
-        self.records.keys().cloned()
+    /// The changes whose records it touched, and those whose evidence by the names that the tool gives.
+    pub(crate) fn ids<'t>(&'t self, known: impl Fn(&ChangeId) -> bool + 't) -> impl Iterator<Item = ChangeId> + 't {
+        let evidence = self.own.iter().filter_map(move |path| {
+            let name = path.strip_prefix(project::EVIDENCE_DIR)?.strip_prefix('/')?;
+            let ways = name.match_indices('_').filter(|(at, _)| evidence::is_tools_name(&name[at + 1..]));
+            ways.filter_map(|(at, _)| name[..at].parse().ok()).find(&known)
+        });
+        self.records.keys().cloned().chain(evidence)
     }
 
     pub(crate) fn versions(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<Vec<Version>> {

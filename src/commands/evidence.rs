@@ -1,6 +1,8 @@
 //! The evidence of a change: is it on disk what was recorded, do the recorded verdicts come out of it again, how does a later
 //! measurement compare with it, and what do the pages that people read of it say when they are rendered again?
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::audit::evidence::{CONTRACT, Fetch, Judgement, Watched};
 use crate::audit::{self, Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::{Ctx, commit, compare};
@@ -8,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Result, failed, trouble};
 use crate::measure::{TOOL, number};
 use crate::model::scrub::MASK;
-use crate::model::{Artifact, ArtifactFault, CommandLine, Digest, Fix, Kind, Snapshot, Tick, fix, ingest};
+use crate::model::{Artifact, ArtifactFault, ChangeId, CommandLine, Digest, Fix, Kind, Snapshot, Tick, fix, ingest};
 use crate::report::{self, CompareView, DayView, plot};
 use crate::stats::median;
 use crate::store::{Integrity, Role, evidence, logbook};
@@ -253,19 +255,21 @@ fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page
     Some(Page { recorded: &tick.report, text: report::day::markdown(&view), tool: today.tool.clone() })
 }
 
-/// The changes whose section of the logbook is another than it was, and not the one that their record gives.
-pub(crate) fn differing_sections<'a>(
+/// The changes whose section of the logbook is another than it was, or gone, and not the one that their record gives; and
+/// new sections of no record.
+pub(crate) fn differing_sections(
     (before, now): (&[u8], &[u8]),
     path: &str,
-    records: impl Iterator<Item = &'a RecordFacts>,
+    records: &BTreeMap<ChangeId, RecordFacts>,
 ) -> Vec<Finding> {
     let (olds, news) = (logbook::sections(before), logbook::sections(now));
-    let differs = |change: &&Change| {
-        let id = change.id().as_str();
-        news.get(id).is_some_and(|new| olds.get(id) != Some(new))
-            && logbook::replace_section(now, change.id(), &report::logbook::section(change)).text != now
+    let differing = olds.keys().chain(news.keys()).filter(|id| olds.get(*id) != news.get(*id));
+    let ids: BTreeSet<ChangeId> = differing.filter_map(|id| id.parse().ok()).collect();
+    let is_other = |id: &ChangeId| match records.get(id).map(RecordFacts::change) {
+        Some(Some(change)) => logbook::replace_section(now, id, &report::logbook::section(change)).text != now,
+        Some(None) => false,
+        None => news.contains_key(id.as_str()),
     };
-    let changes = records.filter_map(RecordFacts::change).filter(differs);
     let what = || FindingKind::ReportDiffers { other_version: None };
-    changes.map(|change| Finding::warn(what()).of_change(change.id()).at(path)).collect()
+    ids.iter().filter(|id| is_other(id)).map(|id| Finding::warn(what()).of_change(id).at(path)).collect()
 }

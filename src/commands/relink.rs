@@ -173,7 +173,9 @@ fn find_rewritten(
     old: &str,
     only: Option<&str>,
 ) -> Result<Option<(String, &'static str)>> {
-    let candidates = candidates(repo, history, change, only)?;
+    let mut candidates = candidates(repo, history, change, only)?;
+    let paths = |commit: &Commit| commit.paths().map(str::to_owned).collect::<Vec<_>>();
+    candidates.retain(|commit| members::is_of_validated_files(change, &paths(commit), policy));
     let picks: Vec<Remake<'_>> = candidates.iter().map(|it| Remake::Pick { commit: &it.id, of: old }).collect();
     let picked = history.remake(&picks);
     let found = |is: &dyn Fn(&Remade) -> bool| {
@@ -185,10 +187,7 @@ fn find_rewritten(
     }
     let beside = found(&|remade| members::is_picked(remade, policy));
     // The oldest commit that ends in the validated code is the one that brought it.
-    let ends_in_it = |it: &&Commit| {
-        let paths: Vec<String> = it.paths().map(str::to_owned).collect();
-        members::brings_the_code(change, &it.id, &paths, policy, history)
-    };
+    let ends_in_it = |it: &&Commit| members::brings_the_code(change, &it.id, &paths(it), policy, history);
     let is_known = picked.iter().flatten().next().is_some();
     let squashed = || candidates.iter().rev().find(ends_in_it).filter(|_| !is_known).map(|it| it.id.clone());
     Ok(beside.or_else(squashed).map(|commit| (commit, "tree")))

@@ -275,6 +275,11 @@ pub struct Policy {
     pub stages: Vec<StagePlan>,
     pub min_monitor_days: u32,
     pub require_attestation: bool,
+    /// Whether the project's checks have to pass on the way back, too; `None` where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearse_checks: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_clean_git: Option<bool>,
 }
 
 /// The workflow's rule: at least three days, whatever a config says.
@@ -283,7 +288,13 @@ pub const MIN_DAYS: u32 = 3;
 /// The least that any config demands.
 impl Default for Policy {
     fn default() -> Self {
-        Self { stages: Vec::new(), min_monitor_days: MIN_DAYS, require_attestation: false }
+        Self {
+            stages: Vec::new(),
+            min_monitor_days: MIN_DAYS,
+            require_attestation: false,
+            rehearse_checks: None,
+            require_clean_git: None,
+        }
     }
 }
 
@@ -292,6 +303,8 @@ impl Policy {
     pub fn tightened_by(mut self, other: &Self) -> Self {
         self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
         self.require_attestation |= other.require_attestation;
+        self.rehearse_checks = self.rehearse_checks.max(other.rehearse_checks);
+        self.require_clean_git = self.require_clean_git.max(other.require_clean_git);
         self
     }
 

@@ -21,6 +21,8 @@ const LAST: &str = "pass pat token";
 const PASSES: &str = "allpass bandpass bypass compass highpass lowpass multipass singlepass";
 /// Words that make a secret of a text that looks drawn at random; `max_tokens: 4096` and `cache_key: users` do not.
 const WEAK: &str = "auth dsn key keys session sid sig signature tokens";
+/// What is said of a password instead of it.
+const STATES: &str = "a an empty expired incorrect invalid missing no not null required set the too unset wrong";
 /// Words before `token` that make it a sign of a language, not a secret, or a measure of one.
 const TOKEN_KINDS: &str = "begin bos cls end eol eos image mask pad per sep special start stop unk";
 /// Words before `key` that make the name a strong one.
@@ -47,8 +49,9 @@ static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let plain = r#"[^/?#\s@:"']+:[0-9]*[^0-9/\s@"'][^\s"']*@"#;
     Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})")).ok()
 });
-static NAMED: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|,\s*|[ \t]+)"#).ok());
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|,\s*|[ \t]+(?:(?:is|was)[ \t]+)?)"#).ok()
+});
 /// `<name>value</`, as XML has it.
 static ELEMENT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(<([A-Za-z][A-Za-z0-9_.:\-]*)(?:\s[^<>]*)?>)([^<>]+)</").ok());
@@ -150,9 +153,13 @@ fn unmistakable(text: &str) -> Option<String> {
     Some(SCHEME.as_ref()?.replace_all(&text, scheme).into_owned())
 }
 
-/// Whether what follows a name is its value: after `=` or `:`, or after an option's name.
+/// Whether what follows a name is its value: after `=` or `:`, after an option's name, or after `is` where it is no state.
 fn is_given(text: &str, name: &Match<'_>, end: usize) -> bool {
     let between = &text[name.end()..end];
+    if matches!(between.trim(), "is" | "was") {
+        let word = text[end..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+        return strength(name.as_str()) == Strength::Strong && !is_among(STATES, &word.to_lowercase());
+    }
     between.contains(['=', ':'])
         || is_option(text, name) && (!between.contains(',') || between.starts_with(['"', '\'', '\\']))
 }
@@ -423,6 +430,7 @@ mod tests {
             ("[\"run\", \"--password\",\n  \"x\", \"--fast\"]", "[\"run\", \"--password\",\n  ***, \"--fast\"]"),
             ("try --password, then ask", "try --password, then ask"),
             ("the password was wrong", "the password was wrong"),
+            ("Password is hunter2; the token is read", "Password is ***; the token is read"),
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
             ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
             ("SECRET='a b' next", "SECRET=*** next"),

@@ -64,11 +64,14 @@ pub(crate) fn replace_section(text: &[u8], id: &ChangeId, section: &str) -> Repl
     Replaced { text: out, problems }
 }
 
-/// What is between the markers of each change's first whole section, by id.
-pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, &[u8]> {
+/// What is between the markers of each change's whole sections, by id.
+pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, Vec<&[u8]>> {
     let marks = marks(text);
-    let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
-    whole.rev().map(|pair| (pair[0].id.clone(), &text[pair[0].end..pair[1].start])).collect()
+    let mut found: BTreeMap<String, Vec<&[u8]>> = BTreeMap::new();
+    for pair in marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id) {
+        found.entry(pair[0].id.clone()).or_default().push(&text[pair[0].end..pair[1].start]);
+    }
+    found
 }
 
 /// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.

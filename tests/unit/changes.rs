@@ -123,6 +123,7 @@ pub(crate) fn policy() -> Policy {
         stages: vec![stage(Stage::Canary, 24.0), stage(Stage::Full, 0.0)],
         min_monitor_days: 3,
         require_attestation: true,
+        ..Policy::default()
     }
 }
 

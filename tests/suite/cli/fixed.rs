@@ -164,7 +164,9 @@ fn a_stage_that_was_committed_away_and_back_is_owed_at_the_rollout_and_a_lasting
 fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
     let s = Sandbox::new();
     let base = s.git(&["rev-parse", "HEAD"]);
-    let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n");
+    let strict = format!(
+        "{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\nvalidation: {{rehearse_checks: true}}\n"
+    );
     let found = |s: &Sandbox| {
         s.git(&["add", "-A"]);
         s.git(&["commit", "-q", "--allow-empty", "-m", "Evidence"]);
@@ -179,6 +181,8 @@ fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
     assert_eq!(found(&s), 0, "a config that stays as it is may be another");
     s.config(&strict);
     assert_eq!(found(&s), 1);
+    let _ =
+        s.run(&["check", "--range", &format!("{base}..HEAD")]).says(&["rollout.stages, validation.rehearse_checks"]);
 }
 
 #[test]

@@ -469,7 +469,7 @@ fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
     sandbox.write(&note.path, "undo it");
     forge(&sandbox, |events| {
         let mut made_up = events.last().unwrap().clone();
-        let policy = Policy { stages: Vec::new(), min_monitor_days: 3, require_attestation: false };
+        let policy = Policy::default();
         made_up.what = Kind::Promoted(Promotion { rehearsal: Rehearsal::NotApplicable, policy, note });
         events.push(made_up);
     });

@@ -317,6 +317,13 @@ fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
     sandbox.take_baseline(&proper);
     assert!(!expired_after(2));
     assert!(expired_after(24 * 8), "it lies about for longer than an override may");
+    // One whose commit was taken out again takes nothing over, whatever its record says.
+    commit(&sandbox, "src/steps.txt", "70\n", &format!("For good\n\n{KEY}: {proper}\n"));
+    sandbox.run(&["validate", "--change-id", &proper]).ok();
+    sandbox.commit_evidence();
+    assert!(!expired_after(2));
+    sandbox.git(&["revert", "--no-edit", "HEAD~1"]);
+    assert!(expired_after(2));
 }
 
 #[test]

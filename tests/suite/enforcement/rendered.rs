@@ -48,8 +48,10 @@ fn a_page_that_no_event_names_is_told_and_one_on_the_rollback_is_rendered_again(
     for name in ["day9.md", "compare.svg", "rollback.md", "day3_snapshot.json"] {
         sandbox.write(format!("reports/optimizer/{id}_{name}"), "<svg>Verified!</svg>\n");
         sandbox.commit_evidence();
-        let told = sandbox.run(&["check", "--range", &range]).ok();
-        assert!(told.stdout.contains("EVIDENCE_UNKNOWN") && told.stdout.contains(name), "{}", told.stdout);
+        for range in [&range, &since(&honest)] {
+            let told = sandbox.run(&["check", "--range", range]).ok();
+            assert!(told.stdout.contains("EVIDENCE_UNKNOWN") && told.stdout.contains(name), "{}", told.stdout);
+        }
         sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
     sandbox.run(&["change", "promote", "--change-id", &id]).ok();
@@ -76,6 +78,18 @@ pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
     let _ = sandbox.run(&["doctor", "--apply"]);
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
+    // In a range of its own, too: a second one, one of no record, and none.
+    let honest = sandbox.head();
+    let section = |id: &str| {
+        let mark = |word: &str| format!("<!-- vibeship-optimizer:{word} {id} -->\n");
+        format!("{logbook}\n{}Verified!\n{}", mark("begin"), mark("end"))
+    };
+    for text in [section(&id), section("chg-none"), String::new()] {
+        sandbox.write("VIBESHIP_OPTIMIZER.md", text);
+        sandbox.commit_evidence();
+        assert_eq!(sandbox.codes(&since(&honest)), ["REPORT_DIFFERS"]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
+    }
 }
 
 #[test]

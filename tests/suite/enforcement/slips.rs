@@ -314,6 +314,30 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "a clone of main alone");
 }
 
+/// Git carries a change over to the file that a rename, or a file that looks alike, left in its place.
+#[test]
+fn a_pick_onto_another_file_is_not_what_was_validated() {
+    let sandbox = Sandbox::enforced();
+    let lines: String = (0..40).map(|n| format!("line {n}\n")).collect();
+    sandbox.write("src/test.conf", format!("{lines}w = 8\n"));
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", "Settings"]);
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.write("src/test.conf", format!("{lines}w = 16\n"));
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+    let validated = sandbox.head();
+    sandbox.run(&["validate", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "-b", "moved", &base]);
+    sandbox.git(&["mv", "src/test.conf", "src/production.conf"]);
+    sandbox.git(&["commit", "-qm", "Moved on"]);
+    sandbox.git(&["cherry-pick", &validated]);
+    sandbox.git(&["checkout", "-q", "main", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.run(&["change", "relink", "--change-id", &id]).exits(1).never_says(&["is now"]);
+}
+
 #[test]
 fn a_chain_of_relinks_is_held_against_the_validated_commit() {
     use vibeship_optimizer::model::Kind;

@@ -116,6 +116,7 @@ pub(crate) fn policy() -> Policy {
         stages: vec![plan(Stage::Canary, 1.0), plan(Stage::Live, 24.0), plan(Stage::Full, 0.0)],
         min_monitor_days: 3,
         require_attestation: false,
+        ..Policy::default()
     }
 }
 
