@@ -48,7 +48,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         && !config.budget.is_empty()
     {
         let changes = records.iter().filter_map(RecordFacts::change);
-        audit.findings.extend(demands::budgets(repo, config, changes, &repo.resolve("HEAD")?)?);
+        audit.findings.extend(demands::budgets(repo, (config, None), changes, &repo.resolve("HEAD")?)?);
     }
     audit.findings.extend(misnamed(ctx)?);
     audit.findings.extend(removed(ctx)?.into_iter().map(|lost| Finding { level: Severity::Warn, ..lost }));

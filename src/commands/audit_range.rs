@@ -114,7 +114,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let absent = may_be_gone.filter(|it| history.lacks(&range.head, it));
     audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
     let at_head = records.values().filter_map(RecordFacts::change);
-    audit.findings.extend(demands::budgets(repo, &config, at_head, &range.head)?);
+    audit.findings.extend(demands::budgets(repo, (&config, before.as_ref()), at_head, &range.head)?);
     history.failure()?;
     let signs_from = touches.signs_from(&history, before.as_ref(), &config)?;
     let changes = tracked.map(|change| {

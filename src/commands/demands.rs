@@ -212,16 +212,18 @@ pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
 }
 
-/// What is spent of each budget by the changes in the history of `head`.
+/// What is spent of each budget of either config by the changes in the history of `head`.
 pub(crate) fn budgets<'a>(
     repo: &Repo,
-    config: &Config,
+    (config, before): (&Config, Option<&Config>),
     changes: impl Iterator<Item = &'a Change> + Clone,
     head: &str,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    let measurable = config.measurable();
-    for budget in &config.budget {
+    let is_new = |(_, budget): &(&Config, &Budget)| !config.budget.contains(budget);
+    let before = before.into_iter().flat_map(|it| it.budget.iter().map(move |budget| (it, budget))).filter(is_new);
+    for (config, budget) in config.budget.iter().map(|budget| (config, budget)).chain(before) {
+        let measurable = config.measurable();
         let metric = MetricId::new(&budget.metric);
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
         let of = || format!("budget of {metric}");

@@ -46,7 +46,7 @@ pub(crate) fn run(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
         && !config.budget.is_empty()
     {
-        let spent = demands::budgets(repo, config, changes.iter(), &repo.resolve("HEAD")?)?;
+        let spent = demands::budgets(repo, (config, None), changes.iter(), &repo.resolve("HEAD")?)?;
         problems.extend(spent.into_iter().map(|finding| (problem::tone(finding.level), finding.what.to_string())));
     }
     let page = Page { project: &project, now, entries, problems };

@@ -14,7 +14,7 @@ pub const MASK: &str = "***";
 
 /// Words of a name that make any text a secret, also at the end of a longer word (`PGPASSWORD`).
 const STRONG: &str = "apikey authorization bearer cookie credential credentials jwt accesskey passphrase passwd password \
-    passwords privatekey pwd secret secretkey secrets";
+    passwords passwort privatekey pwd secret secretkey secrets";
 /// Last words of a name that make a secret of any text, as in `GITHUB_TOKEN=…` and `--pass …`.
 const LAST: &str = "pass pat token";
 /// Words that end in `pass` and hold no secret, as the end of `PGPASS` does.
@@ -28,8 +28,11 @@ const TOKEN_KINDS: &str = "begin bos cls end eol eos image mask pad per sep spec
 /// Words before `key` that make the name a strong one.
 const KEY_KINDS: &str = "access account api encryption license master private secret shared signing ssh";
 /// How the tokens of well-known services begin.
-const PREFIXES: &str = "AIza AKIA ASIA SG. dckr_pat_ dop_v1_ gho_ ghp_ ghr_ ghs_ ghu_ github_pat_ glpat- hf_ hvb. hvs. npm_ \
-    pypi- rk_live_ shpat_ sk- sk_live_ sk_test_ xoxa- xoxb- xoxp- xoxr- ya29.";
+const PREFIXES: &str = "AGE-SECRET-KEY- AIza AKIA ASIA ATATT3x NRAK- SG. dckr_pat_ dop_v1_ figd_ gho_ ghp_ ghr_ ghs_ ghu_ \
+    github_pat_ glpat- glsa_ gsk_ hf_ hvb. hvs. lin_api_ npm_ pplx- pscale_tkn_ pypi- r8_ rk_live_ rubygems_ sbp_ shpat_ sk- \
+    sk_live_ sk_test_ tskey-auth- xai- xoxa- xoxb- xoxp- xoxr- ya29.";
+/// Tokens that begin as words do, by their length, too: of Databricks, Mailgun, Twilio, NuGet and Telegram.
+const SHAPES: &str = r"\b(?:(?:dapi|key-|SK)[0-9a-f]{32}|oy2[a-z0-9]{43}|[0-9]{8,10}:AA[A-Za-z0-9_-]{33})\b";
 /// A number of fewer digits may be a setting.
 const LEAST_DIGITS: usize = 10;
 /// Fewer characters after a prefix are a word like any other.
@@ -41,7 +44,7 @@ static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
     let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
     let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
-    Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}")).ok()
+    Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}|{SHAPES}")).ok()
 });
 /// What stands between `://` and the last `@` before the path; or, in addresses that nobody escaped, `user:pass/word@`.
 static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -421,6 +424,7 @@ mod tests {
             ("git clone https://me:tok@host/r.git", "git clone https://***@host/r.git"),
             ("use sk-abcdefghijklmnopqrstuv now", "use *** now"),
             ("vault: hvs.abcdefghijklmnopqrstuv", "vault: ***"),
+            ("dapi0123456789abcdef0123456789abcdef monkey-0123456789", "*** monkey-0123456789"),
             ("PGPASS=x psql; bypass=never", "PGPASS=*** psql; bypass=never"),
             (
                 "<db><password a='1'>x</password><port>1</port></db>",

@@ -151,4 +151,8 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
     grown("two", 1690);
     let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
     let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src got 69.0 % worse since v1"]);
+    // A range that takes the budget out is held to it all the same.
+    s.config(CONFIG);
+    let _ = s.run(&["check"]).never_says(&["BUDGET"]);
+    let _ = s.run(&["check", "--range", "v1..HEAD"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
 }
