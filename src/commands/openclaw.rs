@@ -158,6 +158,7 @@ fn added(ctx: &Ctx, argv: &[String]) -> Result<Value> {
         stdout: keep,
         stderr: keep,
         alone: false,
+        stays: false,
     };
     let began = std::time::Instant::now();
     let finished = match process::run(&spec, ctx.interrupt()?) {

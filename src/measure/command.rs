@@ -73,6 +73,7 @@ impl Place {
             stdout: Output::Discard,
             stderr: Output::Keep { head_bytes: 0, tail_bytes: ERROR_BYTES },
             alone: false,
+            stays: false,
         }
     }
 }
@@ -158,7 +159,7 @@ fn failed_beside(
 ) -> Result<Option<Finished>, SpawnError> {
     let Some(cmd) = cmd else { return Ok(None) };
     let (invocation, stdout) = (Invocation::Shell(cmd.clone()), Output::Discard);
-    let mut finished = runner.run(&Spec { invocation, stdout, alone: false, ..spec.clone() })?;
+    let mut finished = runner.run(&Spec { invocation, stdout, alone: false, stays: true, ..spec.clone() })?;
     if finished.success() {
         return Ok(None);
     }

@@ -16,7 +16,7 @@ use crate::measure::pair::scratch::{self, ScratchDir};
 use crate::measure::{Place, Runner, opened, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
-use crate::os::{Ended, Opens, SpawnError, files};
+use crate::os::{Ended, Opens, SpawnError, Spec, files};
 
 /// One version to be measured.
 #[derive(Debug, Clone, Copy)]
@@ -310,7 +310,7 @@ impl Builder<'_> {
         let Some(cmd) = config.prepares() else { return Ok(false) };
         let side = side.name();
         (self.tell)(&format!("preparing {side}"));
-        let spec = place.shell(cmd, seconds(config.commands.timeout_s));
+        let spec = Spec { stays: true, ..place.shell(cmd, seconds(config.commands.timeout_s)) };
         let finished = self.runner.run(&spec).map_err(|source| CheckoutError::Start { side, source })?;
         let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(true) };
         if finished.ended == Ended::Interrupted {

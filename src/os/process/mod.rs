@@ -52,6 +52,8 @@ pub struct Spec {
     pub stderr: Output,
     /// Whether daemons that it starts are ended with it; what prepares other runs may start some for them.
     pub alone: bool,
+    /// Whether what it leaves running in its group stays, too (on Unix), unless it had to be ended.
+    pub stays: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -44,7 +44,7 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
         Err(source) => return Err(SpawnError::Start { program: name, source }),
     };
     let running = Running { pid: Pid::from_child(&child), child, started, sinks, interrupt };
-    let finished = running.finish(spec.timeout, launch, watch);
+    let finished = running.finish(spec, launch, watch);
     if spec.alone {
         strays::end(&before);
     }
@@ -100,9 +100,9 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn finish(mut self, timeout: Duration, launch: Launch, watch: Watch) -> io::Result<Finished> {
+    fn finish(mut self, spec: &Spec, launch: Launch, watch: Watch) -> io::Result<Finished> {
         self.interrupt.set_group(self.child.id());
-        let waited = watch(self.pid).and_then(|exit| self.wait(exit, timeout));
+        let waited = watch(self.pid).and_then(|exit| self.wait(exit, spec.timeout));
         let exit = match waited {
             Ok(exit) => exit,
             Err(error) => {
@@ -113,12 +113,15 @@ impl Running<'_> {
                 return Err(error);
             }
         };
-        // The dead child is not reaped yet, so its id cannot have become another group's.
-        self.signal(Signal::TERM);
-        self.signal(Signal::CONT);
+        let stays = spec.stays && exit.because.is_none();
+        if !stays {
+            // The dead child is not reaped yet, so its id cannot have become another group's.
+            self.signal(Signal::TERM);
+            self.signal(Signal::CONT);
+        }
         let first_thread = first_thread(self.pid);
         let used = self.child.wait4()?;
-        if !exit.group_killed {
+        if !exit.group_killed && !stays {
             end_leftovers(self.pid);
         }
         self.interrupt.set_group(0);
@@ -395,6 +398,7 @@ mod tests {
             stdout: Output::Keep { head_bytes: 1 << 16, tail_bytes: 0 },
             stderr: Output::Keep { head_bytes: 0, tail_bytes: 400 },
             alone: false,
+            stays: false,
         }
     }
 
@@ -481,6 +485,19 @@ mod tests {
         let f = go(&spec("setsid sleep 3 >&1 & exit 0"), ExitWatch::new);
         assert_eq!(f.ended, Ended::Code(0));
         assert!(f.wall < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn what_prepares_a_run_may_leave_something_running_for_it() {
+        let left = |stays: bool| {
+            let line = "sleep 1000 >&- 2>&- <&- & echo $!";
+            let ended = go(&Spec { stays, ..spec(line) }, ExitWatch::new);
+            text(&ended.stdout).trim().to_owned()
+        };
+        assert!(gone(&left(false)));
+        let pid = left(true);
+        assert!(!gone(&pid));
+        go(&spec(&format!("kill -9 {pid}")), ExitWatch::new);
     }
 
     #[cfg(target_os = "linux")]

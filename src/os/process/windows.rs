@@ -289,6 +289,7 @@ mod tests {
             stdout: keep,
             stderr: keep,
             alone: false,
+            stays: false,
         };
         run(&spec, &Interrupt::new().unwrap()).unwrap()
     }
