@@ -410,6 +410,8 @@ mod tests {
         let kept = String::from_utf8(concealed(json)).unwrap();
         assert!(kept.contains("sha256:") && !kept.contains("abc"), "{kept}");
         assert!(kept.contains("\"p\": 1"), "{kept}");
+        let key = br#"{"glpat-0123456789abcdefghij": 1}"#.to_vec();
+        assert!(!String::from_utf8(concealed(key)).unwrap().contains("glpat-"));
         assert_eq!(concealed(b"{ \"p\":1.50 }\r\n".to_vec()), b"{ \"p\":1.50 }\r\n");
         assert_eq!(concealed(b"password=x p95=1".to_vec()), b"password=*** p95=1");
         assert_eq!(concealed(vec![0xff, 0xfe]), [0xff, 0xfe]);

@@ -171,7 +171,16 @@ mod tests {
             let timeout = Duration::from_secs(20);
             ask(&Request { url, head_only: false, headers: Vec::new(), timeout, max_body_bytes: 9, max_redirects: 3 })
         };
-        for to in ["file:///etc/hostname", "FiLe:///x", "UNIX:/run/x", "x-app:///x", "Data:text/plain,x", "mailto:x"] {
+        for to in [
+            "file:///etc/hostname",
+            "FiLe:///x",
+            "UNIX:/run/x",
+            "x-app:///x",
+            "Data:text/plain,x",
+            "mailto:x",
+            "view-source:http://x",
+            "jar:file:/x",
+        ] {
             let scheme = &to[..=to.find(':').unwrap()];
             assert!(
                 matches!(ask_for(&format!("away?{to}")), Err(HttpError::Failed(why)) if why.contains(scheme)),

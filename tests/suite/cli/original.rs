@@ -13,6 +13,17 @@ fn has(value: &Value, fields: &[&str]) {
     }
 }
 
+/// Evidence that the original left is nobody's of ours: it is not called unknown, and never to be removed.
+#[test]
+fn what_the_original_measured_is_left_in_peace() {
+    let s = Sandbox::new();
+    let snapshot = "{\"schema\": \"vibeship_optimizer.snapshot.v1\", \"generated_at\": \"2026-02-15T13:20:34Z\"}";
+    s.write("reports/optimizer/chg-20260215-132034_before_snapshot.json", snapshot).commit_as("Evidence", &[]);
+    let _ = s.run(&["check"]).ok().never_says(&["EVIDENCE_UNKNOWN", "rm "]);
+    s.write("reports/optimizer/chg-20260215-132034_after_snapshot.json", "{}");
+    let _ = s.run(&["check"]).says(&["EVIDENCE_UNKNOWN", "132034_after_snapshot.json"]);
+}
+
 #[test]
 fn json_under_the_original_s_schema_names_has_its_fields() {
     let s = Sandbox::new();

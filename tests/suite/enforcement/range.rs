@@ -34,6 +34,13 @@ fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them
     sandbox.git(&["add", "-A"]);
     sandbox.git(&["commit", "-qm", "Update", "--author=renovate <bot+renovate@example.org>"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
+    // A link under an exempt name may lead to code, or be what runs.
+    let prose = sandbox.head();
+    let blob = sandbox.git(&["rev-parse", &format!("{prose}:notes/n.md")]);
+    sandbox.git(&["update-index", "--add", "--cacheinfo", &format!("120000,{blob},notes/link")]);
+    sandbox.git(&["commit", "-qm", "A link"]);
+    assert_eq!(sandbox.codes(&since(&prose)), ["COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["reset", "-q", "--hard", &prose]);
     sandbox.write("notes/n.md", "2\n");
     commit(&sandbox, "src/steps.txt", "90\n", "Mixed");
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID"]);
