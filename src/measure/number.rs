@@ -72,7 +72,9 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<String> {
             let found = follow(&value, &pointer).ok()?;
             return unit_of(&found.first()?.within, &pointer, &config.unit).map(|unit| format!("# {unit}"));
         }
-        Extract::Whole | Extract::Pointers(_) | Extract::Jmh(_) | Extract::Criterion => return None,
+        Extract::Whole | Extract::Pointers(_) | Extract::Hyperfine(_) | Extract::Jmh(_) | Extract::Criterion => {
+            return None;
+        }
     };
     let text = plain(text);
     let group = regex::Regex::new(&pattern).ok()?.captures_iter(&text).last()?.get(1)?;
