@@ -53,6 +53,7 @@ fn spec(program: &Path) -> Result<Spec, Box<dyn Error>> {
         stdout: Output::Discard,
         stderr: Output::Keep { head_bytes: 0, tail_bytes: 4096 },
         alone: false,
+        stays: false,
     })
 }
 
