@@ -260,6 +260,7 @@ fn timed(runs: u32) -> Answer {
         stdout: Output::Discard,
         stderr: Output::Keep { head_bytes: 0, tail_bytes: 4096 },
         alone: false,
+        stays: false,
     };
     for _ in 0..runs {
         process::run(&spec, &interrupt)?;
