@@ -3,7 +3,6 @@
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
-/// Where output goes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Ui {
     pub(crate) quiet: bool,

@@ -185,7 +185,6 @@ impl Watched {
         Some(Self { reference, after, settings: watch::settings(change, recorded.as_ref()) })
     }
 
-    /// The verdicts of a measurement on the contract.
     pub(crate) fn watch(&self, change: &Change, today: &Snapshot) -> Watch {
         watch::watch(change, &self.reference, today, &self.settings)
     }

@@ -24,7 +24,6 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// The commit whose work it is.
     fn work(&self) -> &str {
         self.root.as_deref().unwrap_or(&self.name.id)
     }

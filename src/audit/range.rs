@@ -267,7 +267,6 @@ impl<'a> RangeAudit<'a> {
     }
 }
 
-/// A moment from seconds since 1970.
 pub(crate) fn moment(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(seconds, 0).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }

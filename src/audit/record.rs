@@ -52,7 +52,6 @@ impl RecordFacts {
     }
 }
 
-/// A record as it was at the range's base.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct EarlierRecord {
     pub path: String,
@@ -96,7 +95,6 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
     Some(Finding::fail(what).of_change(id).at(&before.path))
 }
 
-/// An evidence file as it is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
     /// As it was recorded.
@@ -122,7 +120,6 @@ pub(crate) fn evidence<E>(
     Ok(found)
 }
 
-/// Contents by their digests.
 type Files<'r> = BTreeMap<&'r str, Vec<u8>>;
 
 /// The files of it by their digests, with what is said of those that are missing or altered.

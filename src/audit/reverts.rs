@@ -238,7 +238,6 @@ impl<'a> Lineage<'a> {
     }
 }
 
-/// A merge of the range.
 #[derive(Debug, Clone)]
 pub(crate) struct Merge {
     name: CommitName,

@@ -74,10 +74,10 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
 fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>> {
     let named = |name: &str, record| Some((name.strip_suffix(".json")?.parse::<ChangeId>().ok()?, record));
     let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, named)?;
-    read.into_iter().filter_map(|(id, record)| facts(ctx, &id, record).transpose()).collect()
+    Ok(read.into_iter().filter_map(|(id, record)| facts(ctx, &id, record)).collect())
 }
 
-pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Result<Option<RecordFacts>> {
+pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Option<RecordFacts> {
     facts(ctx, id, Record::read(&ctx.project, id))
 }
 
@@ -90,12 +90,10 @@ fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(Record::names(&ctx.project)?.into_iter().filter_map(finding).collect())
 }
 
-fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Result<Option<RecordFacts>> {
-    if matches!(read, Err(RecordError::Unknown { .. })) {
-        return Ok(None);
-    }
+fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Option<RecordFacts> {
+    let is_known = !matches!(read, Err(RecordError::Unknown { .. }));
     let path = ctx.project.relative(&ctx.project.record_path(id));
-    Ok(Some(RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) }))
+    is_known.then(|| RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) })
 }
 
 /// Records that the commit checked out has and the work tree has not, with their paths. A sparse checkout, which leaves
@@ -225,7 +223,7 @@ pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Vec<String>)>>
         Fix::next("un-ignore it", CommandLine::tool("doctor --apply")),
         Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n")),
     ];
-    Ok(Some((Problem::of_setup(Severity::Warn, "STATE_IGNORED", message, fixes), lines)))
+    Ok(Some((Problem::warn("STATE_IGNORED", message, fixes), lines)))
 }
 
 pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {

@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, hook_run, in_text, remeasure, uncommitted};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, uncommitted};
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::git::{GitError, Repo};
@@ -119,9 +119,9 @@ fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
     };
-    for change in changes.iter().filter(|change| remeasure::can_be(change)) {
+    for change in changes.iter().filter(|change| evidence::can_be_remeasured(change)) {
         let path = ctx.project.relative(&ctx.project.record_path(change.id()));
-        let found = remeasure::findings(ctx, change)?;
+        let found = evidence::remeasured(ctx, change)?;
         if found.is_empty() {
             ctx.ui.status(&format!("{}: measured again, its verdicts hold", change.id()));
         }

@@ -231,7 +231,6 @@ pub(crate) struct Touches {
     pub(crate) evidence: BTreeSet<String>,
     /// The commits that changed the config, with when they were made.
     pub(crate) config: Vec<(String, i64)>,
-    /// Every file of the tool's own.
     own: BTreeSet<String>,
 }
 

@@ -107,7 +107,7 @@ pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
     let rehearsal = rehearse(ctx, &demanded, &change)?;
     let note = report::rollback::note(&change, &rehearsal);
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
-    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id())? };
+    let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id()) };
     let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
     status::state(ctx, &change)
 }

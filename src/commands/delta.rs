@@ -346,7 +346,6 @@ fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
     found.map(|commit| commit.id.clone()).collect()
 }
 
-/// A path of the repository as one of the project.
 pub(crate) fn below(repo: &Repo, path: &[u8]) -> String {
     let path = path.strip_prefix(repo.prefix()).unwrap_or(path);
     String::from_utf8_lossy(path).into_owned()

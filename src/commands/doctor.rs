@@ -106,7 +106,7 @@ fn git() -> Value {
 fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     let mut found = Vec::new();
     let mut add = |code, message: String, apply| {
-        found.push(ToDo { problem: Problem::of_setup(Severity::Warn, code, message, Vec::new()), apply: Some(apply) });
+        found.push(ToDo { problem: Problem::warn(code, message, Vec::new()), apply: Some(apply) });
     };
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
         add("INIT", "there is no config yet".to_owned(), init::ensure);
@@ -124,7 +124,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     if let Some((ignored, _)) = audit_here::state_ignored(ctx)? {
         add("STATE_IGNORED", ignored.message, audit_here::keep_hidden);
     }
-    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && init::would_fill(ctx)? {
+    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && init::would_fill(ctx) {
         let message = "the project's test command can be filled into the config".to_owned();
         add("TIMINGS_FILL", message, init::fill_guess);
     }
@@ -157,16 +157,11 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {
     let mut notes = Vec::new();
     for record in choose::records(ctx)?.0 {
         if let Record::Legacy(legacy) = record {
-            notes.push(Problem::of_setup(Severity::Info, "RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
+            notes.push(Problem::info("RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
         }
     }
     if let Some(monitor) = monitor::legacy(ctx)? {
-        notes.push(Problem::of_setup(
-            Severity::Info,
-            "MONITOR_STOPPED",
-            monitor::legacy_text(ctx, &monitor),
-            Vec::new(),
-        ));
+        notes.push(Problem::info("MONITOR_STOPPED", monitor::legacy_text(ctx, &monitor), Vec::new()));
     }
     Ok(notes)
 }
@@ -177,15 +172,15 @@ fn unproving(ctx: &Ctx) -> Result<Vec<Problem>> {
     let mut notes = Vec::new();
     if config.commands.test.is_none() {
         let message = "the config has no test command, without which no change of class code is validated";
-        notes.push(Problem::of_setup(Severity::Info, "NO_TEST", message, fill()));
+        notes.push(Problem::info("NO_TEST", message, fill()));
     }
     if !config.timings.iter().any(Timing::is_measurable) {
-        notes.push(Problem::of_setup(Severity::Info, "NO_TIMING", "the config times no command", fill()));
+        notes.push(Problem::info("NO_TIMING", "the config times no command", fill()));
     }
     for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {
         let message = format!("the timing {} has one run, which proves nothing", timing.name);
         let more = Fix::edit(How::Next, "see docs/measurement.md", "the config", &timing.name, "runs: 10");
-        notes.push(Problem::of_setup(Severity::Info, "ONE_RUN", message, vec![more]));
+        notes.push(Problem::info("ONE_RUN", message, vec![more]));
     }
     Ok(notes)
 }

@@ -141,7 +141,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     }
     if here.rows.iter().any(|row| row.state == State::OtherProject) {
         let message = "the hooks of this repository serve another project in it, and check no commit of this one";
-        return Ok(vec![Problem::of_setup(Severity::Info, "HOOKS_OTHER_PROJECT", message, Vec::new())]);
+        return Ok(vec![Problem::info("HOOKS_OTHER_PROJECT", message, Vec::new())]);
     }
     let mut found = Vec::new();
     if here.works() {
@@ -159,7 +159,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
             let checkout = other.root.display();
             let message = format!("commits in the checkout {checkout} pass no hook: {}", broken(&other));
             let fixes = vec![Fix::next("", in_checkout)];
-            found.push(Problem::of_setup(Severity::Warn, "HOOKS_SILENT", message, fixes));
+            found.push(Problem::warn("HOOKS_SILENT", message, fixes));
         }
     }
     Ok(found)
@@ -185,10 +185,9 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
         let stray: Vec<String> = status.stray.iter().map(|path| path.display().to_string()).collect();
         message.push_str(&format!("; ours is where git does not look: {}", stray.join(", ")));
     }
-    Ok(Problem::of_setup(Severity::Warn, "HOOKS_SILENT", message, fixes(repo, status)?))
+    Ok(Problem::warn("HOOKS_SILENT", message, fixes(repo, status)?))
 }
 
-/// What makes git run them.
 fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
     let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(install::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
@@ -225,7 +224,7 @@ fn unproven(status: &Status) -> Option<Problem> {
     let fired = row.fired.as_ref().map(fired_word).unwrap_or_default();
     let message = format!("{} is {}; {fired}", row.hook.name(), state_word(row.state));
     let fixes = vec![Fix::next("", CommandLine::tool("hooks status"))];
-    Some(Problem::of_setup(Severity::Info, "HOOKS_UNPROVEN", message, fixes))
+    Some(Problem::info("HOOKS_UNPROVEN", message, fixes))
 }
 
 fn outdated(status: &Status) -> Option<Problem> {
@@ -233,7 +232,7 @@ fn outdated(status: &Status) -> Option<Problem> {
     let old: Vec<&str> = old.collect();
     let message = format!("installed for another path or version of vibeship-optimizer: {}", old.join(", "));
     let fixes = vec![Fix::next("", install_line())];
-    (!old.is_empty()).then(|| Problem::of_setup(Severity::Info, "HOOKS_OUTDATED", message, fixes))
+    (!old.is_empty()).then(|| Problem::info("HOOKS_OUTDATED", message, fixes))
 }
 
 fn broken(status: &Status) -> String {

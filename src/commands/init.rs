@@ -79,7 +79,6 @@ fn tell_root(ctx: &Ctx) {
     }
 }
 
-/// The paths of the config and the logbook.
 fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
     if logbook::adopt_legacy(lock)? {
         ctx.ui.status("Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.");
@@ -199,13 +198,10 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn would_fill(ctx: &Ctx) -> Result<bool> {
-    match commands::guess(ctx.project.root()).test {
-        // What has to be filled in by hand is nothing that can be put right here.
-        Some(_) if ctx.project.config_path().is_none() => Ok(false),
-        Some(test) => Ok(fill(ctx, &test, false, true).is_ok_and(|edited| !edited.changes.is_empty())),
-        None => Ok(false),
-    }
+/// What has to be filled in by hand is nothing that can be put right here.
+pub(crate) fn would_fill(ctx: &Ctx) -> bool {
+    let test = commands::guess(ctx.project.root()).test.filter(|_| ctx.project.config_path().is_some());
+    test.is_some_and(|test| fill(ctx, &test, false, true).is_ok_and(|edited| !edited.changes.is_empty()))
 }
 
 fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited> {

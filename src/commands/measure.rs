@@ -32,7 +32,6 @@ pub(crate) struct Measurement {
     pub(crate) snapshot: Snapshot,
     outputs: Vec<KpiOutput>,
     pub(crate) revision: Revision,
-    /// The code as it was after measuring.
     pub(crate) revision_after: Revision,
 }
 
@@ -160,8 +159,8 @@ impl Measurement {
         });
         let kpis: Vec<Pending<'_>> = kpis.collect();
         let taken = Taken {
-            snapshot: snapshot.artifact(id)?,
-            kpi_artifacts: kpis.iter().map(|file| file.artifact(id)).collect::<Result<_, _>>()?,
+            snapshot: snapshot.artifact(id),
+            kpi_artifacts: kpis.iter().map(|file| file.artifact(id)).collect(),
             revision: self.revision.clone(),
             taken_at: self.snapshot.generated_at,
         };

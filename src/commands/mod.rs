@@ -65,7 +65,6 @@ pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
 mod rehearse;
-mod remeasure;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;
@@ -341,7 +340,6 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     }
 }
 
-/// The error in one text, with what helps.
 pub(crate) fn in_text(error: &CommandError) -> String {
     let (message, fixes) = match error {
         CommandError::Refused { refusal, .. } => return refusal.missing.to_string(),

@@ -93,7 +93,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
             Fix::decide(How::Next, "put them back"),
             Fix::or("open a change for them before anything else", start),
         ];
-        found.push(warn(
+        found.push(Problem::warn(
             "TUNEABLES_UNRECORDED",
             format!("changed since they were last measured: {}", joined(&keys)),
             fixes,
@@ -119,20 +119,12 @@ pub(crate) fn env_overrides(ctx: &Ctx, open: &[&Change]) -> Result<Option<Proble
         fix::start().words(["--class", "emergency"]).ask("--incident", WHAT_HAPPENED).words(["--expires", "24h"]);
     let fixes = vec![Fix::decide(How::Next, "unset it"), Fix::or("put the override on record", emergency)];
     let is_on_record = open.iter().any(|change| change.opened.class == Class::Emergency);
-    Ok((!set.is_empty() && !is_on_record).then(|| warn("ENV_OVERRIDES", message, fixes)))
+    Ok((!set.is_empty() && !is_on_record).then(|| Problem::warn("ENV_OVERRIDES", message, fixes)))
 }
 
 /// The most serious level; `info` where nothing was found, as the original has it.
 pub(crate) fn worst(found: &[Problem]) -> Severity {
     found.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Info)
-}
-
-fn warn(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
-    Problem::of_setup(Severity::Warn, code, message, fixes)
-}
-
-fn info(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Problem {
-    Problem::of_setup(Severity::Info, code, message, fixes)
 }
 
 fn of_git(ctx: &Ctx) -> Vec<Problem> {
@@ -144,13 +136,13 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
     let seen = delta::observe(ctx);
     if !seen.git.is_git {
         let init = Fix::next("without commits nothing ties a measurement to a change", CommandLine::git("init"));
-        return vec![warn("GIT_NOT_FOUND", "the project is not under git", vec![init])];
+        return vec![Problem::warn("GIT_NOT_FOUND", "the project is not under git", vec![init])];
     }
     let mut found = Vec::new();
     let status = |purpose: &str| vec![Fix::next(purpose, CommandLine::git("status"))];
     if seen.revision.commit.is_none() {
         let commit = CommandLine::git("add -A").and(CommandLine::git("commit -m").word("Start"));
-        found.push(warn("GIT_NO_COMMIT", "there is no commit yet", vec![Fix::next("commit once", commit)]));
+        found.push(Problem::warn("GIT_NO_COMMIT", "there is no commit yet", vec![Fix::next("commit once", commit)]));
     }
     let dirty = match &seen.revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => None,
@@ -159,24 +151,23 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
         }
         WorkTree::Unknown { .. } => Some("git cannot say what is uncommitted".to_owned()),
     };
-    found.extend(dirty.map(|message| warn("GIT_DIRTY", message, status("commit or stash what this shows"))));
+    found.extend(dirty.map(|message| Problem::warn("GIT_DIRTY", message, status("commit or stash what this shows"))));
     // In a repository of many projects others' work is no fault; but what is measured may read it.
     let outside = &seen.git.dirty_outside;
     if !outside.is_empty() {
         let message = format!("uncommitted outside the project's directory: {}", few(outside));
         let purpose = "commit or stash what the measured commands read: no commit would hold what ran";
-        found.push(info("GIT_DIRTY_OUTSIDE", message, status(purpose)));
+        found.push(Problem::info("GIT_DIRTY_OUTSIDE", message, status(purpose)));
     }
     found
 }
 
-/// What is not here of the tracked files.
 pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<Problem>> {
     let tracked = if ctx.repo().is_ok() { delta::tracked(ctx)? } else { None };
     let paths = tracked.into_iter().flatten().map(|path| files::path_from_bytes(&path));
     let fetch = |command| vec![Fix::next("fetch the data", CommandLine::verbatim(command))];
     let found = size::unfetched(ctx.project.root(), paths).into_iter();
-    Ok(found.map(|(what, command)| warn("DATA_UNFETCHED", what, fetch(command))).collect())
+    Ok(found.map(|(what, command)| Problem::warn("DATA_UNFETCHED", what, fetch(command))).collect())
 }
 
 fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
@@ -188,23 +179,23 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::of_setup(Severity::Fail, "CONFIG_MISSING", "there is no config", run("", "init")));
     }
     if config.timings.is_empty() {
-        found.push(warn("TIMINGS_EMPTY", "no command is timed", run("", "onboard")));
+        found.push(Problem::warn("TIMINGS_EMPTY", "no command is timed", run("", "onboard")));
     } else if !config.timings.iter().any(Timing::is_measurable) {
         let message = format!("none of {} timings has a command or results to read", config.timings.len());
-        found.push(warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
+        found.push(Problem::warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
     }
     if config.size_paths.is_empty() {
         let list = edit("list paths if their size matters", "size_paths", "- src");
-        found.push(warn("SIZE_PATHS_EMPTY", "no size is measured", list));
+        found.push(Problem::warn("SIZE_PATHS_EMPTY", "no size is measured", list));
     }
     if config.http_probes.is_empty() {
         let line = "- {name: health, url: \"http://127.0.0.1:8080/health\"}";
         let add = edit("add a health endpoint if there is one", "http_probes", line);
-        found.push(info("HTTP_PROBES_EMPTY", "no HTTP endpoint is probed", add));
+        found.push(Problem::info("HTTP_PROBES_EMPTY", "no HTTP endpoint is probed", add));
     }
     let in_store = std::fs::read_dir(ctx.project.snapshots_dir()).is_ok_and(|mut entries| entries.next().is_some());
     if !in_store && changes.iter().all(|change| change.baseline.is_none() && change.rollout.is_empty()) {
-        found.push(info("NO_SNAPSHOTS", "nothing was measured yet", run("see the next step", "status")));
+        found.push(Problem::info("NO_SNAPSHOTS", "nothing was measured yet", run("see the next step", "status")));
     }
     for dir in project::bloat_dirs(ctx.project.root(), &config.size_paths) {
         let severity = if dir.in_size_path.is_some() { Severity::Warn } else { Severity::Info };

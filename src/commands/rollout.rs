@@ -48,7 +48,7 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     let policy = Some(world.policy.clone());
     let (of, checked) = (verdicts.clone(), Some(checked));
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
-    let entered = measurement.record(ctx, &id, Role::Stage(stage.name()), Vec::new(), &world, event);
+    let entered = measurement.record(ctx, &id, Role::Stage(stage), Vec::new(), &world, event);
     // Refused or not: whoever rolls out has the way back before their eyes.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;

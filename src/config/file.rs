@@ -10,13 +10,11 @@ use crate::model::{CommandLine, Fix};
 /// Largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 1 << 20;
 
-/// What was read.
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub config: Config,
     /// The file that it came from; `None` when there is none and the defaults hold.
     pub path: Option<PathBuf>,
-    /// What is doubtful in it.
     pub warnings: Vec<Diagnostic>,
     /// Further config files, which are not read because an earlier one exists.
     pub ignored: Vec<PathBuf>,

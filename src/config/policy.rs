@@ -282,7 +282,6 @@ impl Review {
         all.into_iter().find_map(|(tool, modes)| Some((tool, modes.first()?.as_str())))
     }
 
-    /// Whether `tool` may have reviewed in `mode`.
     pub fn allows(&self, tool: &str, mode: &str) -> bool {
         self.modes(tool).is_none_or(|modes| modes.contains(&mode))
     }

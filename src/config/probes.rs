@@ -154,7 +154,6 @@ impl Default for HttpProbe {
 }
 
 impl HttpProbe {
-    /// Whether its URL is one that can be asked.
     pub(crate) fn has_web_address(&self) -> bool {
         let lower = self.url.to_ascii_lowercase();
         let rest = lower.strip_prefix("http://").or_else(|| lower.strip_prefix("https://"));
@@ -162,7 +161,6 @@ impl HttpProbe {
             && !self.url.contains(|c: char| c.is_whitespace() || c.is_control())
     }
 
-    /// Whether a status is an expected one.
     pub fn accepts_status(&self, status: u16) -> bool {
         self.expect_status.map_or((200..400).contains(&status), |expected| expected == status)
     }

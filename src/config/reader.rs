@@ -163,7 +163,6 @@ impl serde::de::Error for Mismatch {
 const SECTION: &str = "a section (`key: value`)";
 const TEXT: &str = "text (put it in quotes)";
 
-/// Reads one node.
 struct Reader<'n, 't> {
     node: &'t Node,
     path: String,
@@ -381,7 +380,6 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
         .ok_or_else(|| serde::de::Error::custom("a share from 0% to 100%, such as `2%` or `0.02`"))
 }
 
-/// A gate by its name.
 pub(crate) fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gate, D::Error> {
     let mut gates: Vec<(&str, Gate)> = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).collect();
     gates.extend([("promoted", Gate::Decide), ("verified", Gate::Verify)]);

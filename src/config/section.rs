@@ -60,7 +60,6 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// No two items of a list have the same name.
     pub(crate) fn unique<'a>(&mut self, list: &str, names: impl Iterator<Item = &'a String>) {
         let mut lines: BTreeMap<&str, u64> = BTreeMap::new();
         for (i, name) in names.enumerate().filter(|(_, name)| !name.is_empty()) {
@@ -108,7 +107,6 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// A JSON pointer (RFC 6901).
     pub(crate) fn pointer(&mut self, pointer: &str) {
         if !pointer.is_empty() && !pointer.starts_with('/') {
             let guess = pointer.trim_start_matches('$').trim_start_matches('.').replace('.', "/");

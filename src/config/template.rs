@@ -16,11 +16,8 @@ pub const SCHEMA: &str = include_str!("../../docs/schemas/config.json");
 /// What was guessed about a project, to be filled into the template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guess {
-    /// Command that runs the tests.
     pub test: Option<String>,
-    /// Command that builds it.
     pub build: Option<String>,
-    /// Directories worth measuring.
     pub size_paths: Vec<String>,
     /// Further commands that were possible and were not chosen.
     pub others: Vec<String>,
@@ -67,10 +64,8 @@ pub struct Edited {
     pub changes: Vec<Filled>,
 }
 
-/// One value that was filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filled {
-    /// Its key path.
     pub key: &'static str,
     /// What was there before; empty when nothing was.
     pub before: String,

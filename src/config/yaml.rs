@@ -11,7 +11,6 @@ use serde_saphyr::{Location, Spanned};
 /// A value and where it begins.
 pub(crate) type Node = Spanned<Kind>;
 
-/// What a value is.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Null,
@@ -30,9 +29,7 @@ pub(crate) enum Kind {
 pub struct Diagnostic {
     /// The key path, such as `timings[0].runs`; empty for the file as a whole.
     pub key: String,
-    /// Line, from 1.
     pub line: u64,
-    /// Column, from 1.
     pub column: u64,
     /// What was expected, and what is there.
     pub message: String,

@@ -44,7 +44,6 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// The newer side of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side<'a> {
     Commit(&'a str),

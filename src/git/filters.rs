@@ -19,7 +19,6 @@ const POINTERS: Range<u64> = 100..1024;
 /// Files, from the repository's root, and the bytes that git holds of each; `None` where that is not known.
 pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
 
-/// Where objects are looked for.
 type Beside<'a> = &'a dyn Fn(Call) -> Call;
 
 impl Repo {

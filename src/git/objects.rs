@@ -112,7 +112,6 @@ impl Repo {
         Ok(Batch(reader))
     }
 
-    /// The reader that is running, if one is.
     pub(crate) fn running_batch(&self) -> Option<Batch> {
         self.shared_reader().borrow().upgrade().filter(|reader| reader.borrow().ask.is_some()).map(Batch)
     }
@@ -183,7 +182,6 @@ impl Batch {
         Ok(Some(entries))
     }
 
-    /// What has this name, where it is of this kind.
     fn read(&mut self, name: &[u8], kind: &str, limit: u64) -> Result<Option<Object>, GitError> {
         let mut reader = self.0.borrow_mut();
         let found = reader.read(name, kind, limit);

@@ -101,7 +101,6 @@ impl Repo {
         files::path_from_bytes(&self.full(path))
     }
 
-    /// The code of the project that it was opened for.
     pub(crate) fn project(&self) -> Scope<'_> {
         Scope::project(&self.prefix)
     }

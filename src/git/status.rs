@@ -26,7 +26,6 @@ pub(crate) struct Dirt {
     pub sha256: String,
 }
 
-/// Paths that differ, and whether each is a submodule.
 type Entries = BTreeMap<Vec<u8>, bool>;
 
 struct Status {

@@ -28,13 +28,11 @@ impl Search {
         open.min_by_key(|at| at.abs_diff(middle))
     }
 
-    /// What a measurement said of a commit.
     pub fn is(&mut self, at: usize, bad: bool) {
         self.steps += 1;
         if bad { self.bad = at } else { self.good = at }
     }
 
-    /// A commit that cannot be measured.
     pub fn skip(&mut self, at: usize) {
         self.skipped.insert(at);
     }

@@ -51,7 +51,6 @@ pub struct CalibratedCommand {
 /// A known slowdown and what was seen of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Injected {
-    /// The metric that decides about the command.
     pub metric: MetricId,
     /// What was added, as a share of the command's time.
     pub share: f64,

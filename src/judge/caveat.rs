@@ -100,7 +100,6 @@ pub(crate) fn is_same_snapshot(before: &Snapshot, after: &Snapshot) -> bool {
     (before.id.is_some() && before.id == after.id) || before == after
 }
 
-/// Every caveat, in a fixed order.
 pub(crate) fn caveats(
     before: &Snapshot,
     after: &Snapshot,

@@ -71,13 +71,11 @@ impl Decisive {
         }
     }
 
-    /// For a command's pairs.
     pub fn of_pairs(command: &PairedCommand) -> Self {
         Self::by_runs(command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]))
     }
 }
 
-/// What to do after a pair.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
     /// Every question is settled at a look of the schedule: stop.
@@ -95,7 +93,6 @@ pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumst
     at_look(Plan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
 }
 
-/// The same for a KPI's pairs.
 pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
     let reading = series::kpi_pairs(measured);
     let id = measured.metric();

@@ -7,7 +7,6 @@ use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series, machines
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricKind, Sampling, Unusable};
 use crate::stats::{Interval, Successes, looks, median, median_interval, proportion, rank_sum, winsorized};
 
-/// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// The fewest samples a side from which two separate sessions can be told apart: with 4 and 4 the rank-sum test's
@@ -46,7 +45,6 @@ pub struct Circumstances {
     pub min_effect: f64,
 }
 
-/// Why there is no interval.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undecided {
     Doubt(Doubt),
@@ -312,7 +310,6 @@ fn rate_difference(before: &[f64], after: &[f64], design: Design, known: &Circum
     Ok(Finding { p_value, ..finding(found, design, (before.len(), after.len()), known) })
 }
 
-/// The value that all samples share.
 fn the_value(samples: &[f64]) -> Result<f64, Undecided> {
     let not_exact = || Undecided::Doubt(Doubt::NotExact);
     let first = *samples.first().ok_or_else(not_exact)?;

@@ -159,7 +159,6 @@ pub enum Change {
 }
 
 impl Change {
-    /// The numbers behind it, where there are any.
     pub fn finding(&self) -> Option<&Finding> {
         match self {
             Self::Improved(finding) | Self::Regressed(finding) | Self::NoDifference(finding) => Some(finding),

@@ -35,7 +35,6 @@ pub struct PairedSeries {
     pub machines: Vec<PairedSeries>,
 }
 
-/// One pair of samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PairSample {
     pub before: f64,
@@ -46,7 +45,6 @@ pub struct PairSample {
 /// A paired metric: measured on both sides, or not, with the side and the reason.
 pub type PairedReading = Result<PairedSeries, Flaw>;
 
-/// Everything a metric was measured as.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
     pub before: &'a Reading,
@@ -58,14 +56,12 @@ pub struct Measured<'a> {
 pub(crate) static NOT_MEASURED: Reading = Err(Unusable::NotMeasured);
 
 impl<'a> Measured<'a> {
-    /// In pairs alone.
     pub fn of_pairs(paired: &'a PairedReading) -> Self {
         Self { before: &NOT_MEASURED, after: &NOT_MEASURED, paired: Some(paired) }
     }
 }
 
 impl PairedSeries {
-    /// The samples of one side.
     pub fn side(&self, of: impl Fn(&PairSample) -> f64) -> Vec<f64> {
         self.pairs.iter().map(of).collect()
     }

@@ -57,7 +57,6 @@ impl Runner for SystemRunner {
 /// Where commands run: the project itself, or one side of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The project's root there.
     pub root: PathBuf,
     pub env: Env,
 }

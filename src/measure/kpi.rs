@@ -228,7 +228,6 @@ fn run(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe]) -> Result<Op
     Err(KpiError::NoValue(why))
 }
 
-/// What changes when a file is written.
 fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))

@@ -370,7 +370,6 @@ pub(crate) fn is_other(found: &str, declared: &Unit) -> bool {
     })
 }
 
-/// The multiplier of a unit, and what it multiplies.
 fn multiple(unit: &str) -> (&str, &str) {
     let prefix = ["Ki", "Mi", "Gi"].iter().find(|prefix| unit.starts_with(**prefix)).map_or(1, |prefix| prefix.len());
     let of = unit.get(prefix..).filter(|of| !of.is_empty() && unit.starts_with(MULTIPLIERS));

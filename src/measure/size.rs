@@ -134,7 +134,6 @@ fn walk(start: Dir, tracked: Tracked<'_>) -> Tally {
     shared.into_inner().unwrap_or_else(PoisonError::into_inner).tally
 }
 
-/// The files in a directory, and the directories in it.
 fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
     let (mut tally, mut below) = (Tally::default(), Vec::new());
     let mut entries = match fs::read_dir(&dir) {

@@ -41,7 +41,6 @@ impl Op {
         }
     }
 
-    /// Whether `value OP bound` holds.
     pub fn holds(self, value: f64, bound: f64) -> bool {
         match self {
             Self::Le => value <= bound,
@@ -79,7 +78,6 @@ pub struct Criterion {
     pub text: String,
 }
 
-/// Text that is no criterion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("criterion {text:?}, column {}: {kind}", .column + 1)]
 pub struct CriterionError {
@@ -273,7 +271,6 @@ impl Stated {
         }
     }
 
-    /// The criterion, unless it is only text.
     pub fn criterion(&self) -> Option<&Criterion> {
         match self {
             Self::Criterion(criterion) => Some(criterion),

@@ -16,7 +16,6 @@ use crate::model::text;
 #[serde(transparent)]
 pub struct Digest(String);
 
-/// Text that is no SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a SHA-256 digest (64 hexadecimal digits)")]
 pub struct NotADigest(pub String);

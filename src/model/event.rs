@@ -192,13 +192,11 @@ impl Event {
     }
 }
 
-/// What a snapshot was taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TakenFor {
     Baseline,
     After,
     Stage(Stage),
-    /// A day of the monitoring window.
     Day(u32),
     /// To see whether a rollback brought the baseline's values back.
     Rollback,

@@ -136,7 +136,6 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
-    /// Whether the rollback trigger fired.
     pub fn fired(&self) -> bool {
         self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
     }
@@ -198,7 +197,6 @@ pub enum Rehearsal {
     ChecksFail { names: Vec<String> },
 }
 
-/// An artifact that is not what was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactFault {
     pub path: String,

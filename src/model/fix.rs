@@ -11,7 +11,6 @@ use crate::model::{ChangeId, Class, CommandLine, Contract, Gate, Opened, Part, S
 pub const WHY: &str = "WHY";
 pub const NAME: &str = "NAME";
 pub const WHAT_CHANGED: &str = "WHAT CHANGED";
-/// The commit checked out.
 pub const HEAD: &str = "HEAD";
 pub const WHAT_HAPPENED: &str = "WHAT HAPPENED";
 pub const WHAT_WAS_OBSERVED: &str = "WHAT WAS OBSERVED";
@@ -94,7 +93,6 @@ impl Fix {
         Self::run(How::Or, purpose, command)
     }
 
-    /// Commands of which one is to be run.
     pub fn one_of(commands: impl IntoIterator<Item = CommandLine>) -> Vec<Self> {
         let how = |at| if at == 0 { How::Next } else { How::Or };
         commands.into_iter().enumerate().map(|(at, command)| Self::run(how(at), "", command)).collect()
@@ -105,13 +103,11 @@ impl Fix {
         Self { how, purpose: what.into(), action: Action::Decide }
     }
 
-    /// A line to write under a key of a file.
     pub fn edit(how: How, purpose: &str, file: &str, key: &str, line: &str) -> Self {
         let action = Action::Edit { file: file.to_owned(), key: key.to_owned(), line: line.to_owned() };
         Self { how, purpose: purpose.to_owned(), action }
     }
 
-    /// Its command, where it is one.
     pub fn command(&self) -> Option<&CommandLine> {
         match &self.action {
             Action::Run { command } => Some(command),
@@ -123,7 +119,6 @@ impl Fix {
 /// What the project's own settings and its work tree make of commands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FixContext {
-    /// The key of the trailer in commits.
     pub trailer: String,
     /// A tool and a reasoning mode that may have reviewed.
     pub review: (String, String),
@@ -131,7 +126,6 @@ pub struct FixContext {
     pub criteria: [String; 3],
     /// The same with bounds of their own, for what has no baseline.
     pub bounds: [String; 3],
-    /// Whether the config lets pairs be measured.
     pub pairs: bool,
     pub uncommitted: Uncommitted,
     /// Where the tool's own files are, from the project's root.
@@ -208,7 +202,6 @@ impl FixContext {
         vec![Fix::next("have it reviewed", on(id, "review bundle")), Fix::then("", self.attest(id))]
     }
 
-    /// Writes these parts of the contract.
     pub fn contract(&self, id: &ChangeId, class: Class, parts: &[Part]) -> CommandLine {
         self.contract_parts(on(id, "change contract"), class, parts)
     }
@@ -354,7 +347,6 @@ pub struct CommitName {
     pub subject: String,
 }
 
-/// What a problem is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Subject {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -382,6 +374,14 @@ pub struct Problem {
 }
 
 impl Problem {
+    pub fn warn(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Self {
+        Self::of_setup(Severity::Warn, code, message, fixes)
+    }
+
+    pub fn info(code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Self {
+        Self::of_setup(Severity::Info, code, message, fixes)
+    }
+
     /// About the project's setup, and no part of it in particular.
     pub fn of_setup(severity: Severity, code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Self {
         let (code, message) = (code.to_owned(), message.into());

@@ -29,7 +29,6 @@ fn found_text(found: &Option<String>) -> String {
     found.as_ref().map_or_else(|| "missing".to_owned(), |name| format!("{name:?}"))
 }
 
-/// Reads a snapshot of version 1 or 2.
 pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
     snapshot(&Json::parse(bytes)?)
 }
@@ -45,7 +44,6 @@ pub(crate) fn snapshot(json: &Json<'_>) -> Result<Snapshot, IngestError> {
     Ok(snapshot)
 }
 
-/// Reads a pair session.
 pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
     let json = Json::parse(bytes)?;
     check_schema(&json.value, "vibeship_optimizer.pair.v", &[pair::SCHEMA], pair::SCHEMA)?;

@@ -121,7 +121,6 @@ pub enum MetricKind {
     Latency,
 }
 
-/// What is known of a kind of metric.
 #[derive(Debug, Clone, Copy)]
 pub struct KindRow {
     /// How the name ends, after the source's prefix and the name of the command, path or probe.
@@ -261,7 +260,6 @@ impl Measurable {
         self.0.retain(|id, _| !counts(id));
     }
 
-    /// Every metric, by name.
     pub fn iter(&self) -> impl Iterator<Item = &MetricSpec> {
         self.0.values()
     }

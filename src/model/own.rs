@@ -52,7 +52,6 @@ pub fn is_left(path: &[u8]) -> bool {
                 || states().any(|state| within(dir, state).is_some_and(written)))
 }
 
-/// Whether a path is either.
 pub fn is_own_or_left(path: &[u8]) -> bool {
     is_own(path) || is_left(path)
 }
@@ -65,7 +64,6 @@ pub fn is_temporary(name: &[u8]) -> bool {
 /// Directories in the state directory that hold the tool's files.
 pub const STATE_DIRS: [&str; 7] =
     ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
-/// Files in the state directory.
 const STATE_FILES: [&str; 7] =
     [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
 /// Endings of reports and their data. Nothing with another ending is evidence, wherever it is: it could be code.

@@ -167,7 +167,6 @@ pub struct FirstRuns {
 }
 
 impl FirstRuns {
-    /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -53,7 +53,6 @@ impl Revision {
         matches!(self.work_tree, WorkTree::Clean | WorkTree::Unversioned)
     }
 
-    /// Digest of the uncommitted work, if there is any.
     pub fn dirty_digest(&self) -> Option<&Digest> {
         match &self.work_tree {
             WorkTree::Dirty { digest, .. } => Some(digest),

@@ -28,7 +28,6 @@ pub enum JsonError {
     NotFinite { line: usize, column: usize, token: &'static str },
 }
 
-/// A JSON text and the value in it.
 pub struct Json<'a> {
     text: &'a str,
     pub value: Value,
@@ -42,7 +41,6 @@ impl<'a> Json<'a> {
         value.map(|value| Self { text, value }).map_err(|error| syntax(&error, text))
     }
 
-    /// The value as a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
         // Only what is wrong is read from the text once more: that error has a line and a column.
         T::deserialize(&self.value)
@@ -50,7 +48,6 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Reads one JSON value.
 pub fn parse_json(bytes: &[u8]) -> Result<Value, JsonError> {
     Json::parse(bytes).map(|json| json.value)
 }

@@ -35,7 +35,6 @@ pub struct Uncommitted {
     pub intended: Vec<String>,
     /// Whether the index has lost a path, as a rename does: commands take no name that is nowhere.
     pub renamed: bool,
-    /// What git is in the middle of.
     pub operation: Option<Operation>,
     /// Whether a hook of the tool holds commits here.
     pub hooked: bool,
@@ -54,7 +53,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What git calls it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Merge => "merge",
@@ -76,7 +74,6 @@ impl Operation {
         }
     }
 
-    /// Gives it up.
     pub fn abort(self) -> CommandLine {
         match self {
             Self::Bisect => self.go_on(),

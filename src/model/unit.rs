@@ -96,17 +96,14 @@ impl Unit {
         Self::new("")
     }
 
-    /// The symbol as written.
     pub fn symbol(&self) -> &str {
         &self.0
     }
 
-    /// Whether values are durations.
     pub fn is_time(&self) -> bool {
         self.known().is_some_and(|(d, _)| d == Dimension::Time)
     }
 
-    /// Whether values are sizes in bytes.
     pub fn is_bytes(&self) -> bool {
         self.known().is_some_and(|(d, _)| d == Dimension::Bytes)
     }
@@ -128,7 +125,6 @@ impl Unit {
         spelled.map_or_else(|| Self::new(word), |(_, symbol)| Self::new(symbol))
     }
 
-    /// Whether it is in the table of units.
     pub fn is_known(&self) -> bool {
         self.known().is_some()
     }

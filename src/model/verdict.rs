@@ -20,7 +20,6 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// A value known exactly.
     pub fn exact(value: f64) -> Self {
         Self { value, low: value, high: value, confidence: 1.0 }
     }
@@ -216,7 +215,6 @@ impl Finding {
 }
 
 impl Verdict {
-    /// The numbers behind it, where there are any.
     pub fn finding(&self) -> Option<&Finding> {
         match self {
             Self::Pass(finding) | Self::Fail(finding) => Some(finding),
@@ -225,7 +223,6 @@ impl Verdict {
         }
     }
 
-    /// Which of the four it is.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::Pass(_) => Outcome::Pass,

@@ -16,7 +16,6 @@ pub struct Held {
 }
 
 impl Core {
-    /// The system's number.
     pub(crate) fn number(self) -> usize {
         self.0
     }

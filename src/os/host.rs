@@ -225,7 +225,6 @@ mod text {
         named.map(|(_, name)| name)
     }
 
-    /// The value of `"key" = "value"`.
     pub(crate) fn quoted_value(tree: &str, key: &str) -> Option<String> {
         let (_, rest) = tree.split_once(&format!("\"{key}\""))?;
         rest.split('"').nth(1).map(str::to_owned)

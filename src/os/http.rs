@@ -10,7 +10,6 @@ use ureq::ResponseExt as _;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub url: String,
-    /// Whether to ask for the head alone.
     pub head_only: bool,
     pub headers: Vec<(String, String)>,
     /// Deadline for everything: name, connection, redirects, answer, body.

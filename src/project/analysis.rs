@@ -13,7 +13,6 @@ use crate::model::own;
 use crate::project::python::{DependencyHints, unused_dependencies};
 use crate::project::{KNOWN, entries, is_foreign, is_marked, name, subdirectories};
 
-/// How many questions are asked.
 const ASKED: usize = 20;
 
 /// `questions.toml`; a test holds that it can be read.

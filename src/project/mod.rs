@@ -92,7 +92,6 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Whether a name is one of `files`, or has one of `endings` and is more than that.
 fn is_marked(name: &str, files: &[String], endings: &[String]) -> bool {
     let lower = name.to_ascii_lowercase();
     files.iter().any(|file| file == name)

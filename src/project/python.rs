@@ -16,7 +16,6 @@ const MAX_FILES: usize = 5000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct DependencyHints {
     pub(crate) declared: Vec<String>,
-    /// Those that no file seems to import.
     pub(crate) maybe_unused: Vec<String>,
     pub(crate) files_read: usize,
     /// Whether there were more files than are read, so that nothing is said to be unused.
@@ -92,7 +91,6 @@ fn normalized(name: &str) -> String {
     dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// The names under which a distribution may be imported.
 fn import_names(distribution: &str) -> Vec<String> {
     match KNOWN.python.imported_as.get(distribution) {
         Some(names) => names.clone(),

@@ -27,7 +27,6 @@ pub(crate) struct DayView<'a> {
     pub(crate) alarms: &'a [Judged],
 }
 
-/// The day's report.
 pub(crate) fn markdown(view: &DayView<'_>) -> String {
     let mut doc = Doc::new();
     doc.heading(1, format!("Day {}: {}", view.day, view.change.opened.title));
@@ -231,7 +230,6 @@ pub(crate) fn morning(view: &Morning<'_>) -> Doc {
     doc
 }
 
-/// What cannot wait on a change.
 fn pressing(change: &Change, now: DateTime<Utc>) -> Vec<Text> {
     let about = |word: &str, what: String| code(change.id().as_str()).plain(" ").mark(Tone::Bad, word).plain(what);
     let alarm = |judged| about("alarm", format!(": {}", verdict::alarm_line(judged)));

@@ -288,7 +288,6 @@ impl Axis {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 
-    /// The column of a value among `width` columns.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the columns there are")]
     #[expect(clippy::cast_precision_loss, reason = "columns of a terminal")]
     fn column(self, value: f64, width: usize) -> usize {

@@ -56,7 +56,6 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
     doc.list(view.pair.iter().flat_map(|pair| &pair.commands).filter_map(grown));
 }
 
-/// Which time decides, and why.
 pub(crate) fn decisive(time: Decisive) -> &'static str {
     match time {
         Decisive::Cpu(CpuReason::CpuBound) => "CPU time, since it computes and waits for nothing",
@@ -81,7 +80,6 @@ pub(crate) fn cores(command: &PairedCommand) -> String {
     }
 }
 
-/// Why sampling ended.
 pub(crate) fn stopped(stop: Stop) -> &'static str {
     match stop {
         Stop::Settled => "every question was settled at a planned look",
@@ -131,7 +129,6 @@ fn machine(machine: &Machine) -> String {
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// The caveat as a sentence.
 #[expect(clippy::too_many_lines, reason = "one arm for each caveat")]
 pub(crate) fn caveat(caveat: &Caveat) -> Text {
     match caveat {

@@ -56,7 +56,6 @@ pub(crate) fn stations(change: &Change) -> Vec<Station> {
     change.opened.class.gates().iter().map(|gate| station(*gate)).collect()
 }
 
-/// The gates, each with its name and what became of it.
 pub(crate) fn tiles(change: &Change) -> Vec<(Tone, String, String)> {
     let tile = |it: Station| {
         let date = it.at.map(|at| at.format("%Y-%m-%d").to_string());

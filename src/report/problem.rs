@@ -43,7 +43,6 @@ fn shown(steps: &[Fix]) -> Vec<Line> {
     lines
 }
 
-/// The steps, a line or two each.
 pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
     shown(steps).into_iter().map(|line| format!("{}{}", line.label, line.text)).collect()
 }
@@ -84,7 +83,6 @@ pub(crate) struct StepCommand {
     command: String,
 }
 
-/// The commands among the steps.
 pub(crate) fn commands(steps: &[Fix]) -> Vec<StepCommand> {
     let command = |step: &Fix| {
         let command = step.command()?.to_string();
@@ -198,7 +196,6 @@ pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
     })
 }
 
-/// One particular in words.
 fn line(detail: Detail<'_>) -> String {
     match detail {
         Detail::Line(line) => line,

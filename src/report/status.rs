@@ -314,7 +314,6 @@ impl StepView {
         Self { text, next }
     }
 
-    /// The sentence, and what to run.
     pub(crate) fn steps(&self) -> Vec<Fix> {
         std::iter::once(Fix::decide(How::Next, &self.text)).chain(self.next.iter().cloned()).collect()
     }

@@ -131,7 +131,6 @@ pub(crate) fn line(judged: &Judged) -> String {
     Row::of(Role::Guardrail, judged).line()
 }
 
-/// One line on a criterion of a comparison.
 pub(crate) fn row_line(row: &CriterionRow) -> String {
     Row::new(row.role, &row.criterion, &row.result, None).line()
 }

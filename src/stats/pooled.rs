@@ -10,7 +10,6 @@ use crate::stats::{normal, real};
 pub struct Pooled {
     pub value: f64,
     pub standard_error: f64,
-    /// The variance of the effect between machines.
     pub between: f64,
     /// Cochran's Q.
     pub q: f64,

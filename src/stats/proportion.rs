@@ -22,7 +22,6 @@ pub fn upper_tail(n: usize, k: usize, p: f64) -> f64 {
     (k..=n).map(|i| (ln_choose(n, i) + real(i) * p.ln() + real(n - i) * (-p).ln_1p()).exp()).sum::<f64>().min(1.0)
 }
 
-/// The natural logarithm of n choose k.
 pub fn ln_choose(n: usize, k: usize) -> f64 {
     if k > n {
         return f64::NEG_INFINITY;
@@ -30,7 +29,6 @@ pub fn ln_choose(n: usize, k: usize) -> f64 {
     libm::lgamma(real(n) + 1.0) - libm::lgamma(real(k) + 1.0) - libm::lgamma(real(n - k) + 1.0)
 }
 
-/// Successes among trials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Successes {
     pub successes: usize,

@@ -5,14 +5,11 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
-use crate::model::{Artifact, ChangeId, Digest};
+use crate::model::{Artifact, ChangeId, Digest, Stage};
 use crate::store::{Exclusive, Project, StoreError, atomic, guard};
 
 /// The largest evidence file that is read back: far beyond what the tool writes.
 pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
-
-/// Names that a stage of a rollout cannot have in a file's name, since other roles have them.
-const TAKEN: [&str; 6] = ["before_snapshot", "after_snapshot", "compare", "pair", "validation", "rollback_snapshot"];
 
 /// A role that an evidence file plays for a change; decides its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,18 +21,12 @@ pub enum Role<'a> {
     ComparePicture,
     Pair,
     Validation,
-    Stage(&'a str),
+    Stage(Stage),
     DaySnapshot(u32),
     DayReport(u32),
-    /// The raw output that a KPI was read from: the KPI's name, the snapshot's role, a file extension.
-    Kpi {
-        name: &'a str,
-        role: &'a str,
-        extension: &'a str,
-    },
+    Kpi { name: &'a str, role: &'a str, extension: &'a str },
     Rollback,
     RollbackSnapshot,
-    /// The attestation of a review; where the original keeps it.
     Review,
 }
 
@@ -51,8 +42,7 @@ impl Role<'_> {
             Self::ComparePicture => "compare.svg".to_owned(),
             Self::Pair => "pair.json".to_owned(),
             Self::Validation => "validation.json".to_owned(),
-            Self::Stage(stage) if TAKEN.contains(stage) => format!("stage_{stage}.json"),
-            Self::Stage(stage) => format!("{}.json", slug(stage)),
+            Self::Stage(stage) => format!("{}.json", stage.name()),
             Self::DaySnapshot(day) => format!("day{day}_snapshot.json"),
             Self::DayReport(day) => format!("day{day}.md"),
             Self::Kpi { name, role, extension } => format!("kpi_{}_{}.{}", slug(name), slug(role), slug(extension)),
@@ -146,16 +136,23 @@ impl Exclusive {
         extension: &str,
         bytes: &[u8],
     ) -> Result<Artifact, StoreError> {
-        let mut number = 1u32;
-        loop {
-            let name = if number == 1 { format!("{stem}.{extension}") } else { format!("{stem}-{number}.{extension}") };
-            let path = dir.join(name);
-            guard::inside(self.project(), &path)?;
-            match atomic::create_new(&path, bytes) {
-                Ok(()) => return Ok(artifact(self.project(), &path, bytes)),
-                Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
-                Err(e) => return Err(e),
-            }
+        let path = create_numbered(bytes, |number| {
+            let number = if number == 1 { String::new() } else { format!("-{number}") };
+            let path = dir.join(format!("{stem}{number}.{extension}"));
+            guard::inside(self.project(), &path).map(|()| path)
+        })?;
+        Ok(artifact(self.project(), &path, bytes))
+    }
+}
+
+/// Creates a file under the first of the paths that is not taken, counted from 1.
+fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf, StoreError>) -> Result<PathBuf, StoreError> {
+    let mut number = 1;
+    loop {
+        let path = at(number)?;
+        match atomic::create_new(&path, bytes) {
+            Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
+            done => return done.map(|()| path),
         }
     }
 }
@@ -205,18 +202,16 @@ fn inside(project: &Project, recorded: &str) -> Option<PathBuf> {
     (plain && !recorded.is_empty()).then(|| project.root().join(relative))
 }
 
+/// Keeps the bytes beside the path, unless an attempt that was ended before it wrote the new file has kept them.
 fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
-    let mut number = 1;
-    loop {
-        let kept = superseded_path(path, number);
-        match atomic::create_new(&kept, old) {
-            Ok(()) => return Ok(()),
-            // Kept by an earlier attempt that was ended before it wrote the new file.
-            Err(StoreError::Exists { .. }) if atomic::read(&kept, LIMIT)?.as_deref() == Some(old) => return Ok(()),
-            Err(StoreError::Exists { .. }) if number < u32::MAX => number += 1,
-            Err(e) => return Err(e),
+    for number in 1.. {
+        match atomic::read(&superseded_path(path, number), LIMIT)? {
+            Some(kept) if kept == old => return Ok(()),
+            Some(_) => {}
+            None => break,
         }
     }
+    create_numbered(old, |number| Ok(superseded_path(path, number))).map(drop)
 }
 
 fn superseded_path(path: &Path, number: u32) -> PathBuf {
@@ -258,8 +253,7 @@ mod tests {
         assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
         assert_eq!(name(Role::DaySnapshot(3)), "chg-1_day3_snapshot.json");
         assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
-        assert_eq!(name(Role::Stage("canary")), "chg-1_canary.json");
-        assert_ne!(name(Role::Stage("compare")), name(Role::CompareData));
+        assert_eq!(name(Role::Stage(Stage::Canary)), "chg-1_canary.json");
     }
 
     #[test]

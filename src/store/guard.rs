@@ -11,7 +11,6 @@ use crate::store::{Project, StoreError, atomic};
 
 /// A file beyond this size is no report of ours.
 const REPORT_LIMIT: u64 = 64 * 1024 * 1024;
-/// How every schema of ours begins.
 const SCHEMAS: &str = "vibeship_optimizer.";
 /// What is measured, recorded or attested, as opposed to reported: it cannot be made again.
 const KEPT: [&str; 6] = ["snapshot", "change", "validation", "calibration", "monitor", "review_attestation"];
@@ -76,7 +75,6 @@ pub(crate) fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) ->
     }
 }
 
-/// What a target is that may not be written; `None` when it may.
 fn keeper(project: &Project, target: &Path, inputs: &[&Path]) -> Option<&'static str> {
     let key = key(target);
     let same = |other: &Path| destination(other).is_ok_and(|other| self::key(&other) == key);

@@ -27,7 +27,6 @@ pub(crate) fn config_names() -> &'static [String] {
     &NAMES
 }
 
-/// Where records may be, from the project's root.
 pub(crate) fn record_dirs() -> &'static [String; 2] {
     static DIRS: LazyLock<[String; 2]> =
         LazyLock::new(|| [STATE_DIR, LEGACY_STATE_DIR].map(|dir| format!("{dir}/changes/")));
@@ -75,7 +74,6 @@ impl Project {
         self.state_dir().join("changes")
     }
 
-    /// Snapshots that belong to no change.
     pub(crate) fn snapshots_dir(&self) -> PathBuf {
         self.state_dir().join("snapshots")
     }
@@ -140,7 +138,6 @@ impl Project {
         places.map(str::to_owned).collect()
     }
 
-    /// Where the config is, or where `init` writes one.
     pub(crate) fn config_path_or_default(&self) -> PathBuf {
         self.config_path().unwrap_or_else(|| self.default_config_path())
     }

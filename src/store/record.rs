@@ -25,7 +25,6 @@ pub enum Record {
 }
 
 impl Record {
-    /// Its id as written.
     pub(crate) fn id(&self) -> &ChangeId {
         match self {
             Self::Tracked(change) => change.id(),
@@ -69,7 +68,6 @@ impl Record {
         Ok(names)
     }
 
-    /// The ids that the names of these files are.
     pub(crate) fn ids(project: &Project) -> Result<Vec<ChangeId>, RecordError> {
         let names = Self::names(project)?;
         Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
@@ -124,7 +122,6 @@ impl Record {
         }
     }
 
-    /// A record from its bytes; `path` is for messages.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self, RecordError> {
         let value = parse_json(bytes).map_err(|source| RecordError::Json { path: path.to_owned(), source })?;
         let schema = value["schema"].as_str().unwrap_or_default().to_owned();

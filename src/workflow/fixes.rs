@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::not_in_effect;
-use crate::workflow::proposed::on_other_metrics;
+use crate::workflow::refusal::on_other_metrics;
 
 /// What a refusal of a change that exists is answered with.
 pub(crate) struct Fixes<'a> {

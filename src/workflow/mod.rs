@@ -8,7 +8,6 @@ mod fixes;
 pub mod gates;
 pub mod next;
 pub mod proof;
-pub mod proposed;
 pub mod reason;
 pub mod refusal;
 pub mod replay;

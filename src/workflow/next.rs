@@ -12,43 +12,25 @@ use crate::workflow::{Change, window};
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// Write the missing parts of the contract.
-    Contract {
-        parts: Vec<Part>,
-    },
+    Contract { parts: Vec<Part> },
     Baseline,
-    /// Make the one change and validate it.
     Validate,
     After,
     Compare,
     Promote,
-    /// Decide by hand: something does not pass.
-    Decide {
-        outcome: Outcome,
-    },
+    Decide { outcome: Outcome },
     Hold,
-    /// Begin a stage, now or when the one before has soaked.
-    Rollout {
-        stage: Stage,
-        not_before: Option<DateTime<Utc>>,
-    },
+    Rollout { stage: Stage, not_before: Option<DateTime<Utc>> },
     Attest,
     Alarms,
-    /// Name the change that takes the emergency over.
     FollowUp,
     Tick,
-    Wait {
-        until: DateTime<Utc>,
-    },
+    Wait { until: DateTime<Utc> },
     Verify,
-    /// Take a snapshot that confirms the rollback.
     ConfirmRollback,
-    Ended {
-        end: &'static str,
-    },
+    Ended { end: &'static str },
 }
 
-/// The next step under `policy` at `now`.
 pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
     if let Some(end) = &change.end {
         let step = Step::Ended { end: end.name() };

@@ -137,7 +137,6 @@ impl Change {
         self.events.iter().rev().find_map(of_name).is_none_or(|newest| newest == artifact.sha256)
     }
 
-    /// The commit that the baseline was measured at.
     pub fn baseline_commit(&self) -> Option<&str> {
         self.baseline.as_ref()?.taken.revision.commit.as_deref()
     }

@@ -12,8 +12,8 @@ use crate::model::{
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
 use crate::workflow::fixes::Fixes;
-use crate::workflow::proposed::{other_criterion, other_names};
 use crate::workflow::refusal::{no_delta, redefined, rehearsed};
+use crate::workflow::refusal::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 
@@ -209,7 +209,6 @@ pub enum Reason {
     FollowUp,
 }
 
-/// That metrics are not measured, each with the nearest that is.
 pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)>) -> String {
     let one = |(metric, nearest): (&MetricId, Option<&MetricId>)| {
         let nearest = nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default();

@@ -1,13 +1,17 @@
-//! A gate that stays shut. Owns what a refusal means as a whole, and what helps where no change could even be opened.
+//! A gate that stays shut: what a refusal means as a whole, its longer sentences, and openings and contracts that were refused
+//! as commands, in which what was given stays and what was wrong with it is replaced.
 
 use serde::Serialize;
 
 use crate::judge::compare;
+use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::text::{count, joined};
-use crate::model::{Class, CommandLine, Fix, FixContext, Gate, Outcome, Rehearsal, fix};
+use crate::model::{
+    Class, CommandLine, Contract, Criterion, Fix, FixContext, Gate, MetricId, Opened, Outcome, Part, Rehearsal,
+    Trigger, fix,
+};
 use crate::workflow::fixes::Fixes;
-use crate::workflow::proposed::{open, other_criterion};
-use crate::workflow::{Change, Reason};
+use crate::workflow::{Change, Reason, VacuousCriterion};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Refusal {
@@ -109,4 +113,143 @@ pub(crate) fn rehearsed(rehearsal: &Rehearsal) -> String {
             joined(names)
         ),
     }
+}
+
+/// `change start` with the words that were given, and `class` and `expires` in the place of those that were refused.
+pub(crate) fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> CommandLine {
+    let given = ctx.proposed.opened.as_ref();
+    let line = CommandLine::tool("change start");
+    let mut line = match given {
+        Some(opened) => line.word("--title").word(&opened.title),
+        None => line.ask("--title", SHORT_HYPOTHESIS),
+    };
+    let class = class.or(given.map(|opened| opened.class).filter(|class| *class != Class::Code));
+    line = class.iter().fold(line, |line, class| line.words(["--class", class.name()]));
+    if class == Some(Class::Emergency) {
+        line = match given.and_then(|opened| opened.incident.as_ref()) {
+            Some(incident) => line.word("--incident").word(incident),
+            None => line.ask("--incident", WHAT_HAPPENED),
+        };
+        let given = given.and_then(|opened| opened.expires).map(|at| at.to_rfc3339());
+        line = line.word("--expires").word(expires.map(str::to_owned).or(given).unwrap_or_else(|| "24h".to_owned()));
+    }
+    for (flag, text) in given.iter().flat_map(|opened| plans(opened)).filter(|(_, text)| !text.is_empty()) {
+        line = line.word(flag).word(text);
+    }
+    if let Some(from) = given.and_then(|opened| opened.from.as_ref()) {
+        line = line.words(["--from", from.as_str()]);
+    }
+    parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
+}
+
+/// The flags of `change start` with a text of their own.
+fn plans(opened: &Opened) -> [(&'static str, &str); 3] {
+    [
+        ("--risk", &opened.risk),
+        ("--validation-today", &opened.validation_today),
+        ("--validation-next-days", &opened.validation_next_days),
+    ]
+}
+
+/// The parts of a contract as flags; `shown` is how a criterion is written.
+fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> String) -> CommandLine {
+    let flag = |line: CommandLine, name: &str, value: String| line.word(name).word(value);
+    let mut line = line;
+    if !contract.hypothesis.is_empty() {
+        line = flag(line, "--hypothesis", contract.hypothesis.clone());
+    }
+    line = contract.kpi.iter().fold(line, |line, kpi| flag(line, "--kpi", shown(kpi)));
+    line = contract.guardrails.iter().fold(line, |line, guardrail| flag(line, "--guardrail", shown(guardrail)));
+    line = match &contract.trigger {
+        Some(Trigger::Measured(trigger)) => flag(line, "--trigger", shown(trigger)),
+        Some(Trigger::Words(words)) => flag(line, "--trigger", words.clone()),
+        None => line,
+    };
+    if !contract.rollback.is_empty() {
+        line = flag(line, "--rollback", contract.rollback.clone());
+    }
+    contract.min_effect.iter().fold(line, |line, share| flag(line, "--min-effect", format!("{}%", share * 100.0)))
+}
+
+/// The contract as it was given, with the nearest metrics that there are.
+pub(crate) fn other_names<'a>(
+    change: &Change,
+    unknown: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)> + Clone,
+    ctx: &FixContext,
+) -> CommandLine {
+    let line = fix::on(change.id(), "change contract");
+    if ctx.proposed.parts == Contract::default() {
+        return line.word("--kpi").word(&ctx.criteria[0]);
+    }
+    let renamed = |criterion: &Criterion| {
+        let known = unknown.clone().find(|(metric, _)| **metric == criterion.metric);
+        let nearest = known.map(|(_, nearest)| nearest.map_or("METRIC", MetricId::as_str));
+        let rest = criterion.text.strip_prefix(criterion.metric.as_str()).unwrap_or_default();
+        nearest.map_or_else(|| criterion.text.clone(), |nearest| format!("{nearest}{rest}"))
+    };
+    parts(line, &ctx.proposed.parts, &renamed)
+}
+
+/// The contract as it was given, or the opening with it, with another criterion in the place of the one that makes no sense.
+pub(crate) fn other_criterion(
+    change: Option<&Change>,
+    criterion: &str,
+    why: VacuousCriterion,
+    ctx: &FixContext,
+) -> CommandLine {
+    let mut ctx = ctx.clone();
+    let given = &mut ctx.proposed.parts;
+    let part = match why {
+        VacuousCriterion::NoImprovement | VacuousCriterion::CannotHold { kpi: true } => Some(Part::Kpi),
+        VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Some(Part::Trigger),
+        VacuousCriterion::NoCommit => Some(Part::Rollback),
+        VacuousCriterion::NoShare => None,
+        VacuousCriterion::Doubled
+        | VacuousCriterion::LooserThanKpi
+        | VacuousCriterion::CannotFail
+        | VacuousCriterion::CannotHold { kpi: false } => Some(Part::Guardrails),
+    };
+    match part {
+        None => given.min_effect = Some(0.02),
+        Some(Part::Kpi) => given.kpi = None,
+        Some(Part::Guardrails) => given.guardrails.retain(|guardrail| guardrail.text != criterion),
+        Some(Part::Trigger) => given.trigger = None,
+        Some(Part::Rollback) => given.rollback.clear(),
+        Some(Part::Hypothesis) => {}
+    }
+    let kpi = given.kpi.as_ref().or(change.and_then(|change| change.contract.kpi.as_ref()));
+    let kpi = kpi.map(|kpi| kpi.metric.as_str().to_owned());
+    let [proposed, guardrail, _] = &ctx.criteria;
+    let mut words = proposed.split(' ');
+    // What is proposed as KPI guards, where what is proposed to guard is the KPI that was given.
+    if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi.as_deref(), words.next(), words.next())
+        && Some(metric) != kpi.as_deref()
+    {
+        ctx.criteria[1] = format!("{metric} {op} {}", if op.starts_with('<') { "+2%" } else { "-2%" });
+        ctx.bounds[1] = ctx.bounds[0].clone();
+    }
+    let line = match change {
+        Some(change) => {
+            let line = fix::on(change.id(), "change contract");
+            parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
+        }
+        None => open(&ctx, None, None),
+    };
+    let opened = change.map(|change| &change.opened).or(ctx.proposed.opened.as_ref());
+    let class = opened.map_or(Class::Code, |opened| opened.class);
+    part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
+}
+
+/// Holds the parts of the contract that name any of `metrics` to others; the guardrails are written as a whole.
+pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixContext) -> Option<Fix> {
+    let contract = &change.contract;
+    let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
+    let kpi = contract.kpi.iter().any(named).then_some(Part::Kpi);
+    let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
+    let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
+    let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
+    // Not the metrics that the config names first: one of them may be what gave no value.
+    let shapes = FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
+    let command = || shapes.contract(change.id(), change.opened.class, &parts);
+    (!parts.is_empty()).then(|| Fix::or("write the contract on metrics that have a value", command()))
 }

@@ -14,7 +14,6 @@ pub struct Question {
 pub struct Route {
     pub name: &'static str,
     pub sentence: &'static str,
-    /// The class of change to open.
     pub class: Class,
     /// The layer that it touches; code that is no contract touches none by name.
     pub surface: Option<Surface>,

@@ -29,7 +29,6 @@ pub struct Change {
     pub ticks: Vec<Dated<Tick>>,
     pub open_alarms: Vec<Judged>,
     pub attestation: Option<Attestation>,
-    /// The change that took an emergency over.
     pub follow_up: Option<ChangeId>,
     pub rollback: Option<RolledBack>,
     pub end: Option<End>,
@@ -242,7 +241,6 @@ impl Change {
         !self.is_open() || self.promotion.is_some() || !self.rollout.is_empty()
     }
 
-    /// The stage that was entered last, if any.
     pub fn stage(&self) -> Option<&Dated<RolloutStage>> {
         self.rollout.last()
     }

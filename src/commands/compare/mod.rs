@@ -177,7 +177,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
     if let Some(pair) = &pair {
         let pending = Pending { role: Role::Pair, bytes: text::json(pair)? };
-        inputs.push(pending.artifact(id)?);
+        inputs.push(pending.artifact(id));
         files.push(pending);
     }
     let svg = plot::svg(&files::strips(&comparison, (&old, &new), pair.as_ref()));
@@ -194,8 +194,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
     let json = Pending { role: Role::CompareData, bytes: text::json(&comparison)? };
     let compared = Compared {
-        markdown: markdown.artifact(id)?,
-        json: json.artifact(id)?,
+        markdown: markdown.artifact(id),
+        json: json.artifact(id),
         pair: inputs.get(2).cloned(),
         verdicts: comparison.verdicts().ok_or_else(|| trouble("the contract has no KPI"))?,
     };

@@ -241,7 +241,7 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     };
     let text = report::day::markdown(&view);
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
-    let report = page.artifact(change.id())?;
+    let report = page.artifact(change.id());
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
     let role = Role::DaySnapshot(day);
     let change = measurement.record(ctx, change.id(), role, vec![page], world, event)?;

@@ -147,7 +147,6 @@ pub struct TuneableChange {
     pub new_layer: Option<String>,
 }
 
-/// Every changed key, in order.
 pub fn tuneable_changes(
     before: &BTreeMap<String, Tuneable>,
     after: &BTreeMap<String, Tuneable>,

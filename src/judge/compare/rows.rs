@@ -43,7 +43,6 @@ pub struct Level {
     pub interval: Option<(f64, f64)>,
 }
 
-/// Everything that was measured, by metric.
 pub(crate) struct Sides {
     pub(crate) before: BTreeMap<MetricId, Reading>,
     pub(crate) after: BTreeMap<MetricId, Reading>,
@@ -118,7 +117,6 @@ pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> 
     Circumstances { min_effect: settings.min_effect.max(floor), session_floor, ..known.clone() }
 }
 
-/// A row for every metric of either side, by name.
 pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Settings) -> Vec<MetricRow> {
     let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
     let row = |id: &MetricId| {

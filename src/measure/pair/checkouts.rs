@@ -18,7 +18,6 @@ use crate::model::SideRevision;
 use crate::model::scrub::scrub;
 use crate::os::{Ended, Opens, SpawnError, Spec, files};
 
-/// One version to be measured.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Version<'a> {
     /// The revision; resolved before anything is checked out.
@@ -36,7 +35,6 @@ pub(crate) struct TuneablesFile<'a> {
     pub(crate) file_name: &'a str,
 }
 
-/// The two versions.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Versions<'a> {
     pub(crate) before: Version<'a>,
@@ -54,15 +52,12 @@ impl<'a> Versions<'a> {
     }
 }
 
-/// Where they are taken from.
 #[derive(Clone, Copy)]
 pub(crate) struct Project<'a> {
-    /// The repository, opened at the project's root.
     pub(crate) repo: &'a Repo,
     pub(crate) config: &'a Config,
 }
 
-/// Why there are no checkouts.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckoutError {
     #[error(transparent)]
@@ -84,7 +79,6 @@ pub(crate) enum CheckoutError {
     Interrupted,
 }
 
-/// A prepared checkout.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Checkout {
     /// Where its commands run, and with which environment.
@@ -112,7 +106,6 @@ impl OwnFiles {
         opened.iter().map(source).any(|path| path.ancestors().any(|part| self.differing.contains(part)))
     }
 
-    /// Watches where the files are that differ.
     fn watch(&self) -> Option<Opens> {
         Opens::watch(&self.differing.iter().filter_map(|path| Some(path.parent()?.to_owned())).collect())
     }
@@ -339,7 +332,6 @@ pub(crate) enum ShareError {
     Io { path: String, source: io::Error },
 }
 
-/// Shares `path` of the project into a checkout's project.
 pub(crate) fn share(project: &Path, checkout: &Path, path: &str) -> Result<(), ShareError> {
     let inside = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if !inside || path.trim_matches(['/', '.', '\\']).is_empty() {

@@ -18,19 +18,15 @@ const TEMPORARY: &[&str] = if cfg!(windows) { &["TMP", "TEMP"] } else { &["TMPDI
 /// Set by whoever enters a directory.
 const OF_SHELLS: [&str; 3] = ["PWD", "OLDPWD", "_"];
 
-/// Where one side is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SidePaths<'a> {
     pub(crate) tree: &'a Path,
-    /// The project's root in the tree.
     pub(crate) root: &'a Path,
     /// A directory for build products that were to go to a common one.
     pub(crate) build: &'a Path,
-    /// The side's own directory of temporary files.
     pub(crate) temporary: &'a Path,
 }
 
-/// Whether a variable names a directory of build products.
 pub(crate) fn is_build_directory(name: &OsStr) -> bool {
     BUILD_DIRECTORIES.contains(&name.to_string_lossy().to_ascii_uppercase().as_str())
 }

@@ -14,12 +14,9 @@ use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit};
 use crate::os::Core;
 
-/// What is measured by the same runs.
 #[derive(Debug)]
 pub(crate) enum Group<'g> {
-    /// KPIs of one command.
     Kpis(Vec<&'g KpiProbe>),
-    /// An endpoint that each side serves.
     Http(&'g HttpProbe),
 }
 

@@ -21,7 +21,6 @@ pub(crate) use kpis::Group;
 pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};
 
-/// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Before,

@@ -15,13 +15,11 @@ const MOST_QUEUED: f64 = 0.1;
 /// thread.
 pub(crate) type Waited = [Option<f64>; 2];
 
-/// Of the runs of a command.
 pub(crate) fn waited(pair: &Pair) -> Waited {
     let share = |run: &Run| run.queued_s.map(|queued| queued / run.wall_s.max(f64::MIN_POSITIVE));
     [share(&pair.before), share(&pair.after)]
 }
 
-/// Where the runs of a command are held.
 #[derive(Debug)]
 pub(crate) struct CorePinning {
     pin: Pin,

@@ -26,12 +26,10 @@ pub(crate) struct Proof {
     own: Option<Opens>,
 }
 
-/// What one side did in a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Did {
     /// Tracked files of the checkout that were opened.
     pub(crate) tracked: BTreeSet<String>,
-    /// Files there that git does not track.
     pub(crate) untracked: BTreeSet<String>,
     /// Whether no file of its own was opened.
     pub(crate) elsewhere: bool,
@@ -50,7 +48,6 @@ impl Proof {
         Ok(proof)
     }
 
-    /// Whether the system tells what is opened.
     pub(crate) fn sees(&self) -> bool {
         self.sees
     }
@@ -107,7 +104,6 @@ fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
 /// Asks a side again what it did: once may be a coincidence, as other programs open files, too.
 pub(crate) type Again<'a> = dyn FnMut(Side) -> Option<Did> + 'a;
 
-/// What is concluded from the first run of each side.
 pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> FirstRuns {
     let mut found = FirstRuns::default();
     for (side, did) in [(Side::Before, before), (Side::After, after)] {

@@ -16,7 +16,6 @@ use crate::os::process::Output;
 use crate::os::{Core, Ended, Finished, SpawnError, process};
 use crate::stats::median;
 
-/// How many pairs, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
     /// Fewest pairs before a settled question ends the sampling.
@@ -195,7 +194,6 @@ impl<'a> Session<'a> {
         ControlFlow::Break(Stop::Failed)
     }
 
-    /// One run, and why it failed.
     fn run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
         let spec = plan.spec(self.place(side));
         let result = command::run_once(self.runner, plan, &spec);

@@ -58,7 +58,6 @@ pub struct Spec {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// On its own, with this exit code.
     Code(i32),
     /// By a signal that was not ours.
     Signal(i32),
@@ -149,7 +148,6 @@ impl Captured {
         self.tail.extend(rest);
     }
 
-    /// Whether some of what was written was dropped.
     pub fn truncated(&self) -> bool {
         self.total > (self.head.len() + self.tail.len()) as u64
     }

@@ -81,7 +81,6 @@ impl Phase {
 
 struct Exit {
     seen: Instant,
-    /// Why we ended it, if we did.
     because: Option<Ended>,
     group_killed: bool,
 }
