@@ -40,7 +40,7 @@ enum Command {
     /// Measure the project as it is now
     Snapshot(commands::snapshot::SnapshotArgs),
     /// Check the change that was made: one commit, passing tests and smoke probes
-    Validate(commands::validate::ValidateArgs),
+    Validate(commands::ChangeArg),
     /// Compare before and after, for a change or for any two snapshot files
     Compare(commands::compare::CompareArgs),
     /// Measure two revisions in alternating pairs, without a change
@@ -116,7 +116,7 @@ enum ChangeCommand {
     /// Add a note to a change's record
     Note(commands::decide::NoteArgs),
     /// Promote a change whose evidence is complete
-    Promote(commands::decide::PromoteArgs),
+    Promote(commands::ChangeArg),
     /// Keep a change as an experiment
     Hold(commands::decide::DecisionArgs),
     /// Reject a change
@@ -134,7 +134,7 @@ enum ChangeCommand {
     /// Find a change's commit again after a squash or rebase
     Relink(commands::relink::RelinkArgs),
     /// Print the trailer that ties a commit or a pull request to a change
-    Trailer(commands::status::TrailerArgs),
+    Trailer(commands::ChangeArg),
 }
 
 /// Commands and flags, for what is made from them: help with examples, completions, man pages, the prompt of a model.

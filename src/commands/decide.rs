@@ -89,15 +89,9 @@ pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
     status::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct PromoteArgs {
-    #[command(flatten)]
-    change: ChangeArg,
-}
-
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
-pub(crate) fn promote(ctx: &Ctx, args: PromoteArgs) -> Result<Exit> {
-    let change = args.change.load(ctx)?;
+pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
+    let change = change.load(ctx)?;
     evidence::check_record(ctx, &change)?;
     let demanded = collect::demanded(ctx)?;
     let policy = collect::policy_of(&demanded);

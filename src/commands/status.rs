@@ -329,15 +329,9 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct TrailerArgs {
-    #[command(flatten)]
-    change: ChangeArg,
-}
-
 /// The line alone, so that it can be put into a message by a script.
-pub(crate) fn trailer(ctx: &Ctx, args: TrailerArgs) -> Result<Exit> {
-    let change = args.change.load(ctx)?;
+pub(crate) fn trailer(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
+    let change = change.load(ctx)?;
     let key = &ctx.config()?.enforcement.trailer;
     let line = format!("{key}: {}", change.id());
     ctx.say(false, &json!({ "key": key, "value": change.id(), "line": line }), &line)?;

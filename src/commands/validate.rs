@@ -5,7 +5,6 @@ use std::path::Path;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, rehearse, uncommitted};
@@ -32,15 +31,9 @@ const SMOKE: &str = "smoke:";
 const NOT_STARTED: &str = "exit code 127";
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
-#[derive(Debug, Args)]
-pub(crate) struct ValidateArgs {
-    #[command(flatten)]
-    change: ChangeArg,
-}
-
 /// Exit 0 when every check passed, 1 when one failed or the gate refuses.
-pub(crate) fn run(ctx: &Ctx, args: ValidateArgs) -> Result<Exit> {
-    let id = args.change.choose(ctx)?;
+pub(crate) fn run(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
+    let id = change.choose(ctx)?;
     validate(ctx, &id)
 }
 

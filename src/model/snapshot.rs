@@ -114,7 +114,7 @@ pub struct GitV1 {
     pub dirty: Option<bool>,
     pub dirty_count: Option<u64>,
     pub diff_stat: Option<String>,
-    /// What lay uncommitted in the repository outside the project's directory, from the repository's root (v2).
+    /// What was uncommitted in the repository outside the project's directory, from the repository's root (v2).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dirty_outside: Vec<String>,
 }

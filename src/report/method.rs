@@ -199,8 +199,8 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             let told = match disagree.is_empty() {
                 true => " They agree within their noise.".to_owned(),
                 false => format!(
-                    " They disagree by more than noise about {metrics}: look at each machine's own file before the mean is \
-                     believed (the share of the spread that is disagreement, I²)."
+                    " They disagree by more than noise about {metrics}: look at each machine's own file before relying on \
+                     the mean (the share of the spread that is disagreement, I²)."
                 ),
             };
             Text::from(all + &told)
@@ -393,7 +393,7 @@ mod tests {
         - No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the two sessions.
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
-        - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before the mean is believed (the share of the spread that is disagreement, I²).
+        - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before relying on the mean (the share of the spread that is disagreement, I²).
         - `out/ops.txt`, where a KPI's number is written, was committed with the change: the number may have been committed, not measured.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.

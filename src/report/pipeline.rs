@@ -119,7 +119,7 @@ impl Day {
 }
 
 /// Every day from the full rollout to the end of the window, or to the last measured day if that is later; empty before
-/// the rollout. After a change has ended no day lies ahead.
+/// the rollout. After a change has ended there is no day ahead.
 pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Day)> {
     let Some(from) = change.fully_rolled_out_at() else { return Vec::new() };
     let demanded = change.frozen_policy().map_or(MIN_DAYS, |policy| policy.min_monitor_days.max(MIN_DAYS));

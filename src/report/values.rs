@@ -57,7 +57,7 @@ pub(crate) fn plain_share(value: f64) -> String {
 /// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone.
 pub(crate) fn share_estimate(estimate: &Estimate) -> String {
     let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
-    // An end that rounds to zero still says on which side of it it lies.
+    // An end that rounds to zero still says on which side of it it is.
     let shown = |value: f64| match percentage(value * 100.0, decimals) {
         text if value < 0.0 => text.replacen('+', "-", 1),
         text => text,

@@ -13,7 +13,7 @@ use crate::workflow::{Change, World};
 /// For how many days a change is measured where nobody said so, as in the original.
 pub const DEFAULT_MONITOR_DAYS: u32 = 5;
 
-/// How far a recorded moment may lie in the future before the clock is not believed: clocks of two machines differ.
+/// How far in the future a recorded moment may be before the clock is not trusted: clocks of two machines differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
 /// How long before it is recorded a day may have been measured; measuring and judging take their time.
