@@ -20,7 +20,6 @@ pub(crate) struct MessageFacts {
 
 /// What a hook has to look up, each only when a decision needs it: a hook must not read every record of a project.
 pub(crate) trait LookUp {
-    /// The record of a change; `None` where there is none.
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     fn ids(&self) -> Vec<ChangeId>;
     fn open(&self) -> Vec<Change>;

@@ -165,7 +165,6 @@ pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     }
 }
 
-/// A change just opened by `event`.
 pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
     continued(vec![event], actor, at)
 }

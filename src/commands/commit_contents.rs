@@ -91,7 +91,6 @@ impl GitHistory<'_> {
         Ok(None)
     }
 
-    /// Every record in a commit, with the object that holds it.
     pub(crate) fn records(&self, commit: &str) -> Result<BTreeMap<ChangeId, (RecordFacts, String)>> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
@@ -160,7 +159,6 @@ impl GitHistory<'_> {
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
-    /// A file of the tool's own in a commit.
     pub(crate) fn file(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
         batch.read_path(commit, &self.repo.full(name), RECORD_LIMIT)
     }

@@ -126,7 +126,6 @@ fn install_line() -> CommandLine {
     CommandLine::tool("hooks install")
 }
 
-/// Whether installing the hooks here fixes a problem.
 pub(crate) fn installs(problem: &Problem) -> bool {
     problem.fixes == [Fix::next("", install_line())]
 }

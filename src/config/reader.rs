@@ -84,13 +84,11 @@ impl Notes<'_> {
         self.problems.push(problem);
     }
 
-    /// Warns about the value at `path`.
     pub(crate) fn warn(&mut self, path: &str, message: String) {
         let warning = self.at(path, message);
         self.warnings.push(warning);
     }
 
-    /// The line at which the value at `path` begins.
     pub(crate) fn line(&self, path: &str) -> u64 {
         self.at(path, String::new()).line
     }

@@ -102,7 +102,6 @@ fn never_paired(flaw: &Flaw) -> bool {
     matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
 }
 
-/// The two sides of a paired metric as series of their own.
 fn sides(series: &PairedSeries) -> (Series, Series) {
     let side = |of: fn(&PairSample) -> f64| Series { spec: series.spec.clone(), samples: series.side(of) };
     (side(|pair| pair.before), side(|pair| pair.after))

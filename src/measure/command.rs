@@ -264,7 +264,6 @@ pub fn run_of(finished: &Finished) -> Run {
     }
 }
 
-/// What stands for a run that could not be started.
 pub(crate) fn run_not_started() -> Run {
     Run { exit_code: Some(NOT_STARTED), ..Run::default() }
 }

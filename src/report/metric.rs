@@ -102,7 +102,6 @@ pub(crate) fn amount(row: &MetricRow) -> String {
 /// Characters of a command's standard error that are repeated.
 const SAID: usize = 200;
 
-/// Why `id` has no usable value in `snapshot`, where `reason` is what its reading says.
 pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
     let text = reason.to_string();
     let is_of_timing = id.source() == Some(MetricSource::Timing);

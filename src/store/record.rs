@@ -61,7 +61,6 @@ impl Record {
         Self::read_named(project, Self::names(project)?, |_, record| keep(record))
     }
 
-    /// The names of the files of all records, in order.
     pub(crate) fn names(project: &Project) -> Result<Vec<String>, RecordError> {
         let mut names = store::names_in(&project.changes_dir())?;
         names.retain(|name| name.ends_with(".json"));

@@ -26,7 +26,6 @@ pub(crate) struct Version<'a> {
     pub(crate) tuneables: Option<&'a [u8]>,
 }
 
-/// A tuneables file outside the repository.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TuneablesFile<'a> {
     /// The variable that names it to the measured commands.

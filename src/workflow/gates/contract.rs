@@ -150,13 +150,11 @@ fn range(criterion: &Criterion) -> Option<(f64, f64, f64)> {
     })
 }
 
-/// Whether a criterion holds for every value that its metric can have.
 fn always_holds(criterion: &Criterion) -> bool {
     let holds = |(least, _, bound)| criterion.op.holds(least, bound);
     matches!(criterion.op, Op::Ge | Op::Gt) && range(criterion).is_some_and(holds)
 }
 
-/// Whether a criterion holds for no value that its metric can have.
 fn never_holds(criterion: &Criterion) -> bool {
     range(criterion).is_some_and(|(least, most, bound)| match criterion.op {
         Op::Lt | Op::Le => !criterion.op.holds(least, bound),
