@@ -151,10 +151,11 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
 }
 
 pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
-    let mut lost = Vec::new();
-    for record in records(ctx)? {
-        lost.extend(record.unreadable());
-    }
+    lost_of(ctx, &records(ctx)?)
+}
+
+fn lost_of(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
+    let mut lost: Vec<Finding> = records.iter().filter_map(RecordFacts::unreadable).collect();
     lost.extend(misnamed(ctx)?);
     // Where git cannot be asked, that is reported by itself.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
@@ -170,8 +171,9 @@ pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {
 
 /// Records that cannot be relied on, and evidence of open changes that is not what was recorded.
 pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
-    let mut found = lost(ctx)?;
-    for record in records(ctx)?.iter().filter(|record| record.change().is_some_and(Change::is_open)) {
+    let records = records(ctx)?;
+    let mut found = lost_of(ctx, &records)?;
+    for record in records.iter().filter(|record| record.change().is_some_and(Change::is_open)) {
         found.extend(record::files(record, &mut |artifact| find(ctx, artifact))?.0);
     }
     Ok(found)
