@@ -107,12 +107,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     check.add(&mut audit, &concerned, &earlier)?;
     let unknown = unknown_data(&beside, &records, &audit);
     audit.findings.extend(unknown);
-    // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
-    let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, &range.head))?;
-    let may_be_gone =
-        tracked.clone().filter(|it| !referenced.contains(it.id()) && (!follows || concerned.contains(it.id())));
-    let absent = may_be_gone.filter(|it| history.lacks(&range.head, it));
-    audit.findings.extend(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())));
+    let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
+    audit.findings.extend(check.absent(unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(demands::budgets(repo, (&config, before.as_ref()), at_head, &range.head)?);
     history.failure()?;
@@ -238,6 +234,20 @@ impl RecordCheck<'_> {
             found.extend(self.pages(batch, change)?);
         }
         Ok(found)
+    }
+
+    /// Those of these changes that stand, and whose commits are not in the history.
+    fn absent<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c Change>,
+        concerned: &BTreeSet<ChangeId>,
+    ) -> Result<Vec<Finding>> {
+        let (repo, head, base) = (self.history.repo, &self.range.head, self.range.base.as_deref());
+        // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
+        let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, head))?;
+        let may_be_gone = changes.filter(|it| !follows || concerned.contains(it.id()));
+        let absent = may_be_gone.filter(|it| self.history.lacks(head, it));
+        Ok(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())).collect())
     }
 
     /// What is wrong with the pages that people read of a change.
