@@ -65,6 +65,8 @@ pub enum Caveat {
     PairOfOtherCommits,
     /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
     PrintsOther { command: String, before: u64, after: u64 },
+    /// A KPI's command wrote this to standard error after the change, and nothing before it.
+    SaysMore { kpi: String, said: String },
     /// The words beside a KPI's number changed, a unit perhaps with them.
     OtherWords { kpi: String, before: String, after: String },
     /// Both sides opened this file of the user's checkout, which git does not track.
@@ -117,6 +119,9 @@ pub(crate) fn caveats(
             && before != after
         {
             found.push(Caveat::OtherWords { kpi: old.name.clone(), before, after });
+        }
+        if let (None, Some(said)) = (&old.said, new.and_then(|new| new.said.clone())) {
+            found.push(Caveat::SaysMore { kpi: old.name.clone(), said });
         }
     }
     if let Some(pair) = pair {

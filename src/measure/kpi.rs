@@ -30,6 +30,8 @@ pub(crate) struct Sample {
     pub(crate) raw: Vec<u8>,
     /// The share of its time that the command waited for a core, where it is known to be one thread.
     pub(crate) waited: Option<f64>,
+    /// The last line that the command wrote to standard error.
+    pub(crate) said: Option<String>,
     /// The words beside the number.
     pub(crate) beside: Option<String>,
 }
@@ -102,6 +104,7 @@ fn take(measured: &mut Measured, config: &KpiProbe, run: u32, sample: Result<Sam
                 _ => kpi.values.push(sample.middle()),
             }
             measured.raw = Some(sample.raw);
+            kpi.said = sample.said;
             kpi.beside = sample.beside;
         }
         Err(error) => {
@@ -184,7 +187,8 @@ fn sample(
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,
     };
-    Ok(Sample { values, raw: concealed(raw), waited, beside })
+    let said = finished.map(command::error_tail).unwrap_or_default().lines().last().map(str::to_owned);
+    Ok(Sample { values, raw: concealed(raw), waited, beside, said })
 }
 
 pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
@@ -197,6 +201,7 @@ pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
         error: None,
         artifact: None,
         raw: None,
+        said: None,
         read_from: None,
         beside: None,
     }

@@ -297,6 +297,9 @@ pub struct Kpi {
     /// The same where it is short: then it is kept here, and no file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<String>,
+    /// The last line that its command wrote to standard error although it succeeded (v2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// The file that it was read from, where nothing was run for it, or that its command runs though it is older than the
     /// code (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]

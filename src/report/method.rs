@@ -232,6 +232,10 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
             " printed something else after the change ({before} bytes before, {after} after), though two runs of the baseline \
              print the same. Check that both sides do the same work.",
         )),
+        Caveat::SaysMore { kpi, said } => code(kpi.as_str())
+            .plain(" wrote to standard error after the change, and not before: ")
+            .code(said.as_str())
+            .plain(". Check that it still does its work."),
         Caveat::OtherWords { kpi, before, after } => code(kpi.as_str())
             .plain(" was read beside other words: ")
             .code(before.as_str())

@@ -127,7 +127,7 @@ impl Session<'_> {
         match answer {
             Some(answer) if answer.ok && !stop() => {
                 let values = answer.requests.iter().map(|request| request.latency_s).collect();
-                Ok(Sample { values, raw: Vec::new(), waited: None, beside: None })
+                Ok(Sample { values, raw: Vec::new(), waited: None, beside: None, said: None })
             }
             answer => Err(failed(answer.and_then(|answer| answer.error).unwrap_or_default())),
         }

@@ -182,6 +182,20 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
 }
 
+/// A pipe, or `|| true`, hides that its program fails.
+#[test]
+fn a_kpi_whose_command_begins_to_complain_is_told() {
+    let s = Sandbox::new();
+    s.config("version: 1\nkpis:\n  - {name: k, cmd: sh k.sh, better: lower, exact: true}\n");
+    let taken = |label: &str, line: &str| {
+        s.write("k.sh", line).commit_as(label, &[]);
+        s.run(&["snapshot", "--label", label]).ok().stdout.trim().to_owned()
+    };
+    let (before, after) = (taken("a", "echo 2\n"), taken("b", "echo 'no such program' >&2; echo 1\n"));
+    let _ = s.run(&["compare", "--before", &before, "--after", &after]).says(&["standard error", "no such program"]);
+    let _ = s.run(&["compare", "--before", &after, "--after", &before]).never_says(&["standard error"]);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_that_was_built_before_the_code_changed_measures_the_code_of_then() {
