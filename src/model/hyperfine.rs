@@ -76,8 +76,14 @@ struct Measurement {
     time_system: Option<Quantity>,
     #[serde(default)]
     memory_peak_resident: Option<Quantity>,
-    #[serde(default)]
+    /// `null` of a run that a signal ended.
+    #[serde(default = "succeeded")]
     exit_code: Option<i32>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
+fn succeeded() -> Option<i32> {
+    Some(0)
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,9 @@ fn has(value: &Value, fields: &[&str]) {
 fn what_the_original_measured_is_left_in_peace() {
     let s = Sandbox::new();
     let snapshot = "{\"schema\": \"vibeship_optimizer.snapshot.v1\", \"generated_at\": \"2026-02-15T13:20:34Z\"}";
-    s.write("reports/optimizer/chg-20260215-132034_before_snapshot.json", snapshot).commit_as("Evidence", &[]);
+    s.write("reports/optimizer/chg-20260215-132034_before_snapshot.json", snapshot);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "Evidence"]);
     let _ = s.run(&["check"]).ok().never_says(&["EVIDENCE_UNKNOWN", "rm "]);
     s.write("reports/optimizer/chg-20260215-132034_after_snapshot.json", "{}");
     let _ = s.run(&["check"]).says(&["EVIDENCE_UNKNOWN", "132034_after_snapshot.json"]);

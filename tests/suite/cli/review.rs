@@ -113,7 +113,10 @@ fn a_review_by_nobody_is_none_and_one_by_the_author_is_told() {
     let s = Sandbox::new();
     s.config(REVIEWED).compared("halve it");
     let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
-    for nobody in ["", "  ", "-", "\u{2800}", "\u{3164}", "\u{ad}"] {
+    for unseen in ["\u{2800}", "\u{3164}", "\u{ad}"] {
+        let _ = s.on(&[&attest[..], &["--reviewer", unseen]].concat()).troubled(&["the invisible character"]);
+    }
+    for nobody in ["", "  ", "-"] {
         let refused = s.on(&[&attest[..], &["--reviewer", nobody]].concat()).exits(1);
         let _ = refused.says(&["give the reviewer", "next: vibeship-optimizer review attest"]);
     }
