@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
 use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
-use crate::workflow::{Change, End, InvalidEvent, replay};
+use crate::workflow::{Change, InvalidEvent, replay};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RecordFacts {
@@ -158,7 +158,7 @@ pub(crate) fn habits(
     is_here: &mut dyn FnMut() -> bool,
 ) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let is_emergency = change.opened.class == Class::Emergency && !matches!(change.end, Some(End::Verified { .. }));
+    let is_emergency = change.opened.class == Class::Emergency;
     let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
     let expired = change.opened.expires.filter(|at| is_emergency && !taken_over && *at <= now);
     let expired = expired.filter(|_| change.is_open() || is_here());

@@ -161,14 +161,19 @@ fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>
     evidence::faults_in(ctx, &files)
 }
 
-/// Whether the change that took an emergency over was opened after it, and is promoted by a proof that is whole itself.
+/// Whether the change that took an emergency over was opened after it, is in effect, and is promoted by a proof that is whole
+/// itself.
 fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     let Some(id) = &change.follow_up else { return Ok(false) };
     let Record::Tracked(by) = Record::read(&ctx.project, id)? else { return Ok(false) };
     let later = by.opened_at >= change.opened_at;
     let proper = later && matches!(by.opened.class, Class::Tuneable | Class::Code);
-    let ended = matches!(by.end, Some(End::RolledBack | End::Rejected { .. }));
-    if !proper || by.promotion.is_none() || ended || replay::check(&by.events).is_err() {
+    let stands = matches!(by.end, None | Some(End::Verified { .. }));
+    if !proper || by.promotion.is_none() || !stands || replay::check(&by.events).is_err() {
+        return Ok(false);
+    }
+    let key = ctx.fix_context().trailer;
+    if ctx.repo()?.is_some_and(|repo| GitHistory::new(repo, &key).is_taken_out("HEAD", &by)) {
         return Ok(false);
     }
     let (faults, reproduced) = proof(ctx, &by)?;

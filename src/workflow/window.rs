@@ -102,7 +102,7 @@ impl DemandKind {
                 format!("no recorded time is in the future (one is {})", moment(*at))
             }
             Self::CleanGit => "a clean work tree".to_owned(),
-            Self::FollowUp => "taken over by a promoted change".to_owned(),
+            Self::FollowUp => "taken over by a promoted change that is in effect".to_owned(),
         }
     }
 }

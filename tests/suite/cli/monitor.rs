@@ -478,6 +478,10 @@ fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
     sandbox.write(sandbox.record(), honest).improve(50.0).validate().after().compare();
     let _ = sandbox.on(&["change", "promote"]).ok();
     let _ = verify().ok();
+    for (in_effect, code) in [("taken back", 1), ("brought back", 0)] {
+        sandbox.git(&["revert", "--no-edit", "HEAD"]);
+        assert_eq!(verify().code, code, "{in_effect}");
+    }
     // Its evidence has to be whole as well.
     sandbox.write(sandbox.evidence("after_snapshot.json"), "{}");
     assert_eq!(verify().code, 1, "altered evidence");
