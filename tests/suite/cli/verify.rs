@@ -49,8 +49,8 @@ fn before_the_rollout_it_is_refused() {
       "failures": [
         "refused at gate 8 (verify): gate 6 (decide) has not been passed; run vibeship-optimizer change promote --change-id chg-20260302-090000-x",
         "not met: fully rolled out",
-        "not met: 3 days of monitoring, counted from the full rollout",
-        "not met: measured on 0 of 3 distinct UTC days"
+        "insufficient monitor ticks: the window of 3 days is open; not met: 3 days of monitoring, counted from the full rollout",
+        "insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days"
       ],
       "warnings": [],
       "applied": false
