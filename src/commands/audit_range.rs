@@ -11,7 +11,7 @@ use crate::audit::{
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
-use crate::commands::{GitHistory, collect, delta, demands, evidence};
+use crate::commands::{GitHistory, collect, delta, demands, evidence, sources};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
 use crate::git::{Batch, Repo};
@@ -225,8 +225,9 @@ impl RecordCheck<'_> {
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         found.extend(record::evidence(record, &mut |it| self.history.artifact(batch, &self.range.head, it))?);
         let verdicts_differ = |it: &Finding| matches!(it.what, FindingKind::VerdictsDiffer { .. });
-        if let (Some(config), Some(change), false) = (self.config, record.change(), found.iter().any(verdicts_differ)) {
-            let problem = evidence::kpi_problem(config, change, &mut |artifact| self.intact(batch, artifact));
+        if let (Some(change), false) = (record.change(), found.iter().any(verdicts_differ)) {
+            let mut fetch = |artifact: &Artifact| self.intact(batch, artifact);
+            let problem = sources::problem((self.config, Some(self.history.repo)), change, &mut fetch)?;
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
         // Where the record itself is wrong, so is everything that is rendered from it.

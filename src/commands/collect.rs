@@ -9,6 +9,7 @@ use crate::commands::{Ctx, GitHistory, contract, delta, demands, evidence, relin
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
+use crate::judge::compare;
 
 use crate::model::{
     Artifact, ArtifactFault, Class, Contract, Gate, InEffect, Kind, MetricId, MetricSource, Policy, StagePlan, own,
@@ -109,11 +110,11 @@ pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> 
     Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
-/// The files that the contract's KPIs are read from, however they are written, with the links that lead to them.
+/// The files that the contract's metrics are read from, however they are written, with the links that lead to them.
 fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
-    let named = |kpi: &&KpiProbe| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
-    let files = ctx.config()?.kpis.iter().filter(named).filter_map(|kpi| kpi.file.as_deref());
-    let paths = files.flat_map(|file| within(ctx.project.root(), file));
+    let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    let files = ctx.config()?.results().filter(|(stem, _)| named(stem));
+    let paths = files.flat_map(|(_, file)| within(ctx.project.root(), file));
     Ok(paths.map(|path| ctx.project.relative(&path)).collect())
 }
 

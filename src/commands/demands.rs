@@ -197,13 +197,13 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
     })
 }
 
-/// What is neither a tuneable nor code: documents and tests, prose anywhere, what KPIs are read from, and the config.
+/// What is neither a tuneable nor code: documents and tests, prose anywhere, what metrics are read from, and the config.
 pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
     patterns.extend(config.contract_docs.docs.iter().chain(&config.contract_docs.tests).cloned());
-    let files = config.kpis.iter().filter_map(|kpi| kpi.file.as_deref());
-    patterns.extend(files.map(|file| globset::escape(file.strip_prefix("./").unwrap_or(file))));
+    let files = config.results().map(|(_, file)| file.strip_prefix("./").unwrap_or(file));
+    patterns.extend(files.map(globset::escape));
     Ok(globs(&patterns)?)
 }
 

@@ -7,19 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::evidence::{CONTRACT, EXACT_TOLERANCE, Fetch, Judgement, Watched};
 use crate::audit::{self, Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
-use crate::commands::{Ctx, GitHistory, commit, compare, pair};
-use crate::config::Config;
+use crate::commands::{Ctx, GitHistory, commit, compare, pair, sources};
 use crate::error::{Result, failed, trouble};
 use crate::judge::{self, Comparison, CriterionRow, Settings};
+use crate::measure::TOOL;
 use crate::measure::pair::Versions;
-use crate::measure::{TOOL, number};
-use crate::model::scrub::MASK;
 use crate::model::{
     Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Kind, MetricId, Outcome, Sampling,
     Snapshot, Tick, Verdict, fix, ingest,
 };
 use crate::report::{self, CompareView, DayView, plot, verdict};
-use crate::stats::median;
 use crate::store::{Integrity, Role, evidence, logbook};
 use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
@@ -88,45 +85,14 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
 pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let fetch = fetch(ctx);
     let problem = audit::evidence::problem(change, &fetch);
-    let problem = problem.or(kpi_problem(ctx.config()?, change, &mut |file| fetch(file)));
+    let problem = match problem {
+        None => sources::problem((Some(ctx.config()?), ctx.repo()?), change, &mut |file| fetch(file))?,
+        problem => problem,
+    };
     if let Some(problem) = &problem {
         ctx.ui.warn(problem);
     }
     Ok(problem.is_none())
-}
-
-/// The first KPI of a change's measurements whose value does not come out of the text that it was read from; as far as
-/// the config still reads it as it did then.
-pub(crate) fn kpi_problem(
-    config: &Config,
-    change: &Change,
-    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
-) -> Option<String> {
-    let definitions = config.definitions();
-    let current = change.artifacts();
-    let taken = change.events.iter().filter_map(|event| event.what.taken());
-    for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
-        let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
-        for kpi in &snapshot.kpis {
-            let key = format!("kpi.{}", kpi.name);
-            let probe = config.kpis.iter().find(|it| it.name == kpi.name && it.artifact.is_none());
-            let same = snapshot.definitions.get(&key) == definitions.get(&key);
-            let role = snapshot.role.as_deref().unwrap_or_default();
-            let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
-            let stem = name.trim_end_matches('x');
-            let raw = taken.kpi_artifacts.iter().find(|file| file.path.contains(stem));
-            let text = kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(raw?));
-            let (Some(probe), Some(text), Some(value), true) = (probe, text, kpi.values.last(), same) else { continue };
-            if String::from_utf8_lossy(&text).contains(MASK) {
-                continue;
-            }
-            let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
-            if read != Some(*value) {
-                return Some(format!("{}: KPI {} differs from its raw output", taken.snapshot.path, kpi.name));
-            }
-        }
-    }
-    None
 }
 
 /// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by

@@ -48,11 +48,7 @@ pub(crate) fn take(
     let interrupt = ctx.interrupt()?;
     let tracked = ctx.repo()?.map(|repo| size::held(ctx.project.root(), repo, &config.size_paths)).transpose()?;
     let beside = demands::non_code_globs(config)?;
-    let is_result = |path: &Path| {
-        let mut files = config.timings.iter().filter_map(|timing| timing.hyperfine.as_deref());
-        files.any(|file| Path::new(file.strip_prefix("./").unwrap_or(file)) == path)
-    };
-    let is_code = |path: &Path| !beside.is_match(path) && !files::is_of_git(path) && !is_result(path);
+    let is_code = |path: &Path| !beside.is_match(path) && !files::is_of_git(path);
     let plan = Plan {
         root: ctx.project.root(),
         config,

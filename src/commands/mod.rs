@@ -65,6 +65,7 @@ pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
 mod rehearse;
+mod sources;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;

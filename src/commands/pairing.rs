@@ -166,6 +166,8 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let (started_at, machine) = (ctx.now(), machine::fingerprint());
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config: ask.config };
+    let shared: Vec<PathBuf> = ask.config.pair.share.iter().map(|path| ctx.project.root().join(path)).collect();
+    let found = stamps(&shared);
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
@@ -177,16 +179,17 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     };
     let prior = ask.prior.as_ref().filter(|it| is_of(it, &checkouts, &machine));
     let mut session = begun(ask, prior, &checkouts, (started_at, machine))?;
-    let root = ctx.project.root();
-    let shared: Vec<PathBuf> = project.config.pair.share.iter().map(|path| root.join(path)).collect();
+    let given = stamps(&shared);
+    let altered = given.iter().filter(|(path, stamp)| found.get(*path) != Some(stamp)).map(|(path, _)| path.clone());
+    let given_to_both = (shared.as_slice(), altered.collect());
     // Of one code on both sides, there are no two programs to prove.
-    let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, &shared, &checkouts)?) };
+    let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, given_to_both, &checkouts)?) };
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }
-    let given = stamps(if ask.probes.kpis.is_empty() { &[] } else { &shared });
     let complete = measure(ask, prior, &checkouts, proof, &mut runner, &mut bar, &mut session);
-    spoiled(&mut session, &given, &stamps(if given.is_empty() { &[] } else { &shared }));
+    let now = stamps(if session.kpis.is_empty() { &[] } else { &shared });
+    spoiled(&mut session, &given, &now);
     bar.finish();
     if !complete {
         return Err(validate::interrupted());

@@ -320,13 +320,9 @@ pub(crate) fn config(ctx: &Ctx, change: &Change) -> Result<Option<(String, Vec<S
     Ok((!what.is_empty()).then(|| (ctx.project.relative(&path), what)))
 }
 
-/// Whether a KPI is read from this file of the project.
+/// Whether a metric is read from this file of the project.
 pub(crate) fn is_output(config: &Config, path: &str) -> bool {
-    config
-        .kpis
-        .iter()
-        .filter_map(|kpi| kpi.file.as_deref())
-        .any(|file| files::normal(Path::new(file)) == Path::new(path))
+    config.results().any(|(_, file)| files::normal(Path::new(file)) == Path::new(path))
 }
 
 impl Ctx {

@@ -156,7 +156,8 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         warn_of_no_id(ctx, change);
         warn_of_no_words(ctx, change);
         for file in collect::outputs_in_delta(ctx, change)? {
-            ctx.ui.warn(&format!("{file}, which a KPI is read from, was committed with the change and not measured"));
+            ctx.ui
+                .warn(&format!("{file}, which a metric is read from, was committed with the change and not measured"));
         }
         ctx.hint_next(change)?;
         return Ok(Exit::Yes);

@@ -98,6 +98,14 @@ impl Config {
         all
     }
 
+    /// The files that metrics are read from, each with the beginning of the metrics' names.
+    pub(crate) fn results(&self) -> impl Iterator<Item = (String, &str)> {
+        let timings =
+            self.timings.iter().filter_map(|it| Some((format!("timing.{}", it.name), it.hyperfine.as_deref()?)));
+        let kpis = self.kpis.iter().filter_map(|it| Some((format!("kpi.{}", it.name), it.file.as_deref()?)));
+        timings.chain(kpis)
+    }
+
     /// Whether measuring runs or asks anything, rather than reading files alone.
     pub(crate) fn runs_anything(&self) -> bool {
         let timed = self.timings.iter().any(|timing| timing.cmd.is_some());

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::git::call::records;
+use crate::git::objects::tree_entry;
 use crate::git::{Call, GitError, Repo, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
@@ -20,6 +21,12 @@ const POINTERS: Range<u64> = 100..1024;
 pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
 
 type Beside<'a> = &'a dyn Fn(Call) -> Call;
+
+/// Whether a file is at or below a path.
+pub(crate) fn is_below(file: &[u8], path: &[u8]) -> bool {
+    let rest = file.strip_prefix(path);
+    rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
+}
 
 impl Repo {
     /// The files that git tracks below a path, which ends with `/`, those in submodules too. Of those at
@@ -35,10 +42,6 @@ impl Repo {
 
     fn add_held(&self, above: &[u8], paths: &[Vec<u8>], found: &mut Held) -> Result<(), GitError> {
         let index = self.index()?;
-        let is_below = |file: &[u8], path: &Vec<u8>| {
-            let rest = file.strip_prefix(path.as_slice());
-            rest.is_some_and(|rest| path.is_empty() || rest.is_empty() || rest.starts_with(b"/"))
-        };
         let wanted = |file: &[u8]| paths.iter().any(|path| is_below(file, path));
         let name = |path: &[u8]| [above, path].concat();
         for submodule in index.entries.iter().filter(|entry| entry.mode == "160000") {
@@ -61,12 +64,14 @@ impl Repo {
         let is_all = !above.is_empty() || paths.iter().any(Vec::is_empty);
         let asked_of = if is_all { &[] } else { paths };
         let output = call.args(asked_of.iter().map(|path| files::path_from_bytes(path))).ok()?;
-        let hidden = index.hidden().map(|entry| entry.path.as_slice());
+        // What a sparse checkout leaves out is as git holds it.
+        let is_here = |path: &[u8]| self.root().join(files::path_from_bytes(path)).symlink_metadata().is_ok();
+        let hidden = index.hidden().map(|entry| entry.path.as_slice()).filter(|path| is_here(path));
         let changed: BTreeSet<&[u8]> = records(&output).chain(hidden).collect();
         let (edited, kept): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
             asked.into_iter().partition(|entry| changed.contains(entry.path.as_slice()));
         let kept: Vec<(&[u8], &str)> = kept.iter().map(|it| (it.path.as_slice(), it.object.as_str())).collect();
-        let sizes = self.sizes(&kept, &|call| call)?;
+        let sizes = self.sizes(&kept, &|call| call, &|path, size| self.may_point(path, size))?;
         found.extend(kept.iter().zip(sizes).map(|((path, _), size)| (name(path), size)));
         let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let mut edited: Vec<&[u8]> = edited.iter().map(|entry| entry.path.as_slice()).collect();
@@ -76,6 +81,42 @@ impl Repo {
             found.insert(name(path), size);
         }
         Ok(())
+    }
+
+    /// How many bytes in how many files git holds at and below a path of the project in a commit, without the tool's own
+    /// files, where that is something else than is `said`. `None` also of what it does not tell: a commit that is not here, a
+    /// link, a submodule.
+    pub(crate) fn holds_other(
+        &self,
+        commit: &str,
+        path: &str,
+        said: Option<(u64, u64)>,
+    ) -> Result<Option<(u64, u64)>, GitError> {
+        let full = files::path_bytes(&files::normal(&self.full_path(path)));
+        let call = self.git().args(["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit]).long();
+        let below = (!full.is_empty()).then(|| files::path_from_bytes(&full));
+        let listed = match call.args(below).ok() {
+            Err(_) if self.resolve(commit).is_err() => return Ok(None),
+            listed => listed?,
+        };
+        let size = |record: &[u8]| {
+            let fields = record.split(|byte| *byte == b'\t').next()?;
+            String::from_utf8_lossy(fields).split_ascii_whitespace().nth(3)?.parse::<u64>().ok()
+        };
+        let entries = records(&listed).filter_map(|record| Some((tree_entry(record)?, size(record))));
+        let entries: Vec<(TreeEntry, Option<u64>)> = entries.filter(|(entry, _)| !self.is_own(&entry.path)).collect();
+        let leads_away = |it: &TreeEntry| it.mode == "160000" || it.mode == "120000" && it.path == full;
+        let bytes: Option<u64> = entries.iter().map(|(_, size)| *size).sum();
+        let held = bytes.map(|bytes| (bytes, entries.len() as u64));
+        if held == said || entries.iter().any(|(entry, _)| leads_away(entry)) {
+            return Ok(None);
+        }
+        // Of what git-lfs keeps, the data counts.
+        let named: Vec<(&[u8], &str)> =
+            entries.iter().map(|(it, _)| (it.path.as_slice(), it.object.as_str())).collect();
+        let bytes: Option<u64> = self.sizes(&named, &|call| call, &|_, _| true)?.into_iter().sum();
+        let held = bytes.map(|bytes| (bytes, entries.len() as u64));
+        Ok(held.filter(|_| held != said))
     }
 
     /// What git would make of these files, with its objects in a throwaway directory.
@@ -101,11 +142,17 @@ impl Repo {
         let call = beside(self.git()).without_literal_paths().args(["hash-object", "-w", "--stdin-paths"]);
         let ids = String::from_utf8_lossy(&call.input(asked.into_bytes()).long().ok()?).into_owned();
         let named: Vec<(&[u8], &str)> = paths.iter().copied().zip(ids.lines()).collect();
-        self.sizes(&named, &beside)
+        self.sizes(&named, &beside, &|path, size| self.may_point(path, size))
     }
 
-    /// How many bytes each of these files has as this object; `None` for one that is not here.
-    fn sizes(&self, of: &[(&[u8], &str)], beside: Beside<'_>) -> Result<Vec<Option<u64>>, GitError> {
+    /// How many bytes each of these files has as this object, or what that stands for, where it `may_point`; `None` for one
+    /// that is not here.
+    fn sizes(
+        &self,
+        of: &[(&[u8], &str)],
+        beside: Beside<'_>,
+        may_point: &dyn Fn(&[u8], u64) -> bool,
+    ) -> Result<Vec<Option<u64>>, GitError> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
@@ -116,9 +163,9 @@ impl Repo {
         let mut sizes: Vec<Option<u64>> =
             String::from_utf8_lossy(&said).lines().map(|line| line.parse().ok()).collect();
         sizes.resize(of.len(), None);
-        let may_point =
-            |at: &usize| sizes[*at].is_some_and(|size| POINTERS.contains(&size) && self.may_point(of[*at].0, size));
-        let pointers: Vec<usize> = (0..of.len()).filter(may_point).collect();
+        let is_asked =
+            |at: &usize| sizes[*at].is_some_and(|size| POINTERS.contains(&size) && may_point(of[*at].0, size));
+        let pointers: Vec<usize> = (0..of.len()).filter(is_asked).collect();
         if pointers.is_empty() {
             return Ok(sizes);
         }

@@ -20,7 +20,7 @@ pub(crate) use call::Call;
 pub(crate) use diff::{LineCount, Scope, Side};
 pub(crate) use error::{GitError, Version};
 pub(crate) use error::{HOOK_RUN, NEEDED};
-pub(crate) use filters::Held;
+pub(crate) use filters::{Held, is_below};
 pub(crate) use log::Walk;
 pub(crate) use objects::{Batch, TreeEntry};
 pub(crate) use repo::Repo;

@@ -260,7 +260,7 @@ fn unreadable(what: &str) -> GitError {
     GitError::Unreadable { args: BATCH.to_owned(), what: what.to_owned() }
 }
 
-fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
+pub(crate) fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
     let tab = record.iter().position(|byte| *byte == b'\t')?;
     let mut fields = std::str::from_utf8(&record[..tab]).ok()?.split(' ');
     let (mode, _kind, object) = (fields.next()?, fields.next()?, fields.next()?);

@@ -73,6 +73,8 @@ pub enum Caveat {
     SharedFile { command: String, path: String },
     /// Neither side opened a file that differs between the two, or nothing in its own checkout.
     CodeElsewhere { command: String },
+    /// One side alone opened this file, which differs between the two and which both have.
+    OneSideAlone { command: String, path: String },
     /// One side took less than a quarter of the other's time, and printed nothing that shows the same work; in seconds.
     WorkUnshown { command: String, before: f64, after: f64 },
     /// The first runs differ in another way than the later ones; in seconds.
@@ -158,8 +160,8 @@ pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> 
     // A guardrail is often over another part than the one that is changed.
     let all = || commands.clone().chain(kpis.clone());
     let is_meant = |command: &String| match kpi {
-        Some(kpi) => kpi.subject() == Some(command.as_str()),
-        None => all().all(|(_, first)| first.untouched),
+        Some(kpi) if kpi.subject() == Some(command.as_str()) => true,
+        _ => all().all(|(_, first)| first.untouched),
     };
     let mut found = Vec::new();
     for (command, first) in all() {
@@ -175,6 +177,9 @@ pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> 
             found.push(Caveat::SharedFile { command: command.clone(), path: path.clone() });
         } else if first.elsewhere || first.untouched && is_meant(command) {
             found.push(Caveat::CodeElsewhere { command: command.clone() });
+        }
+        if let Some(path) = &first.alone {
+            found.push(Caveat::OneSideAlone { command: command.clone(), path: path.clone() });
         }
         if let Some([before, after]) = first.unshown {
             found.push(Caveat::WorkUnshown { command: command.clone(), before, after });

@@ -1,6 +1,7 @@
 //! Whether numbers are of the code that is there: the files that are read for them, and what their commands open, must not
 //! be older than it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -40,7 +41,10 @@ impl<'a> Freshness<'a> {
         let Some(tracked) = self.plan.tracked.filter(|_| self.newest.is_some()) else { return };
         let root = self.plan.root;
         let shared = || self.plan.config.pair.share.iter().map(|path| root.join(path)).collect::<Vec<_>>();
-        let watch = self.watch.take().unwrap_or_else(|| Watch::new(root, tracked.keys(), &shared()));
+        let watch = self
+            .watch
+            .take()
+            .unwrap_or_else(|| Watch::new(&[root.to_owned()], tracked.keys(), (&shared(), BTreeSet::new())));
         self.began = SystemTime::now();
         self.watch.insert(watch).begin();
         self.opened = Opened::default();

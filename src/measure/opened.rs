@@ -18,6 +18,9 @@ pub(crate) struct Watch {
     tracked: BTreeSet<PathBuf>,
     /// Directories of files that git does not track, without those that are shared.
     untracked: BTreeSet<PathBuf>,
+    /// What is meant to be opened, and what of it was made of the code all the same.
+    shared: Vec<PathBuf>,
+    altered: BTreeSet<PathBuf>,
     opens: Option<Opens>,
 }
 
@@ -26,13 +29,21 @@ pub(crate) struct Watch {
 pub(crate) struct Opened {
     pub(crate) tracked: BTreeSet<String>,
     pub(crate) untracked: BTreeSet<String>,
+    pub(crate) altered: BTreeSet<String>,
 }
 
 impl Watch {
-    /// Of the checkout at `root`, where git tracks these files. What is `shared` there is meant to be opened.
-    pub(crate) fn new<'t>(root: &Path, tracked: impl Iterator<Item = &'t Vec<u8>>, shared: &[PathBuf]) -> Self {
-        let root = files::canonical(root).unwrap_or_else(|_| root.to_owned());
-        let tracked = tracked.map(|path| root.join(files::path_from_bytes(path)));
+    /// Of the checkouts at `roots`, the one that is worked in first, where git tracks these files. What is `shared` there is
+    /// meant to be opened, but for what of it was `altered`.
+    pub(crate) fn new<'t>(
+        roots: &[PathBuf],
+        tracked: impl Iterator<Item = &'t Vec<u8>> + Clone,
+        (shared, altered): (&[PathBuf], BTreeSet<PathBuf>),
+    ) -> Self {
+        let roots: Vec<PathBuf> =
+            roots.iter().map(|root| files::canonical(root).unwrap_or_else(|_| root.clone())).collect();
+        let root = roots.first().cloned().unwrap_or_default();
+        let tracked = roots.iter().flat_map(|root| tracked.clone().map(|path| root.join(files::path_from_bytes(path))));
         let tracked: BTreeSet<PathBuf> = tracked.filter(|path| !files::is_of_git(path)).collect();
         // Dependencies are no builds of the project.
         let is_left = |path: &Path| {
@@ -43,7 +54,7 @@ impl Watch {
         let walk =
             WalkDir::new(&root).into_iter().filter_entry(|entry| entry.file_type().is_dir() && !is_left(entry.path()));
         let untracked = walk.flatten().map(walkdir::DirEntry::into_path).take(MOST_UNTRACKED).collect();
-        Self { root, tracked, untracked, opens: None }
+        Self { root, tracked, untracked, shared: shared.to_vec(), altered, opens: None }
     }
 
     /// Begins to watch, or starts over: caches may have been made. Says whether the system tells what is opened.
@@ -51,7 +62,8 @@ impl Watch {
         let sources: BTreeSet<PathBuf> =
             self.tracked.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
         let caches = sources.iter().map(|dir| dir.join(PYTHON_CACHE)).filter(|dir| dir.is_dir());
-        let all = caches.chain(sources.iter().cloned()).chain(self.untracked.iter().cloned()).collect();
+        let altered = self.altered.iter().filter_map(|file| Some(file.parent()?.to_owned()));
+        let all = caches.chain(altered).chain(sources.iter().cloned()).chain(self.untracked.iter().cloned()).collect();
         self.opens = Opens::watch(&all);
         self.opens.is_some()
     }
@@ -61,10 +73,15 @@ impl Watch {
         let mut found = Opened::default();
         let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
         for path in opened {
-            let source = source_of(&path).unwrap_or(path);
+            let source = source_of(&path).unwrap_or_else(|| path.clone());
             let name = source.strip_prefix(&self.root).unwrap_or(&source).display().to_string();
-            let kind = if self.tracked.contains(&source) { &mut found.tracked } else { &mut found.untracked };
-            kind.insert(name);
+            if self.altered.contains(&path) {
+                found.altered.insert(name);
+            } else if self.tracked.contains(&source) {
+                found.tracked.insert(name);
+            } else if !self.shared.iter().any(|shared| path.starts_with(shared)) {
+                found.untracked.insert(name);
+            }
         }
         found
     }

@@ -9,8 +9,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
 
-use crate::git::{GitError, Held, Repo};
+use crate::git::{GitError, Held, Repo, is_below};
 use crate::model::{Size, own};
+use crate::os::files;
 
 /// More warnings than this for one path are only counted.
 const MAX_WARNINGS: usize = 5;
@@ -62,9 +63,9 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
     };
     let base = relative_to_root(root, path);
     let tracked = tracked.filter(|_| base.is_some());
-    let tally = if metadata.is_dir() {
+    let mut tally = if metadata.is_dir() {
         let is_whole = is_tracked(tracked, base.as_deref());
-        walk(Dir { path: start.clone(), name: base, is_whole }, tracked)
+        walk(Dir { path: start.clone(), name: base.clone(), is_whole }, tracked)
     } else {
         let mut tally = Tally::default();
         // Of a link, git holds where it leads.
@@ -72,6 +73,9 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         tally.add(bytes_of(held, base.as_deref(), &metadata), is_tracked(tracked, base.as_deref()));
         tally
     };
+    if let (Some(tracked), Some(base)) = (tracked, &base) {
+        tally.add_absent(root, tracked, base);
+    }
     if let Some(submodule) = tally.unfetched {
         return Measured::Unreadable(format!(
             "size of {path}: the submodule {} is not checked out: run `git submodule update --init --recursive`",
@@ -196,6 +200,20 @@ impl Tally {
         if is_tracked {
             self.tracked_bytes += bytes;
             self.tracked_files += 1;
+        }
+    }
+
+    /// What git holds below a path and a sparse checkout leaves out.
+    fn add_absent(&mut self, root: &Path, tracked: &Held, base: &[u8]) {
+        let held = tracked.iter().filter(|(name, _)| is_below(name, base) && !own::is_own(name));
+        let held: Vec<(&[u8], u64)> = held.filter_map(|(name, bytes)| Some((name.as_slice(), (*bytes)?))).collect();
+        if held.len() as u64 <= self.tracked_files {
+            return;
+        }
+        for (name, bytes) in held {
+            if root.join(files::path_from_bytes(name)).symlink_metadata().is_err() {
+                self.add(bytes, true);
+            }
         }
     }
 

@@ -147,10 +147,14 @@ pub struct FirstRuns {
     /// Whether neither side opened a file of its own checkout: both may have run the same code.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub elsewhere: bool,
-    /// Whether neither opened one that differs between the two, nor built anything from one: the change does not touch what
-    /// it runs, or both ran the same code.
+    /// Whether neither opened one that is not the same on the other side, be it tracked or made by its preparation: the change
+    /// does not touch what it runs, or both ran the same code.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub untouched: bool,
+    /// A file that differs between the two, and that one side alone opened though both have it: the other may have run what
+    /// that one left elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alone: Option<String>,
     /// Seconds of each side, where one takes less than a quarter of the other's time and nothing that it printed shows
     /// that it did the same work.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -155,7 +155,7 @@ pub enum Flaw {
     /// A side opened this file of the user's own checkout, so that both may have run the same code.
     #[error(
         "a side opened {path} of your own checkout, so both may have run the same code; let the command, `cwd` and `env` name \
-         paths relative to the project's root"
+         paths relative to the project's root, and leave what is built out of `pair.share`"
     )]
     SharedCode { path: String },
     /// The command, the unit or the sampling differs between the two sides.

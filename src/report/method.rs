@@ -214,7 +214,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
              so that it tells the change's effect alone.",
         ),
         Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
-            ", where a KPI's number is written, was committed with the change: the number may have been committed, not measured.",
+            ", where a metric's number is written, was committed with the change: the number may have been committed, not measured.",
         ),
         Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
             .text(code(values::short(earlier)))
@@ -249,6 +249,10 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::CodeElsewhere { command } => code(command.as_str()).plain(
             " opened no file on either side that the change makes different, nor anything built from one there: both sides may \
              have run the same code, installed or running elsewhere. Let it run what is in the checkout, and `pair.prepare` build it.",
+        ),
+        Caveat::OneSideAlone { command, path } => code(command.as_str()).plain(" opened ").code(path.as_str()).plain(
+            ", which the change makes different, on one side only: the other side may have run what the first one left outside \
+             of its checkout, such as a build or a cache. Let each side keep that in its own checkout, and `pair.prepare` build it.",
         ),
         Caveat::WorkUnshown { command, before, after } => code(command.as_str()).plain(format!(
             " took {} before the change and {} after, and printed nothing that shows that both did the same work. Let it print \
@@ -398,7 +402,7 @@ mod tests {
         - The pairs were taken of other commits than the snapshots, so they may not be about this change.
         - Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, so that it tells the change's effect alone.
         - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before relying on the mean (the share of the spread that is disagreement, I²).
-        - `out/ops.txt`, where a KPI's number is written, was committed with the change: the number may have been committed, not measured.
+        - `out/ops.txt`, where a metric's number is written, was committed with the change: the number may have been committed, not measured.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
         - `kpi.ops` may be of older code: `build/ops`, which it is read from or runs, was written before the code was changed last.

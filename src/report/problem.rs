@@ -525,7 +525,7 @@ mod tests {
         # where git has its file, commit it first
         or:   git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
 
-        refused at gate 3 (validate): the change alters only the file that its KPI is read from (out/ops.txt), not the code that produces it
+        refused at gate 3 (validate): the change alters only the file that its numbers are read from (out/ops.txt), not the code that produces them
         # set the tuneable to its new value, then
         next: vibeship-optimizer validate --change-id chg-1
         # where git has its file, commit it first

@@ -81,7 +81,7 @@ pub(crate) fn no_delta(outputs: &[String]) -> String {
         return "nothing has changed since the baseline: no commit, tuneable or file of this change".to_owned();
     }
     format!(
-        "the change alters only the file that its KPI is read from ({}), not the code that produces it",
+        "the change alters only the file that its numbers are read from ({}), not the code that produces them",
         joined(outputs)
     )
 }

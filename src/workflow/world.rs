@@ -32,7 +32,7 @@ pub struct World {
     pub not_in_git: Vec<String>,
     /// The config in force and what it defines otherwise than the committed one, of what the change rests on.
     pub uncommitted_config: Option<(String, Vec<String>)>,
-    /// Files that the contract's KPIs are read from, from the project's root.
+    /// Files that the contract's metrics are read from, from the project's root.
     pub outputs: Vec<String>,
     /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
     pub own_sources: Vec<String>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::{Ctx, collect, evidence};
+use crate::commands::{Ctx, collect, evidence, sources};
 use crate::error::Result;
 use crate::judge::Caveat;
 use crate::model::{Kpi, MetricId};
@@ -24,31 +24,40 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, continued: usize) -> Result<
     Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(repeated).collect())
 }
 
-/// Files of the change that a KPI is read from, and those in which its commit puts the new value of one in the place of the
-/// old, however a command reads it.
+/// Files of the change that a metric is read from, and those in which its commit puts the new value of a KPI in the place of
+/// the old, or the very line that the KPI's command printed, however a command reads it.
 fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(delta), Some(commit)) = (ctx.repo()?, change.newest_delta(), change.commits().pop()) else {
         return Ok(Vec::new());
     };
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else { return Ok(Vec::new()) };
+    let taken = &after.taken;
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let after = evidence::snapshot(ctx, &after.taken.snapshot)?;
+    let after = evidence::snapshot(ctx, &taken.snapshot)?;
     let is_judged = |kpi: &&Kpi| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
-    let of = |kpi: &Kpi| Some((*kpi.values.last()?, *after.kpis.iter().find(|it| it.name == kpi.name)?.values.last()?));
-    let values: Vec<(f64, f64)> = before.kpis.iter().filter(is_judged).filter_map(of).collect();
+    let mut fetch = evidence::fetch(ctx);
+    let mut of = |kpi: &Kpi| {
+        let now = after.kpis.iter().find(|it| it.name == kpi.name)?;
+        let printed = sources::raw(change, taken, ("after", now), &mut fetch).unwrap_or_default();
+        Some((*kpi.values.last()?, *now.values.last()?, lines_with(&printed, *now.values.last()?)))
+    };
+    let values: Vec<(f64, f64, Vec<String>)> = before.kpis.iter().filter(is_judged).filter_map(&mut of).collect();
     let outputs = collect::outputs_in_delta(ctx, change)?;
     let mut batch = repo.batch()?;
     let mut found = Vec::new();
     for file in &delta.files {
         let path = repo.full(file);
-        let mut numbers = |commit: &str| {
-            let text = batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten();
-            counted(&text.unwrap_or_default())
+        let mut text = |commit: &str| batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten().unwrap_or_default();
+        let (old, new) = (text(&format!("{commit}^")), text(&commit));
+        let more = |value: f64, one: &[u8], other: &[u8]| lines_with(one, value).len() > lines_with(other, value).len();
+        let is_put = |(from, to, printed): &(f64, f64, Vec<String>)| {
+            let (olds, news) = (lines_with(&old, *to), lines_with(&new, *to));
+            let is_new = |line: &String| {
+                let count = |lines: &[String]| lines.iter().filter(|it| *it == line).count();
+                count(&news) > count(&olds)
+            };
+            more(*from, &old, &new) && news.len() > olds.len() || printed.iter().any(is_new)
         };
-        let (old, new) = (numbers(&format!("{commit}^")), numbers(&commit));
-        let count = |all: &BTreeMap<u64, u32>, value: f64| all.get(&value.to_bits()).copied().unwrap_or_default();
-        let is_put =
-            |(from, to): &(f64, f64)| count(&old, *from) > count(&new, *from) && count(&new, *to) > count(&old, *to);
         if outputs.contains(file) || values.iter().any(is_put) {
             found.push(file.clone());
         }
@@ -88,13 +97,17 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
 }
 
-/// How often each number stands in a text, by its bits.
-fn counted(text: &[u8]) -> BTreeMap<u64, u32> {
+/// The lines of a text that hold a number, one for each time that it stands there.
+fn lines_with(text: &[u8], value: f64) -> Vec<String> {
+    let is_it = |word: &&str| word.parse().is_ok_and(|number: f64| number.to_bits() == value.to_bits());
+    let plain = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-'));
+    // With a power of ten, where there is one.
+    let scientific = |c: char| plain(c) && !matches!(c, 'e' | 'E' | '+');
     let text = String::from_utf8_lossy(text);
-    let words = text.split(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-')));
-    let mut all = BTreeMap::new();
-    for number in words.filter_map(|word| word.parse::<f64>().ok()) {
-        *all.entry(number.to_bits()).or_default() += 1;
-    }
-    all
+    let of = |line: &str| {
+        let powers = line.split(scientific).filter(|word| word.contains(['e', 'E']));
+        let times = line.split(plain).chain(powers).filter(is_it).count();
+        std::iter::repeat_n(line.trim().to_owned(), times).collect::<Vec<_>>()
+    };
+    text.lines().flat_map(of).collect()
 }

@@ -13,10 +13,10 @@ use crate::measure::command::{Env, error_tail, failure, seconds};
 use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::pair::scratch::{self, ScratchDir};
-use crate::measure::{Place, Runner, opened, size};
+use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
-use crate::os::{Ended, Opens, SpawnError, Spec, files};
+use crate::os::{Ended, SpawnError, Spec, files};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Version<'a> {
@@ -83,31 +83,8 @@ pub(crate) struct Checkout {
     /// Where its commands run, and with which environment.
     pub(crate) place: Place,
     pub(crate) version: SideRevision,
-    pub(crate) own: OwnFiles,
-}
-
-/// The files of one side alone.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OwnFiles {
     /// Above its checkout, its build directory and what else is its own.
     pub(crate) home: PathBuf,
-    /// Those that the other side holds differently.
-    pub(crate) differing: BTreeSet<PathBuf>,
-    /// Whether its preparation opened one of them, or may have.
-    pub(crate) built: bool,
-}
-
-impl OwnFiles {
-    /// Whether one of the files is one that the other side holds differently, is below such a one (of a submodule), or was
-    /// compiled from it.
-    pub(crate) fn differ(&self, opened: &BTreeSet<PathBuf>) -> bool {
-        let source = |path: &PathBuf| opened::source_of(path).unwrap_or_else(|| path.clone());
-        opened.iter().map(source).any(|path| path.ancestors().any(|part| self.differing.contains(part)))
-    }
-
-    fn watch(&self) -> Option<Opens> {
-        Opens::watch(&self.differing.iter().filter_map(|path| Some(path.parent()?.to_owned())).collect())
-    }
 }
 
 /// Two prepared checkouts. Dropping them removes them.
@@ -133,10 +110,8 @@ impl Checkouts {
         // First of all: what a name such as HEAD~1 means must not depend on what is done below.
         let (before, before_code) = resolve(project, versions.before.rev)?;
         let (after, after_code) = resolve(project, versions.after.rev)?;
-        let differing: BTreeSet<&[u8]> =
-            before_code.symmetric_difference(&after_code).map(|entry| entry.path.as_slice()).collect();
         let same_tuneables = versions.before.tuneables == versions.after.tuneables;
-        if differing.is_empty() && same_tuneables && !versions.same_allowed {
+        if before_code == after_code && same_tuneables && !versions.same_allowed {
             let [before, after] = [before, after].map(|version| version.commit.unwrap_or_default());
             return Err(CheckoutError::SameCode { before, after });
         }
@@ -144,10 +119,7 @@ impl Checkouts {
             .map_err(|source| io_error("create a temporary directory for the checkouts", source))?;
         let mut warnings = Vec::new();
         let tuneables = versions.tuneables;
-        let differing = differing.into_iter().map(files::path_from_bytes).collect();
-        let warnings_of = &mut warnings;
-        let mut builder =
-            Builder { project, tuneables, differing, runner, tell, scratch: &mut scratch, warnings: warnings_of };
+        let mut builder = Builder { project, tuneables, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
         // What a command can read from git is the same on both sides: one parent, one message, one moment.
         let parent = before.commit.clone().unwrap_or_default();
         let stand_in = |side: &SideRevision| project.repo.stand_in(side.tree.as_deref().unwrap_or_default(), &parent);
@@ -170,9 +142,8 @@ impl Checkouts {
         let mut scratch = ScratchDir::new(project.repo)
             .map_err(|source| io_error("create a temporary directory for the checkout", source))?;
         let mut warnings = Vec::new();
-        let (tuneables, differing) = (None, BTreeSet::new());
         let mut builder =
-            Builder { project, tuneables, differing, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
+            Builder { project, tuneables: None, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
         let commit = version.commit.clone().unwrap_or_default();
         let checkout = builder.checkout(Side::Before, version, &commit, None)?;
         Ok((checkout.place, scratch))
@@ -202,8 +173,6 @@ fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<Tr
 struct Builder<'a> {
     project: Project<'a>,
     tuneables: Option<TuneablesFile<'a>>,
-    /// The files that the two versions hold differently, from the repository's root.
-    differing: BTreeSet<PathBuf>,
     runner: &'a mut dyn Runner,
     tell: &'a mut dyn FnMut(&str),
     scratch: &'a mut ScratchDir,
@@ -239,25 +208,19 @@ impl Builder<'_> {
             return Err(CheckoutError::NoProject { commit, path: prefix.display().to_string() });
         }
         self.share(&root)?;
-        let mut differing: BTreeSet<PathBuf> = self.differing.iter().map(|path| tree.join(path)).collect();
         let mut env = self.environment(SidePaths { tree: &tree, root: &root, build: &build, temporary: &temporary });
         if let (Some(file), Some(bytes)) = (self.tuneables, tuneables) {
             let path = create("tuneables")?.join(Path::new(file.file_name).file_name().unwrap_or_default());
             fs::write(&path, bytes).map_err(|source| io_error(&format!("write {}", path.display()), source))?;
-            differing.insert(path.clone());
             env.push((file.variable.into(), Some(path.into_os_string())));
         }
         let place = Place { root, env };
-        let mut own = OwnFiles { home, differing, built: false };
-        let opens = own.watch();
-        let prepared = self.prepare(side, &place)?;
-        own.built =
-            prepared && opens.map(|mut opens| opens.opened()).is_none_or(|(opened, lost)| lost || own.differ(&opened));
+        self.prepare(side, &place)?;
         self.warn_of_submodules(&tree);
         let tracked = self.project.repo.tracked(b"")?;
         let tracked = tracked.iter().map(|path| files::path_from_bytes(path));
         self.warnings.extend(size::unfetched_warnings(&tree, tracked.filter(|path| !tree.join(path).is_dir())));
-        Ok(Checkout { place, version, own })
+        Ok(Checkout { place, version, home })
     }
 
     fn share(&mut self, root: &Path) -> Result<(), ShareError> {
@@ -296,15 +259,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether there was anything to do.
-    fn prepare(&mut self, side: Side, place: &Place) -> Result<bool, CheckoutError> {
+    fn prepare(&mut self, side: Side, place: &Place) -> Result<(), CheckoutError> {
         let config = self.project.config;
-        let Some(cmd) = config.prepares() else { return Ok(false) };
+        let Some(cmd) = config.prepares() else { return Ok(()) };
         let side = side.name();
         (self.tell)(&format!("preparing {side}"));
         let spec = Spec { stays: true, ..place.shell(cmd, seconds(config.commands.timeout_s)) };
         let finished = self.runner.run(&spec).map_err(|source| CheckoutError::Start { side, source })?;
-        let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(true) };
+        let Some(mut how) = failure(finished.ended, spec.timeout) else { return Ok(()) };
         if finished.ended == Ended::Interrupted {
             return Err(CheckoutError::Interrupted);
         }

@@ -6,10 +6,10 @@ use crate::config::{HttpProbe, KpiProbe};
 use crate::judge::Decision;
 use crate::measure::http::Served;
 use crate::measure::kpi::{self, KpiError, Sample};
+use crate::measure::pair::Side;
 use crate::measure::pair::pin::{CorePinning, Waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::session::{Budget, Session, after_first, order};
-use crate::measure::pair::{Proof, Side};
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit};
 use crate::os::Core;
@@ -98,13 +98,13 @@ impl Session<'_> {
     }
 
     fn kpi_run(&mut self, group: &Group<'_>, side: Side, is_first: bool) -> (Vec<Result<Sample, KpiError>>, Did) {
-        let _ = self.proof.as_mut().map(Proof::opened);
+        let _ = self.opened(side);
         let place = self.place(side);
         let samples = match group {
             Group::Kpis(group) => kpi::samples(self.runner, place, group),
             Group::Http(probe) => vec![self.latency(probe, side, is_first)],
         };
-        let did = self.proof.as_mut().map(Proof::opened).unwrap_or_default();
+        let did = self.opened(side);
         (samples, Did { printed: self.answered.take(), ..did })
     }
 

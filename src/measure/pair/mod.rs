@@ -14,9 +14,7 @@ mod proof;
 mod scratch;
 mod session;
 
-pub(crate) use checkouts::{
-    CheckoutError, Checkouts, OwnFiles, Project, Stamps, TuneablesFile, Version, Versions, stamps,
-};
+pub(crate) use checkouts::{CheckoutError, Checkouts, Project, Stamps, TuneablesFile, Version, Versions, stamps};
 pub(crate) use kpis::Group;
 pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};

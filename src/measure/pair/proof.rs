@@ -1,15 +1,16 @@
 //! That the two sides are two programs, and do the same work: what they open and print in their first runs is looked at.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use walkdir::WalkDir;
 
 use crate::git::{GitError, Repo};
 use crate::measure::Place;
-use crate::measure::opened::{Opened, Watch};
-use crate::measure::pair::{Checkouts, OwnFiles, Side};
+use crate::measure::opened::{Opened, Watch, source_of};
+use crate::measure::pair::{Checkouts, Side};
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
 
@@ -21,8 +22,10 @@ pub(crate) const OUTPUT_BYTES: usize = 16 << 20;
 pub(crate) struct Proof {
     checkout: Watch,
     sees: bool,
-    /// What is each side's own, and who opens it; `None` where that is not known.
-    sides: [OwnFiles; 2],
+    /// What is each side's own, with the files that were there before its first run, and who opens it; `None` where that is
+    /// not known.
+    homes: [PathBuf; 2],
+    present: BTreeSet<PathBuf>,
     own: Option<Opens>,
 }
 
@@ -33,17 +36,33 @@ pub(crate) struct Did {
     pub(crate) untracked: BTreeSet<String>,
     /// Whether no file of its own was opened.
     pub(crate) elsewhere: bool,
-    /// Whether none was that differs between the sides, here or to build it.
+    /// Whether each that was is the same on the other side.
     pub(crate) untouched: bool,
+    /// One that is not, of those that the other side has, too.
+    pub(crate) differing: Option<String>,
+    /// Files that both sides are given, and that were altered to prepare them.
+    pub(crate) altered: BTreeSet<String>,
     pub(crate) printed: Option<Printed>,
 }
 
 impl Proof {
-    /// Of the checkout that `repo` is in, and the sides. What is `shared` is meant to be opened.
-    pub(crate) fn new(repo: &Repo, shared: &[PathBuf], checkouts: &Checkouts) -> Result<Self, GitError> {
-        let checkout = Watch::new(repo.root(), repo.tracked(b"")?.iter(), shared);
-        let sides = [&checkouts.before, &checkouts.after].map(|side| side.own.clone());
-        let mut proof = Self { checkout, sees: false, sides, own: None };
+    /// Of the checkout that `repo` is in, and the sides; their preparation altered some files of what they share.
+    pub(crate) fn new(
+        repo: &Repo,
+        shared: (&[PathBuf], BTreeSet<PathBuf>),
+        checkouts: &Checkouts,
+    ) -> Result<Self, GitError> {
+        let homes = [&checkouts.before, &checkouts.after].map(|side| side.home.clone());
+        // The same code is in the other work trees of the repository.
+        let is_side =
+            |path: &PathBuf| homes.iter().any(|home| files::canonical(home).is_ok_and(|it| path.starts_with(it)));
+        let worktrees = repo.worktrees()?.into_iter().filter_map(|it| files::canonical(&it.path).ok());
+        let roots: Vec<PathBuf> =
+            [repo.root().to_owned()].into_iter().chain(worktrees.filter(|it| !is_side(it))).collect();
+        let checkout = Watch::new(&roots, repo.tracked_with_submodules(b"")?.iter(), shared);
+        let present = homes.iter().flat_map(WalkDir::new).flatten().filter(|entry| entry.file_type().is_file());
+        let present = present.map(walkdir::DirEntry::into_path).collect();
+        let mut proof = Self { checkout, sees: false, homes, present, own: None };
         proof.watch();
         Ok(proof)
     }
@@ -55,21 +74,37 @@ impl Proof {
     /// Begins to watch, or starts over.
     pub(crate) fn watch(&mut self) {
         self.sees = self.checkout.begin();
-        let homes = self.sides.iter().flat_map(|side| WalkDir::new(&side.home)).flatten();
+        let homes = self.homes.iter().flat_map(WalkDir::new).flatten();
         let own = homes.filter(|entry| entry.file_type().is_dir()).map(walkdir::DirEntry::into_path).collect();
         self.own = Opens::watch(&own);
     }
 
-    /// What was opened since it was asked last.
-    pub(crate) fn opened(&mut self) -> Did {
-        let Opened { tracked, untracked } = self.checkout.opened();
-        let mut did = Did { tracked, untracked, ..Did::default() };
+    /// What this side opened since it was asked last.
+    pub(crate) fn opened(&mut self, side: Side) -> Did {
+        let Opened { tracked, untracked, altered } = self.checkout.opened();
+        let mut did = Did { tracked, untracked, altered, ..Did::default() };
         if let Some((own, false)) = self.own.as_mut().map(Opens::opened) {
             did.elsewhere = own.is_empty();
-            did.untouched = !self.sides.iter().any(|side| side.built || side.differ(&own));
+            let [before, after] = &self.homes;
+            let (home, other) = if side == Side::Before { (before, after) } else { (after, before) };
+            let sources = own.into_iter().map(|path| source_of(&path).unwrap_or(path));
+            let below = sources.filter(|path| self.present.contains(path) && !files::is_of_git(path));
+            let below: BTreeSet<PathBuf> =
+                below.filter_map(|path| Some(path.strip_prefix(home).ok()?.into())).collect();
+            let mut differing = below.iter().filter(|path| !is_same(&home.join(path), &other.join(path))).peekable();
+            did.untouched = differing.peek().is_none();
+            let both = differing.find(|path| other.join(path).exists());
+            did.differing = both.map(|path| path.components().skip(1).collect::<PathBuf>().display().to_string());
         }
         did
     }
+}
+
+/// Whether two files hold the same.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
+    let read = |path: &Path| fs::read(path).ok();
+    length(one).is_some() && length(one) == length(other) && read(one) == read(other)
 }
 
 /// What a side printed; where it names its own place, the other side would name another.
@@ -112,6 +147,10 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
             found.opened = did.tracked.intersection(&same.tracked).next().cloned();
         }
     }
+    // Where nothing else differs in what they run, both run what was built last.
+    if found.opened.is_none() && before.untouched && after.untouched {
+        found.opened = before.altered.intersection(&after.altered).next().cloned();
+    }
     if found.opened.is_some() {
         return found;
     }
@@ -122,6 +161,11 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
     }
     found.elsewhere = before.elsewhere && after.elsewhere;
     found.untouched = before.untouched && after.untouched;
+    found.alone = match (before.untouched, after.untouched) {
+        (true, false) => after.differing.clone(),
+        (false, true) => before.differing.clone(),
+        (true, true) | (false, false) => None,
+    };
     if let (Some(old), Some(new)) = (&before.printed, &after.printed) {
         compare(old, new, again, &mut found);
     }
@@ -206,6 +250,26 @@ mod tests {
             conclude(&one, &other, &mut |_| None).elsewhere
         };
         assert_eq!([of(true, true), of(true, false), of(false, true)], [true, false, false]);
+    }
+
+    #[test]
+    fn what_one_side_alone_opens_of_what_both_have_is_told() {
+        let of = |name: Option<&str>| Did { differing: name.map(str::to_owned), ..did(&[], "x") };
+        let none = Did { untouched: true, ..did(&[], "x") };
+        let alone = |one: &Did, other: &Did| conclude(one, other, &mut |_| None).alone;
+        assert_eq!(alone(&of(Some("a")), &none).as_deref(), Some("a"));
+        assert_eq!(alone(&none, &of(Some("a"))).as_deref(), Some("a"));
+        assert_eq!(alone(&of(None), &none), None, "a file that the change adds or removes");
+        assert_eq!(alone(&of(Some("a")), &of(Some("b"))), None);
+    }
+
+    #[test]
+    fn what_was_built_for_both_is_the_code_of_neither_where_nothing_else_differs() {
+        let built = Did { altered: ["dist/app".to_owned()].into(), untouched: true, ..did(&[], "x") };
+        let of = |one: &Did| conclude(one, &built, &mut |_| None).opened;
+        assert_eq!(of(&built).as_deref(), Some("dist/app"));
+        assert_eq!(of(&Did { untouched: false, ..built.clone() }), None);
+        assert_eq!(of(&Did { altered: BTreeSet::new(), ..built.clone() }), None);
     }
 
     #[test]

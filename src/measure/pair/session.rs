@@ -206,12 +206,17 @@ impl<'a> Session<'a> {
     fn seen_run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
         let mut spec = plan.spec(self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
-        let _ = self.proof.as_mut().map(Proof::opened);
+        let _ = self.opened(side);
         let result = command::run_once(self.runner, plan, &spec);
-        let mut did = self.proof.as_mut().map(Proof::opened).unwrap_or_default();
+        let mut did = self.opened(side);
         did.printed = result.as_ref().ok().map(|finished| proof::printed(finished, self.place(side)));
         let (run, failure) = filed(&result)?;
         ControlFlow::Continue((run, failure, did))
+    }
+
+    /// What a side opened since it was asked last.
+    pub(crate) fn opened(&mut self, side: Side) -> Did {
+        self.proof.as_mut().map(|proof| proof.opened(side)).unwrap_or_default()
     }
 
     /// Concludes from what was seen of the sides whether there is anything to compare.

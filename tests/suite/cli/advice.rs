@@ -535,11 +535,20 @@ fn a_number_that_is_written_down_is_no_change() {
     let s = ready();
     s.write("ops.json", kpi(50.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
     let s = ready();
-    let _ = s.improve(50.0).on(&["validate"]).ok().says(&["ops.json, which a KPI is read from, was committed"]);
+    let _ = s.improve(50.0).on(&["validate"]).ok().says(&["ops.json, which a metric is read from, was committed"]);
     // Prose beside it makes it none either.
     let s = ready();
     s.write("ops.json", kpi(50.0)).write("README.md", "Faster.\n").git(&["add", "README.md"]);
     s.commit("tune").refuses(&["validate"], 3, "no_delta");
+    // An export of times is no other.
+    let times =
+        |seconds: f64| format!("{{\"results\": [{{\"command\": \"x\", \"times\": [{seconds}, {seconds}]}}]}}\n");
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("kpis:", "timings: [{name: x, hyperfine: src/times.json}]\nkpis:"));
+    s.write("src/times.json", times(2.0)).commit_as("set up", &[]);
+    let _ = s.start("x").contract().on(&["change", "contract", "--kpi", "timing.x.wall <= -10%"]).ok();
+    s.before();
+    s.write("src/times.json", times(1.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
     // However the file is written in the config, and wherever links lead.
     for (name, link, altered) in [
         ("src//ops.json", None, "src/ops.json"),
@@ -561,13 +570,16 @@ fn a_number_that_is_written_down_is_no_change() {
 
 #[test]
 fn a_number_that_a_command_only_repeats_is_told_in_the_comparison() {
-    let s = Sandbox::new();
-    s.config(&CONFIG.replace("file: ops.json", "cmd: sh read.sh")).write("read.sh", "cat src/result.json\n");
-    s.write("src/result.json", kpi(100.0)).commit_as("set up", &[]).start("x").contract().before();
-    s.write("src/result.json", kpi(50.0)).write("src/main.txt", "faster\n").commit("tune").validate().after();
-    let _ = s.on(&["compare"]).ok();
-    let report = s.read(s.evidence("compare.md"));
-    assert!(report.contains("`src/result.json`, where a KPI's number is written, was committed"), "{report}");
+    // Put in the place of the old one, spelled otherwise, and beside it.
+    for new in [kpi(50.0), "{\"ops\": 5e1}\n".to_owned(), format!("{}{}", kpi(50.0), kpi(100.0))] {
+        let s = Sandbox::new();
+        s.config(&CONFIG.replace("file: ops.json", "cmd: sh read.sh")).write("read.sh", "head -1 src/result.json\n");
+        s.write("src/result.json", kpi(100.0)).commit_as("set up", &[]).start("x").contract().before();
+        s.write("src/result.json", new).write("src/main.txt", "faster\n").commit("tune").validate().after();
+        let _ = s.on(&["compare"]).ok();
+        let report = s.read(s.evidence("compare.md"));
+        assert!(report.contains("`src/result.json`, where a metric's number is written, was committed"), "{report}");
+    }
 }
 
 #[test]

@@ -167,7 +167,10 @@ fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
     let root = s.root().display().to_string();
     std::os::unix::fs::symlink(s.root(), s.outside().join("link")).unwrap();
     let link = s.outside().join("link").display().to_string();
+    let beside = s.outside().join("beside").display().to_string();
+    s.git(&["worktree", "add", "-q", "--detach", &beside]);
     let timings = [
+        ("beside", format!("sh '{beside}/work.sh'"), String::new()),
         ("by_path", format!("sh '{root}/work.sh'"), String::new()),
         ("by_cd", format!("cd '{root}' && sh work.sh"), String::new()),
         ("by_cwd", "sh work.sh".to_owned(), format!(", cwd: '{root}'")),
@@ -185,6 +188,9 @@ fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
         assert!(row.contains("invalid: a side opened work.sh of your own checkout"), "{row}\n{told}");
     }
     assert_eq!(told.stdout.matches("a side opened work.sh").count(), 6, "{told}");
+    let is_beside = |line: &&str| line.starts_with("timing.beside.") && line.contains("invalid: a side opened");
+    assert!(told.stdout.lines().any(|line| is_beside(&line)), "another work tree: {told}");
+    s.git(&["worktree", "remove", "--force", &beside]);
     let own = |line: &&str| line.starts_with("timing.own.") && !line.contains("invalid");
     assert!(told.stdout.lines().any(|line| own(&line)), "{told}");
     no_worktree_is_left(&s);
@@ -210,6 +216,29 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
         "installed opened no file on either side",
         "invalid: a side opened built/work.sh of your own checkout",
     ]);
+    // One side makes what both run.
+    let kept = s.outside().join("kept.sh").display().to_string();
+    let cmd = format!("[ -e '{kept}' ] || cp work.sh '{kept}'; sh '{kept}'");
+    s.config(&format!("version: 1\ntimings:\n  - {{name: kept, cmd: {}}}\n", Value::from(cmd)));
+    let _ = s.run(&pair).says(&["kept opened work.sh, which the change makes different, on one side only"]);
+    // What each side's preparation makes at one place is what was made last; behind a wrapper that is the same on both, too.
+    s.write("bench.sh", "sh \"$1\"\n").git(&["add", "bench.sh"]);
+    s.git(&["commit", "-qm", "wrapper"]);
+    s.git(&["checkout", "-q", "-b", "wrapped", first.trim()]);
+    s.git(&["checkout", "main", "--", "bench.sh"]);
+    s.git(&["commit", "-qm", "slow, with it"]);
+    s.git(&["checkout", "-q", "main"]);
+    let common = s.outside().join("common.sh").display().to_string();
+    let made = |share: &str, to: &str| {
+        s.config(&format!(
+            "version: 1\npair: {{{share}prepare: \"cp work.sh '{to}'\"}}\ntimings:\n  - {{name: made, cmd: \"sh bench.sh '{to}'\"}}\n"
+        ));
+        s.run(&["pair", "--before", "wrapped", "--runs", "6"])
+    };
+    let _ = made("", &common).says(&["made opened no file on either side"]);
+    let _ = made("", "made.sh").never_says(&["made opened"]);
+    s.write("built/made.sh", "old\n");
+    let _ = made("share: [built], ", "built/made.sh").exits(2).says(&["invalid", "a side opened built/made.sh"]);
     // The preparation opens what differs, but what runs is not from there.
     s.config(&format!(
         "version: 1\npair: {{prepare: cp work.sh made.sh}}\ntimings:\n{timings}  - {{name: made, cmd: sh made.sh}}\n"

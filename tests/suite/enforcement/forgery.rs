@@ -482,7 +482,7 @@ fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
 }
 
 #[test]
-fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
+fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_contract() {
     use vibeship_optimizer::model::Kind;
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -500,6 +500,20 @@ fn a_number_comes_out_of_its_raw_text_and_a_baseline_is_of_its_contract() {
         .exits(1)
         .says(&["VERDICTS_DIFFER", "KPI steps differs from its raw output"]);
     sandbox.git(&["reset", "-q", "--hard", &honest]);
+    // Nor does a size say anything else than git does, or leave out what git holds.
+    for said in [serde_json::json!(400), serde_json::Value::Null] {
+        edit(&sandbox, &id, "before_snapshot", &|snapshot| {
+            let size = &mut snapshot["sizes"]["src"];
+            size["bytes"] = serde_json::json!(400);
+            size["tracked_bytes"] = said.clone();
+        });
+        sandbox.commit_evidence();
+        let size = "size.src is 4 B in 1 file in commit";
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", size]);
+        sandbox.run(&["compare", "--change-id", &id]).ok();
+        sandbox.run(&["change", "promote", "--change-id", &id]).exits(1).says(&[size]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
+    }
     forge(&sandbox, &id, |kinds| {
         for kind in kinds {
             if let Kind::ContractSet { contract } = kind {

@@ -1,0 +1,89 @@
+//! Whether what a change's measurements say is what they were read from: KPIs their text, sizes what git holds.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::git::Repo;
+use crate::measure::number;
+use crate::model::scrub::MASK;
+use crate::model::text::{count, short};
+use crate::model::{Artifact, Kpi, MetricSource, Snapshot, Taken, WorkTree, ingest};
+use crate::stats::median;
+use crate::store::Role;
+use crate::workflow::Change;
+
+/// The first measurement of a change that says something else than what it was read from: a KPI than its text, as far as
+/// the config still reads it as it did then, or a size of the contract than git.
+pub(crate) fn problem(
+    (config, repo): (Option<&Config>, Option<&Repo>),
+    change: &Change,
+    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+) -> Result<Option<String>> {
+    let current = change.artifacts();
+    let taken = change.events.iter().filter_map(|event| event.what.taken());
+    for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
+        let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
+        let problem = match (config.and_then(|config| kpi_problem(config, change, taken, &snapshot, fetch)), repo) {
+            (None, Some(repo)) => size_problem(repo, change, &snapshot)?,
+            (problem, _) => problem,
+        };
+        if let Some(problem) = problem {
+            return Ok(Some(format!("{}: {problem}", taken.snapshot.path)));
+        }
+    }
+    Ok(None)
+}
+
+fn kpi_problem(
+    config: &Config,
+    change: &Change,
+    taken: &Taken,
+    snapshot: &Snapshot,
+    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+) -> Option<String> {
+    let definitions = config.definitions();
+    for kpi in &snapshot.kpis {
+        let key = format!("kpi.{}", kpi.name);
+        let probe = config.kpis.iter().find(|it| it.name == kpi.name && it.artifact.is_none());
+        let same = snapshot.definitions.get(&key) == definitions.get(&key);
+        let text = raw(change, taken, (snapshot.role.as_deref().unwrap_or_default(), kpi), fetch);
+        let (Some(probe), Some(text), Some(value), true) = (probe, text, kpi.values.last(), same) else { continue };
+        if String::from_utf8_lossy(&text).contains(MASK) {
+            continue;
+        }
+        let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
+        if read != Some(*value) {
+            return Some(format!("KPI {} differs from its raw output", kpi.name));
+        }
+    }
+    None
+}
+
+/// The text that the last value of a KPI was read from.
+pub(crate) fn raw(
+    change: &Change,
+    taken: &Taken,
+    (role, kpi): (&str, &Kpi),
+    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+) -> Option<Vec<u8>> {
+    let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
+    let stem = name.trim_end_matches('x');
+    let file = || taken.kpi_artifacts.iter().find(|file| file.path.contains(stem));
+    kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(file()?))
+}
+
+/// A size is what git holds in the commit of the snapshot.
+fn size_problem(repo: &Repo, change: &Change, snapshot: &Snapshot) -> Result<Option<String>> {
+    let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
+    let Some(commit) = revision.and_then(|revision| revision.commit.as_deref()) else { return Ok(None) };
+    let sizes = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Size));
+    let paths: BTreeSet<&str> = sizes.filter_map(|it| it.metric.subject()).collect();
+    for (path, size) in paths.into_iter().filter_map(|path| snapshot.sizes.get_key_value(path)) {
+        let said = size.tracked_bytes.zip(size.tracked_files);
+        let Some((bytes, files)) = repo.holds_other(commit, path, said)? else { continue };
+        let (held, commit) = (count(files, "file", "files"), short(commit));
+        return Ok(Some(format!("size.{path} is {bytes} B in {held} in commit {commit}, and not what it says")));
+    }
+    Ok(None)
+}
