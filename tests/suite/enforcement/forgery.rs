@@ -186,6 +186,19 @@ fn reverting_a_merge_brings_back_what_a_revert_in_it_took_out() {
     assert!(fails(&sandbox, &since(&merge), &[]).contains(&"GATE_NOT_REACHED".to_owned()), "in a push of its own");
 }
 
+/// Who rolls back may have to decide on a conflict; what is out already has no second one.
+#[test]
+fn what_was_rolled_back_is_not_taken_out_once_more_by_any_content() {
+    let (sandbox, id, _) = promoted();
+    let work = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"]).ok();
+    sandbox.commit_evidence();
+    commit(&sandbox, "src/steps.txt", "60\n", "Others' work\n");
+    let base = sandbox.head();
+    commit(&sandbox, "src/steps.txt", "evil\n", &format!("Again\n\nThis reverts commit {work}.\n"));
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"REVERT_NOT_EXACT".to_owned()));
+}
+
 #[test]
 fn an_emergency_has_one_commit_and_none_after_its_end() {
     let sandbox = Sandbox::enforced();
