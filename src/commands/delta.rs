@@ -42,8 +42,8 @@ pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
     Ok(Some(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect()))
 }
 
-/// Commits in the history of `head` that carry the change's id already; those before an earlier baseline were looked at
-/// when that was taken.
+/// Commits in the history of `head` that carry the change's id already, without reverts of each other; those before an
+/// earlier baseline were looked at when that was taken.
 pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) -> Result<Vec<DeltaCommit>> {
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };
@@ -51,19 +51,20 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) ->
     let base = change.baseline_commit().filter(|base| repo.resolve(base).is_ok());
     let mut commits = repo.commits(base, head, &Walk::naming(key, &[id.as_str()]))?;
     commits.retain(|commit| commit.ids.iter().any(|value| value == id.as_str()));
+    let own: BTreeSet<String> = commits.iter().map(|commit| commit.id.clone()).collect();
+    commits.retain(|commit| !commit.reverted().iter().any(|sha| own.contains(sha)));
     Ok(commits.iter().map(|commit| describe(repo, commit)).filter(|commit| !commit.evidence_only).collect())
 }
 
-/// The commits to take back for a change, oldest first: those that were validated, or where none ever was, those that
-/// carry its id.
+/// The commits to take back for a change, oldest first: those that were validated. Where none ever was, or they are not in
+/// the history here, those that carry its id.
 pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let known = change.commits_to_revert();
-    if !known.is_empty() || change.newest_delta().is_some() {
-        return Ok(known);
-    }
-    let head = ctx.repo()?.map(Repo::head).transpose()?.and_then(|head| head.at);
-    let found = commits_with_id(ctx, change, head.as_ref().map(|at| at.commit.as_str()))?;
-    Ok(found.into_iter().map(|commit| commit.sha).collect())
+    let Some(repo) = ctx.repo()? else { return Ok(known) };
+    let is_known = if known.is_empty() { change.newest_delta().is_some() } else { head_with(repo, &known)?.is_some() };
+    let Some(head) = repo.head()?.at.filter(|_| !is_known) else { return Ok(known) };
+    let found = commits_with_id(ctx, change, Some(&head.commit))?;
+    Ok(if found.is_empty() { known } else { found.into_iter().map(|commit| commit.sha).collect() })
 }
 
 /// The code here, and what changed since the change's baseline.

@@ -143,6 +143,16 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
     Ok((lines, lost))
 }
 
+/// The change with its commits where they are now, as far as they are found.
+pub(crate) fn again(ctx: &Ctx, change: Change) -> Result<Change> {
+    let Some(repo) = ctx.repo()?.filter(|repo| !repo.is_shallow()) else { return Ok(change) };
+    if delta::head_with(repo, &change.commits())?.is_some() {
+        return Ok(change);
+    }
+    find_again(ctx, repo, std::slice::from_ref(&change), None)?;
+    commit::load(ctx, change.id())
+}
+
 /// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
 /// and what was measured is not what is there.
 pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {

@@ -5,15 +5,17 @@ use clap::Args;
 
 use crate::commands::monitor::tick;
 use crate::commands::{
-    ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, status, uncommitted, validate,
+    ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, relink, status, uncommitted,
+    validate,
 };
 use crate::config::Config;
-use crate::error::{Result, failed, trouble};
+use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
-use crate::git::Reverted;
+use crate::git::{GitError, Reverted};
 use crate::model::scrub::scrub;
 use crate::model::{
-    Class, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken, Verdicts, fix,
+    ChangeId, Class, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken,
+    Verdicts, fix, text,
 };
 use crate::report::{self, problem, verdict};
 use crate::store::Role;
@@ -116,7 +118,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     // One that was only written down may be performed, which the commit that is made then tells.
     let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };
     commit::ask(ctx, &change, gates::check(&change, &asked, &World::default(), ctx.now()))?;
-    let commit = if args.apply { Some(revert(ctx, &change, &reason)?) } else { None };
+    let commit = if args.apply { Some(revert(ctx, &relink::again(ctx, change)?, &reason)?) } else { None };
     if let Some(made) = &commit {
         ctx.ui.status(&format!("reverted by commit {made}"));
     }
@@ -142,41 +144,29 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let reverts: Vec<String> = newest_first.iter().map(|sha| format!("This reverts commit {sha}.")).collect();
     let (title, id) = (&change.opened.title, change.id());
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
-    let again = Fix::then("", fix::on(id, "change rollback").words(["--reason", reason, "--apply"]));
+    let again = fix::on(id, "change rollback").words(["--reason", reason, "--apply"]);
     if let Some(error) = newest_first.iter().find_map(|sha| repo.resolve(sha).err()) {
         if repo.is_shallow() {
             return Err(error.into());
         }
-        return Err(trouble(format!("the change's commit is not here: {error}")).fixed_by([
-            Fix::next("after a squash or rebase, find its commit again", fix::on(id, "change relink")),
-            again,
-            Fix::or("fetch what the remote has", CommandLine::git("fetch --all --tags")),
-        ]));
+        let fetch = Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags"));
+        return Err(
+            trouble(format!("the change's commit is not here: {error}")).fixed_by([fetch, Fix::then("", again)])
+        );
+    }
+    if delta::head_with(repo, &newest_first)?.is_none() {
+        let shas = text::joined(newest_first.iter().map(|sha| text::short(sha)));
+        let why = format!("the change is not in what is checked out: {shas} is not in its history");
+        return Err(failed(why).hinted("check out the branch that has it, or record the rollback without --apply"));
     }
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");
         let name = name.and(CommandLine::git("config user.email").placeholder("ADDRESS"));
         return Err(trouble("git does not know who makes the reverting commit; nothing was changed")
-            .fixed_by([Fix::next("", name), again]));
+            .fixed_by([Fix::next("", name), Fix::then("", again)]));
     }
-    let (outcome, made) = repo.perform_revert(&newest_first, &message).map_err(|error| {
-        let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
-        // What git says last where it could not sign.
-        if error.to_string().contains("failed to write commit object") {
-            let again = fix::on(id, "change rollback").words(["--reason", reason, "--apply"]);
-            // A plain `git revert` would take the record and its evidence back, too.
-            let unsigned = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=commit.gpgsign", "GIT_CONFIG_VALUE_0=false"];
-            let unsigned = CommandLine::new("env").words(unsigned).words([PROGRAM, "change", "rollback"]);
-            let unsigned = unsigned.words(["--change-id", id.as_str(), "--reason", reason, "--apply"]);
-            return trouble.fixed_by([
-                Fix::next("revert without a signature", unsigned),
-                Fix::or("once the key can be used", again),
-            ]);
-        }
-        let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
-        trouble.fixed_by([stash, again, Fix::then("bring the work back", CommandLine::git("stash pop"))])
-    })?;
-    match (outcome, made) {
+    let made = repo.perform_revert(&newest_first, &message).map_err(|error| not_made(ctx, &error, id, reason))?;
+    match made {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {
             let paths: Vec<String> = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned()).collect();
@@ -193,6 +183,24 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
             Err(trouble("the change's commits are reverted already").hinted("record the rollback without --apply"))
         }
     }
+}
+
+/// The reverting commit was not made, and what to do about it.
+fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> CommandError {
+    let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
+    let words = ["--reason", reason, "--apply"];
+    let again = fix::on(id, "change rollback").words(words);
+    // What git says last where it could not sign.
+    if error.to_string().contains("failed to write commit object") {
+        // A plain `git revert` would take the record and its evidence back, too.
+        let unsigned = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=commit.gpgsign", "GIT_CONFIG_VALUE_0=false"];
+        let unsigned = CommandLine::new("env").words(unsigned).words([PROGRAM, "change", "rollback"]);
+        let unsigned = unsigned.words(["--change-id", id.as_str()]).words(words);
+        let steps = [Fix::next("revert without a signature", unsigned), Fix::or("once the key can be used", again)];
+        return trouble.fixed_by(steps);
+    }
+    let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
+    trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", CommandLine::git("stash pop"))])
 }
 
 /// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the

@@ -58,8 +58,25 @@ fn a_commit_that_no_clone_has_any_more_is_found_again_before_it_is_rolled_back()
     s.git(&["branch", "-q", "-D", "main"]);
     s.git(&["reflog", "expire", "--expire=now", "--all"]);
     s.git(&["gc", "-q", "--prune=now"]);
-    follow(&s, &["change", "rollback", "--reason", "x", "--apply"]);
-    assert!(s.git(&["log", "-1", "--format=%s"]).starts_with("Revert "));
+    let squash = s.git(&["rev-parse", "HEAD"]);
+    let _ = s.run(&["change", "rollback", "--reason", "x", "--apply"]).ok();
+    assert!(s.git(&["log", "-1", "--format=%b"]).contains(&format!("This reverts commit {squash}.")));
+    commit_evidence(&s);
+    let _ = s.run(&["check", "--range", "HEAD~3..HEAD"]).ok();
+}
+
+#[test]
+fn a_commit_that_was_amended_after_the_rollout_is_rolled_back_and_taken_up_as_it_is_now() {
+    let s = Sandbox::new();
+    s.rolled_out("x").write("src/main.txt", "another word\n").git(&["add", "src"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit"]);
+    let amended = s.git(&["rev-parse", "HEAD"]);
+    commit_evidence(&s);
+    let _ = s.on(&["change", "rollback", "--reason", "x", "--apply"]).ok();
+    assert!(s.git(&["log", "-1", "--format=%b"]).contains(&format!("This reverts commit {amended}.")));
+    let _ = s.run(&["change", "start", "--from", &s.id()]).ok().says(&["bring it in again", "git commit -m tune"]);
+    commit_evidence(&s);
+    let _ = s.run(&["check", "--range", "HEAD~4..HEAD"]).ok();
 }
 
 /// A plain revert of a commit that brought its record, too, conflicts there.
