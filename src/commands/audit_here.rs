@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, GitHistory, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, trouble};
+use crate::git::Repo;
 use crate::model::fix::CommitName;
 use crate::model::text::joined;
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
@@ -195,36 +196,48 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
     })
 }
 
-/// That git ignores here what the tool keeps, and the lines of a `.gitignore` in the project's root that keep it.
-pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Vec<String>)>> {
+/// What the tool calls its evidence of a change.
+const NAMES: [&str; 5] =
+    [".gitattributes", "chg-1_before_snapshot.json", "chg-1_compare.json", "chg-1_compare.md", "chg-1_compare.svg"];
+
+/// That git ignores here what the tool keeps, and the lines that keep it, with the `.gitignore` in which they do.
+pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Vec<(String, String)>)>> {
     // Where git cannot be asked, that is reported by itself.
     let Ok(Some(repo)) = ctx.repo() else { return Ok(None) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
-    let (record, report) = (format!("{state}/changes/chg-1.json"), format!("{evidence}/chg-1_compare.json"));
+    let record = format!("{state}/changes/chg-1.json");
+    let reports = NAMES.map(|name| format!("{evidence}/{name}"));
     let logbook = ctx.project.relative(&ctx.project.logbook_path());
     // Nothing is un-ignored below a directory that is ignored itself.
     let beside = "reports/chg-1.json";
-    let ignored = repo.ignored(&[&record, &report, &logbook, beside])?;
-    let mut lines = Vec::new();
-    for (path, dir) in [(&record, &state), (&report, &evidence.to_owned())] {
-        if ignored.contains(&path.as_str()) {
-            let above = path == &report && ignored.contains(&beside);
-            lines.extend(above.then_some(["!/reports/", "/reports/*"]).into_iter().flatten().map(str::to_owned));
-            lines.extend([format!("!/{dir}/"), format!("!/{dir}/**")]);
-        }
+    let asked = [record.as_str(), logbook.as_str(), beside].into_iter().chain(reports.iter().map(String::as_str));
+    let ignored = repo.ignored(&asked.collect::<Vec<_>>())?;
+    let is_ignored = |path: &str| ignored.contains(&path);
+    let (mut lines, mut hidden) = (Vec::new(), Vec::new());
+    if is_ignored(&record) {
+        hidden.push(state.as_str());
+        lines.extend(kept_in(repo, &record, &state)?);
     }
-    lines.extend(ignored.contains(&logbook.as_str()).then(|| format!("!/{logbook}")));
-    let kept = [(&record, state.as_str()), (&report, evidence), (&logbook, &logbook)];
-    let hidden = kept.into_iter().filter(|(path, _)| ignored.contains(&path.as_str()));
-    let hidden: Vec<&str> = hidden.map(|(_, what)| what).collect();
+    if let Some(report) = reports.iter().find(|path| is_ignored(path)) {
+        hidden.push(evidence);
+        let own = kept_in(repo, report, evidence)?;
+        let in_root = own.iter().all(|(file, _)| file == ".gitignore") && is_ignored(beside);
+        let above = in_root.then_some(["!/reports/", "/reports/*"]).into_iter().flatten();
+        lines.extend(above.map(|line| (".gitignore".to_owned(), line.to_owned())));
+        lines.extend(own);
+    }
+    if is_ignored(&logbook) {
+        hidden.push(&logbook);
+        lines.push((".gitignore".to_owned(), format!("!/{logbook}")));
+    }
     if hidden.is_empty() {
         return Ok(None);
     }
     let message = format!("git ignores {}, so the records are missing in every clone", joined(&hidden));
-    let fixes = vec![
-        Fix::next("un-ignore it", CommandLine::tool("doctor --apply")),
-        Fix::edit(How::Or, "add the lines yourself", ".gitignore", "the last line", &lines.join("\n")),
-    ];
+    let edit =
+        |(file, text): (String, String)| Fix::edit(How::Or, "add the lines yourself", &file, "the last line", &text);
+    let apply = Fix::next("un-ignore it", CommandLine::tool("doctor --apply"));
+    let fixes = std::iter::once(apply).chain(by_file(&lines).into_iter().map(edit)).collect();
     Ok(Some((Problem::warn("STATE_IGNORED", message, fixes), lines)))
 }
 
@@ -238,7 +251,33 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
 
 pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
     let Some((_, lines)) = state_ignored(ctx)? else { return Ok(()) };
-    Ok(guard::append(&ctx.project, &ctx.project.root().join(".gitignore"), &lines.join("\n"))?)
+    for (file, text) in by_file(&lines) {
+        guard::append(&ctx.project, &ctx.project.root().join(file), &text)?;
+    }
+    Ok(())
+}
+
+/// The lines that keep a directory of the tool's own in which git ignores `path`: in the `.gitignore` that says so where
+/// that is below the root, since it wins over the root's.
+fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Vec<(String, String)>> {
+    let source = repo.ignored_by(path)?.filter(|source| source.ends_with("/.gitignore"));
+    let place = source.as_deref().and_then(|source| source.strip_suffix(".gitignore")).unwrap_or_default();
+    let below = format!("{dir}/");
+    let (file, lines) = match below.strip_prefix(place) {
+        Some("") => (format!("{place}.gitignore"), vec!["!*".to_owned()]),
+        Some(below) => (format!("{place}.gitignore"), vec![format!("!/{below}"), format!("!/{below}**")]),
+        None => (".gitignore".to_owned(), vec![format!("!/{dir}/"), format!("!/{dir}/**")]),
+    };
+    Ok(lines.into_iter().map(|line| (file.clone(), line)).collect())
+}
+
+/// The lines of each file, in its order.
+fn by_file(lines: &[(String, String)]) -> BTreeMap<String, String> {
+    let mut files: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (file, line) in lines {
+        files.entry(file.clone()).or_default().push(line);
+    }
+    files.into_iter().map(|(file, lines)| (file, lines.join("\n"))).collect()
 }
 
 /// Recorded evidence that git ignores, so that no clone will have it.

@@ -18,7 +18,7 @@ use crate::git::{Batch, Repo};
 use crate::judge::compare;
 use crate::model::{Artifact, ChangeId, Event, Gate, Kind, ingest};
 use crate::store::project;
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -194,6 +194,10 @@ impl RecordCheck<'_> {
             let deadline = self.policy.deadline;
             found = timestamps::findings(id, path, before.as_ref(), &versions, record, deadline);
         }
+        // Quiet days that another clone recorded after the change was taken out say nothing of it any more.
+        let change = record.and_then(RecordFacts::change);
+        let is_out = change.is_some_and(|it| !it.is_open() && !matches!(it.end, Some(End::Verified { .. })));
+        found.retain(|it| !is_out || !matches!(it.what, FindingKind::RecordForked { .. }));
         for finding in &mut found {
             if let FindingKind::RecordForked { seq } = finding.what
                 && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?

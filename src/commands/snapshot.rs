@@ -6,15 +6,19 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::commands::{
-    Ctx, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rehearse, rollout,
+    Ctx, GitHistory, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rehearse, rollout,
+    validate,
 };
 use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
+use crate::git::Repo;
+use crate::model::fix::How;
+use crate::model::text::moment;
 use crate::model::{After, Baseline, CommandLine, Contract, Fix, Gate, Kind, Strength, fix, hyperfine};
 use crate::os::files;
 use crate::report::metric;
 use crate::store::{Role, atomic, guard};
-use crate::workflow::{Change, End, gates};
+use crate::workflow::{Change, End, gates, window};
 
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
 
@@ -119,6 +123,8 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
         RoleArg::After => (Gate::After, "after", Role::After),
     };
     let label = label(args, name)?;
+    // All that reads objects until it is measured shares it.
+    let reader = ctx.repo()?.map(Repo::batch).transpose()?;
     let mut world = collect::world(ctx, change, gate)?;
     world.allow_dirty = args.allow_dirty;
     let answer_of_gate = match role {
@@ -132,6 +138,18 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
             return Err(failed("there is no commit yet, so that nothing says what the baseline is of")
                 .fixed_by([Fix::next("commit once", commit), Fix::then("", fix::baseline(change.id()))]));
         }
+        if let (Some(repo), Some(commit)) = (ctx.repo()?, &world.revision.commit) {
+            let made = GitHistory::new(repo, "").made(commit)?;
+            if window::earlier(made, window::CLOCK_TOLERANCE) > ctx.now() {
+                let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
+                let wait = format!("set the clock here right, or wait until {}", moment(made));
+                return Err(validate::from_the_future(ctx, made).fixed_by([
+                    Fix::next("if the clock here is right, commit on top", on_top),
+                    Fix::then("", fix::baseline(change.id())),
+                    Fix::decide(How::Or, wait),
+                ]));
+            }
+        }
         audit_here::tell_hidden(ctx)?;
         let changes = choose::changes(ctx)?.0;
         for left in rollout::left_in_tree(ctx, changes.iter()) {
@@ -142,6 +160,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
             ));
         }
     }
+    drop(reader);
     let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), Some(world.revision.clone()))?;
     if role == RoleArg::Before {
         measurement.bind(&change.contract);

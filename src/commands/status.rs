@@ -63,7 +63,10 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if let Some(monitor) = monitor::legacy(ctx)? {
         ctx.ui.warn(&monitor::legacy_text(ctx, &monitor));
     }
+    // What was taken up again is in effect as part of another change.
+    let is_taken_up = |old: &&Change| tracked().any(|new| new.opened.from.as_ref() == Some(old.id()));
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
+    let waiting = waiting.filter(|change| !is_taken_up(change));
     let to_confirm: Vec<&Change> = waiting.collect();
     let rest = StatusView {
         left: &left,
@@ -76,18 +79,17 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if shown.is_none() && open.is_empty() {
         tick::tell_lost(ctx, &audit_here::removed(ctx).unwrap_or_default());
     }
-    show(ctx, shown.as_ref(), &open, rest)?;
+    // Nothing comes after an end that would commit it.
+    let newest = || tracked().max_by_key(|change| change.latest_at);
+    let evidence = shown.as_ref().or_else(newest).map(|change| uncommitted::steps(ctx, change)).unwrap_or_default();
+    show(ctx, shown.as_ref(), &open, StatusView { evidence: &evidence, ..rest })?;
     if shown.as_ref().is_none_or(|change| change.baseline.is_none()) {
         audit_here::tell_hidden(ctx)?;
     }
     if shown.is_none() {
         ctx.advise(&uncommitted::merging(ctx, None));
     }
-    // Nothing comes after an end that would commit it.
-    let newest = || tracked().max_by_key(|change| change.latest_at);
-    if let Some(change) = shown.as_ref().or_else(newest) {
-        ctx.advise(&uncommitted::steps(ctx, change));
-    }
+    ctx.advise(&evidence);
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

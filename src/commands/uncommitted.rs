@@ -107,12 +107,15 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
     let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
-    let added = repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
-    let intended = records(&added.unwrap_or_default()).map(text).collect();
+    let added = || repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
+    let intended =
+        if paths.is_empty() { Vec::new() } else { records(&added().unwrap_or_default()).map(text).collect() };
     let hidden = paths.iter().filter(|path| unseen.contains(path)).cloned().collect();
-    let (known, untracked): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| tracked.contains(*path));
+    let (known, outside): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| tracked.contains(*path));
+    let (untracked, gone): (Vec<&String>, Vec<&String>) =
+        outside.into_iter().partition(|path| repo.root().join(path).symlink_metadata().is_ok());
+    let gone = gone.into_iter().cloned().collect();
     let environments: BTreeSet<&str> = untracked.iter().filter_map(|path| path.strip_suffix("/pyvenv.cfg")).collect();
-    let renamed = untracked.iter().any(|path| repo.root().join(path).symlink_metadata().is_err());
     let prefix = text(repo.prefix());
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
     let is_no_work = |path: &&&String| {
@@ -141,7 +144,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         paths,
         hidden,
         intended,
-        renamed,
+        gone,
         operation: repo.operation(),
         hooked,
     }

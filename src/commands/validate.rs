@@ -81,17 +81,31 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
         return Ok(());
     };
     let dates = repo.git().args(["show", "-s", "--no-show-signature", "--format=%ct %at", &commit.sha]).line()?;
+    let committed = dates.split(' ').next().and_then(|seconds| seconds.parse().ok());
+    let committed = DateTime::from_timestamp(committed.unwrap_or(0), 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
+    let amend = Fix::next("while it is the last commit and not pushed, date it again", amend);
+    if window::earlier(committed, window::CLOCK_TOLERANCE) > ctx.now() {
+        return Err(from_the_future(ctx, committed).fixed_by([amend]));
+    }
     let earlier = dates.split(' ').filter_map(|seconds| seconds.parse().ok()).min();
     let made = DateTime::from_timestamp(earlier.unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if window::later(made, window::CLOCK_TOLERANCE) >= baseline.taken.taken_at {
         return Ok(());
     }
     let [made, taken] = [made, baseline.taken.taken_at].map(moment);
-    let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
     Err(failed(format!(
         "the commit {commit} says that it was written at {made}, before the baseline ({taken}): it was brought from elsewhere, or a clock was behind"
     ))
-    .fixed_by([Fix::next("while it is the last commit and not pushed, date it again", amend)]))
+    .fixed_by([amend]))
+}
+
+/// What is recorded of a commit before it was made would be refused by `check`.
+pub(crate) fn from_the_future(ctx: &Ctx, made: DateTime<Utc>) -> CommandError {
+    let (made, now) = (moment(made), moment(ctx.now()));
+    failed(format!(
+        "the commit says that it was made at {made}, and the clock here says {now}: one of the two is wrong"
+    ))
 }
 
 /// Checks that cannot run reject nothing: a command that cannot be started, a probe that failed at the

@@ -321,6 +321,17 @@ impl Repo {
         Ok(skipped.filter(|path| !self.root().join(path).exists()).collect())
     }
 
+    /// The file whose line makes git ignore this path, both from the place that the repository was opened at.
+    pub(crate) fn ignored_by(&self, path: &str) -> Result<Option<String>, GitError> {
+        let full = self.full(path);
+        let call =
+            self.git().without_literal_paths().args(["check-ignore", "--verbose", "--no-index", "-z", "--stdin"]);
+        let said = call.input(full).answer()?.unwrap_or_default();
+        let source = said.split(|byte| *byte == 0).next().unwrap_or_default();
+        let below = source.strip_prefix(self.prefix());
+        Ok(below.map(|below| String::from_utf8_lossy(below).into_owned()))
+    }
+
     /// Which of these paths, below the place that the repository was opened at, are ignored.
     pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
         if paths.is_empty() {

@@ -185,10 +185,11 @@ pub struct Tick {
 
 impl Event {
     /// What it says whatever stands before it in the record, where that does not matter: a monitored day, a note, the
-    /// decision on a day. Of two clones that went on with a record, one can record behind its own what the other did.
+    /// decision on a day, a review. Of two clones that went on with a record, one can record behind its own what the other did.
     pub fn by_itself(&self) -> Option<serde_json::Value> {
-        let is_of_a_day = matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. });
-        is_of_a_day.then(|| serde_json::json!({ "at": self.at, "what": self.what }))
+        let by_itself =
+            matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. } | Kind::Attested { .. });
+        by_itself.then(|| serde_json::json!({ "at": self.at, "what": self.what }))
     }
 }
 

@@ -33,8 +33,8 @@ pub struct Uncommitted {
     pub hidden: Vec<String>,
     /// What was announced to git and not added, such as by `git add -N`: while there is any, nothing can be stashed.
     pub intended: Vec<String>,
-    /// Whether the index has lost a path, as a rename does: commands take no name that is nowhere.
-    pub renamed: bool,
+    /// What the index has lost, as by a rename: most commands take no name that is nowhere.
+    pub gone: Vec<String>,
     pub operation: Option<Operation>,
     /// Whether a hook of the tool holds commits here.
     pub hooked: bool,
@@ -102,12 +102,19 @@ impl Uncommitted {
         let setup: Vec<String> =
             self.paths.iter().filter(|path| self.is_setup(path)).map(|path| pathspec("", path)).collect();
         let commit = CommandLine::git("commit -m").word("Set up vibeship-optimizer");
-        (!setup.is_empty()).then(|| commit_paths(&setup, commit))
+        (!setup.is_empty()).then(|| self.commit_paths(&setup, commit))
     }
 
     /// Commits the work, which is then part of what is measured; `None` where it is not known by name.
     pub fn commit_work(&self) -> Option<CommandLine> {
-        Some(commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
+        Some(self.commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
+    }
+
+    fn commit_paths(&self, paths: &[String], commit: CommandLine) -> CommandLine {
+        let gone: Vec<String> = self.gone.iter().map(|path| pathspec("", path)).collect();
+        let here: Vec<String> = paths.iter().filter(|path| !gone.contains(path)).cloned().collect();
+        let commit = commit.word("--").words(paths);
+        if here.is_empty() { commit } else { add(&here).and(commit) }
     }
 
     /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
@@ -125,7 +132,7 @@ impl Uncommitted {
 
     /// Stashes the work, untracked files too, from whatever directory.
     pub fn stash(&self) -> CommandLine {
-        let stash = match self.named() {
+        let stash = match self.named().filter(|_| self.gone.is_empty()) {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),
         };
@@ -168,7 +175,7 @@ impl Uncommitted {
     fn named(&self) -> Option<Vec<String>> {
         let work: Vec<&str> = self.work().collect();
         let odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
-        if work.is_empty() || self.renamed || work.len() > SHOWN || work.iter().any(odd) {
+        if work.is_empty() || work.len() > SHOWN || work.iter().any(odd) {
             return None;
         }
         Some(work.into_iter().map(|path| pathspec("", path)).collect())
@@ -190,10 +197,6 @@ fn stash(paths: impl IntoIterator<Item = String>) -> CommandLine {
 
 fn add(paths: &[String]) -> CommandLine {
     CommandLine::git("add --").words(paths)
-}
-
-fn commit_paths(paths: &[String], commit: CommandLine) -> CommandLine {
-    add(paths).and(commit.word("--").words(paths))
 }
 
 /// A path from the repository's root as git takes it in any directory.

@@ -28,6 +28,8 @@ pub(crate) struct StatusView<'a> {
     pub(crate) unproven: &'a [(String, Vec<Fix>)],
     /// What no monitored day of the active one could judge.
     pub(crate) unjudged: Option<&'a Unjudged>,
+    /// What commits the evidence of the one that is meant, where some is uncommitted.
+    pub(crate) evidence: &'a [Fix],
     pub(crate) damaged: usize,
     pub(crate) now: DateTime<Utc>,
 }
@@ -74,6 +76,10 @@ pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     steps.extend(view.left.iter().map(taken_out).chain(view.to_confirm.iter().map(measured)));
     if view.active.is_none() {
         steps.extend(without_active(view));
+    }
+    steps.extend(view.evidence.iter().cloned());
+    if let Some(first) = steps.first_mut() {
+        first.how = How::Next;
     }
     steps
 }

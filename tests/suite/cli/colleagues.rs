@@ -79,6 +79,53 @@ fn a_commit_that_was_amended_after_the_rollout_is_rolled_back_and_taken_up_as_it
     let _ = s.run(&["check", "--range", "HEAD~4..HEAD"]).ok();
 }
 
+#[test]
+fn reviews_from_two_clones_are_both_kept() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let answer = s.run(&["status", "--format", "json"]).ok().json();
+    assert!(answer["commands"].to_string().contains("Evidence of "), "{answer}");
+    commit_evidence(&s);
+    s.git(&["branch", "there"]);
+    let attest = |by: &str| {
+        s.on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", by]).ok();
+        commit_evidence(&s);
+    };
+    attest("Bob");
+    s.git(&["checkout", "-q", "there"]);
+    attest("Eve");
+    assert_ne!(s.try_git(&["merge", "-q", "main"]).code, 0, "both continued the record");
+    follow(&s, &["change", "relink"]);
+    let _ = s.run(&["check", "--range", "main..HEAD"]).ok().never_says(&["RECORD_"]);
+    assert_eq!(s.read(s.record()).matches("\"attested\"").count(), 2);
+}
+
+/// What is recorded of a commit before it says that it was made is refused by the check, when it is too late.
+#[test]
+fn a_commit_by_a_clock_that_is_ahead_is_told_before_anything_is_measured_of_it() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    s.later(chrono::Duration::hours(3)).write("notes.txt", "1\n").commit_as("ahead", &[]);
+    s.later(chrono::Duration::hours(-3));
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["one of the two is wrong"]);
+    follow(&s, &["snapshot", "--as", "before"]);
+    s.later(chrono::Duration::hours(3)).tune(50.0).commit("tune").later(chrono::Duration::hours(-3));
+    s.on(&["validate"]).exits(1).says(&["git commit --amend --no-edit --date=now"]);
+}
+
+#[test]
+fn a_rename_that_is_not_committed_yet_is_committed_as_printed() {
+    let s = Sandbox::new();
+    s.write("a.txt", "1\n").commit_as("a", &[]).start("x").contract();
+    s.git(&["mv", "a.txt", "b.txt"]);
+    let refused = s.tool(&["snapshot", "--as", "before"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!said.contains("info/exclude"), "{said}");
+    let commit = alternatives(&said).into_iter().find(|steps| steps[0].contains("git commit")).unwrap();
+    s.take(&commit).unwrap_or_else(|error| panic!("{error}\n{said}"));
+    assert!(s.git(&["status", "--porcelain", "a.txt", "b.txt"]).is_empty());
+}
+
 /// A plain revert of a commit that brought its record, too, conflicts there.
 #[test]
 fn a_revert_in_progress_that_takes_the_record_back_is_given_up_before_anything_is_decided() {

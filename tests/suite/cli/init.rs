@@ -157,6 +157,21 @@ fn what_a_gitignore_hides_is_told_with_the_lines_that_keep_it() {
     assert!(!kept.contains("/lock") && s.git(&["status", "--porcelain", "reports/mine.txt"]).is_empty(), "{kept}");
 }
 
+#[test]
+fn a_gitignore_below_the_root_that_hides_reports_gets_the_lines_itself() {
+    let s = Sandbox::new();
+    s.write("reports/.gitignore", "*\n");
+    s.git(&["add", "-f", "reports/.gitignore"]);
+    s.git(&["commit", "-q", "-m", "ignore"]);
+    let _ = s.run(&["init", "--no-prompt"]).says(&["git ignores reports/optimizer", "reports/.gitignore"]);
+    let _ = s.run(&["doctor", "--apply"]);
+    assert_eq!(s.read("reports/.gitignore"), "*\n!/optimizer/\n!/optimizer/**\n");
+    let _ = s.run(&["preflight"]).ok().never_says(&["STATE_IGNORED"]);
+    let s = Sandbox::new();
+    s.write(".gitignore", "*.svg\n").commit_as("ignore", &[]);
+    let _ = s.run(&["init", "--no-prompt"]).says(&["git ignores reports/optimizer"]);
+}
+
 /// Nothing that was committed before the tool came is to be reverted for it.
 #[test]
 fn work_older_than_a_set_up_by_hand_owes_nothing_with_the_line_that_is_printed() {

@@ -505,8 +505,11 @@ fn a_decision_outlives_the_day_of_another_clone_and_of_two_a_person_takes_one() 
         carry_out(&sandbox, &step(&joined.stderr));
         assert!(record(&sandbox).contains("\"kind\": \"rolled_back\""), "{onto}");
         sandbox.run(&["check"]).ok();
+        // Nothing can be recorded any more, and nothing is owed.
+        let range = format!("{onto}..HEAD");
+        let _ = sandbox.run(&["check", "--range", &range]).never_says(&["RECORD_REWRITTEN", "RECORD_FORKED"]);
     }
-    let sandbox = on_both(&["review", "attest", "--reviewer", "Bob"]);
+    let sandbox = on_both(&["change", "rollback", "--reason", "it hurts there, too"]);
     assert_ne!(sandbox.try_git(&["rebase", "-q", "main"]).code, 0, "both continued the record");
     let told = sandbox.run(&["change", "relink"]).exits(1).says(&["both sides of the conflict decided", "rolled_back"]);
     carry_out(&sandbox, &step(&told.stderr));
