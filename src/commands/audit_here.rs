@@ -196,12 +196,15 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
     })
 }
 
+/// Lines, each with the `.gitignore` that it belongs into.
+type Lines = Vec<(String, String)>;
+
 /// What the tool calls its evidence of a change.
 const NAMES: [&str; 5] =
     [".gitattributes", "chg-1_before_snapshot.json", "chg-1_compare.json", "chg-1_compare.md", "chg-1_compare.svg"];
 
 /// That git ignores here what the tool keeps, and the lines that keep it, with the `.gitignore` in which they do.
-pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Vec<(String, String)>)>> {
+pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Lines)>> {
     // Where git cannot be asked, that is reported by itself.
     let Ok(Some(repo)) = ctx.repo() else { return Ok(None) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
@@ -259,7 +262,7 @@ pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
 
 /// The lines that keep a directory of the tool's own in which git ignores `path`: in the `.gitignore` that says so where
 /// that is below the root, since it wins over the root's.
-fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Vec<(String, String)>> {
+fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Lines> {
     let source = repo.ignored_by(path)?.filter(|source| source.ends_with("/.gitignore"));
     let place = source.as_deref().and_then(|source| source.strip_suffix(".gitignore")).unwrap_or_default();
     let below = format!("{dir}/");

@@ -117,6 +117,23 @@ pub(crate) fn take(ctx: &Ctx, change: &Change, role: RoleArg) -> Result<Exit> {
     of_change(ctx, change, role, &SnapshotArgs::default())
 }
 
+/// Fails where a clock that was ahead dated the commit checked out.
+fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
+    if let (Some(repo), Some(commit)) = (ctx.repo()?, commit) {
+        let made = GitHistory::new(repo, "").made(commit)?;
+        if window::earlier(made, window::CLOCK_TOLERANCE) > ctx.now() {
+            let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
+            let wait = format!("set the clock here right, or wait until {}", moment(made));
+            return Err(validate::from_the_future(ctx, made).fixed_by([
+                Fix::next("if the clock here is right, commit on top", on_top),
+                Fix::then("", fix::baseline(change.id())),
+                Fix::decide(How::Or, wait),
+            ]));
+        }
+    }
+    Ok(())
+}
+
 fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
     let (gate, name, file) = match role {
         RoleArg::Before => (Gate::Baseline, "before", Role::Before),
@@ -138,18 +155,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
             return Err(failed("there is no commit yet, so that nothing says what the baseline is of")
                 .fixed_by([Fix::next("commit once", commit), Fix::then("", fix::baseline(change.id()))]));
         }
-        if let (Some(repo), Some(commit)) = (ctx.repo()?, &world.revision.commit) {
-            let made = GitHistory::new(repo, "").made(commit)?;
-            if window::earlier(made, window::CLOCK_TOLERANCE) > ctx.now() {
-                let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
-                let wait = format!("set the clock here right, or wait until {}", moment(made));
-                return Err(validate::from_the_future(ctx, made).fixed_by([
-                    Fix::next("if the clock here is right, commit on top", on_top),
-                    Fix::then("", fix::baseline(change.id())),
-                    Fix::decide(How::Or, wait),
-                ]));
-            }
-        }
+        not_ahead(ctx, change, world.revision.commit.as_deref())?;
         audit_here::tell_hidden(ctx)?;
         let changes = choose::changes(ctx)?.0;
         for left in rollout::left_in_tree(ctx, changes.iter()) {
