@@ -286,9 +286,7 @@ impl RecordCheck<'_> {
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
     ) -> Result<Option<Finding>> {
-        let (Some(before), Some(change)) = (self.before, record.change()) else {
-            return Ok(None);
-        };
+        let (Some(before), Some(change)) = (self.before, record.change()) else { return Ok(None) };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
         let began_at = began_at.and_then(|commit| self.history.known(commit));
@@ -320,13 +318,9 @@ impl RecordCheck<'_> {
             }
             _ => Vec::new(),
         };
-        changes.extend(
-            self.changes
-                .iter()
-                .filter(|it| changes.iter().all(|known| known.key != it.key))
-                .cloned()
-                .collect::<Vec<_>>(),
-        );
+        let others = self.changes.iter().filter(|it| changes.iter().all(|known| known.key != it.key));
+        let others: Vec<KeyChange> = others.cloned().collect();
+        changes.extend(others);
         let of = |key: &String| -> Vec<KeyChange> {
             let stem = demands::key_of(key);
             let below = |it: &&KeyChange| {
