@@ -162,20 +162,11 @@ impl Surfaces {
     pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
         let class = change.opened.class;
         let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();
-        let mut found = Vec::new();
-        let mut wrong_class = |surface: Option<Surface>, touched: Vec<String>| {
-            if let Some(first) = touched.first().cloned() {
-                found.push(Finding::fail(FindingKind::WrongClass { class, surface, paths: touched }).at(first));
-            }
-        };
-        for surface in forbidden(class) {
-            wrong_class(Some(*surface), self.on(*surface, paths.iter().copied()));
-        }
-        // A change of tuneables alone is not code: it owes the evidence of class tuneable.
-        let tuneables = self.on(Surface::Tuneables, paths.iter().copied());
-        if class == Class::Code && tuneables.len() == paths.len() {
-            wrong_class(Some(Surface::Tuneables), tuneables);
-        }
+        let wrong = self.not_of(class, &paths).into_iter().map(|(surface, paths)| {
+            let first = paths.first().cloned().unwrap_or_default();
+            Finding::fail(FindingKind::WrongClass { class, surface: Some(surface), paths }).at(first)
+        });
+        let mut found: Vec<Finding> = wrong.collect();
         if class == Class::Tuneable && found.is_empty() {
             let code: Vec<String> =
                 paths.iter().filter(|path| self.is_code(path)).map(|path| (*path).to_owned()).collect();
@@ -188,6 +179,16 @@ impl Surfaces {
         }
         let last = &members[members.len() - 1].name;
         found.into_iter().map(|finding| finding.of_commit(last)).collect()
+    }
+
+    /// The surfaces that a change of this class leaves alone, each with those of the paths that are on it.
+    pub(crate) fn not_of(&self, class: Class, paths: &[&str]) -> Vec<(Surface, Vec<String>)> {
+        let on = |surface: Surface| (surface, self.on(surface, paths.iter().copied()));
+        let mut found: Vec<(Surface, Vec<String>)> = forbidden(class).iter().copied().map(on).collect();
+        // A change of tuneables alone is not code: it owes the evidence of class tuneable.
+        found.extend(Some(on(Surface::Tuneables)).filter(|(_, on)| class == Class::Code && on.len() == paths.len()));
+        found.retain(|(_, paths)| !paths.is_empty());
+        found
     }
 
     fn contract_without_docs(&self, paths: &[&str]) -> Option<Finding> {

@@ -89,6 +89,7 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
     if change.opened.class == Class::Tuneable {
         delta.code = demands::code(ctx.config()?, &delta.files)?;
     }
+    world.not_of_class = demands::not_of(ctx.config()?, change.opened.class, &delta.files)?;
     world.delta = delta;
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::git::Repo;
 use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
-use crate::model::{Better, ChangeId, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage};
+use crate::model::{Better, ChangeId, Class, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage, Surface};
 use crate::store::project;
 use crate::workflow::{Change, End};
 
@@ -205,6 +205,12 @@ pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     let files = config.results().map(|(_, file)| file.strip_prefix("./").unwrap_or(file));
     patterns.extend(files.map(globset::escape));
     Ok(globs(&patterns)?)
+}
+
+/// The first surface that a change of this class leaves alone and that these files are on, with those that are.
+pub(crate) fn not_of(config: &Config, class: Class, files: &[String]) -> Result<Option<(Surface, Vec<String>)>> {
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    Ok(surfaces(config, None)?.not_of(class, &files).into_iter().next())
 }
 
 pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {

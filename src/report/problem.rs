@@ -213,7 +213,9 @@ pub(crate) fn demand(demand: &Demand) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ArtifactFault, Class, Criterion, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage};
+    use crate::model::{
+        ArtifactFault, Class, Criterion, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage, Surface,
+    };
     use crate::model::{CommandLine, CommitName};
     use crate::report::fixture;
     use crate::workflow::{Demand, DemandKind, Reason, VacuousCriterion};
@@ -342,6 +344,14 @@ mod tests {
             (Gate::Validate, Reason::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Reason::NoTuneableChanged),
             (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()] }),
+            (
+                Gate::Validate,
+                Reason::WrongClass {
+                    class: Class::Code,
+                    surface: Surface::Tuneables,
+                    files: vec!["t.json".to_owned()],
+                },
+            ),
             (Gate::Validate, Reason::ManyCommits { commits: vec![commit(), commit()], at_tip: true }),
             (Gate::Validate, Reason::OthersCommitted { metrics: vec![MetricId::new("http.a.ok")] }),
             (Gate::Validate, Reason::ForeignCommit { commit: commit() }),
@@ -400,7 +410,7 @@ mod tests {
             assert!(refusal_text(&refused).lines().next().unwrap().starts_with("refused at gate"));
             codes.insert(refused.code);
         }
-        assert_eq!(codes.len(), 48, "a variant without a test: {codes:?}");
+        assert_eq!(codes.len(), 49, "a variant without a test: {codes:?}");
     }
 
     #[test]
@@ -552,6 +562,13 @@ mod tests {
         or:   vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
         # where a file holds tuneables alone, name it in surfaces.tuneables
         or:   vibeship-optimizer route --hierarchy
+
+        refused at gate 3 (validate): the change is of class code, and touches the tuneables surface
+          t.json
+        # drop it
+        next: vibeship-optimizer change reject --change-id chg-1 --reason "WHY"
+        # take it up again in the class that owns these files
+        then: vibeship-optimizer change start --from chg-1 --class tuneable
 
         refused at gate 3 (validate): 2 commits since the baseline; a change is one commit, or effects cannot be told apart
           cccccccccccc Do | something ⏎ else

@@ -3,7 +3,8 @@
 use crate::model::fix::{How, WHAT_HAPPENED};
 use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal,
+    Surface, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::not_in_effect;
@@ -76,6 +77,17 @@ impl Fixes<'_> {
             self.again(""),
             self.reject("drop it and open it again with --class code, which tests it"),
             Fix::or("where a file holds tuneables alone, name it in surfaces.tuneables", route),
+        ]
+    }
+
+    pub(crate) fn in_another_class(&self, surface: Surface) -> Vec<Fix> {
+        let class = if surface == Surface::Tuneables { Class::Tuneable } else { Class::Code };
+        vec![
+            Fix::next("drop it", fix::with_reason(self.change.id(), "reject")),
+            Fix::then(
+                "take it up again in the class that owns these files",
+                fix::start_from(self.change.id()).words(["--class", class.name()]),
+            ),
         ]
     }
 

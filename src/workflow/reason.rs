@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::model::text::{count, joined, moment, short};
 use crate::model::{
     ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Judged, MetricId, Part, Rehearsal,
-    Stage, fix,
+    Stage, Surface, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
 use crate::workflow::fixes::Fixes;
@@ -134,6 +134,8 @@ pub enum Reason {
         count(.files.len() as u64, "file of code", "files of code")
     )]
     CodeBeside { files: Vec<String> },
+    #[error("the change is of class {}, and touches the {} surface", .class.name(), .surface.name())]
+    WrongClass { class: Class, surface: Surface, files: Vec<String> },
     #[error("{} commits since the baseline; a change is one commit, or effects cannot be told apart", .commits.len())]
     ManyCommits {
         commits: Vec<DeltaCommit>,
@@ -239,7 +241,9 @@ impl Reason {
         } else if let Self::Unmeasured { metrics, why } = self {
             let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
             metrics.iter().enumerate().map(|(at, metric)| Detail::Line(format!("{metric}{}", why(at)))).collect()
-        } else if let Self::ContractDocs { files, .. } | Self::CodeBeside { files } = self {
+        } else if let Self::ContractDocs { files, .. } | Self::CodeBeside { files } | Self::WrongClass { files, .. } =
+            self
+        {
             lines(files)
         } else if let Self::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = self {
             lines(paths)
@@ -315,6 +319,7 @@ impl Reason {
                 Fix::or("make the change in this project", ctx.commit(id)),
             ],
             Self::CodeBeside { files } => with.without_code(files),
+            Self::WrongClass { surface, .. } => with.in_another_class(*surface),
             Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
             Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
             Self::ForeignCommit { commit } => with.foreign(commit),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision, RolloutStage,
-    StagePlan, Strength, TuneableChange,
+    StagePlan, Strength, Surface, TuneableChange,
 };
 use crate::workflow::Change;
 
@@ -41,6 +41,8 @@ pub struct World {
     /// Whether the baseline's commit is an ancestor of the revision; `None` where there are no commits.
     pub descends: Option<bool>,
     pub delta: Delta,
+    /// A surface that a change of its class leaves alone, with the changed files on it.
+    pub not_of_class: Option<(Surface, Vec<String>)>,
     /// What did not change with the contracts surface and has to, with where it may be.
     pub owed: Vec<String>,
     /// Whether the change's commits are the last ones, and on no remote: then they may still be made over.

@@ -96,6 +96,9 @@ fn is_one_change(
     if class == Class::Tuneable && !delta.code.is_empty() {
         return refuse(Reason::CodeBeside { files: delta.code.clone() });
     }
+    if let Some((surface, files)) = world.not_of_class.clone() {
+        return refuse(Reason::WrongClass { class, surface, files });
+    }
     if !delta.contract_surface.is_empty() && !delta.contract_docs {
         return refuse(Reason::ContractDocs { files: delta.contract_surface.clone(), owed: world.owed.clone() });
     }

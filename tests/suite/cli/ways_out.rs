@@ -110,6 +110,12 @@ fn at_the_validation() -> Vec<(&'static str, Way)> {
             s.write("t.json", "{\"ttl\": 2}\n").write("src/lib.py", "1\n").commit("tune");
             on(s, &["validate"])
         })),
+        ("wrong_class", Opens(0, |s| {
+            s.write("t.json", "{\"ttl\": 1}\n").config_plus("tuneables: {files: [t.json]}\n");
+            s.start("x").contract().before();
+            s.write("t.json", "{\"ttl\": 2}\n").commit("tune");
+            on(s, &["validate"])
+        })),
         ("many_commits", Test(advice::several_commits_with_evidence_between_them_become_one)),
         ("foreign_commit", Opens(0, |s| {
             ready(s).tune(50.0).commit_as("x", &["--trailer", "Optimizer-Change: chg-other"]);

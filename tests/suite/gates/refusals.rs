@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 use vibeship_optimizer::model::facts::*;
 use vibeship_optimizer::model::{
-    Class, Contract, Kind, MetricId, Opened, Outcome, Part, Promotion, Revision, WorkTree,
+    Class, Contract, Kind, MetricId, Opened, Outcome, Part, Promotion, Revision, Surface, WorkTree,
 };
 use vibeship_optimizer::workflow::{Reason, Refusal, World, gates};
 
@@ -203,6 +203,13 @@ fn validate_cases() -> Vec<Case> {
         case("no_commit", ready(), only_tuneables),
         case("no_tests", ready(), spoiled(ask::validate, |ask| ask.world.has_tests = false)),
         case("no_tests", ready(), spoiled(ask::validate, |ask| ask.validation().checks.clear())),
+        case(
+            "wrong_class",
+            ready(),
+            spoiled(ask::validate, |ask| {
+                ask.world.not_of_class = Some((Surface::Tuneables, vec!["t.json".to_owned()]));
+            }),
+        ),
         case("already_passed", at::rollout(Class::Code), ask::validate),
         case("not_in_class", at::baseline(Class::Emergency), ask::validate),
     ]
