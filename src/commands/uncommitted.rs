@@ -270,11 +270,21 @@ pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for file in validation.delta.files.iter().filter(|file| !is_output(config, file)) {
         let Some(since) = from_after.get(file) else { continue };
-        if !from_before.contains_key(file) || is_gone(repo, (&parent, last, &head), since)? {
+        let is_back = !from_before.contains_key(file)
+            || is_same_text(repo, (&parent, &head), since)?
+            || is_gone(repo, (&parent, last, &head), since)?;
+        if is_back {
             found.push(file.clone());
         }
     }
     Ok(found)
+}
+
+/// Whether a file differs between two commits in the white space at the ends of lines alone.
+fn is_same_text(repo: &Repo, (from, to): (&str, &str), file: &FileChange) -> Result<bool, GitError> {
+    let args = ["diff", "--no-ext-diff", "--no-textconv", "--ignore-space-at-eol", from, to, "--"];
+    let call = repo.git().args(args).arg(files::path_from_bytes(&file.path)).long();
+    Ok(call.ok()?.is_empty())
 }
 
 /// Whether a file that was changed between the first two commits is empty, of another type or not there at the third,

@@ -30,7 +30,10 @@ pub(crate) struct Freshness<'a> {
 impl<'a> Freshness<'a> {
     pub(crate) fn new(plan: &'a Plan<'a>) -> Self {
         let mut new = Self { plan, newest: None, watch: None, began: SystemTime::now(), opened: Opened::default() };
-        let sources = plan.tracked.into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
+        // Where sizes alone are measured, nothing can be old.
+        let is_needed = !plan.config.timings.is_empty() || !plan.config.kpis.is_empty();
+        let sources =
+            plan.tracked.filter(|_| is_needed).into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
         let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
         new.newest = sources.filter_map(|path| Some((new.written(&path)?, path))).max();
         new

@@ -93,8 +93,10 @@ fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
     let _ = s.on(&["change", "rollout", "full"]).ok();
     three_days(&s);
     let verify = ["change", "verify", "--apply", "--summary", "it held"];
-    s.write("src/main.txt", "slow\n").commit_as("tidy up", &[]);
-    let _ = s.on(&verify).exits(1).says(&["took back part of the change: src/main.txt"]);
+    for (text, subject) in [("slow \r\n", "line ends"), ("slow\n", "tidy up")] {
+        s.write("src/main.txt", text).commit_as(subject, &[]);
+        let _ = s.on(&verify).exits(1).says(&["took back part of the change: src/main.txt"]);
+    }
     s.refuses(&["monitor", "tick", "--force"], 8, "not_in_effect");
     s.write("src/main.txt", "faster still\n").commit_as("go on", &[]);
     let here = s.git(&["rev-parse", "HEAD"]);
