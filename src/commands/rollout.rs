@@ -125,6 +125,10 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
     if !args.apply {
         ctx.ui.tell(&format!("Roll back now: {}", report::rollback::action(&change)));
+        // Of one that was validated, what comes next says so.
+        if change.newest_delta().is_none() {
+            hint_left(ctx, &change);
+        }
     }
     status::state(ctx, &change)
 }
@@ -249,9 +253,12 @@ pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Chan
     found.truncate(LOOKED_AT);
     found.retain(|change| {
         let commits = delta::commits_to_revert(ctx, change).unwrap_or_default();
-        match change.rollback {
-            Some(_) => !commits.is_empty() && delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
-            None => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),
+        // An emergency is not validated; its commits carry its id.
+        let was_seen = change.rollback.is_some() && change.newest_delta().is_some();
+        match was_seen {
+            _ if commits.is_empty() => false,
+            true => delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
+            false => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),
         }
     });
     found

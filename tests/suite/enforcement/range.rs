@@ -302,6 +302,24 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
 }
 
 #[test]
+fn an_emergency_whose_rollback_was_only_written_down_is_told_how_to_take_its_commit_out() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.emergency("stop it", "1h");
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Stop it\n\n{KEY}: {id}\n"));
+    sandbox.run(&["change", "rollout", "full", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    let rollback = ["change", "rollback", "--change-id", &id, "--reason", "load is normal"];
+    let out = format!("next: vibeship-optimizer change rollback --change-id {id} --reason \"WHY\" --apply");
+    let _ = sandbox.run(&rollback).ok().says(&["its commit is still in the tree", &out]);
+    let _ =
+        sandbox.run(&["status"]).ok().says(&[&format!("change rollback --change-id {id} --reason \"WHY\" --apply")]);
+    sandbox.run(&[&rollback[..], &["--apply"]].concat()).ok();
+    sandbox.commit_evidence();
+    assert!(sandbox.codes(&since(&base)).is_empty());
+}
+
+#[test]
 fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
