@@ -89,6 +89,8 @@ pub enum Caveat {
     OutOfOrder,
     /// The change alters what KPIs are read from, beside code: these numbers were committed; set by whoever knows of that.
     OutputCommitted { files: Vec<String> },
+    /// The change alters these tests and documents, and no code; set by whoever knows of that.
+    NoCode { files: Vec<String> },
     /// The change undoes a commit, which may have made the baseline worse; `earlier` is the commit before that one. Set by
     /// whoever knows of that.
     Restores { undone: String, earlier: String },

@@ -216,6 +216,9 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
         Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
             ", where a metric's number is written, was committed with the change: the number may have been committed, not measured.",
         ),
+        Caveat::NoCode { files } => Text::from("The change alters tests and documents alone: ")
+            .text(codes(files.iter().map(String::as_str)))
+            .plain(". What is measured may be other work now, and not faster code."),
         Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
             .text(code(values::short(earlier)))
             .plain(", before ")
@@ -346,10 +349,9 @@ mod tests {
     use crate::model::Unusable;
     use crate::report::{Doc, markdown};
 
-    #[test]
-    fn every_caveat_has_its_sentence() {
+    fn caveats() -> Vec<Caveat> {
         let metric = || MetricId::new("timing.tests.wall");
-        let all = vec![
+        vec![
             Caveat::SingleRuns { metrics: vec![metric(), MetricId::new("timing.lint.wall")] },
             Caveat::Unpaired { metrics: vec![metric()] },
             Caveat::Unusable { side: Which::After, metric: metric(), reason: Unusable::TimedOut { timeout_s: 60.0 } },
@@ -373,12 +375,17 @@ mod tests {
             Caveat::SeveralMachines { machines: 3, disagree: vec![(MetricId::new("timing.tests.cpu"), 0.71)] },
             Caveat::OutputCommitted { files: vec!["out/ops.txt".to_owned()] },
             Caveat::OutOfOrder,
+            Caveat::NoCode { files: vec!["tests/a.py".to_owned()] },
             Caveat::Restores { undone: "b".repeat(40), earlier: "a".repeat(40) },
             Caveat::StaleAllowed { metrics: vec!["kpi.ops".to_owned()], files: vec!["build/ops".to_owned()] },
             Caveat::Repeated { times: 3 },
-        ];
+        ]
+    }
+
+    #[test]
+    fn every_caveat_has_its_sentence() {
         let mut doc = Doc::new();
-        doc.list(all.iter().map(caveat));
+        doc.list(caveats().iter().map(caveat));
         assert!(!markdown::render(&doc).contains("  "), "two spaces within a sentence");
         insta::assert_snapshot!(markdown::render(&doc), @r"
         - `timing.tests.wall`, `timing.lint.wall`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
@@ -404,6 +411,7 @@ mod tests {
         - Measured on 3 machines: each change is a random-effects estimate over them. They disagree by more than noise about timing.tests.cpu (71 %): look at each machine's own file before relying on the mean (the share of the spread that is disagreement, I²).
         - `out/ops.txt`, where a metric's number is written, was committed with the change: the number may have been committed, not measured.
         - The snapshot after the change is older than the baseline: the baseline was not there first.
+        - The change alters tests and documents alone: `tests/a.py`. What is measured may be other work now, and not faster code.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
         - `kpi.ops` may be of older code: `build/ops`, which it is read from or runs, was written before the code was changed last.
         - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.31 %. One comparison of more pairs says more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::commands::{Ctx, collect, evidence, sources};
+use crate::commands::{Ctx, collect, demands, evidence, sources};
 use crate::error::Result;
 use crate::judge::Caveat;
 use crate::model::{Kpi, MetricId};
@@ -20,8 +20,17 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, continued: usize) -> Result<
     let continued = u32::try_from(continued).unwrap_or_default();
     let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
     let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
+    let tests = without_code(ctx, change)?;
     let repeated = (times > 1).then_some(Caveat::Repeated { times });
-    Ok(outputs.into_iter().chain(restored(ctx, change)?).chain(repeated).collect())
+    Ok(outputs.into_iter().chain(tests).chain(restored(ctx, change)?).chain(repeated).collect())
+}
+
+fn without_code(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
+    let Some(delta) = change.newest_delta().filter(|it| it.tuneables.is_empty() && !it.files.is_empty()) else {
+        return Ok(None);
+    };
+    let has_code = !demands::code(ctx.config()?, &delta.files)?.is_empty();
+    Ok((!has_code).then(|| Caveat::NoCode { files: delta.files.clone() }))
 }
 
 /// Files of the change that a metric is read from, and those in which its commit puts the new value of a KPI in the place of

@@ -1,6 +1,7 @@
 //! What the tool advises works when it is followed to the letter.
 
 #[cfg(unix)]
+use crate::cli::colleagues;
 use crate::support::CommandOutput;
 use crate::support::{CONFIG, Sandbox, kpi};
 
@@ -358,13 +359,21 @@ pub(crate) fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_sta
 #[cfg(unix)]
 fn after_a_squash_merge_a_tick_finds_the_commit_again() {
     let s = in_effect();
-    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
-    s.git(&["merge", "-q", "--squash", "-"]);
-    s.git(&["commit", "-q", "-m", "Squashed"]);
+    colleagues::squash(&s);
     let relink = format!("next: vibeship-optimizer change relink --change-id {}", s.id());
     let _ = s.on(&["monitor", "tick"]).exits(1).says(&[&relink]);
     follow_all(&s, &["monitor", "tick"]);
     let _ = s.on(&["monitor", "tick"]).ok();
+}
+
+#[test]
+fn a_change_of_tests_alone_may_have_changed_the_work_that_is_measured() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("file: ops.json, pointer: /ops", "cmd: wc -c < tests/load.txt"));
+    s.write("tests/load.txt", "the whole load\n").commit_as("load", &[]);
+    s.start("x").contract().before().write("tests/load.txt", "half\n").commit("fewer rounds").validate().after();
+    let _ = s.on(&["compare"]).ok();
+    assert!(s.read(s.evidence("compare.md")).contains("alters tests and documents alone: `tests/load.txt`"));
 }
 
 #[test]

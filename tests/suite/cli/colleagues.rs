@@ -31,16 +31,21 @@ fn a_record_that_is_further_here_than_in_the_commit_is_to_be_committed() {
     let _ = s.run(&["check", "--range", "HEAD~2..HEAD", "--require", "validate"]).ok();
 }
 
+/// The change and its evidence as one commit on another branch, as a forge merges a pull request.
+pub(crate) fn squash(s: &Sandbox) -> String {
+    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
+    s.git(&["merge", "-q", "--squash", "-"]);
+    s.git(&["commit", "-q", "-m", "Squashed"]);
+    s.git(&["rev-parse", "HEAD"])
+}
+
 #[test]
 fn a_squash_that_was_found_again_is_not_reverted_while_its_record_is_uncommitted() {
     let s = Sandbox::new();
     s.rolled_out("x");
     commit_evidence(&s);
-    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
-    s.git(&["merge", "-q", "--squash", "-"]);
-    s.git(&["commit", "-q", "-m", "Squashed"]);
+    let squash = squash(&s);
     follow(&s, &["monitor", "tick"]);
-    let squash = s.git(&["rev-parse", "HEAD"]);
     let _ = s.run(&["change", "relink", &squash]).ok().says(&["is recorded as the commit of", "git add"]);
     s.run(&["check", "--range", "HEAD~1..HEAD"]).exits(1).never_says(&["git revert"]);
     follow(&s, &["check", "--range", "HEAD~1..HEAD"]);
@@ -52,13 +57,10 @@ fn a_commit_that_no_clone_has_any_more_is_found_again_before_it_is_rolled_back()
     let s = Sandbox::new();
     s.rolled_out("x");
     commit_evidence(&s);
-    s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
-    s.git(&["merge", "-q", "--squash", "-"]);
-    s.git(&["commit", "-q", "-m", "Squashed"]);
+    let squash = squash(&s);
     s.git(&["branch", "-q", "-D", "main"]);
     s.git(&["reflog", "expire", "--expire=now", "--all"]);
     s.git(&["gc", "-q", "--prune=now"]);
-    let squash = s.git(&["rev-parse", "HEAD"]);
     let _ = s.run(&["change", "rollback", "--reason", "x", "--apply"]).ok();
     assert!(s.git(&["log", "-1", "--format=%b"]).contains(&format!("This reverts commit {squash}.")));
     commit_evidence(&s);
