@@ -172,7 +172,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
         Err(error @ CheckoutError::SameCode { .. }) => return Ok(Pairing::SameCode(error.to_string())),
-        Err(error @ CheckoutError::Git(GitError::UnknownRevision { .. })) if ask.change.is_none() => {
+        Err(CheckoutError::Git(error @ GitError::UnknownRevision { .. })) if ask.change.is_none() => {
             return Err(error.into());
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),

@@ -64,7 +64,8 @@ fn one_version_has_nothing_to_be_compared_with_and_too_few_pairs_decide_nothing(
     let one = ["pair", "--before", "HEAD", "--after", "HEAD", "--", "sh", "work.sh"];
     let _ = s.run(&one).troubled(&["same"]);
     let _ = s.run(&["pair", "--runs", "5", "--", "sh", "work.sh"]).troubled(&["--runs 5", "fewer than 6"]);
-    let _ = s.run(&["pair", "--before", "nowhere", "--", "sh", "work.sh"]).troubled(&["nowhere"]);
+    let steps = ["\"nowhere\" names no commit", "next: git fetch --all --tags", "or:   git log --oneline --all"];
+    let _ = s.run(&["pair", "--before", "nowhere", "--", "sh", "work.sh"]).troubled(&steps);
     let _ = s.run(&["pair"]).troubled(&["no timed command", "vibeship-optimizer pair -- COMMAND"]);
     no_worktree_is_left(&s);
 }
