@@ -266,27 +266,32 @@ fn query_pair(pair: &str) -> String {
     }
 }
 
-/// The value of a name, from `at`: a quoted string, what is left of the quotes that the name stands in, the rest of
-/// the line after a header's name, the whole object or list of what can be nothing but secret, or one word.
+/// The value of a name, from `at`, to the end of its word: a quoted string, what is left of the quotes that the name
+/// stands in, the rest of the line after a header's name, or the whole object or list of what can be nothing but secret.
 fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
-    if text[at..].starts_with(['{', '[']) && strength(name.as_str()) == Strength::Strong {
-        return enclosed(&text[at..]);
+    let begun = at + whole_part(&text[at..], name.as_str()).len();
+    let line = text[begun..].split(['\n', '\r']).next().unwrap_or_default();
+    let around = text[..name.start()].chars().next_back().filter(|c| matches!(c, '"' | '\''));
+    let closed = around.filter(|quote| !text[name.end()..].starts_with(*quote)).and_then(|quote| line.find(quote));
+    let line = &line[..closed.unwrap_or(line.len())];
+    let lower = name.as_str().to_ascii_lowercase();
+    let is_header = begun == at && (lower.ends_with("authorization") || lower.ends_with("cookie"));
+    let word_end = if is_header { None } else { line.find([' ', '\t', ',', ';', '&', ')', '}', ']']) };
+    &text[at..begun + word_end.unwrap_or(line.len())]
+}
+
+/// What a value begins with that belongs together, whatever is in it: an object, a list or a quoted string.
+fn whole_part<'t>(value: &'t str, name: &str) -> &'t str {
+    if value.starts_with(['{', '[']) && strength(name) == Strength::Strong {
+        return enclosed(value);
     }
-    let line = text[at..].split(['\n', '\r']).next().unwrap_or_default();
+    let line = value.split(['\n', '\r']).next().unwrap_or_default();
     for quote in ["\\\"", "\"", "'"] {
         if let Some(inner) = line.strip_prefix(quote) {
             return inner.find(quote).map_or(line, |end| &line[..end + 2 * quote.len()]);
         }
     }
-    let around = text[..name.start()].chars().next_back().filter(|c| matches!(c, '"' | '\''));
-    let closed = around.filter(|quote| !text[name.end()..].starts_with(*quote)).and_then(|quote| line.find(quote));
-    let line = &line[..closed.unwrap_or(line.len())];
-    let name = name.as_str().to_ascii_lowercase();
-    if name.ends_with("authorization") || name.ends_with("cookie") {
-        return line;
-    }
-    let end = line.find([' ', '\t', ',', ';', '&', ')', '}', ']']).unwrap_or(line.len());
-    &line[..end]
+    ""
 }
 
 /// From the bracket at the beginning to the one that closes it, or all where none does.
@@ -438,6 +443,7 @@ mod tests {
             ("a\n-----BEGIN RSA PRIVATE KEY-----\nMIIE\n", "a\n***"),
             ("assert token == 3, max_tokens: 4096 é", "assert token == 3, max_tokens: 4096 é"),
             ("SECRET='a b' next", "SECRET=*** next"),
+            ("SECRET='a b'c'd password={}password", "SECRET=*** password=***"),
             ("{\"token\": \"abc\"} api_token: abc", "{\"token\": ***} api_token: ***"),
             ("unexpected token: comma; let token = next;", "unexpected token: comma; let token = next;"),
         ] {
