@@ -1,15 +1,15 @@
 #!/bin/sh
 # The whole loop on a throwaway repository: a quadratic program is made linear, and the tool has to be convinced.
-# Usage: sh examples/quickstart.sh        (KEEP=1 leaves the repository behind)
+# Usage: sh examples/quickstart.sh        (KEEP=1 leaves the repository behind; PROFILE=release builds as releases are)
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$root"
-echo "Building (release) ..."
-cargo build --release --quiet
+echo "Building ..."
+cargo build --locked --quiet --profile "${PROFILE:-dev}"
 target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$root/$target ;; esac
-PATH=$target/release:$PATH
+PATH=$target/$([ "${PROFILE:-dev}" = dev ] && echo debug || echo "$PROFILE"):$PATH
 export PATH
 # What the caller works on must not leak into the walk.
 unset VIBESHIP_CHANGE_ID GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE || true
