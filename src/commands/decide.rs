@@ -168,7 +168,7 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     if let Some(legacy) =
         commit::legacy(ctx, &id)?.filter(|it| !it.is_planned() && ctx.globals.format.is_none() && ctx.json(true))
     {
-        ctx.print(&report::show::verify_failed(id.as_str(), &legacy.sentence()))?;
+        ctx.print(&report::show::verify_answer(id.as_str(), &[legacy.sentence()], &[], None))?;
     }
     commit::provable(ctx, &change)?;
     evidence::check_record(ctx, &change)?;
@@ -209,7 +209,7 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
 pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
     let CommandError::Trouble { error, .. } = error else { return None };
     let Some(RecordError::Unknown { id, path }) = error.downcast_ref() else { return None };
-    Some(report::show::verify_failed(id, &format!("change record not found: {}", path.display())))
+    Some(report::show::verify_answer(id, &[format!("change record not found: {}", path.display())], &[], None))
 }
 
 /// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.

@@ -9,8 +9,8 @@ use crate::commands::{Bar, Ctx, measure, validate};
 use crate::config::{Config, HttpProbe, KpiProbe};
 use crate::error::Result;
 use crate::git::{GitError, Repo};
-use crate::judge::compare::{self, for_metric};
-use crate::judge::{self, Circumstances, Decision, Settings, caveat, decisive};
+use crate::judge::compare::{self, caveats, for_metric};
+use crate::judge::{self, Circumstances, Decision, Settings, decisive};
 use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
     Versions, stamps,
@@ -249,7 +249,7 @@ fn begun(
 }
 
 pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
-    let caveats = caveat::of_first_runs(session, None);
+    let caveats = caveats::of_first_runs(session, None);
     let caveats = caveats.iter().map(|it| report::method::caveat(it).words());
     let flaws = session.commands.iter().filter_map(|it| Some(format!("{}: {}", it.name, it.first_runs.flaw()?)));
     for warning in session.warnings.iter().cloned().chain(caveats).chain(flaws) {

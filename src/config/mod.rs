@@ -10,7 +10,6 @@ mod policy;
 mod probes;
 mod reader;
 mod readers;
-mod section;
 
 pub use file::ConfigError;
 pub use fingerprint::Source;

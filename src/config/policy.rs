@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::config::reader;
-use crate::model::{Gate, Stage};
+use crate::model::{Gate, MIN_DAYS, Stage};
 
 /// Globs over paths (from the project's root, `/` between parts) and over names of variables, by layer.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -205,7 +205,7 @@ impl Default for StageConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Verification {
-    /// Days of monitoring, at least [`Verification::FLOOR_DAYS`], which no config lowers.
+    /// Days of monitoring, at least 3, which no config lowers.
     pub min_monitor_days: u32,
     /// Whether the tree must be clean.
     pub require_clean_git: bool,
@@ -213,13 +213,8 @@ pub struct Verification {
 
 impl Default for Verification {
     fn default() -> Self {
-        Self { min_monitor_days: Self::FLOOR_DAYS, require_clean_git: false }
+        Self { min_monitor_days: MIN_DAYS, require_clean_git: false }
     }
-}
-
-impl Verification {
-    /// The workflow's own minimum, which no config lowers.
-    pub const FLOOR_DAYS: u32 = 3;
 }
 
 /// How much worse one metric may get over all changes together.

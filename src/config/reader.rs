@@ -234,7 +234,6 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
 
     fn deserialize_f64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match self.node.value {
-            #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53, and ranges are checked after")]
             Kind::Whole(number) => visitor.visit_f64(number as f64),
             Kind::Number(number) => visitor.visit_f64(number),
             Kind::Null | Kind::Flag(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => Err(Mismatch::new("a number")),

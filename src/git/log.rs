@@ -27,17 +27,11 @@ impl Commit {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MergeFiles {
-    /// Those that differ from the first parent.
-    FirstParent,
-    /// Those that differ from every parent: what the merge itself brought in.
-    Own,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Walk {
-    merges: MergeFiles,
+    /// Whether merges have the files that differ from their first parent, or those that differ from every parent: what the
+    /// merge itself brought in.
+    first_parent: bool,
     /// Keys of trailers, with a comma between.
     trailers: String,
     /// Only commits with one of these texts in their message, where there are any; no others are compared with their
@@ -48,12 +42,12 @@ pub(crate) struct Walk {
 impl Walk {
     /// All commits, with what merges themselves brought in.
     pub(crate) fn all(trailers: &str) -> Self {
-        Self { merges: MergeFiles::Own, trailers: trailers.to_owned(), naming: Vec::new() }
+        Self { first_parent: false, trailers: trailers.to_owned(), naming: Vec::new() }
     }
 
     /// All commits, merges as what they did to their first parent.
     pub(crate) fn range(trailer: &str) -> Self {
-        Self { merges: MergeFiles::FirstParent, ..Self::all(trailer) }
+        Self { first_parent: true, ..Self::all(trailer) }
     }
 
     /// The commits that name one of these texts, among all; all of them without one.
@@ -147,10 +141,7 @@ impl Repo {
         let head = self.resolve(head)?;
         let trailers = format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", keys.join(",key="));
         let format = format!("--format=tformat:{SENTINEL}%H%x00{}%x00{trailers}%x00", FIELDS.join("%x00"));
-        let merges = match walk.merges {
-            MergeFiles::FirstParent => "--diff-merges=first-parent",
-            MergeFiles::Own => "--diff-merges=combined",
-        };
+        let merges = if walk.first_parent { "--diff-merges=first-parent" } else { "--diff-merges=combined" };
         // Which lines of a message are comments must not depend on who reads it.
         let mut call =
             self.git().args(["-c", "core.commentChar=#", "log", "-z", "--raw", "--no-abbrev", "--no-renames"]);
@@ -391,15 +382,15 @@ mod tests {
         sandbox.write("smuggled", "1");
         let merge = sandbox.commit_all("merge");
         let repo = sandbox.repo();
-        let files = |merges| {
-            let walk = Walk { merges, ..Walk::all(KEY) };
+        let files = |first_parent| {
+            let walk = Walk { first_parent, ..Walk::all(KEY) };
             let commits = repo.commits(Some(&main), "HEAD", &walk).unwrap();
             let found = commits.into_iter().find(|c| c.id == merge).unwrap();
             assert!(found.is_merge());
             paths(&found)
         };
-        assert_eq!(files(MergeFiles::Own), ["smuggled"]);
-        assert_eq!(files(MergeFiles::FirstParent), ["b", "smuggled"]);
+        assert_eq!(files(false), ["smuggled"]);
+        assert_eq!(files(true), ["b", "smuggled"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) use log::Walk;
 pub(crate) use objects::{Batch, TreeEntry};
 pub(crate) use repo::Repo;
 pub(crate) use revert::Reverted;
-pub(crate) use worktree::Scratch;
+pub(crate) use worktree::{Scratch, ScratchDir, remove_leftovers};
 
 #[cfg(test)]
 pub(crate) use sandbox::Sandbox;

@@ -1,42 +1,163 @@
-//! Further checkouts of a repository: throwaway ones that disappear again, and the list of all.
+//! Further checkouts of a repository: throwaway ones that disappear again (on success, error, panic and the user's wish,
+//! and after a session that was killed), and the list of all.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use crate::git::{Call, GitError, Repo};
 use crate::os::files;
 
 /// Git writes its notes of a new checkout one right after the other; after this long none is being made.
 const MAKING: Duration = Duration::from_secs(10);
+/// How the directories of throwaway checkouts are named, so that left-overs can be recognised.
+const PREFIX: &str = "vibeship-tree-";
+/// Names the repository that a directory belongs to, and is locked as long as its session runs.
+const OWNER: &str = "owner";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Listed {
-    pub path: PathBuf,
-    /// Whether git thinks that its directory is gone.
-    pub prunable: bool,
+/// A temporary directory with checkouts of a repository in it. Dropping it removes them.
+#[derive(Debug)]
+pub(crate) struct ScratchDir {
+    repo: Repo,
+    base: PathBuf,
+    held: Option<(TempDir, File)>,
+    trees: Vec<PathBuf>,
+}
+
+impl ScratchDir {
+    /// An empty one, outside the repository: a checkout inside would see the configuration files around it.
+    pub(crate) fn new(repo: &Repo) -> Result<Self, GitError> {
+        let made = || {
+            let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+            let base = files::canonical(dir.path())?;
+            let owner = File::options().create_new(true).write(true).open(base.join(OWNER))?;
+            // Locked before it says whose it is: a cleaner takes no directory whose owner it cannot read.
+            owner.lock()?;
+            (&owner).write_all(&files::path_bytes(repo.common_dir()))?;
+            Ok(Self { repo: repo.clone(), base, held: Some((dir, owner)), trees: Vec::new() })
+        };
+        made()
+            .map_err(|source| GitError::Io { action: "create a temporary directory for a checkout".to_owned(), source })
+    }
+
+    /// Its path, free of links.
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Checks a commit out at `name` below the base.
+    pub(crate) fn add_tree(&mut self, name: &Path, commit: &str) -> Result<PathBuf, GitError> {
+        let tree = self.base.join(name);
+        self.trees.push(tree.clone());
+        self.repo.worktree_add(&tree, commit)?;
+        Ok(tree)
+    }
+
+    /// Removes everything, and says so when something stays. Dropping does the same in silence.
+    pub(crate) fn remove(mut self) -> Result<(), GitError> {
+        self.clear().map_err(|source| GitError::file("remove", &self.base, source))
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        let Some((dir, owner)) = self.held.take() else { return Ok(()) };
+        let kept = self.trees.iter().filter(|tree| self.repo.worktree_remove(tree).is_err()).count();
+        // An open file cannot be removed on Windows.
+        drop(owner);
+        drop(dir);
+        if kept > 0 {
+            // What git cannot remove went with the directory around it.
+            let _ = self.repo.worktree_prune();
+        }
+        remove_all(&self.base)
+    }
+}
+
+impl Drop for ScratchDir {
+    fn drop(&mut self) {
+        let _ = self.clear();
+    }
+}
+
+/// Removes a directory, unreadable and read-only directories in it included (build tools make such); gone is fine.
+fn remove_all(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            for entry in walkdir::WalkDir::new(dir).into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
+                files::make_enterable(entry.path());
+            }
+            fs::remove_dir_all(dir)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes what killed sessions over this repository left: their checkouts, as git lists them, and their directories.
+/// Those of running sessions are locked and stay. Returns how many were removed.
+pub(crate) fn remove_leftovers(repo: &Repo) -> usize {
+    let is_one = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+    let listed = repo.worktrees().unwrap_or_default();
+    let around = listed.iter().filter_map(|tree| tree.ancestors().find(|above| is_one(above)).map(Path::to_owned));
+    let beside = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let bases = around.chain(beside.filter(|path| is_one(path)));
+    let bases: BTreeSet<PathBuf> = bases.filter_map(|base| files::canonical(&base).ok()).collect();
+    let removed = bases.iter().filter(|base| abandoned(base, repo) && remove_all(base).is_ok()).count();
+    if removed > 0 {
+        // Their checkouts' directories are gone; git's notes of them go here.
+        let _ = repo.worktree_prune();
+    }
+    removed
+}
+
+fn abandoned(base: &Path, repo: &Repo) -> bool {
+    let Ok(owner) = File::open(base.join(OWNER)) else { return false };
+    match owner.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => return false,
+    }
+    // Read under the lock; on Windows a lock keeps others from reading.
+    let named = fs::read(base.join(OWNER));
+    named.is_ok_and(|named| named == files::path_bytes(repo.common_dir()))
 }
 
 /// A throwaway checkout of one commit. Removed when dropped.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    owner: Repo,
+    dir: ScratchDir,
     commit: String,
     path: PathBuf,
-    dir: Option<tempfile::TempDir>,
+}
+
+impl Scratch {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    pub(crate) fn git(&self) -> Call {
+        Call::new(&self.path).without_hooks()
+    }
+
+    /// Removes it, and says so when that fails (dropping is silent).
+    pub(crate) fn remove(self) -> Result<(), GitError> {
+        self.dir.remove()
+    }
 }
 
 impl Repo {
     /// Checks a commit out into a new directory; no hook runs.
     pub(crate) fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
-        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
-        let dir = tempfile::Builder::new().prefix("vibeship-tree-").tempdir().map_err(source_error)?;
-        let base = files::canonical(dir.path()).map_err(source_error)?;
-        let path = base.join("tree");
         let commit = self.resolve(commit)?;
-        let scratch = Scratch { owner: self.clone(), commit, path: path.clone(), dir: Some(dir) };
-        self.worktree_add(&path, &scratch.commit)?;
-        Ok(scratch)
+        let mut dir = ScratchDir::new(self)?;
+        let path = dir.add_tree(Path::new("tree"), &commit)?;
+        Ok(Scratch { dir, commit, path })
     }
 
     /// A commit of a tree on a parent that says nothing of its own: who, when and what for are the same for every one. No
@@ -90,7 +211,7 @@ impl Repo {
     }
 
     /// All checkouts of the repository, the main one first.
-    pub(crate) fn worktrees(&self) -> Result<Vec<Listed>, GitError> {
+    pub(crate) fn worktrees(&self) -> Result<Vec<PathBuf>, GitError> {
         let list = || self.git().args(["worktree", "list", "--porcelain"]);
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),
@@ -111,47 +232,9 @@ fn is_half_made(note: &Path) -> bool {
     is_dead && read("locked") == "initializing" && read("commondir").is_empty()
 }
 
-fn parse(output: &[u8], end: u8) -> Vec<Listed> {
-    let mut listed: Vec<Listed> = Vec::new();
-    for line in output.split(|byte| *byte == end) {
-        if let Some(path) = line.strip_prefix(b"worktree ") {
-            listed.push(Listed { path: files::path_from_bytes(path), prunable: false });
-        } else if let Some(last) = listed.last_mut() {
-            last.prunable |= line.starts_with(b"prunable");
-        }
-    }
-    listed
-}
-
-impl Scratch {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn commit(&self) -> &str {
-        &self.commit
-    }
-
-    pub(crate) fn git(&self) -> Call {
-        Call::new(&self.path).without_hooks()
-    }
-
-    /// Removes it, and says so when that fails (dropping is silent).
-    pub(crate) fn remove(mut self) -> Result<(), GitError> {
-        let result = self.owner.worktree_remove(&self.path);
-        self.dir = None;
-        result
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if self.dir.take().is_some() {
-            let _ = self.owner.worktree_remove(&self.path);
-            // The directory around it went with the handle; git's note of it must go after that.
-            let _ = self.owner.worktree_prune();
-        }
-    }
+fn parse(output: &[u8], end: u8) -> Vec<PathBuf> {
+    let paths = output.split(|byte| *byte == end).filter_map(|line| line.strip_prefix(b"worktree "));
+    paths.map(files::path_from_bytes).collect()
 }
 
 #[cfg(test)]
@@ -206,8 +289,7 @@ mod tests {
         let nul: Vec<u8> = lines.iter().map(|byte| if *byte == b'\n' { 0 } else { *byte }).collect();
         let listed = parse(lines, b'\n');
         assert_eq!(listed, parse(&nul, 0));
-        assert_eq!((listed.len(), listed[0].path.as_path(), listed[1].prunable), (2, Path::new("/a b"), true));
-        assert_eq!(listed[1].path, Path::new("/c"));
+        assert_eq!(listed, [Path::new("/a b"), Path::new("/c")]);
     }
 
     #[test]
@@ -216,5 +298,84 @@ mod tests {
         sandbox.commit("a", "1", "one");
         assert!(sandbox.repo().scratch("nothing").is_err());
         assert_eq!(sandbox.repo().worktrees().unwrap().len(), 1);
+    }
+
+    fn sandbox() -> Sandbox {
+        let sandbox = Sandbox::new();
+        sandbox.commit("a", "1", "one");
+        sandbox
+    }
+
+    #[test]
+    fn dropping_it_removes_the_checkouts_and_gits_notes_of_them() {
+        let sandbox = sandbox();
+        let repo = sandbox.repo();
+        let mut scratch = ScratchDir::new(&repo).unwrap();
+        let tree = scratch.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        fs::write(tree.join("litter"), "x").unwrap();
+        assert_eq!(repo.worktrees().unwrap().len(), 2);
+        let base = scratch.base().to_owned();
+        drop(scratch);
+        assert!(!base.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_panic_removes_it_too() {
+        let sandbox = sandbox();
+        let repo = sandbox.repo();
+        let mut base = PathBuf::new();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut scratch = ScratchDir::new(&repo).unwrap();
+            scratch.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+            base = scratch.base().to_owned();
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err() && !base.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_session_left_is_removed_and_a_running_one_is_not() {
+        let sandbox = sandbox();
+        let repo = sandbox.repo();
+        let mut dead = ScratchDir::new(&repo).unwrap();
+        dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        let mut running = ScratchDir::new(&repo).unwrap();
+        let running_tree = running.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        // As after SIGKILL: the lock is gone, everything else is still there.
+        let (dir, lock) = dead.held.take().unwrap();
+        drop(lock);
+        let base = dir.keep();
+        assert_eq!(remove_leftovers(&repo), 1);
+        assert!(!base.exists() && running_tree.exists());
+        assert_eq!(repo.worktrees().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn another_repositorys_left_overs_stay() {
+        let (one, other) = (sandbox(), sandbox());
+        let mut dead = ScratchDir::new(&one.repo()).unwrap();
+        dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
+        let (dir, lock) = dead.held.take().unwrap();
+        drop(lock);
+        let base = dir.keep();
+        assert_eq!(remove_leftovers(&other.repo()), 0);
+        assert!(base.exists());
+        assert_eq!(remove_leftovers(&one.repo()), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn read_only_directories_do_not_keep_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let locked = dir.path().join("x/locked");
+        fs::create_dir_all(&locked).unwrap();
+        fs::write(locked.join("file"), "x").unwrap();
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).unwrap();
+        remove_all(&dir.path().join("x")).unwrap();
+        assert!(!dir.path().join("x").exists());
+        remove_all(&dir.path().join("x")).unwrap();
     }
 }

@@ -32,7 +32,7 @@ impl Place {
             return Err(HookError::SwitchedOff { path: dir });
         }
         let mut homes = vec![repo.root().to_owned(), repo.git_dir().to_owned(), repo.common_dir().to_owned()];
-        homes.extend(repo.worktrees()?.into_iter().map(|listed| listed.path));
+        homes.extend(repo.worktrees()?);
         let resolved = without_links(&dir);
         if !homes.iter().any(|home| resolved.starts_with(without_links(home))) {
             return Err(HookError::Global { dir });

@@ -118,10 +118,10 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
 /// checkout's own, means another directory in each.
 pub(crate) fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
     let mut found = Vec::new();
-    for listed in repo.worktrees()?.into_iter().filter(|listed| !listed.prunable && listed.path.is_dir()) {
+    for path in repo.worktrees()?.into_iter().filter(|path| path.is_dir()) {
         // A bare repository's own entry has no checkout.
-        let Ok(other) = Repo::open(&listed.path) else { continue };
-        let is_here = files::canonical(&listed.path).ok() == files::canonical(repo.root()).ok();
+        let Ok(other) = Repo::open(&path) else { continue };
+        let is_here = files::canonical(&path).ok() == files::canonical(repo.root()).ok();
         if !is_here && other.hooks_dir()? != repo.hooks_dir()? {
             found.push(examine(&other, target)?);
         }
@@ -193,7 +193,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
 fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
     let mut dirs = vec![repo.common_dir().join("hooks")];
     if let (true, Ok(below)) = (place.relative, place.dir.strip_prefix(repo.root())) {
-        dirs.extend(repo.worktrees()?.into_iter().map(|listed| listed.path.join(below)));
+        dirs.extend(repo.worktrees()?.into_iter().map(|path| path.join(below)));
     }
     let used = files::canonical(&place.dir).ok();
     dirs.retain(|dir| files::canonical(dir).ok().is_some_and(|dir| used.as_ref() != Some(&dir)));

@@ -1,13 +1,9 @@
-//! What to hold against a comparison even where a verdict was reached.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! What to hold against a comparison even where a verdict was reached. In the sentences, names stand between backticks.
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::compare::{MetricRow, files_read, governs, variable_changes};
-use crate::judge::{Change, Circumstances, machines, series};
-use crate::model::snapshot::SCHEMA_V1;
-use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
+use crate::model::text::{count, first, short};
+use crate::model::{MetricId, Unusable};
 
 /// Which snapshot a caveat is about.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -18,383 +14,216 @@ pub enum Which {
     After,
 }
 
+impl std::fmt::Display for Which {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Before => "in the baseline",
+            Self::After => "after the change",
+        })
+    }
+}
+
 /// Something to hold against a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "caveat", rename_all = "snake_case")]
 pub enum Caveat {
     /// Sampled metrics with one sample on a side, from which nothing follows.
+    #[error("{}: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.",
+        listed(.metrics))]
     SingleRuns { metrics: Vec<MetricId> },
     /// Sampled metrics compared across two sessions instead of in alternating pairs.
+    #[error("{}: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; \
+        alternating pairs would narrow them.", listed(.metrics))]
     Unpaired { metrics: Vec<MetricId> },
     /// A metric could not be used on one side.
+    #[error("`{metric}`: no usable value {side}: {reason}.")]
     Unusable { side: Which, metric: MetricId, reason: Unusable },
     /// Both snapshots were taken at one commit: what differs between them is in no commit.
+    #[error("Both snapshots were taken at commit `{}`. What differs between them is in no commit, so it cannot be attributed \
+        to one.", short(.commit))]
     SameCommit { commit: String },
     /// Both sides are one and the same snapshot: nothing was compared.
+    #[error("Both sides are one and the same snapshot, so nothing was compared. Give two different files.")]
     SameSnapshot,
     /// Both snapshots are known to be of the same code and tuneables.
+    #[error("Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.")]
     SameCode,
     /// Uncommitted work was measured; the original tool counted its own files as such (`own_files_counted`).
+    #[error("Uncommitted work{} was measured {side}. No commit holds exactly what ran.{}", paths_of(*.paths),
+        if *.own_files_counted { OWN_FILES_COUNTED } else { "" })]
     DirtyTree { side: Which, paths: Option<u64>, own_files_counted: bool },
     /// The baseline is bound to a digest of the files and to no commit, so no ancestry proves that it came first.
+    #[error(
+        "The baseline is bound to a digest of the files, since there was no commit: that it came before the change is as \
+        it was recorded, and cannot be proven by ancestry."
+    )]
     NoAncestry,
     /// Something was uncommitted in the repository outside the project's directory, which may have been measured too.
+    #[error("Outside the project's directory {} had uncommitted changes {side}, and it is not known whether what was measured \
+        reads them.", first(.paths, 3))]
     DirtyOutside { side: Which, paths: Vec<String> },
     /// The snapshots come from machines that differ in these parts.
+    #[error("The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
+        .parts.join(", "))]
     OtherMachine { parts: Vec<String> },
     /// Version 1 recorded no machine: that both are of one machine is an assumption.
+    #[error("The machine was not recorded {side}. That both are of one machine is an assumption.")]
     MachineNotRecorded { side: Which },
     /// Sizes count every file, build output included; how much git tracks was not recorded.
+    #[error("{}: sizes count every file, build output included, and how much of it git tracks was not recorded. A difference \
+        may be build output alone.", listed(.paths))]
     TrackedBytesNotRecorded { paths: Vec<String> },
-    /// The largest resident set is that of the measuring process, not the command's own.
+    /// The largest resident set is that of the measuring process, not the command's own; earlier versions kept such readings.
+    #[error("{}: the memory of the measuring process was larger than the command's, so the command's is unknown.",
+        listed(.metrics))]
     MaxRssAtFloor { metrics: Vec<MetricId> },
     /// CPU time changed for the better and wall time for the worse, or the other way round.
+    #[error("`{timing}`: CPU time changed for the {} and wall time for the {}. It may wait more or work in parallel \
+        differently; neither number alone tells what a user would notice.", better(*.cpu_improved), better(!*.cpu_improved))]
     CpuAndWallDisagree { timing: String, cpu_improved: bool },
     /// A tuneable's file changed, but a variable overrides the key on both sides: the change had no effect.
+    #[error(
+        "`{key}` changed in `{file}`, but `{layer}` overrides it on both sides: that part of the change had no effect."
+    )]
     EnvHidesTuneable { key: String, layer: String, file: String },
     /// A tuneables file changed, and no value that was read from it did.
+    #[error(
+        "`{path}` changed, but no value in it did; another parser may read the new spelling differently (`off`, `0755`, \
+        `1.10`)."
+    )]
     FileChangedAlone { path: String },
     /// Watched variables had other values after the change.
+    #[error("The environment differed between the snapshots: {} had another value. What was not measured in pairs may show \
+        that and not the change.", listed(.names))]
     EnvDiffers { names: Vec<String> },
     /// The reference workload moved between the sessions.
+    #[error("The machine itself moved {:+.1} % between the two sessions, by a fixed reference workload. What was not measured \
+        in pairs may show that and not the change.", (.ratio - 1.0) * 100.0)]
     Drift { ratio: f64 },
     /// No reference workload was recorded on both sides: drift between the sessions is unknown.
+    #[error(
+        "No reference workload was recorded on both sides, so it is unknown how much the machine itself moved between the \
+        two sessions."
+    )]
     DriftUnknown,
     /// The pairs were taken of other commits than the snapshots.
+    #[error("The pairs were taken of other commits than the snapshots, so they may not be about this change.")]
     PairOfOtherCommits,
     /// A command printed something else after the change, although two runs of the baseline print the same; in bytes.
+    #[error(
+        "`{command}` printed something else after the change ({before} bytes before, {after} after), though two runs of \
+        the baseline print the same. Check that both sides do the same work."
+    )]
     PrintsOther { command: String, before: u64, after: u64 },
     /// A KPI's command wrote this to standard error after the change, and nothing before it.
+    #[error(
+        "`{kpi}` wrote to standard error after the change, and not before: `{said}`. Check that it still does its work."
+    )]
     SaysMore { kpi: String, said: String },
     /// The words beside a KPI's number changed, a unit perhaps with them.
+    #[error(
+        "`{kpi}` was read beside other words: `{before}` before, `{after}` after. Check that both numbers have the same \
+        unit."
+    )]
     OtherWords { kpi: String, before: String, after: String },
     /// Both sides opened this file of the user's checkout, which git does not track.
+    #[error(
+        "`{command}` opened `{path}` of your own checkout on both sides. If that is built from the code, both sides ran \
+        the same: name it relative to the project's root, and let `pair.prepare` build it."
+    )]
     SharedFile { command: String, path: String },
     /// Neither side opened a file that differs between the two, or nothing in its own checkout.
+    #[error(
+        "`{command}` opened no file on either side that the change makes different, nor anything built from one there: \
+        both sides may have run the same code, installed or running elsewhere. Let it run what is in the checkout, and \
+        `pair.prepare` build it."
+    )]
     CodeElsewhere { command: String },
     /// One side alone opened this file, which differs between the two and which both have.
+    #[error(
+        "`{command}` opened `{path}`, which the change makes different, on one side only: the other side may have run \
+        what the first one left outside of its checkout, such as a build or a cache. Let each side keep that in its own \
+        checkout, and `pair.prepare` build it."
+    )]
     OneSideAlone { command: String, path: String },
     /// One side took less than a quarter of the other's time, and printed nothing that shows the same work; in seconds.
+    #[error(
+        "`{command}` took {before:.3} s before the change and {after:.3} s after, and printed nothing that shows that \
+        both did the same work. Let it print its result."
+    )]
     WorkUnshown { command: String, before: f64, after: f64 },
     /// The first runs differ in another way than the later ones; in seconds.
+    #[error(
+        "`{command}` took {before:.3} s in its first run before the change and {after:.3} s after; later runs show no \
+        such difference, so it may do less once it has run. Give it a `prepare` that resets what it keeps, or switch its \
+        cache off."
+    )]
     FirstRunAlone { command: String, before: f64, after: f64 },
     /// So many machines measured; where more of the spread between them is disagreement than noise, by metric the share.
+    #[error("Measured on {machines} machines: each change is a random-effects estimate over them.{}", agreement(.disagree))]
     SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },
     /// These endpoints were asked as they ran: nothing shows which code served them.
+    #[error("{}: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the \
+        change, or give the probe a `start`, so that each side is served by its own code.", listed(.probes))]
     ServedAsFound { probes: Vec<String> },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
+    #[error(
+        "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
+        so that it tells the change's effect alone."
+    )]
     OthersCommitted,
     /// The snapshot after the change is older than the baseline.
+    #[error("The snapshot after the change is older than the baseline: the baseline was not there first.")]
     OutOfOrder,
     /// The change alters what KPIs are read from, beside code: these numbers were committed; set by whoever knows of that.
+    #[error("{}, where a metric's number is written, was committed with the change: the number may have been committed, not \
+        measured.", listed(.files))]
     OutputCommitted { files: Vec<String> },
     /// The change alters these tests and documents, and no code; set by whoever knows of that.
+    #[error("The change alters tests and documents alone: {}. What is measured may be other work now, and not faster code.",
+        listed(.files))]
     NoCode { files: Vec<String> },
     /// The change undoes a commit, which may have made the baseline worse; `earlier` is the commit before that one. Set by
     /// whoever knows of that.
+    #[error("The change gives its files back what they were at `{}`, before `{}` changed them: what it improves on is that \
+        commit, and nothing before it.", short(.earlier), short(.undone))]
     Restores { undone: String, earlier: String },
     /// Metrics, without their kind, that may be of older code: these files were written before it, which the config lets
     /// pass (`stale_ok`), or were not all that the command ran.
+    #[error("{} may be of older code: {}, which it is read from or runs, was written before the code was changed last.",
+        listed(.metrics), listed(.files))]
     StaleAllowed { metrics: Vec<String>, files: Vec<String> },
     /// The same change was compared so many times since the baseline, this one included; set by whoever knows of that.
+    #[error("This is comparison {times} since the baseline. Each comparison wrongly reports an improvement with a probability \
+        of up to 2.5 %; at least one of {times} does with up to {:.1} %. One comparison of more pairs says more.",
+        (1.0 - 0.975_f64.powi(i32::try_from(*.times).unwrap_or(i32::MAX))) * 100.0)]
     Repeated { times: u32 },
 }
 
-/// Whether both sides are one measurement, be it in two files.
-pub(crate) fn is_same_snapshot(before: &Snapshot, after: &Snapshot) -> bool {
-    (before.id.is_some() && before.id == after.id) || before == after
+const OWN_FILES_COUNTED: &str =
+    " The tool that recorded it counted its own files as uncommitted work, so this may mean little.";
+
+fn listed<T: std::fmt::Display>(names: &[T]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-pub(crate) fn caveats(
-    before: &Snapshot,
-    after: &Snapshot,
-    pair: Option<&PairSession>,
-    (metrics, kpi): (&[MetricRow], Option<&MetricId>),
-    known: &Circumstances,
-) -> Vec<Caveat> {
-    let mut found = Vec::new();
-    about_code(before, after, known, &mut found);
-    about_machine(before, after, metrics, known, &mut found);
-    about_samples(metrics, &mut found);
-    for old in &before.kpis {
-        let new = after.kpis.iter().find(|new| new.name == old.name);
-        if let (Some(before), Some(after)) = (old.beside.clone(), new.and_then(|new| new.beside.clone()))
-            && before != after
-        {
-            found.push(Caveat::OtherWords { kpi: old.name.clone(), before, after });
-        }
-        if let (None, Some(said)) = (&old.said, new.and_then(|new| new.said.clone())) {
-            found.push(Caveat::SaysMore { kpi: old.name.clone(), said });
-        }
-    }
-    if let Some(pair) = pair {
-        let commit = |snapshot: &Snapshot| snapshot.revision.as_ref().and_then(|revision| revision.commit.clone());
-        let differs =
-            |known: Option<String>, side: &Option<String>| matches!((known, side), (Some(a), Some(b)) if a != *b);
-        if pair.of_commit {
-            found.push(Caveat::OthersCommitted);
-        } else if differs(commit(before), &pair.before.commit) || differs(commit(after), &pair.after.commit) {
-            found.push(Caveat::PairOfOtherCommits);
-        }
-        for caveat in of_first_runs(pair, kpi) {
-            if !found.contains(&caveat) {
-                found.push(caveat);
-            }
-        }
-        found.extend(machines::caveat(pair));
-    }
-    about_endpoints(metrics, known, &mut found);
-    about_files([before, after], metrics, &mut found);
-    about_sizes(before, after, metrics, &mut found);
-    about_memory(before, after, pair, &mut found);
-    about_times(metrics, &mut found);
-    about_tuneables(before, after, &mut found);
-    let names: Vec<String> = variable_changes(before, after).into_iter().map(|change| change.name).collect();
-    found.extend((!names.is_empty()).then_some(Caveat::EnvDiffers { names }));
-    found
+fn paths_of(paths: Option<u64>) -> String {
+    paths.map(|n| format!(" ({})", count(n, "path", "paths"))).unwrap_or_default()
 }
 
-/// What the first runs of a pair session showed; `kpi` is what the change is to improve.
-pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> {
-    let commands = pair.commands.iter().map(|it| (&it.name, &it.first_runs));
-    let kpis = pair.kpis.iter().map(|it| (&it.kpi.name, &it.first_runs));
-    // A guardrail is often over another part than the one that is changed.
-    let all = || commands.clone().chain(kpis.clone());
-    let is_meant = |command: &String| match kpi {
-        Some(kpi) if kpi.subject() == Some(command.as_str()) => true,
-        _ => all().all(|(_, first)| first.untouched),
-    };
-    let mut found = Vec::new();
-    for (command, first) in all() {
-        if let Some([before, after]) = &first.beside {
-            let (kpi, before, after) = (command.clone(), before.clone(), after.clone());
-            found.push(Caveat::OtherWords { kpi, before, after });
-        }
-        if let Some([before, after]) = &first.printed {
-            let (command, before, after) = (command.clone(), before.bytes, after.bytes);
-            found.push(Caveat::PrintsOther { command, before, after });
-        }
-        if let Some(path) = &first.program {
-            found.push(Caveat::SharedFile { command: command.clone(), path: path.clone() });
-        } else if first.elsewhere || first.untouched && is_meant(command) {
-            found.push(Caveat::CodeElsewhere { command: command.clone() });
-        }
-        if let Some(path) = &first.alone {
-            found.push(Caveat::OneSideAlone { command: command.clone(), path: path.clone() });
-        }
-        if let Some([before, after]) = first.unshown {
-            found.push(Caveat::WorkUnshown { command: command.clone(), before, after });
-        }
-        if let Some([before, after]) = first.once {
-            found.push(Caveat::FirstRunAlone { command: command.clone(), before, after });
-        }
-    }
-    found
+fn better(better: bool) -> &'static str {
+    if better { "better" } else { "worse" }
 }
 
-fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found: &mut Vec<Caveat>) {
-    if after.generated_at < before.generated_at {
-        found.push(Caveat::OutOfOrder);
+fn agreement(disagree: &[(MetricId, f64)]) -> String {
+    if disagree.is_empty() {
+        return " They agree within their noise.".to_owned();
     }
-    if is_same_snapshot(before, after) {
-        found.push(Caveat::SameSnapshot);
-    } else if known.same_code {
-        found.push(Caveat::SameCode);
-    } else if let (Some(old), Some(new)) = (&before.git.commit, &after.git.commit)
-        && old == new
-        && !only_settings_differ(before, after)
-    {
-        found.push(Caveat::SameCommit { commit: new.clone() });
-    }
-    if before.revision.as_ref().is_some_and(|revision| revision.work_tree == WorkTree::Unversioned) {
-        found.push(Caveat::NoAncestry);
-    }
-    for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
-        let own_files_counted = snapshot.schema == SCHEMA_V1;
-        let dirty = match snapshot.revision.as_ref().map(|revision| &revision.work_tree) {
-            Some(WorkTree::Dirty { paths, .. }) => Some(Some(u64::from(*paths))),
-            Some(WorkTree::Unknown { .. }) => Some(None),
-            Some(WorkTree::Clean | WorkTree::Unversioned) => None,
-            None => snapshot.git.dirty.unwrap_or(false).then_some(snapshot.git.dirty_count),
-        };
-        if let Some(paths) = dirty {
-            found.push(Caveat::DirtyTree { side, paths, own_files_counted });
-        }
-        if !snapshot.git.dirty_outside.is_empty() {
-            found.push(Caveat::DirtyOutside { side, paths: snapshot.git.dirty_outside.clone() });
-        }
-    }
-}
-
-/// Whether the same code ran with other tuneables or variables: then these are what the difference is attributed to.
-fn only_settings_differ(before: &Snapshot, after: &Snapshot) -> bool {
-    let code = before.revision.as_ref().zip(after.revision.as_ref());
-    code.is_some_and(|(before, after)| before.same_code(after))
-        && (before.tuneables != after.tuneables || before.env != after.env)
-}
-
-/// Version 1 recorded a platform only: a different one is a different machine, the same one proves nothing.
-pub(crate) fn other_platform(before: &Snapshot, after: &Snapshot) -> Vec<String> {
-    let (old, new) = (&before.system.platform, &after.system.platform);
-    let differs = !old.is_empty() && !new.is_empty() && old != new;
-    if differs { vec!["platform".to_owned()] } else { Vec::new() }
-}
-
-fn about_machine(
-    before: &Snapshot,
-    after: &Snapshot,
-    metrics: &[MetricRow],
-    known: &Circumstances,
-    found: &mut Vec<Caveat>,
-) {
-    if !known.other_machine.is_empty() {
-        found.push(Caveat::OtherMachine { parts: known.other_machine.clone() });
-    }
-    for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
-        if snapshot.machine.is_none() {
-            found.push(Caveat::MachineNotRecorded { side });
-        }
-    }
-    let unpaired = metrics.iter().any(|row| row.sampling == Sampling::Sampled && !is_paired(row));
-    match known.reference_ratio {
-        _ if !unpaired => {}
-        None => found.push(Caveat::DriftUnknown),
-        Some(ratio) if (ratio - 1.0).abs() > known.min_effect => found.push(Caveat::Drift { ratio }),
-        Some(_) => {}
-    }
-}
-
-fn is_paired(row: &MetricRow) -> bool {
-    row.pairs.is_some() || row.result.finding().is_some_and(|finding| finding.design == Design::Paired)
-}
-
-fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    let sampled = || metrics.iter().filter(|row| row.sampling == Sampling::Sampled && !is_paired(row));
-    let both = |row: &&MetricRow| row.before.is_some() && row.after.is_some();
-    let single = |row: &&MetricRow| [row.before, row.after].into_iter().flatten().any(|level| level.n == 1);
-    let names = |rows: &mut dyn Iterator<Item = &MetricRow>| rows.map(|row| row.metric.clone()).collect::<Vec<_>>();
-    let singles = names(&mut sampled().filter(both).filter(single));
-    // Counts repeat themselves in another session, too.
-    let varies = |row: &&MetricRow| row.metric.kind() != Some(MetricKind::Instructions);
-    let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)).filter(varies));
-    found.extend((!singles.is_empty()).then_some(Caveat::SingleRuns { metrics: singles }));
-    found.extend((!unpaired.is_empty()).then_some(Caveat::Unpaired { metrics: unpaired }));
-    for row in metrics {
-        let Change::Invalid { because } = &row.result else { continue };
-        let (side, reason) = match because {
-            Flaw::Before { reason } => (Which::Before, reason),
-            Flaw::After { reason } => (Which::After, reason),
-            Flaw::OtherMachine { .. }
-            | Flaw::SameCode
-            | Flaw::SharedCode { .. }
-            | Flaw::NotComparable { .. }
-            | Flaw::ZeroBaseline
-            | Flaw::Altered { .. } => continue,
-        };
-        let never_recorded = *reason == Unusable::NotMeasured && row.before.is_none() && row.after.is_none();
-        if !never_recorded {
-            found.push(Caveat::Unusable { side, metric: row.metric.clone(), reason: reason.clone() });
-        }
-    }
-}
-
-fn about_endpoints(metrics: &[MetricRow], known: &Circumstances, found: &mut Vec<Caveat>) {
-    let asked = metrics.iter().filter(|row| row.metric.kind() == Some(MetricKind::Latency) && !is_paired(row));
-    let both = asked.filter(|row| row.before.is_some() && row.after.is_some() && !known.same_code);
-    let probes: Vec<String> = both.filter_map(|row| Some(row.metric.subject()?.to_owned())).collect();
-    found.extend((!probes.is_empty()).then_some(Caveat::ServedAsFound { probes }));
-}
-
-fn about_files(sides: [&Snapshot; 2], metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    let read = sides.into_iter().flat_map(files_read);
-    let passed = read.filter(|(_, file)| file.older_than.is_some() && file.stale_ok.is_some());
-    let is_judged = |stem: &str| metrics.iter().any(|row| governs(stem, &row.metric) && !is_paired(row));
-    let both = passed.filter(|(stem, _)| is_judged(stem)).map(|(stem, file)| (stem, file.path.clone()));
-    let (metrics, files): (BTreeSet<String>, BTreeSet<String>) = both.unzip();
-    let (metrics, files) = (metrics.into_iter().collect::<Vec<_>>(), files.into_iter().collect());
-    found.extend((!metrics.is_empty()).then_some(Caveat::StaleAllowed { metrics, files }));
-}
-
-fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    let untracked =
-        |snapshot: &Snapshot, path: &str| snapshot.sizes.get(path).is_some_and(|s| s.tracked_bytes.is_none());
-    let moved = metrics.iter().filter(|row| matches!(row.result, Change::Improved(_) | Change::Regressed(_)));
-    let moved: BTreeSet<&MetricId> = moved.map(|row| &row.metric).collect();
-    let paths: BTreeSet<&String> = before.sizes.keys().chain(after.sizes.keys()).collect();
-    let untold = paths.into_iter().filter(|path| untracked(before, path) || untracked(after, path));
-    let paths: Vec<String> = untold.filter(|path| moved.contains(&MetricKind::Bytes.of(path))).cloned().collect();
-    found.extend((!paths.is_empty()).then_some(Caveat::TrackedBytesNotRecorded { paths }));
-}
-
-/// A run cannot show less than the measuring process held when it started the run.
-#[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
-fn about_memory(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>, found: &mut Vec<Caveat>) {
-    let mut at_floor = BTreeSet::new();
-    let mut note = |id: MetricId, is_low: bool| {
-        if id.kind() == Some(MetricKind::MaxRss) && is_low {
-            at_floor.insert(id);
-        }
-    };
-    for snapshot in [before, after] {
-        let Some(floor) = snapshot.rss_floor_bytes else { continue };
-        for (id, reading) in series::metrics(snapshot) {
-            note(id, reading.is_ok_and(|series| series.samples.iter().any(|bytes| *bytes <= floor as f64)));
-        }
-    }
-    if let Some((pair, floor)) = pair.and_then(|pair| Some((pair, pair.rss_floor_bytes? as f64))) {
-        for (id, reading) in series::pair_metrics(pair) {
-            note(id, reading.is_ok_and(|series| series.pairs.iter().any(|p| p.before <= floor || p.after <= floor)));
-        }
-    }
-    found.extend((!at_floor.is_empty()).then(|| Caveat::MaxRssAtFloor { metrics: at_floor.into_iter().collect() }));
-}
-
-fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    let by_id: BTreeMap<&MetricId, &Change> = metrics.iter().map(|row| (&row.metric, &row.result)).collect();
-    for cpu in metrics.iter().filter(|row| row.metric.kind() == Some(MetricKind::Cpu)) {
-        let Some(timing) = cpu.metric.subject() else { continue };
-        let wall = by_id.get(&MetricKind::Wall.of(timing));
-        found.extend(wall.and_then(|wall| cpu_against_wall(timing, &cpu.result, wall)));
-    }
-}
-
-/// The caveat on a command whose CPU time and wall time changed in opposite directions.
-pub fn cpu_against_wall(timing: &str, cpu: &Change, wall: &Change) -> Option<Caveat> {
-    let cpu_improved = match (cpu, wall) {
-        (Change::Improved(_), Change::Regressed(_)) => true,
-        (Change::Regressed(_), Change::Improved(_)) => false,
-        (_, _) => return None,
-    };
-    Some(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved })
-}
-
-fn about_tuneables(before: &Snapshot, after: &Snapshot, found: &mut Vec<Caveat>) {
-    let digest = |snapshot: &Snapshot, path: &str| {
-        snapshot.tuneable_files.iter().find(|file| file.path == path).and_then(|file| file.sha256.clone())
-    };
-    for file in &after.tuneable_files {
-        let of_file = |snapshot: &Snapshot| {
-            let values =
-                snapshot.tuneables.iter().filter(|(_, it)| it.layer == file.path || it.hides.contains(&file.path));
-            values.map(|(key, it)| (key.clone(), it.clone())).collect::<Vec<_>>()
-        };
-        let old = before.tuneable_files.iter().find(|old| old.path == file.path);
-        if old.is_some_and(|old| old.sha256 != file.sha256) && of_file(before) == of_file(after) {
-            found.push(Caveat::FileChangedAlone { path: file.path.clone() });
-        }
-    }
-    for (key, tuneable) in &after.tuneables {
-        let overridden = before.tuneables.get(key).is_some_and(|old| old.layer == tuneable.layer);
-        if !overridden || !tuneable.layer.starts_with("env:") {
-            continue;
-        }
-        for file in tuneable.hides.iter().filter(|file| digest(before, file) != digest(after, file)) {
-            found.push(Caveat::EnvHidesTuneable {
-                key: key.clone(),
-                layer: tuneable.layer.clone(),
-                file: file.clone(),
-            });
-        }
-    }
+    let shares: Vec<String> = disagree.iter().map(|(id, share)| format!("{id} ({:.0} %)", share * 100.0)).collect();
+    format!(
+        " They disagree by more than noise about {}: look at each machine's own file before relying on the mean (the share of \
+         the spread that is disagreement, I²).",
+        shares.join(", ")
+    )
 }

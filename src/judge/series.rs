@@ -158,8 +158,6 @@ fn failure_of<'a>(runs: impl Iterator<Item = &'a Run> + Clone, timeout_s: f64) -
     let failed = u32::try_from(failing.len()).unwrap_or(u32::MAX);
     Some(Unusable::CommandFailed { failed, runs: all, code: last.exit_code })
 }
-
-#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53 bytes")]
 fn size(path: &str, size: &Size, v1: bool) -> Vec<(MetricId, Reading)> {
     let read = |kind: MetricKind| {
         let Reads::Size(read) = kind.row().reads else { return None };

@@ -226,13 +226,9 @@ impl Run {
     pub fn cpu_s(&self) -> Option<f64> {
         self.user_s.zip(self.system_s).map(|(user, system)| user + system)
     }
-
-    #[expect(clippy::cast_precision_loss, reason = "resident sets stay far below 2^53 bytes")]
     pub fn max_rss(&self) -> Option<f64> {
         self.max_rss_bytes.map(|bytes| bytes as f64)
     }
-
-    #[expect(clippy::cast_precision_loss, reason = "runs stay far below 2^53 instructions")]
     pub fn instructions(&self) -> Option<f64> {
         self.instructions.map(|count| count as f64)
     }

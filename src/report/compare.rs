@@ -217,7 +217,6 @@ pub(crate) fn uncommitted(git: &GitV1) -> Text {
 }
 
 /// Sizes in bytes, and how much of each difference git tracks.
-#[expect(clippy::cast_precision_loss, reason = "sizes stay far below 2^53 bytes")]
 fn sizes(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Size deltas");
     let mut table = Table::new("lrrrrr", ["Path", "Before", "After", "Delta", "Share", "Delta of tracked files"]);
@@ -430,7 +429,7 @@ mod tests {
 
         - `http.health.latency`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
         - `timing.tests.max_rss`: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating pairs would narrow them.
-        - `health`: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or give the probe a \`start\`, so that each side is served by its own code.
+        - `health`: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or give the probe a `start`, so that each side is served by its own code.
 
         ## Git
 

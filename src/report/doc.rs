@@ -69,6 +69,14 @@ impl Text {
         Self::default()
     }
 
+    /// Words among which backticks stand around names.
+    pub(crate) fn sentence(text: &str) -> Self {
+        let part = |(i, part): (usize, &str)| {
+            if i % 2 == 0 { Span::Plain(part.to_owned()) } else { Span::Code(part.to_owned()) }
+        };
+        Self(text.split('`').enumerate().filter(|(_, part)| !part.is_empty()).map(part).collect())
+    }
+
     pub(crate) fn plain(self, text: impl Into<String>) -> Self {
         self.with(Span::Plain(text.into()))
     }
@@ -287,9 +295,6 @@ impl Axis {
     pub(crate) fn share(self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to the columns there are")]
-    #[expect(clippy::cast_precision_loss, reason = "columns of a terminal")]
     fn column(self, value: f64, width: usize) -> usize {
         let last = width.saturating_sub(1);
         ((self.share(value) * last as f64).round() as usize).min(last)

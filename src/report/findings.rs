@@ -226,40 +226,41 @@ fn junit(audit: &Audit, ctx: &FixContext) -> String {
     // One test more for the check itself, so that a file without findings is not an empty one.
     let tests = audit.findings.len() + 1;
     let totals = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");
-    let mut lines = vec![
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned(),
-        format!("<testsuites name=\"vibeship-optimizer\" {totals}>"),
-        format!("  <testsuite name=\"check\" {totals}>"),
-        format!("    <testcase classname=\"check\" name=\"{}\"/>", xml_line(&summary(audit))),
-    ];
-    for finding in &audit.findings {
+    let itself = format!("    <testcase classname=\"check\" name=\"{}\"/>\n", xml_line(&summary(audit)));
+    let case = |finding: &Finding| {
         let found = finding.problem(ctx);
         let (code, message) = (xml_line(&found.code), xml_line(&found.message));
-        let name = xml_line(&problem::place(&found.subject));
         let steps = xml_lines(&problem::lines(&found.fixes).join("\n"));
-        lines.push(format!("    <testcase classname=\"{code}\" name=\"{name}\">"));
-        lines.push(match finding.level {
-            Severity::Fail => format!("      <failure type=\"{code}\" message=\"{message}\">{steps}</failure>"),
-            Severity::Warn | Severity::Info => format!("      <skipped message=\"{message}\"/>"),
-        });
-        lines.push("    </testcase>".to_owned());
-    }
-    lines.extend(["  </testsuite>".to_owned(), "</testsuites>".to_owned(), String::new()]);
-    lines.join("\n")
+        let outcome = match finding.level {
+            Severity::Fail => format!("<failure type=\"{code}\" message=\"{message}\">{steps}</failure>"),
+            Severity::Warn | Severity::Info => format!("<skipped message=\"{message}\"/>"),
+        };
+        test_case(&code, &problem::place(&found.subject), &outcome)
+    };
+    suite(&totals, &std::iter::once(itself).chain(audit.findings.iter().map(case)).collect::<String>())
+}
+
+fn test_case(class: &str, name: &str, outcome: &str) -> String {
+    let name = xml_line(name);
+    format!("    <testcase classname=\"{class}\" name=\"{name}\">\n      {outcome}\n    </testcase>\n")
+}
+
+fn suite(totals: &str, cases: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"vibeship-optimizer\" {totals}>\n  \
+         <testsuite name=\"check\" {totals}>\n{cases}  </testsuite>\n</testsuites>\n"
+    )
 }
 
 /// The report of a check that could not be made, in the formats that a service shows.
 pub(crate) fn trouble(format: Option<Format>, message: &str) -> Option<String> {
-    let totals = "tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"";
     match format {
         Some(Format::Github) => Some(format!("::error title=check::{}", data(message))),
-        Some(Format::Junit) => Some(format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"vibeship-optimizer\" {totals}>\n  \
-             <testsuite name=\"check\" {totals}>\n    <testcase classname=\"check\" name=\"check\">\n      \
-             <error message=\"{}\">{}</error>\n    </testcase>\n  </testsuite>\n</testsuites>\n",
-            xml_line(message.lines().next().unwrap_or_default()),
-            xml_lines(message)
-        )),
+        Some(Format::Junit) => {
+            let (line, all) = (xml_line(message.lines().next().unwrap_or_default()), xml_lines(message));
+            let case = test_case("check", "check", &format!("<error message=\"{line}\">{all}</error>"));
+            Some(suite("tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"", &case))
+        }
         Some(Format::Json | Format::Markdown | Format::Text | Format::Html) | None => None,
     }
 }

@@ -1,10 +1,10 @@
 //! How a comparison was measured (the design, the pairs and why sampling ended, the settings, the machine, the inputs) and
 //! what cannot be concluded from it.
 
-use crate::judge::{Caveat, CpuReason, Decisive, WallReason, Which};
+use crate::judge::{Caveat, CpuReason, Decisive, WallReason};
 use crate::model::text;
 use crate::model::{Grown, Machine, MetricId, MetricKind, PairedCommand, SideRevision, Stop, Unit};
-use crate::report::{CompareView, Doc, Table, Text, code, codes, values};
+use crate::report::{CompareView, Doc, Table, Text, code, values};
 
 pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
     doc.heading(2, "How it was measured");
@@ -114,7 +114,6 @@ fn settings(doc: &mut Doc, view: &CompareView<'_>) {
 
 /// A machine in one line; what is unknown is left out.
 fn machine(machine: &Machine) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "memory stays far below 2^53 bytes")]
     let memory = |bytes| values::quantity(bytes as f64, &Unit::bytes());
     let parts = [
         machine.cpu.clone(),
@@ -129,178 +128,8 @@ fn machine(machine: &Machine) -> String {
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-#[expect(clippy::too_many_lines, reason = "one arm for each caveat")]
 pub(crate) fn caveat(caveat: &Caveat) -> Text {
-    match caveat {
-        Caveat::SingleRuns { metrics } => names(metrics).plain(
-            ": one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.",
-        ),
-        Caveat::Unpaired { metrics } => names(metrics).plain(
-            ": measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; \
-             alternating pairs would narrow them.",
-        ),
-        Caveat::Unusable { side, metric, reason } => {
-            let why = format!(": no usable value {}: {}.", which(*side), reason);
-            code(metric.as_str()).plain(why)
-        }
-        Caveat::MaxRssAtFloor { metrics } => names(metrics)
-            .plain(": the memory of the measuring process was larger than the command's, so the command's is unknown."),
-        Caveat::CpuAndWallDisagree { timing, cpu_improved } => {
-            let (cpu, wall) = if *cpu_improved { ("better", "worse") } else { ("worse", "better") };
-            code(timing.as_str()).plain(format!(
-                ": CPU time changed for the {cpu} and wall time for the {wall}. It may wait more or work in parallel \
-                 differently; neither number alone tells what a user would notice."
-            ))
-        }
-        Caveat::Drift { ratio } => Text::from(format!(
-            "The machine itself moved {} between the two sessions, by a fixed reference workload. What was not \
-             measured in pairs may show that and not the change.",
-            values::share(ratio - 1.0)
-        )),
-        Caveat::DriftUnknown => Text::from(
-            "No reference workload was recorded on both sides, so it is unknown how much the machine itself moved \
-             between the two sessions.",
-        ),
-        Caveat::SameCommit { commit } => Text::from("Both snapshots were taken at commit ")
-            .code(values::short(commit))
-            .plain(". What differs between them is in no commit, so it cannot be attributed to one."),
-        Caveat::SameSnapshot => {
-            Text::from("Both sides are one and the same snapshot, so nothing was compared. Give two different files.")
-        }
-        Caveat::SameCode => Text::from(
-            "Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.",
-        ),
-        Caveat::DirtyTree { side, paths, own_files_counted } => {
-            let paths = paths.map(|n| format!(" ({})", values::count(n, "path", "paths"))).unwrap_or_default();
-            let own = match own_files_counted {
-                true => " The tool that recorded it counted its own files as uncommitted work, so this may mean little.",
-                false => "",
-            };
-            let side = which(*side);
-            Text::from(format!("Uncommitted work{paths} was measured {side}. No commit holds exactly what ran.{own}"))
-        }
-        Caveat::NoAncestry => Text::from(
-            "The baseline is bound to a digest of the files, since there was no commit: that it came before the change is \
-             as it was recorded, and cannot be proven by ancestry.",
-        ),
-        Caveat::DirtyOutside { side, paths } => Text::from(format!(
-            "Outside the project's directory {} had uncommitted changes {}, and it is not known whether what was measured \
-             reads them.",
-            text::first(paths, 3),
-            which(*side)
-        )),
-        Caveat::PairOfOtherCommits => Text::from(
-            "The pairs were taken of other commits than the snapshots, so they may not be about this change.",
-        ),
-        Caveat::SeveralMachines { machines, disagree } => {
-            let all = format!("Measured on {machines} machines: each change is a random-effects estimate over them.");
-            let share = |(metric, share): &(MetricId, f64)| format!("{metric} ({})", values::plain_share(*share));
-            let metrics = disagree.iter().map(share).collect::<Vec<_>>().join(", ");
-            let told = match disagree.is_empty() {
-                true => " They agree within their noise.".to_owned(),
-                false => format!(
-                    " They disagree by more than noise about {metrics}: look at each machine's own file before relying on \
-                     the mean (the share of the spread that is disagreement, I²)."
-                ),
-            };
-            Text::from(all + &told)
-        }
-        Caveat::ServedAsFound { probes } => codes(probes.iter().map(String::as_str)).plain(
-            ": asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or \
-             give the probe a `start`, so that each side is served by its own code.",
-        ),
-        Caveat::OthersCommitted => Text::from(
-            "Others committed since the baseline. Every number here is of the change's own commit and that commit's parent, \
-             so that it tells the change's effect alone.",
-        ),
-        Caveat::OutputCommitted { files } => codes(files.iter().map(String::as_str)).plain(
-            ", where a metric's number is written, was committed with the change: the number may have been committed, not measured.",
-        ),
-        Caveat::NoCode { files } => Text::from("The change alters tests and documents alone: ")
-            .text(codes(files.iter().map(String::as_str)))
-            .plain(". What is measured may be other work now, and not faster code."),
-        Caveat::Restores { undone, earlier } => Text::from("The change gives its files back what they were at ")
-            .text(code(values::short(earlier)))
-            .plain(", before ")
-            .text(code(values::short(undone)))
-            .plain(" changed them: what it improves on is that commit, and nothing before it."),
-        Caveat::StaleAllowed { metrics, files } => codes(metrics.iter().map(String::as_str))
-            .plain(" may be of older code: ")
-            .text(codes(files.iter().map(String::as_str)))
-            .plain(", which it is read from or runs, was written before the code was changed last."),
-        Caveat::OutOfOrder => {
-            Text::from("The snapshot after the change is older than the baseline: the baseline was not there first.")
-        }
-        Caveat::PrintsOther { command, before, after } => code(command.as_str()).plain(format!(
-            " printed something else after the change ({before} bytes before, {after} after), though two runs of the baseline \
-             print the same. Check that both sides do the same work.",
-        )),
-        Caveat::SaysMore { kpi, said } => code(kpi.as_str())
-            .plain(" wrote to standard error after the change, and not before: ")
-            .code(said.as_str())
-            .plain(". Check that it still does its work."),
-        Caveat::OtherWords { kpi, before, after } => code(kpi.as_str())
-            .plain(" was read beside other words: ")
-            .code(before.as_str())
-            .plain(" before, ")
-            .code(after.as_str())
-            .plain(" after. Check that both numbers have the same unit."),
-        Caveat::SharedFile { command, path } => code(command.as_str()).plain(" opened ").code(path.as_str()).plain(
-            " of your own checkout on both sides. If that is built from the code, both sides ran the same: name it relative to \
-             the project's root, and let `pair.prepare` build it.",
-        ),
-        Caveat::CodeElsewhere { command } => code(command.as_str()).plain(
-            " opened no file on either side that the change makes different, nor anything built from one there: both sides may \
-             have run the same code, installed or running elsewhere. Let it run what is in the checkout, and `pair.prepare` build it.",
-        ),
-        Caveat::OneSideAlone { command, path } => code(command.as_str()).plain(" opened ").code(path.as_str()).plain(
-            ", which the change makes different, on one side only: the other side may have run what the first one left outside \
-             of its checkout, such as a build or a cache. Let each side keep that in its own checkout, and `pair.prepare` build it.",
-        ),
-        Caveat::WorkUnshown { command, before, after } => code(command.as_str()).plain(format!(
-            " took {} before the change and {} after, and printed nothing that shows that both did the same work. Let it print \
-             its result.",
-            values::quantity(*before, &Unit::seconds()),
-            values::quantity(*after, &Unit::seconds()),
-        )),
-        Caveat::FirstRunAlone { command, before, after } => code(command.as_str()).plain(format!(
-            " took {} in its first run before the change and {} after; later runs show no such difference, so it may do less \
-             once it has run. Give it a `prepare` that resets what it keeps, or switch its cache off.",
-            values::quantity(*before, &Unit::seconds()),
-            values::quantity(*after, &Unit::seconds()),
-        )),
-        Caveat::OtherMachine { parts } => Text::from(format!(
-            "The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
-            parts.join(", ")
-        )),
-        Caveat::MachineNotRecorded { side } => Text::from(format!(
-            "The machine was not recorded {}. That both are of one machine is an assumption.",
-            which(*side)
-        )),
-        Caveat::TrackedBytesNotRecorded { paths } => codes(paths.iter().map(String::as_str)).plain(
-            ": sizes count every file, build output included, and how much of it git tracks was not recorded. A \
-             difference may be build output alone.",
-        ),
-        Caveat::EnvHidesTuneable { key, layer, file } => {
-            let changed = code(key.as_str()).plain(" changed in ").code(file.as_str()).plain(", but ");
-            changed.code(layer.as_str()).plain(" overrides it on both sides: that part of the change had no effect.")
-        }
-        Caveat::FileChangedAlone { path } => code(path.as_str()).plain(
-            " changed, but no value in it did; another parser may read the new spelling differently (`off`, `0755`, `1.10`).",
-        ),
-        Caveat::EnvDiffers { names } => Text::from("The environment differed between the snapshots: ")
-            .text(codes(names.iter().map(String::as_str)))
-            .plain(" had another value. What was not measured in pairs may show that and not the change."),
-        Caveat::Repeated { times } => {
-            let chance = 1.0 - 0.975_f64.powi(i32::try_from(*times).unwrap_or(i32::MAX));
-            Text::from(format!(
-                "This is comparison {times} since the baseline. Each comparison wrongly reports an improvement with a \
-                 probability of up to 2.5 %; at least one of {times} does with up to {}. One comparison of more pairs \
-                 says more.",
-                values::plain_share(chance)
-            ))
-        }
-    }
+    Text::sentence(&caveat.to_string())
 }
 
 /// The warning of a snapshot that was taken with such paths beside the project; none where there are none.
@@ -311,17 +140,6 @@ pub(crate) fn beside(paths: &[String]) -> Option<String> {
             text::first(paths, 3)
         )
     })
-}
-
-fn which(side: Which) -> &'static str {
-    match side {
-        Which::Before => "in the baseline",
-        Which::After => "after the change",
-    }
-}
-
-fn names(metrics: &[MetricId]) -> Text {
-    codes(metrics.iter().map(MetricId::as_str))
 }
 
 /// The functions that take a larger share of a command's time than before.
@@ -346,6 +164,7 @@ pub(crate) fn instructions<'a>(mut metrics: impl Iterator<Item = &'a MetricId>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Which;
     use crate::model::Unusable;
     use crate::report::{Doc, markdown};
 
@@ -414,7 +233,7 @@ mod tests {
         - The change alters tests and documents alone: `tests/a.py`. What is measured may be other work now, and not faster code.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
         - `kpi.ops` may be of older code: `build/ops`, which it is read from or runs, was written before the code was changed last.
-        - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.31 %. One comparison of more pairs says more.
+        - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.3 %. One comparison of more pairs says more.
         ");
     }
 }

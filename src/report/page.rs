@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 
 use crate::model::FixContext;
 use crate::report::{
-    Align, Bar, Block, Doc, Span, StepView, Table, Text, Tone, code, logbook, mark, pipeline, pipeline::Day, plot,
-    plot::Strip, problem, show, values, verdict, visible::visible_line, visible::xml_line, visible::xml_lines,
+    Align, Bar, Block, Doc, Span, StepView, Table, Text, Tone, code, logbook, mark, pipeline, plot, plot::Strip,
+    problem, show, values, verdict, visible::visible_line, visible::xml_line, visible::xml_lines,
 };
 use crate::workflow::{Change, End, Step};
 
@@ -188,8 +188,8 @@ fn measured_days(change: &Change, now: DateTime<Utc>) -> Text {
     if days.is_empty() {
         return Text::new();
     }
-    let of = |wanted: Day| days.iter().filter(|(_, day)| *day == wanted).count();
-    let (measured, alarms, missed) = (of(Day::Measured), of(Day::Alarm), of(Day::Missed));
+    let of = |wanted: &str| days.iter().filter(|(.., word)| *word == wanted).count();
+    let (measured, alarms, missed) = (of("measured"), of("alarm"), of("missed"));
     let text = Text::from(format!("{} measured", measured + alarms));
     let text = if missed > 0 { text.plain(format!(", {missed} missed")) } else { text };
     if alarms > 0 { text.plain(", ").mark(Tone::Bad, format!("{alarms} with an alarm")) } else { text }

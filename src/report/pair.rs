@@ -1,6 +1,6 @@
 //! Measuring without a change: two revisions in pairs, a calibration with its noise floors, and a self-test.
 
-use crate::judge::caveat::cpu_against_wall;
+use crate::judge::compare::caveats::cpu_against_wall;
 use crate::judge::machines;
 use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};

@@ -199,30 +199,26 @@ pub(crate) fn raw_entry(change_id: &str, title: &str, status: &str, started_at: 
     json!({ "change_id": change_id, "title": title, "status": status, "started_at": started_at, "path": path })
 }
 
-/// The answer of `change verify`: every unmet demand is a failure, with what meets it. `applied` tells whether the change
-/// was verified by `--apply`; `None` for a dry run.
+/// The answer of `change verify`. `applied` tells whether the change was verified by `--apply`; `None` for a dry run, and
+/// where something before its demands is the reason.
+pub(crate) fn verify_answer(id: &str, failures: &[String], warnings: &[String], applied: Option<bool>) -> Value {
+    let ok = failures.is_empty();
+    match applied {
+        None => json!({ "change_id": id, "ok": ok, "failures": failures, "warnings": warnings }),
+        Some(applied) => json!({
+            "schema": "vibeship_optimizer.verify_apply.v1", "change_id": id, "ok": ok, "failures": failures,
+            "warnings": warnings, "applied": applied,
+        }),
+    }
+}
+
+/// The same where every unmet demand is a failure, with what meets it.
 pub(crate) fn verify(change: &Change, demands: &[Demand], warnings: &[String], applied: Option<bool>) -> Value {
     let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
-    let mut answer = match applied {
-        Some(_) => json!({ "schema": "vibeship_optimizer.verify_apply.v1" }),
-        None => json!({}),
-    };
-    answer["change_id"] = json!(change.id());
-    answer["ok"] = json!(failures.is_empty());
-    answer["failures"] = json!(failures);
-    answer["warnings"] = json!(warnings);
-    if let Some(applied) = applied {
-        answer["applied"] = json!(applied);
-    }
-    answer
+    verify_answer(change.id().as_str(), &failures, warnings, applied)
 }
 
-/// The answer of `change verify` where something before its demands is the reason.
-pub(crate) fn verify_failed(change_id: &str, reason: &str) -> Value {
-    json!({ "change_id": change_id, "ok": false, "failures": [reason], "warnings": [] })
-}
-
-/// The answer of `change verify` where a gate before it is the reason: that comes first among the failures.
+/// The same where a gate before it is the reason: that comes first among the failures.
 pub(crate) fn verify_refused(
     change: &Change,
     refused: &Refusal,
@@ -230,16 +226,14 @@ pub(crate) fn verify_refused(
     apply: bool,
     ctx: &FixContext,
 ) -> Value {
-    let mut answer = verify(change, demands, &[], apply.then_some(false));
     let refused = problem::refused(refused, Some(change), ctx);
     let next = refused.fixes.iter().find_map(Fix::command);
     let next = next.map_or_else(String::new, |command| format!("; run {command}"));
     let reason = format!("{}{next}", visible_line(&refused.message));
     // What would meet the demands is refused just so, until the reason is gone.
     let unmet = demands.iter().filter(|demand| !demand.met).map(unmet);
-    answer["failures"] = std::iter::once(reason).chain(unmet).collect();
-    answer["ok"] = Value::Bool(false);
-    answer
+    let failures: Vec<String> = std::iter::once(reason).chain(unmet).collect();
+    verify_answer(change.id().as_str(), &failures, &[], apply.then_some(false))
 }
 
 fn failure(demand: &Demand, change: &Change) -> String {

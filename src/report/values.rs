@@ -200,7 +200,6 @@ fn decimals_for(width: f64) -> i32 {
 }
 
 /// The power of ten of a number's first digit.
-#[expect(clippy::cast_possible_truncation, reason = "exponents of finite numbers lie within ±324")]
 fn exponent(value: f64) -> i32 {
     if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 }
 }

@@ -82,12 +82,10 @@ pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> O
 /// The same where the distribution is nearly normal.
 pub(crate) fn critical_near(mean: f64, deviation: f64, tail: f64) -> Option<(usize, f64)> {
     let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "k lies between 0 and the mean")]
     (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)))
 }
 
 /// A count as a number. Counts of samples lie far below 2^53.
-#[expect(clippy::cast_precision_loss, reason = "counts of samples lie far below 2^53")]
 pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }
@@ -104,7 +102,6 @@ pub fn more_for_half_width(n: usize, half_width: f64, wanted: f64) -> Option<u32
     }
     let needed = real(n) * (half_width / wanted).powi(2);
     let more = (needed - real(n)).ceil().max(1.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "1..=MOST")]
     (more <= f64::from(MOST)).then_some(more as u32)
 }
 

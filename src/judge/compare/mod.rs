@@ -1,6 +1,7 @@
 //! Comparing two snapshots, with the pairs taken between them where there are any: every metric, every criterion, one
 //! outcome, and what to hold against it. Owns the compare file; must not render text.
 
+pub mod caveats;
 mod changes;
 mod rows;
 
@@ -17,7 +18,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::rows::{Sides, metric_rows};
-use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, caveat, effect, rule, series};
+use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, effect, rule, series};
 use crate::model::{
     Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
     Snapshot, Stated, Trigger, Verdict, Verdicts,
@@ -172,18 +173,18 @@ pub fn compare(
     sides.refuse_redefined(&redefined(&before.definitions, &after.definitions));
     sides.refuse_redefined(&other_commands(&before.timings, &after.timings));
     let circumstances = circumstances(before, after, settings);
-    if !circumstances.same_code && !caveat::is_same_snapshot(before, after) {
+    if !circumstances.same_code && !caveats::is_same_snapshot(before, after) {
         sides.refuse_unwritten(before, after);
     }
     let metrics = metric_rows(&sides, &circumstances, settings);
     let criteria = criterion_rows(&sides, contract, &circumstances, settings);
     let decisive = decisive_rows(before, after, pair);
-    let outcome = match caveat::is_same_snapshot(before, after) {
+    let outcome = match caveats::is_same_snapshot(before, after) {
         true => Outcome::Invalid,
         false => outcome(&criteria, &metrics, &decisive),
     };
     let caveats =
-        caveat::caveats(before, after, pair, (&metrics, contract.kpi.as_ref().map(|kpi| &kpi.metric)), &circumstances);
+        caveats::caveats(before, after, pair, (&metrics, contract.kpi.as_ref().map(|kpi| &kpi.metric)), &circumstances);
     let trigger_words = match &contract.trigger {
         Some(Trigger::Words(words)) => Some(words.clone()),
         Some(Trigger::Measured(_)) | None => None,
@@ -276,7 +277,7 @@ fn side(snapshot: &Snapshot) -> Side {
 fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Circumstances {
     let machines = before.machine.as_ref().zip(after.machine.as_ref());
     let other_machine = machines.map_or_else(
-        || caveat::other_platform(before, after),
+        || caveats::other_platform(before, after),
         |(before, after)| before.differences(after).into_iter().map(str::to_owned).collect(),
     );
     let code = before.revision.as_ref().zip(after.revision.as_ref());

@@ -8,11 +8,10 @@ use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
 use crate::config::Config;
-use crate::git::{GitError, Repo, Scope, TreeEntry};
+use crate::git::{GitError, Repo, Scope, ScratchDir, TreeEntry, remove_leftovers};
 use crate::measure::command::{Env, error_tail, failure, seconds};
 use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
-use crate::measure::pair::scratch::{self, ScratchDir};
 use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
@@ -72,8 +71,6 @@ pub(crate) enum CheckoutError {
     Start { side: &'static str, source: SpawnError },
     #[error(transparent)]
     Share(#[from] ShareError),
-    #[error("cannot {action}: {source}")]
-    Io { action: String, source: io::Error },
     #[error("interrupted while the checkouts were prepared")]
     Interrupted,
 }
@@ -106,7 +103,7 @@ impl Checkouts {
         runner: &mut dyn Runner,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self, CheckoutError> {
-        scratch::remove_leftovers(project.repo);
+        remove_leftovers(project.repo);
         // First of all: what a name such as HEAD~1 means must not depend on what is done below.
         let (before, before_code) = resolve(project, versions.before.rev)?;
         let (after, after_code) = resolve(project, versions.after.rev)?;
@@ -115,8 +112,7 @@ impl Checkouts {
             let [before, after] = [before, after].map(|version| version.commit.unwrap_or_default());
             return Err(CheckoutError::SameCode { before, after });
         }
-        let mut scratch = ScratchDir::new(project.repo)
-            .map_err(|source| io_error("create a temporary directory for the checkouts", source))?;
+        let mut scratch = ScratchDir::new(project.repo)?;
         let mut warnings = Vec::new();
         let tuneables = versions.tuneables;
         let mut builder = Builder { project, tuneables, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
@@ -139,8 +135,7 @@ impl Checkouts {
         tell: &mut dyn FnMut(&str),
     ) -> Result<(Place, ScratchDir), CheckoutError> {
         let (version, _) = resolve(project, rev)?;
-        let mut scratch = ScratchDir::new(project.repo)
-            .map_err(|source| io_error("create a temporary directory for the checkout", source))?;
+        let mut scratch = ScratchDir::new(project.repo)?;
         let mut warnings = Vec::new();
         let mut builder =
             Builder { project, tuneables: None, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
@@ -150,14 +145,9 @@ impl Checkouts {
     }
 
     /// Removes both, and says so when something stays.
-    pub(crate) fn remove(self) -> Result<(), CheckoutError> {
-        let base = self.scratch.base().display().to_string();
-        self.scratch.remove().map_err(|source| io_error(&format!("remove the checkouts in {base}"), source))
+    pub(crate) fn remove(self) -> Result<(), GitError> {
+        self.scratch.remove()
     }
-}
-
-fn io_error(action: &str, source: io::Error) -> CheckoutError {
-    CheckoutError::Io { action: action.to_owned(), source }
 }
 
 /// A version's commit and tree, and its code outside the tool's own files: that of the whole repository, as a project may
@@ -194,9 +184,9 @@ impl Builder<'_> {
             Side::After => "b",
         };
         let home = self.scratch.base().join(directory);
-        let create = |name: &str| -> Result<PathBuf, CheckoutError> {
+        let create = |name: &str| -> Result<PathBuf, GitError> {
             let path = home.join(name);
-            fs::create_dir_all(&path).map_err(|source| io_error(&format!("create {}", path.display()), source))?;
+            fs::create_dir_all(&path).map_err(|source| GitError::file("create", &path, source))?;
             Ok(path)
         };
         let (temporary, build) = (create("tmp")?, create("out")?);
@@ -211,7 +201,7 @@ impl Builder<'_> {
         let mut env = self.environment(SidePaths { tree: &tree, root: &root, build: &build, temporary: &temporary });
         if let (Some(file), Some(bytes)) = (self.tuneables, tuneables) {
             let path = create("tuneables")?.join(Path::new(file.file_name).file_name().unwrap_or_default());
-            fs::write(&path, bytes).map_err(|source| io_error(&format!("write {}", path.display()), source))?;
+            fs::write(&path, bytes).map_err(|source| GitError::file("write", &path, source))?;
             env.push((file.variable.into(), Some(path.into_os_string())));
         }
         let place = Place { root, env };

@@ -11,7 +11,6 @@ mod environment;
 mod kpis;
 mod pin;
 mod proof;
-mod scratch;
 mod session;
 
 pub(crate) use checkouts::{CheckoutError, Checkouts, Project, Stamps, TuneablesFile, Version, Versions, stamps};

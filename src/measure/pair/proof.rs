@@ -56,7 +56,7 @@ impl Proof {
         // The same code is in the other work trees of the repository.
         let is_side =
             |path: &PathBuf| homes.iter().any(|home| files::canonical(home).is_ok_and(|it| path.starts_with(it)));
-        let worktrees = repo.worktrees()?.into_iter().filter_map(|it| files::canonical(&it.path).ok());
+        let worktrees = repo.worktrees()?.into_iter().filter_map(|path| files::canonical(&path).ok());
         let roots: Vec<PathBuf> =
             [repo.root().to_owned()].into_iter().chain(worktrees.filter(|it| !is_side(it))).collect();
         let checkout = Watch::new(&roots, repo.tracked_with_submodules(b"")?.iter(), shared);

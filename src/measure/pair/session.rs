@@ -294,11 +294,8 @@ fn no_pairs(plan: &CommandPlan, budget: Budget) -> PairedCommand {
 
 /// The end of what a failed run wrote to standard error; how it ended where it wrote nothing.
 fn failure(finished: &Finished) -> Option<String> {
-    match (command::error_tail(finished), finished.ended) {
-        _ if finished.success() => None,
-        (said, Ended::Code(code)) if said.is_empty() => Some(format!("exit code {code}")),
-        (said, _) => Some(said),
-    }
+    let said = Some(command::error_tail(finished)).filter(|said| !said.is_empty());
+    command::failure(finished.ended, finished.wall).map(|how| said.unwrap_or(how))
 }
 
 fn runs(pairs: &mut [Pair]) -> Vec<&mut Run> {

@@ -94,7 +94,7 @@ fn kills_at_random_lose_nothing() {
             s.tool(&["--version"]).get_current_dir().map(|dir| std::fs::read_dir(dir.join("reports/optimizer")));
         let names: Vec<_> = files.into_iter().flatten().flatten().flatten().map(|it| it.file_name()).collect();
         assert!(found.is_empty(), "{found:?} among {names:?}");
-        assert!(!s.git(&["worktree", "list"]).contains("vibeship-pair-"), "checkouts of pairs are left");
+        assert!(!s.git(&["worktree", "list"]).contains("vibeship-tree-"), "checkouts are left");
     }
 }
 
