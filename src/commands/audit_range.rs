@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{
-    Audit, CommitName, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
+    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
@@ -105,7 +105,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         now,
     };
     check.add(&mut audit, &concerned, &earlier)?;
-    let unknown = unknown_data(&beside, &records, &audit);
+    let unknown = evidence::unknown(&history, &range.head, &beside, &records, &audit)?;
     audit.findings.extend(unknown);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
     audit.findings.extend(check.absent(unreferenced, &concerned)?);
@@ -118,20 +118,6 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         Concerned::of(change, known.unwrap_or_default(), signs_from, referenced.contains(change.id()))
     });
     Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
-}
-
-/// Data under the tool's names that commits of changes brought, that no record names and nothing else is said of.
-fn unknown_data(
-    beside: &[(CommitName, String)],
-    records: &BTreeMap<ChangeId, RecordFacts>,
-    audit: &Audit,
-) -> Vec<Finding> {
-    let events = records.values().filter_map(RecordFacts::change).flat_map(|change| &change.events);
-    let named: BTreeSet<&str> = events.flat_map(|event| event.what.artifacts()).map(|it| it.path.as_str()).collect();
-    let is_told = |path: &str| audit.findings.iter().any(|it| it.path.as_deref() == Some(path));
-    let is_known = |path: &str| named.contains(path) || path.contains(project::SUPERSEDED) || is_told(path);
-    let unknown = beside.iter().filter(|(_, path)| !is_known(path));
-    unknown.map(|(commit, path)| Finding::warn(FindingKind::EvidenceUnknown).of_commit(commit).at(path)).collect()
 }
 
 struct RecordCheck<'a> {

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
+use crate::config::Config;
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::effect;
@@ -145,9 +146,8 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
         }
     }
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
-        let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
-        let in_pairs = served.any(|probe| criterion.metric == MetricKind::Latency.of(&probe.name));
-        if criterion.metric.source() == Some(MetricSource::Http) && criterion.is_relative() && !in_pairs {
+        let is_http = criterion.metric.source() == Some(MetricSource::Http);
+        if is_http && criterion.is_relative() && !in_pairs(config, &criterion.metric) {
             ctx.ui.warn(&format!(
                 "{criterion} is held against the few requests of two snapshots and would most likely stay inconclusive; name the \
                  command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
@@ -169,6 +169,12 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
     Ok(())
 }
 
+/// Whether it is the latency of an endpoint that a paired session serves itself.
+fn in_pairs(config: &Config, metric: &MetricId) -> bool {
+    let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
+    served.any(|probe| *metric == MetricKind::Latency.of(&probe.name))
+}
+
 fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
     if contract.kpi.as_ref() == Some(criterion) {
         "--kpi"
@@ -185,7 +191,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
     let emergency = change.opened.class == Class::Emergency;
-    let (relative, absolute) = examples(ctx.project.root(), measurable);
+    let (relative, absolute) = examples(ctx.project.root(), ctx.config()?, measurable);
     let [better, guarded, fired] = if emergency { absolute } else { relative };
     for part in change.contract.missing() {
         let (question, example) = match part {
@@ -228,29 +234,32 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
 pub(crate) type Examples = ([String; 3], [String; 3]);
 
 /// What this config could measure; without any metric, the shape of one.
-pub(crate) fn examples(root: &Path, measurable: &Measurable) -> Examples {
+pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable) -> Examples {
     // Requests of two sessions decide nothing about a latency, and a path that is not there has no size.
     let decides = |spec: &&MetricSpec| {
         let is_there = |path: &str| root.join(path).exists();
         match spec.id.source() {
             Some(MetricSource::Size) => spec.id.subject().is_some_and(is_there),
-            Some(MetricSource::Http) => false,
+            Some(MetricSource::Http) => in_pairs(config, &spec.id),
             Some(MetricSource::Timing | MetricSource::Kpi) | None => spec.sampling != Sampling::Rate,
         }
     };
     let all: Vec<&MetricSpec> = measurable.iter().filter(decides).collect();
-    let kpi = all.iter().find(|spec| spec.id.kind() == Some(MetricKind::Wall)).or(all.first());
+    let of_kind = |kind: MetricKind| all.iter().find(|spec| spec.id.kind() == Some(kind));
+    let no_size = || all.iter().find(|spec| spec.id.source() != Some(MetricSource::Size));
+    let kpi = of_kind(MetricKind::Wall).or_else(|| of_kind(MetricKind::Latency)).or_else(no_size).or(all.first());
     let guardrail = all.iter().find(|spec| kpi.is_none_or(|kpi| kpi.id != spec.id));
     let line = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| match spec {
         Some(spec) if spec.better == Better::Higher => format!("{} {higher}", spec.id),
         Some(spec) => format!("{} {lower}", spec.id),
         None => format!("METRIC {lower}"),
     };
-    // Where nothing else can be guarded, that a service answers can.
-    let answers = measurable.iter().find(|spec| spec.sampling == Sampling::Rate && spec.better == Better::Higher);
-    let guarded = match (guardrail, answers) {
-        (None, Some(spec)) => format!("{} >= 100%", spec.id),
-        (Some(_), _) | (None, None) => line(guardrail, "<= +2%", ">= -2%"),
+    // What makes a service faster must not keep it from answering; else that is guarded where nothing else can be.
+    let is_service = guardrail.is_none() || kpi.is_some_and(|kpi| kpi.id.source() == Some(MetricSource::Http));
+    let mut answers = measurable.iter().filter(|spec| spec.sampling == Sampling::Rate && spec.better == Better::Higher);
+    let guarded = match answers.find(|_| is_service) {
+        Some(spec) => format!("{} >= 100%", spec.id),
+        None => line(guardrail, "<= +2%", ">= -2%"),
     };
     let bound = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| {
         let amount = match spec.map(|spec| &spec.unit) {

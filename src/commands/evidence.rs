@@ -5,25 +5,62 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::evidence::{CONTRACT, EXACT_TOLERANCE, Fetch, Judgement, Watched};
-use crate::audit::{self, Finding, FindingKind, RecordFacts, Severity};
+use crate::audit::{self, Audit, CommitName, Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, GitHistory, commit, compare, pair, sources};
 use crate::error::{Result, failed, trouble};
 use crate::judge::{self, Comparison, CriterionRow, Settings};
 use crate::measure::TOOL;
 use crate::measure::pair::Versions;
+use crate::model::strict_json::parse_json;
 use crate::model::{
     Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Kind, MetricId, Outcome, Sampling,
     Snapshot, Tick, Verdict, fix, ingest,
 };
 use crate::report::{self, CompareView, DayView, plot, verdict};
-use crate::store::{Integrity, Role, evidence, logbook};
+use crate::store::{Integrity, Role, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
     faults_among(ctx, &change.artifacts(), true)
+}
+
+/// Data under the tool's names that commits of changes brought, that no record names and nothing else is said of.
+pub(crate) fn unknown(
+    history: &GitHistory<'_>,
+    head: &str,
+    beside: &[(CommitName, String)],
+    records: &BTreeMap<ChangeId, RecordFacts>,
+    audit: &Audit,
+) -> Result<Vec<Finding>> {
+    let changes = || records.values().filter_map(RecordFacts::change);
+    let artifacts = changes().flat_map(|change| &change.events).flat_map(|event| event.what.artifacts());
+    let named: BTreeSet<&str> = artifacts.map(|it| it.path.as_str()).collect();
+    let is_told = |path: &str| audit.findings.iter().any(|it| it.path.as_deref() == Some(path));
+    let is_known = |path: &str| named.contains(path) || path.contains(project::SUPERSEDED) || is_told(path);
+    let mut found = Vec::new();
+    for (commit, path) in beside.iter().filter(|(_, path)| !is_known(path)) {
+        if !is_original(history, head, path, changes())? {
+            found.push(Finding::warn(FindingKind::EvidenceUnknown).of_commit(commit).at(path));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a file is the Python tool's record, kept as it was, that one of these changes continues.
+fn is_original<'c>(
+    history: &GitHistory<'_>,
+    head: &str,
+    path: &str,
+    mut changes: impl Iterator<Item = &'c Change>,
+) -> Result<bool> {
+    let Some((_, name)) = path.split_once("/legacy/") else { return Ok(false) };
+    let imported = changes.find(|it| name == format!("{}.json", it.id())).and_then(|it| it.opened.imported.as_ref());
+    let bytes = history.file(&mut history.repo.batch()?, head, path)?;
+    let kept = bytes.and_then(|bytes| parse_json(&bytes).ok()).map(|kept| Digest::of_json(&kept));
+    Ok(imported.is_some() && imported == kept.as_ref())
 }
 
 /// Those of `artifacts` that are missing or altered.

@@ -217,7 +217,7 @@ impl Ctx {
         let own = if own.is_empty() { default.own.clone() } else { own };
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let examples = || contract::examples(self.project.root(), &self.measurable().unwrap_or_default());
+        let examples = || contract::examples(self.project.root(), config, &self.measurable().unwrap_or_default());
         let (criteria, bounds) = self.criteria.get_or_init(examples).clone();
         FixContext {
             trailer: config.enforcement.trailer.clone(),

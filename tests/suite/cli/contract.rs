@@ -204,6 +204,15 @@ fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
 }
 
 #[test]
+fn a_service_is_proposed_to_promise_how_fast_it_answers_and_not_how_large_its_source_is() {
+    let s = Sandbox::new();
+    let served = "http_probes: [{name: api, url: \"http://127.0.0.1:9/\", start: serve}]";
+    s.config(&format!("version: 1\nsize_paths: [src]\n{served}\n")).start("x");
+    let proposed = ["--kpi \"http.api.latency <= -10%\"", "--guardrail \"http.api.ok >= 100%\""];
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&proposed);
+}
+
+#[test]
 fn an_emergency_says_itself_how_it_is_taken_out() {
     let s = Sandbox::new();
     let parts = [

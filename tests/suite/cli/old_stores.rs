@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, kpi};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -68,6 +68,28 @@ fn a_change_of_the_original_is_continued_and_its_record_kept() {
     assert_eq!(new["schema"], "vibeship_optimizer.change.v2");
     assert_eq!((&new["title"], &new["hypothesis"]), (&old["title"], &old["hypothesis"]));
     assert_eq!(s.json(format!(".vibeship_optimizer/legacy/{id}.json")), old);
+}
+
+#[test]
+fn the_record_that_a_change_continues_is_known_and_another_in_its_place_is_not() {
+    let s = Sandbox::new();
+    let id = "chg-20260218-123900";
+    s.write(
+        format!(".vibeship-optimizer/changes/{id}.json"),
+        store("v1").read(format!(".vibeship_optimizer/changes/{id}.json")),
+    );
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Records of the Python tool"]);
+    let contract = ["--kpi", "kpi.ops <= -1%", "--guardrail", "size.src <= +50%", "--trigger", "words"];
+    let _ = s.run(&[&["change", "contract", "--change-id", id], &contract[..]].concat()).ok();
+    let commit = |message: &str| {
+        s.write("src/code.sh", message).git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", message, "-m", &format!("Optimizer-Change: {id}")]);
+        s.run(&["check", "--range", "HEAD~1..HEAD", "--format", "text"])
+    };
+    let _ = commit("Continue the record").never_says(&["EVIDENCE_UNKNOWN"]);
+    s.write(format!(".vibeship-optimizer/legacy/{id}.json"), kpi(1.0));
+    let _ = commit("Numbers in its place").says(&["EVIDENCE_UNKNOWN", &format!("legacy/{id}.json")]);
 }
 
 #[test]
