@@ -248,7 +248,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings> {
     let config = ctx.config()?;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
-    let mut settings = Settings { min_effect, sizes_in_git: true, ..Settings::default() };
+    let mut settings = Settings { min_effect, ..Settings::default() };
     if let Some(found) = calibrated(ctx, &calibration::key(&machine::fingerprint()))? {
         let configured = |name: &str| config.timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
         settings.noise_floors = found.floors(configured);

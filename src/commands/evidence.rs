@@ -313,11 +313,7 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
     };
     let stored = recorded.comparison;
-    let settings = Settings {
-        min_effect: stored.settings.min_effect,
-        sizes_in_git: stored.settings.sizes_in_git,
-        ..Settings::default()
-    };
+    let settings = Settings { min_effect: stored.settings.min_effect, ..Settings::default() };
     let probes = Probes { kpis: config.kpis.iter().collect(), ..Probes::of(&config) }.asked_by(change);
     let budget = pair::budget(&config, None, None)?;
     let ask = Ask::new(&config, Versions::of(&parent, last), &settings, budget).for_change(change);

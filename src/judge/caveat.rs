@@ -121,10 +121,10 @@ pub enum Caveat {
         "`{kpi}` wrote to standard error after the change, and not before: `{said}`. Check that it still does its work."
     )]
     SaysMore { kpi: String, said: String },
-    /// The words beside a KPI's number changed, a unit perhaps with them.
+    /// The words beside a KPI's number changed, a unit perhaps with them, or how many numbers a run gives.
     #[error(
-        "`{kpi}` was read beside other words: `{before}` before, `{after}` after. Check that both numbers have the same \
-        unit."
+        "`{kpi}` was read from other output: `{before}` before, `{after}` after. Check that both sides do the same work \
+        and give it in the same unit."
     )]
     OtherWords { kpi: String, before: String, after: String },
     /// Both sides opened this file of the user's checkout, which git does not track.
@@ -165,7 +165,7 @@ pub enum Caveat {
     SeveralMachines { machines: u32, disagree: Vec<(MetricId, f64)> },
     /// These endpoints were asked as they ran: nothing shows which code served them.
     #[error("{}: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the \
-        change, or give the probe a `start`, so that each side is served by its own code.", listed(.probes))]
+        change, or give the probe a `start` command, so that each side is served by its own code.", listed(.probes))]
     ServedAsFound { probes: Vec<String> },
     /// Others committed since the baseline: everything is of the change's commit and its parent.
     #[error(

@@ -182,7 +182,13 @@ fn sample(
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
-    let beside = number::beside(config, &text).map(|words| scrub(&words));
+    let words = number::beside(config, &text).map(|words| scrub(&words));
+    // The tools that readers know run one benchmark as often as they please; of others, cases that are gone look fast.
+    let several = (values.len() > 1 && config.reader.is_none()).then(|| format!("{} numbers", values.len()));
+    let beside = match (several, words) {
+        (Some(several), Some(words)) => Some(format!("{several}, the last in {words}")),
+        (several, words) => several.or(words),
+    };
     let raw = match &config.artifact {
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,

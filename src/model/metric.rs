@@ -167,7 +167,7 @@ impl MetricKind {
             Self::Succeeded => row(".ok", "", Higher, Rate, OfRun(|run| Some(flag(run.succeeded())))),
             Self::Bytes => row("", "B", Lower, Exact, OfSize(|size| Some(size.bytes))),
             Self::TrackedBytes => row(".tracked", "B", Lower, Exact, OfSize(|size| size.tracked_bytes)),
-            Self::Files => row(".files", "", Lower, Exact, OfSize(|size| size.files)),
+            Self::Files => row(".files", "", Lower, Exact, OfSize(|size| size.tracked_files.or(size.files))),
             Self::Answered => row(".ok", "", Higher, Rate, Answer(|answer| Some(flag(answer.ok)))),
             // Of the expected answers; how many were not expected is what `.ok` says.
             Self::Latency => {

@@ -300,7 +300,7 @@ pub struct Kpi {
     /// code (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_from: Option<ReadFile>,
-    /// The words beside the number in its line, `#` for the number: `heap # MiB` (v2).
+    /// The words beside the number in its line, `#` for the number: `heap # MiB`; and how many numbers there are (v2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
 }

@@ -429,7 +429,7 @@ mod tests {
 
         - `http.health.latency`: one run on a side. A single run cannot tell a change from chance, so nothing follows from these numbers.
         - `timing.tests.max_rss`: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating pairs would narrow them.
-        - `health`: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or give the probe a `start`, so that each side is served by its own code.
+        - `health`: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or give the probe a `start` command, so that each side is served by its own code.
 
         ## Git
 
@@ -520,7 +520,7 @@ mod tests {
         - timing.tests.max_rss: measured in two separate sessions. A machine is never quite the same twice, so the intervals are wide; alternating
           pairs would narrow them.
         - health: asked as it was running; nothing shows that the server ran the code of either side. Restart it with the change, or give the probe
-          a `start`, so that each side is served by its own code.
+          a start command, so that each side is served by its own code.
         ");
         for (width, bars) in [(80, 5), (40, 5), (30, 5)] {
             let of = Terminal { width: Some(width), color: false };

@@ -44,9 +44,6 @@ pub struct Settings {
     /// The same by metric, as calibrated on this machine.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session_floors: BTreeMap<MetricId, f64>,
-    /// Whether sizes are judged by what git holds of them. Comparisons that were recorded before this was known are not.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sizes_in_git: bool,
 }
 
 impl Default for Settings {
@@ -56,7 +53,6 @@ impl Default for Settings {
             noise_floors: BTreeMap::new(),
             session_floor: effect::DEFAULT_SESSION_FLOOR,
             session_floors: BTreeMap::new(),
-            sizes_in_git: false,
         }
     }
 }
@@ -302,7 +298,7 @@ fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, set
         .chain(trigger)
         .map(|(role, criterion)| {
             let known = for_metric(known, settings, &criterion.metric);
-            let in_git = settings.sizes_in_git.then(|| sides.in_git(&criterion.metric)).flatten();
+            let in_git = sides.in_git(&criterion.metric);
             let result = rule::judge(criterion, sides.measured(in_git.as_ref().unwrap_or(&criterion.metric)), &known);
             CriterionRow { role, criterion: criterion.clone(), result }
         })

@@ -121,7 +121,7 @@ pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Setti
     let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
     let row = |id: &MetricId| {
         // As the criterion reads it, unless git holds nothing of it.
-        let in_git = settings.sizes_in_git.then(|| sides.in_git(id)).flatten().filter(|id| sides.is_any(id));
+        let in_git = sides.in_git(id).filter(|id| sides.is_any(id));
         metric_row(id, sides.measured(in_git.as_ref().unwrap_or(id)), &for_metric(known, settings, id))
     };
     ids.into_iter().filter_map(row).collect()
