@@ -14,11 +14,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use vibeship_optimizer::config::Pin;
+use vibeship_optimizer::config::{Pin, Timing};
 use vibeship_optimizer::judge::noise::selftest;
 use vibeship_optimizer::judge::{Decision, Row};
 use vibeship_optimizer::measure::pair::{Budget, Session};
-use vibeship_optimizer::measure::{CommandPlan, Place, SystemRunner};
+use vibeship_optimizer::measure::{Place, SystemRunner};
 use vibeship_optimizer::model::{PairedCommand, Run};
 use vibeship_optimizer::os::Interrupt;
 
@@ -148,19 +148,8 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         root: std::env::temp_dir(),
         env: vec![(WORK.into(), Some(OsString::from(steps.to_string())))],
     };
-    let plan = CommandPlan {
-        name: "burn".to_owned(),
-        cmd: format!("'{}' burn", exe.to_str().ok_or("the path of this program is not UTF-8")?),
-        shell: false,
-        cwd: None,
-        env: Vec::new(),
-        prepare: None,
-        conclude: None,
-        instructions: None,
-        timeout: Duration::from_secs(60),
-        runs: 1,
-        warmup: 1,
-    };
+    let cmd = format!("'{}' burn", exe.to_str().ok_or("the path of this program is not UTF-8")?);
+    let plan = Timing::once("burn".to_owned(), cmd, 60.0);
     let (before, after) = (place(arms.0), place(arms.1));
     let mut runner = SystemRunner::new(interrupt.clone());
     let pin = if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto };

@@ -9,7 +9,8 @@
 //! | [`workflow`] | `model`, `judge` | the only module that knows the gate order; `now` is an argument |
 //! | [`audit`] | `model`, `judge`, `workflow` | decides nothing about gates itself |
 //! | [`report`] | `model`, `judge`, `stats`, `workflow`, `audit` | never prints |
-//! | [`os`], [`ui`], [`exit`] | – | adapters; know nothing of changes |
+//! | [`os`] | `model` | adapters; know nothing of changes |
+//! | [`ui`], [`exit`] | – | the terminal; exit codes |
 //! | [`git`] | `model`, `os` | asks git; judges nothing |
 //! | [`store`] | `model`, `workflow`, `os`, `git` | the only writer of the state and report directories |
 //! | [`config`] | `model` | read once in `commands/mod.rs` |

@@ -5,13 +5,13 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, pair};
+use crate::config::Timing;
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
 use crate::judge::bisect::{Search, agreed};
 use crate::judge::compare::{for_metric, pair_rows};
 use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, series};
-use crate::measure::CommandPlan;
 use crate::measure::pair::Versions;
 use crate::model::text::short;
 use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession};
@@ -48,7 +48,7 @@ struct Bisection<'a> {
     args: &'a BisectArgs,
     settings: Settings,
     /// The command twice: two measurements on the same checkouts.
-    plans: [CommandPlan; 2],
+    plans: [Timing; 2],
     good: String,
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let commits = commits(repo, &good, &bad)?;
     let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;
-    let again = CommandPlan { name: format!("{}-again", plan.name), ..plan.clone() };
+    let again = Timing { name: format!("{}-again", plan.name), ..plan.clone() };
     let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
     let (kind, effect) = match bisection.slower(&bad)? {
         Some(Some(found)) => found,
@@ -107,12 +107,12 @@ fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
     Ok(listed.lines().map(str::to_owned).collect())
 }
 
-fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<CommandPlan> {
+fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<Timing> {
     if !args.command.is_empty() {
         return pair::typed(ctx, &args.command, settings);
     }
     let configured = pairing::timings(ctx.config()?);
-    match <[CommandPlan; 1]>::try_from(configured) {
+    match <[Timing; 1]>::try_from(configured) {
         Ok([plan]) => Ok(plan),
         Err(several) => Err(trouble(format!("{} timings are configured, and one is looked for", several.len()))
             .fixed_by([Fix::next("give the command", CommandLine::tool("bisect --good REV -- COMMAND"))])),

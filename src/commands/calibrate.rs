@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use crate::commands::{Bar, Ctx, init, pairing, parse, selftest, validate};
-use crate::config::Pin;
+use crate::config::{Pin, Timing};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
@@ -16,7 +16,7 @@ use crate::judge::{
     CalibratedCommand, Calibration, Change, Circumstances, Decisive, Injected, Settings, calibration, decisive, noise,
     series,
 };
-use crate::measure::{CommandPlan, TOOL, machine};
+use crate::measure::{TOOL, machine};
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
 use crate::model::{CommandLine, Contract, Fix, MetricId, PairedCommand, Run};
@@ -121,14 +121,7 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
 }
 
 /// One command with itself for its floors, then with extra work on the second side.
-fn calibrate(
-    ctx: &Ctx,
-    plan: &CommandPlan,
-    pin: Pin,
-    pairs: u32,
-    share: f64,
-    bar: &mut Bar,
-) -> Result<CalibratedCommand> {
+fn calibrate(ctx: &Ctx, plan: &Timing, pin: Pin, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand> {
     let same = selftest::pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
@@ -139,7 +132,7 @@ fn calibrate(
     };
     Ok(CalibratedCommand {
         name: plan.name.clone(),
-        cmd: scrub(&plan.cmd),
+        cmd: scrub(plan.command()),
         pairs,
         floors,
         sessions: 0,
@@ -171,20 +164,14 @@ fn warn_of_load(ctx: &Ctx) {
 
 /// Both sides run the command and then this program's own work: none on the first, the added share on the second, so
 /// that the only difference is known. They are held on a core where the command alone was.
-fn inject(
-    ctx: &Ctx,
-    plan: &CommandPlan,
-    same: &PairedCommand,
-    share: f64,
-    seconds: f64,
-    bar: &mut Bar,
-) -> Result<Injected> {
+fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f64, bar: &mut Bar) -> Result<Injected> {
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
     let held = same.pairs.iter().all(|pair| pair.core.is_some());
     let pin = if held { Pin::Always } else { Pin::Never };
     let work =
         process::shell_line(&selftest::words()?).ok_or_else(|| trouble("no shell can name this program's path"))?;
-    let slowed = CommandPlan { cmd: format!("{}{}{work}", plan.cmd, process::AND_THEN), shell: true, ..plan.clone() };
+    let cmd = Some(format!("{}{}{work}", plan.command(), process::AND_THEN));
+    let slowed = Timing { cmd, shell: true, ..plan.clone() };
     let paired = selftest::pairs(ctx, &slowed, pin, (0, selftest::steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     // Two programs after one another hide what either waited for; the command alone has told which time decides.
@@ -196,7 +183,7 @@ fn inject(
 fn measure_sessions(
     ctx: &Ctx,
     (sessions, pause): (u32, Duration),
-    plans: &[CommandPlan],
+    plans: &[Timing],
     found: &mut [CalibratedCommand],
     bar: &mut Bar,
 ) -> Result<()> {

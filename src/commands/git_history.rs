@@ -149,7 +149,7 @@ impl History for GitHistory<'_> {
             // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
             self.config(&found.commit).ok()??;
             let code = self.repo.code_digest(&found.commit, &self.repo.project()).ok()?;
-            Some((found.tree, code))
+            Some((found.tree, code.to_string()))
         };
         let found = look_up();
         self.named.borrow_mut().insert(commit.to_owned(), found.clone());
@@ -164,7 +164,7 @@ impl History for GitHistory<'_> {
 
     fn code_is(&self, commit: &str, code: &str) -> bool {
         let Some(commit) = &self.known(commit) else { return false };
-        self.ask(self.repo.code_digest(commit, &self.repo.project()), String::new()) == code
+        self.ask(self.repo.code_digest(commit, &self.repo.project()).map(|it| it.as_str() == code), false)
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, calibrate, delta, parse};
-use crate::config::Config;
+use crate::config::{Config, Timing};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::compare::pair_rows;
 use crate::judge::{Change, PairRow, Settings, effect};
+use crate::measure::command;
 use crate::measure::pair::{Budget, Versions};
-use crate::measure::{CommandPlan, command};
 use crate::model::{CommandLine, Fix, Flaw, Pair, PairSession, Unusable};
 use crate::report;
 use crate::stats::looks;
@@ -119,7 +119,7 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
 }
 
 /// A command that is configured word for word keeps its name, and so its noise floors; another has none.
-pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<CommandPlan> {
+pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Timing> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
@@ -130,13 +130,13 @@ pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Res
     if cmd.trim().is_empty() {
         return Err(trouble("the command is empty"));
     }
-    let known = pairing::timings(ctx.config()?).into_iter().find(|plan| plan.cmd == cmd && plan.shell == shell);
+    let known = pairing::timings(ctx.config()?).into_iter().find(|plan| plan.command() == cmd && plan.shell == shell);
     if let Some(plan) = known {
         return Ok(plan);
     }
     settings.noise_floors.clear();
     let timeout_s = ctx.config()?.commands.timeout_s;
-    Ok(CommandPlan { shell, ..CommandPlan::once(name_of(&cmd), cmd, command::seconds(timeout_s)) })
+    Ok(Timing { shell, ..Timing::once(name_of(&cmd), cmd, timeout_s) })
 }
 
 /// The program's name without its directory, as far as it makes a metric's name.

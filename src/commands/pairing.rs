@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use crate::commands::{Bar, Ctx, measure, validate};
-use crate::config::{Config, HttpProbe, KpiProbe};
+use crate::config::{Config, HttpProbe, KpiProbe, Timing};
 use crate::error::Result;
 use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, caveats, for_metric};
@@ -15,7 +15,7 @@ use crate::measure::pair::{
     Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
     Versions, stamps,
 };
-use crate::measure::{CommandPlan, SystemRunner, TOOL, kpi, machine, profile, size};
+use crate::measure::{SystemRunner, TOOL, kpi, machine, profile, size};
 use crate::model::{
     Criterion, Machine, MetricId, PairSession, PairedCommand, PairedKpi, Sampling, Size, Snapshot, Stop, pair,
 };
@@ -64,7 +64,7 @@ impl<'a> Ask<'a> {
 
 #[derive(Default)]
 pub(crate) struct Probes<'a> {
-    pub(crate) commands: Vec<CommandPlan>,
+    pub(crate) commands: Vec<Timing>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
     pub(crate) http: Vec<&'a HttpProbe>,
 }
@@ -99,9 +99,9 @@ pub(crate) enum Pairing {
 }
 
 /// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.
-pub(crate) fn timings(config: &Config) -> Vec<CommandPlan> {
-    let plans = config.timings.iter().filter_map(CommandPlan::of);
-    plans.map(|plan| CommandPlan { warmup: plan.warmup.max(1), ..plan }).collect()
+pub(crate) fn timings(config: &Config) -> Vec<Timing> {
+    let run = config.timings.iter().filter(|timing| timing.cmd.is_some());
+    run.map(|timing| Timing { warmup: timing.warmup.max(1), ..timing.clone() }).collect()
 }
 
 pub(crate) fn of_change(
@@ -277,7 +277,7 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
 /// After a regression, adds the functions that take more of the time, or says why that is not known.
 fn explain(
     ask: &Ask<'_>,
-    plan: &CommandPlan,
+    plan: &Timing,
     session: &mut Session<'_>,
     bar: &mut Bar,
     paired: &mut PairedCommand,

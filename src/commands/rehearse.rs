@@ -28,7 +28,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
         Ok((place, scratch)) => {
             for plan in &probes.commands {
                 bar.show(&format!("trying {} in a clean checkout", plan.name));
-                let said = match command::run_once(&mut runner, plan, &plan.spec(&place)) {
+                let said = match command::run_once(&mut runner, plan, &command::spec(plan, &place)) {
                     Ok(finished) if finished.success() => continue,
                     Ok(finished) => command::error_tail(&finished),
                     Err(error) => error.to_string(),

@@ -8,14 +8,14 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Bar, Ctx, parse, validate};
-use crate::config::Pin;
+use crate::config::{Pin, Timing};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::noise::{SELFTEST_SCHEMA, selftest};
 use crate::judge::{Decision, Row};
 use crate::measure::pair::{Budget, Session};
-use crate::measure::{CommandPlan, Place, Reference, SystemRunner, machine};
+use crate::measure::{Place, Reference, SystemRunner, machine};
 use crate::model::{Pair, PairedCommand, Run, Stop};
 use crate::report;
 use crate::stats::median;
@@ -49,7 +49,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     }
     let cmd = shlex::try_join(words()?.iter().map(String::as_str));
     let cmd = cmd.map_err(|_| trouble("this program's path holds a NUL byte"))?;
-    let plan = CommandPlan::once("spin".to_owned(), cmd, Duration::from_secs(60));
+    let plan = Timing::once("spin".to_owned(), cmd, 60.0);
     let steps = steps_for(f64::from(args.duration_ms) / 1000.0);
     let mut bar = Bar::new(&ctx.ui);
     let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;
@@ -71,7 +71,7 @@ pub(crate) fn run(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
 }
 
 /// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
-fn whole_by_work(ctx: &Ctx, plan: &CommandPlan, steps: u32, bar: &mut Bar) -> Result<f64> {
+fn whole_by_work(ctx: &Ctx, plan: &Timing, steps: u32, bar: &mut Bar) -> Result<f64> {
     let paired = pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle = |side: fn(&Pair) -> &Run| median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
@@ -106,7 +106,7 @@ pub(crate) fn steps_for(seconds: f64) -> u32 {
 /// So many pairs of `plan`, each side with its own number of steps. They do not end early.
 pub(crate) fn pairs(
     ctx: &Ctx,
-    plan: &CommandPlan,
+    plan: &Timing,
     pin: Pin,
     steps: (u32, u32),
     pairs: u32,

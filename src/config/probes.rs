@@ -75,6 +75,15 @@ impl Default for Timing {
 }
 
 impl Timing {
+    /// A command without a shell, run once after one warm-up.
+    pub fn once(name: String, cmd: String, timeout_s: f64) -> Self {
+        Self { name, cmd: Some(cmd), shell: false, timeout_s, runs: 1, warmup: 1, ..Self::default() }
+    }
+
+    pub fn command(&self) -> &str {
+        self.cmd.as_deref().unwrap_or_default()
+    }
+
     /// Whether it can give a value: it has a command or results to read.
     pub fn is_measurable(&self) -> bool {
         self.cmd.is_some() || self.hyperfine.is_some()

@@ -11,10 +11,11 @@ use chrono::{DateTime, Utc};
 
 use crate::git::call::{OUTPUT_LIMIT, records};
 use crate::git::{GitError, Repo, Scope};
+use crate::model::Digest;
 use crate::model::commit::is_regular;
-use crate::model::digest::hex;
+use crate::model::digest::{FieldHasher, hex};
 use crate::model::text::short;
-use crate::os::{FieldHasher, files};
+use crate::os::files;
 
 const BATCH: &str = "cat-file --batch";
 
@@ -60,9 +61,8 @@ impl Repo {
         call.parsed("MODE TYPE OBJECT PATH", |output| records(output).map(tree_entry).collect())
     }
 
-    /// Digest of what a commit (or tree) holds within the scope: equal for equal code, whatever else the
-    /// commits contain. 64 hexadecimal digits.
-    pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<String, GitError> {
+    /// Digest of what a commit (or tree) holds within the scope: equal for equal code, whatever else the commits contain.
+    pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<Digest, GitError> {
         let mut hasher = FieldHasher::default();
         let entries = self.listing(treeish, scope.prefix)?;
         for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {

@@ -8,8 +8,9 @@ use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
 use crate::git::{Call, GitError, Repo, Scope, TreeEntry};
 use crate::model::commit::is_regular;
-use crate::model::own;
-use crate::os::{FieldHasher, files};
+use crate::model::digest::FieldHasher;
+use crate::model::{Digest, own};
+use crate::os::files;
 
 /// Submodules within submodules deeper than this are not looked into.
 const MAX_DEPTH: u32 = 8;
@@ -21,9 +22,8 @@ const READ_LIMIT: u64 = 256 * 1024 * 1024;
 pub(crate) struct Dirt {
     /// The differing paths from the repository's root, in byte order.
     pub paths: Vec<Vec<u8>>,
-    /// SHA-256 over these paths and what is at them now, as 64 hexadecimal digits. What is staged and what
-    /// is not makes no difference.
-    pub sha256: String,
+    /// Over these paths and what is at them now. What is staged and what is not makes no difference.
+    pub digest: Digest,
 }
 
 type Entries = BTreeMap<Vec<u8>, bool>;
@@ -93,7 +93,7 @@ impl Repo {
             hasher.field(path);
             self.hash_entry(path, *is_submodule, depth, &mut hasher)?;
         }
-        Ok(Some(Dirt { paths: entries.into_keys().collect(), sha256: hasher.finish() }))
+        Ok(Some(Dirt { paths: entries.into_keys().collect(), digest: hasher.finish() }))
     }
 
     /// Whether any of these files, from the repository's root, is not committed as it is on disk. What git ignores
@@ -198,13 +198,13 @@ impl Repo {
                 let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
                 hasher.field(commit.as_bytes());
                 let dirt = inner.dirt_to_depth(&Scope::ALL, depth - 1)?;
-                hasher.field(dirt.map(|d| d.sha256).unwrap_or_default().as_bytes());
+                hasher.field(dirt.as_ref().map_or("", |dirt| dirt.digest.as_str()).as_bytes());
                 Ok(())
             }
             Ok(_) | Err(GitError::NotARepository { .. }) if !is_submodule => {
                 let inside =
                     files::digest_directory(&full, &|_| false).map_err(|e| GitError::file("read", &full, e))?;
-                hasher.field(inside.as_bytes());
+                hasher.field(inside.as_str().as_bytes());
                 Ok(())
             }
             Ok(_) => Ok(()),
@@ -329,7 +329,7 @@ mod tests {
         sandbox.git(&["add", "a"]);
         assert_eq!(dirt(&sandbox).unwrap(), first);
         sandbox.write("a", "3");
-        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+        assert_ne!(dirt(&sandbox).unwrap().digest, first.digest);
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
         let first = dirt(&sandbox).unwrap();
         assert_eq!(dirt(&sandbox).unwrap(), first);
         huge.set_len(READ_LIMIT + 2).unwrap();
-        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+        assert_ne!(dirt(&sandbox).unwrap().digest, first.digest);
     }
 
     #[test]
@@ -380,7 +380,7 @@ mod tests {
         let first = dirt(&sandbox).unwrap();
         assert_eq!(first.paths, [b"sub".to_vec()]);
         sandbox.write("sub/x", "3");
-        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+        assert_ne!(dirt(&sandbox).unwrap().digest, first.digest);
     }
 
     #[test]
@@ -392,7 +392,7 @@ mod tests {
         let first = dirt(&sandbox).unwrap();
         assert_eq!(first.paths, [b"nested".to_vec()]);
         sandbox.write("nested/x", "2");
-        assert_ne!(dirt(&sandbox).unwrap().sha256, first.sha256);
+        assert_ne!(dirt(&sandbox).unwrap().digest, first.digest);
     }
 
     #[cfg(target_os = "linux")]

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{self, Counter};
+use crate::config;
 use crate::measure::profile;
 use crate::model::scrub::scrub;
 use crate::model::{Run, Timing};
@@ -81,67 +81,25 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CommandPlan {
-    pub name: String,
-    pub cmd: String,
-    /// Whether a shell reads it; otherwise its words are split as a shell would and the program started directly.
-    pub shell: bool,
-    /// Directory to run in, from the project's root.
-    pub cwd: Option<String>,
-    pub env: Env,
-    /// Shell commands before and after each run, which are not timed.
-    pub prepare: Option<String>,
-    pub conclude: Option<String>,
-    pub instructions: Option<Counter>,
-    pub timeout: Duration,
-    pub runs: u32,
-    /// Runs before those, which do not count. In pairs: of each side.
-    pub warmup: u32,
-}
-
-impl CommandPlan {
-    /// A command without a shell, run once after one warm-up.
-    pub fn once(name: String, cmd: String, timeout: Duration) -> Self {
-        Self { name, cmd, timeout, runs: 1, warmup: 1, ..Self::default() }
+/// One run of a timing: output discarded but for the end of standard error.
+pub(crate) fn spec(plan: &config::Timing, place: &Place) -> Spec {
+    let mut spec = Spec { alone: true, ..place.shell(plan.command(), seconds(plan.timeout_s)) };
+    if !plan.shell {
+        // An unclosed quote leaves no words; starting nothing is then an error like any other.
+        let words = shlex::split(plan.command()).unwrap_or_default();
+        spec.invocation = Invocation::Argv(words.into_iter().map(OsString::from).collect());
     }
-
-    /// A configured timing; `None` where its times are imported.
-    pub fn of(timing: &config::Timing) -> Option<Self> {
-        Some(Self {
-            name: timing.name.clone(),
-            cmd: timing.cmd.clone().filter(|_| timing.hyperfine.is_none())?,
-            shell: timing.shell,
-            cwd: timing.cwd.clone(),
-            env: timing.env.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect(),
-            prepare: timing.prepare.clone(),
-            conclude: timing.conclude.clone(),
-            instructions: timing.instructions,
-            timeout: seconds(timing.timeout_s),
-            runs: timing.runs,
-            warmup: timing.warmup,
-        })
+    if let Some(cwd) = &plan.cwd {
+        spec.cwd = place.root.join(cwd);
     }
-
-    /// One run: output discarded but for the end of standard error.
-    pub(crate) fn spec(&self, place: &Place) -> Spec {
-        let mut spec = Spec { alone: true, ..place.shell(&self.cmd, self.timeout) };
-        if !self.shell {
-            // An unclosed quote leaves no words; starting nothing is then an error like any other.
-            let words = shlex::split(&self.cmd).unwrap_or_default();
-            spec.invocation = Invocation::Argv(words.into_iter().map(OsString::from).collect());
-        }
-        if let Some(cwd) = &self.cwd {
-            spec.cwd = place.root.join(cwd);
-        }
-        // The place's own variables last: they keep the sides of a pair apart.
-        spec.env = self.env.iter().chain(&place.env).cloned().collect();
-        spec
-    }
+    // The place's own variables last: they keep the sides of a pair apart.
+    let own = plan.env.iter().map(|(name, value)| (name.into(), Some(value.into())));
+    spec.env = own.chain(place.env.iter().cloned()).collect();
+    spec
 }
 
 /// One run, after what prepares it and before what concludes it. Where one of these fails, that is the run's failure.
-pub(crate) fn run_once(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Result<Finished, SpawnError> {
+pub(crate) fn run_once(runner: &mut dyn Runner, plan: &config::Timing, spec: &Spec) -> Result<Finished, SpawnError> {
     if let Some(failed) = failed_beside(runner, ("prepare", plan.prepare.as_ref()), spec)? {
         return Ok(failed);
     }
@@ -180,11 +138,11 @@ pub(crate) struct Timed {
 /// a run times out, cannot be started, or the user asks to stop. `progress` is told how many of how many were made.
 pub(crate) fn time(
     runner: &mut dyn Runner,
-    plan: &CommandPlan,
+    plan: &config::Timing,
     place: &Place,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Timed {
-    let spec = plan.spec(place);
+    let spec = spec(plan, place);
     let of = plan.warmup.saturating_add(plan.runs);
     let mut timing = no_runs(plan);
     let mut all_s = Vec::new();
@@ -225,12 +183,12 @@ pub(crate) fn time(
     Timed { timing, rss_floor_bytes }
 }
 
-fn no_runs(plan: &CommandPlan) -> Timing {
+fn no_runs(plan: &config::Timing) -> Timing {
     Timing {
         name: plan.name.clone(),
-        cmd: scrub(&plan.cmd),
+        cmd: scrub(plan.command()),
         runs: plan.runs,
-        timeout_s: plan.timeout.as_secs_f64(),
+        timeout_s: plan.timeout_s,
         ..Timing::default()
     }
 }
@@ -366,27 +324,16 @@ mod tests {
 
     use super::*;
 
-    fn plan(runs: u32, warmup: u32) -> CommandPlan {
-        CommandPlan {
-            prepare: None,
-            conclude: None,
-            instructions: None,
-            name: "tests".to_owned(),
-            cmd: "make test".to_owned(),
-            shell: true,
-            runs,
-            warmup,
-            timeout: Duration::from_secs(9),
-            cwd: None,
-            env: Vec::new(),
-        }
+    fn plan(runs: u32, warmup: u32) -> config::Timing {
+        let plan = config::Timing::once("tests".to_owned(), "make test".to_owned(), 9.0);
+        config::Timing { shell: true, runs, warmup, ..plan }
     }
 
     fn here() -> Place {
         Place { root: PathBuf::from("."), env: Vec::new() }
     }
 
-    fn timed_here(script: &mut Script, plan: &CommandPlan) -> Timed {
+    fn timed_here(script: &mut Script, plan: &config::Timing) -> Timed {
         time(script, plan, &here(), &mut |_, _| {})
     }
 
@@ -439,7 +386,7 @@ mod tests {
     fn what_fails_before_or_after_a_run_is_named() {
         let failed = |script: &[Scripted]| {
             let (prepare, conclude) = (Some("make clean".to_owned()), Some("rm out".to_owned()));
-            let timed = timed_here(&mut Script::of(script), &CommandPlan { prepare, conclude, ..plan(1, 0) });
+            let timed = timed_here(&mut Script::of(script), &config::Timing { prepare, conclude, ..plan(1, 0) });
             timed.timing.last_err
         };
         let (ok, broke) = ((1, Ended::Code(0), ""), (1, Ended::Code(3), "no rule"));
@@ -481,6 +428,6 @@ mod tests {
     }
 
     fn finished() -> Finished {
-        Script::default().run(&plan(1, 0).spec(&here())).unwrap()
+        Script::default().run(&spec(&plan(1, 0), &here())).unwrap()
     }
 }

@@ -17,7 +17,7 @@ pub(crate) mod size;
 pub(crate) mod snapshot;
 pub(crate) mod tuneables;
 
-pub use command::{CommandPlan, Place, Runner, SystemRunner};
+pub use command::{Place, Runner, SystemRunner};
 pub(crate) use machine::Reference;
 pub(crate) use revision::Seen;
 pub use tuneables::TuneablesError;

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use crate::config::Counter;
+use crate::config::{Counter, Timing};
 use crate::measure::command::{self, error_tail};
-use crate::measure::{CommandPlan, Place, Runner};
+use crate::measure::{Place, Runner};
 use crate::model::{Grown, Run};
 use crate::os::process::{Invocation, Output, plain_words};
 use crate::os::{SpawnError, Spec};
@@ -26,7 +26,7 @@ const LIST_BYTES: usize = 4 << 20;
 /// The functions whose share of the time grew from `before` to `after`, or why that is not known.
 pub(crate) fn grown(
     runner: &mut dyn Runner,
-    plan: &CommandPlan,
+    plan: &Timing,
     before: &Place,
     after: &Place,
 ) -> Result<Vec<Grown>, String> {
@@ -46,10 +46,10 @@ fn compared(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Ve
     found
 }
 
-fn shares(runner: &mut dyn Runner, plan: &CommandPlan, place: &Place) -> Result<BTreeMap<String, f64>, String> {
+fn shares(runner: &mut dyn Runner, plan: &Timing, place: &Place) -> Result<BTreeMap<String, f64>, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let data = dir.path().join("perf.data");
-    let spec = plan.spec(place);
+    let spec = command::spec(plan, place);
     let record = words("perf record --quiet --freq=max", &[("--output=", &data)], "--");
     let spec = started_by(record, RECORDED, &spec);
     let failed = |error: SpawnError| {
@@ -105,7 +105,7 @@ fn read(listed: &str) -> BTreeMap<String, f64> {
 }
 
 /// The instructions of one more run, of all its processes; `None` where they are not to be counted, or cannot be.
-pub(crate) fn count(runner: &mut dyn Runner, plan: &CommandPlan, spec: &Spec) -> Option<u64> {
+pub(crate) fn count(runner: &mut dyn Runner, plan: &Timing, spec: &Spec) -> Option<u64> {
     let counter = plan.instructions?;
     let dir = tempfile::tempdir().ok()?;
     let spec = started_by(counter_words(counter, dir.path()), COUNTED, spec);
@@ -127,7 +127,7 @@ fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
 }
 
 /// Why there is no count, where one was to be had.
-pub(crate) fn missing<'r>(plan: &CommandPlan, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
+pub(crate) fn missing<'r>(plan: &Timing, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
     let program = match plan.instructions? {
         Counter::Perf => "`perf stat -e instructions:u` counts none here",
         Counter::Cachegrind => "`valgrind --tool=cachegrind` counts none here",

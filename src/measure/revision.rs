@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::{GitError, LineCount, Repo, Side};
 use crate::model::scrub::scrub_prose;
-use crate::model::{Digest, GitV1, NotADigest, Revision, WorkTree, own};
+use crate::model::{GitV1, Revision, WorkTree, own};
 use crate::os::files;
 
 #[derive(Debug, Clone)]
@@ -51,11 +51,6 @@ pub(crate) fn open(root: &Path) -> Result<Option<Repo>, GitError> {
     }
 }
 
-/// The digest of a commit's (or tree's) code within the project, as a [`Revision`] holds it.
-pub(crate) fn code_of(repo: &Repo, treeish: &str) -> Result<Digest, GitError> {
-    parsed(&repo.code_digest(treeish, &repo.project())?)
-}
-
 /// What is uncommitted in the project, by path from the repository's root.
 pub(crate) fn uncommitted(repo: &Repo) -> Result<Vec<Vec<u8>>, GitError> {
     Ok(repo.dirt(&repo.project())?.map(|dirt| dirt.paths).unwrap_or_default())
@@ -76,7 +71,7 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         None => WorkTree::Clean,
         Some(dirt) => {
             let paths = u32::try_from(dirt.paths.len()).unwrap_or(u32::MAX);
-            WorkTree::Dirty { paths, digest: parsed(&dirt.sha256)? }
+            WorkTree::Dirty { paths, digest: dirt.digest.clone() }
         }
     };
     let mut git = GitV1 {
@@ -99,7 +94,7 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo)? } else { String::new() });
         git.dirty_outside = beside(repo)?;
     }
-    let code = Some(code_of(repo, &at.commit)?);
+    let code = Some(repo.code_digest(&at.commit, &repo.project())?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git })
 }
@@ -135,9 +130,8 @@ fn diff_stat(repo: &Repo) -> Result<String, GitError> {
 fn unversioned(root: &Path, unborn: Option<(&Repo, String)>) -> Seen {
     let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
     let digest = files::digest_directory(root, &|path| own::is_left(path) || own::is_own(path) && !is_link(path));
-    let (code, work_tree) = match digest.map(|digest| digest.parse::<Digest>()) {
-        Ok(Ok(code)) => (Some(code), WorkTree::Unversioned),
-        Ok(Err(e)) => (None, WorkTree::Unknown { reason: e.to_string() }),
+    let (code, work_tree) = match digest {
+        Ok(code) => (Some(code), WorkTree::Unversioned),
         Err(e) => (None, WorkTree::Unknown { reason: format!("cannot read the project's files: {e}") }),
     };
     let (repo, branch) = unborn.unzip();
@@ -156,10 +150,6 @@ fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
     let git_root = repo.map(|repo| repo.root().display().to_string());
     let git = GitV1 { is_git: repo.is_some(), git_root, ..GitV1::default() };
     Seen { revision, git }
-}
-
-fn parsed(sha256: &str) -> Result<Digest, GitError> {
-    sha256.parse().map_err(|e: NotADigest| GitError::Unreadable { args: "ls-tree".to_owned(), what: e.to_string() })
 }
 
 pub(crate) fn on_disk(repo: &Repo, path: &[u8]) -> PathBuf {

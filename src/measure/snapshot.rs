@@ -10,7 +10,7 @@ use crate::config::{self, Config};
 use crate::git::Repo;
 use crate::measure::freshness::Freshness;
 use crate::measure::machine::{self, Reference};
-use crate::measure::{CommandPlan, Place, Runner, TOOL, TuneablesError, command, http, kpi, profile, size, tuneables};
+use crate::measure::{Place, Runner, TOOL, TuneablesError, command, http, kpi, profile, size, tuneables};
 use crate::model::scrub::scrub;
 use crate::model::{Kpi, Snapshot, System, Timing, hyperfine};
 use crate::os::{Interrupt, files};
@@ -113,10 +113,10 @@ fn timings(
             }
             continue;
         }
-        let Some(command) = CommandPlan::of(config) else { continue };
-        tell(&format!("timing {name}: {} runs of {}", config.runs, scrub(&command.cmd)));
+        let Some(cmd) = &config.cmd else { continue };
+        tell(&format!("timing {name}: {} runs of {}", config.runs, scrub(cmd)));
         freshness.watch();
-        let mut timed = command::time(runner, &command, place, &mut |done, of| {
+        let mut timed = command::time(runner, config, place, &mut |done, of| {
             freshness.seen(done);
             snapshot.reference_s.push(reference.measure_once().wall_s);
             tell(&format!("timing {name}: run {done} of {of}"));
@@ -126,7 +126,7 @@ fn timings(
             let kib = floor / 1024;
             snapshot.warnings.push(format!("timing {name}: {RSS_UNTOLD} {kib} KiB and cannot be told apart from it"));
         }
-        snapshot.warnings.extend(profile::missing(&command, timed.timing.samples.iter()));
+        snapshot.warnings.extend(profile::missing(config, timed.timing.samples.iter()));
         timed.timing.read_from = freshness.of_run(config.stale_ok.as_deref());
         snapshot.timings.push(timed.timing);
     }

@@ -1,7 +1,6 @@
 //! What differs between platforms when files are written and named (temporary files, replacing, syncing a directory,
 //! canonical paths), and digests of their content, streamed.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead as _};
 use std::path::{Component, Path, PathBuf};
@@ -9,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use walkdir::WalkDir;
+
+use crate::model::Digest;
+use crate::model::digest::{FieldHasher, hex};
 
 /// A new temporary file in `dir` named `PREFIX…tmp`, readable as any new file would be (not private, as
 /// temporary files otherwise are).
@@ -192,26 +194,10 @@ pub(crate) fn make_enterable(dir: &Path) {
 const LITTER: &str = ".git .hg .svn .jj node_modules target .venv venv __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox \
     .nox .gradle .next .cache .direnv .idea .vs";
 
-/// A hash over fields whose bounds are part of it, so that no two lists of fields hash alike.
-#[derive(Default)]
-pub struct FieldHasher(Sha256);
-
-impl FieldHasher {
-    pub(crate) fn field(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    /// The SHA-256 of all fields as 64 lower-case hexadecimal digits.
-    pub(crate) fn finish(self) -> String {
-        hex(&self.0.finalize())
-    }
-}
-
 /// Digest of all files below `root` but those that `leave_out` names (by path from `root`, with `/`) and
 /// those in directories of [`LITTER`], over paths, kinds and content. Links count by where they point, and are not
-/// followed. 64 hexadecimal digits.
-pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<String> {
+/// followed.
+pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<Digest> {
     let mut entries = Vec::new();
     let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
         let is_dir = entry.file_type().is_dir();
@@ -304,14 +290,6 @@ fn relative_bytes(root: &Path, path: &Path) -> Vec<u8> {
 
 fn with_path(error: io::Error, path: &Path) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A path without `.` and `..`, by its words alone.

@@ -6,23 +6,7 @@ use std::process::Command;
 #[cfg(not(target_os = "linux"))]
 use std::process::Stdio;
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Host {
-    pub os: String,
-    pub arch: String,
-    pub cpu: Option<String>,
-    /// Logical processors usable by this process, affinity and cgroup quota considered.
-    pub cores: Option<u32>,
-    pub memory_bytes: Option<u64>,
-    pub governor: Option<String>,
-    pub virtualization: Option<String>,
-    /// Host name; names the machine, so it must not reach evidence as it is.
-    pub hostname: Option<String>,
-    /// The system's own id of this installation; likewise.
-    pub machine_id: Option<String>,
-    pub on_battery: Option<bool>,
-    pub load_1m: Option<f64>,
-}
+use crate::model::{Digest, Machine};
 
 /// The host's name, for telling a person which machine holds a lock; `None` where it is not to be had cheaply.
 pub(crate) fn name() -> Option<String> {
@@ -31,18 +15,19 @@ pub(crate) fn name() -> Option<String> {
     of_kernel().or_else(of_variable).map(|name| name.trim().to_owned())
 }
 
-impl Host {
-    /// Reads what can be read. Takes some milliseconds on Linux, some tens where other programs must be asked.
-    pub(crate) fn read() -> Self {
-        let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok());
-        let host = Self {
-            os: std::env::consts::OS.to_owned(),
-            arch: std::env::consts::ARCH.to_owned(),
-            cores,
-            ..Self::default()
-        };
-        system::fill(host)
-    }
+/// What this machine is, as far as it can be read: some milliseconds on Linux, some tens where other programs must be asked.
+pub(crate) fn fingerprint() -> Machine {
+    let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok());
+    let (os, arch) = (std::env::consts::OS.to_owned(), std::env::consts::ARCH.to_owned());
+    system::fill(Machine { os, arch, cores, ..Machine::default() })
+}
+
+/// Host name and the system's own id of this installation name a machine, so their digest stands for them.
+fn host_digest(name: Option<String>, id: Option<String>) -> Option<String> {
+    // The NUL keeps ("ab", "c") and ("a", "bc") apart.
+    let named = name.is_some() || id.is_some();
+    let both = [name.unwrap_or_default(), id.unwrap_or_default()].join("\0");
+    named.then(|| Digest::of_bytes(both.as_bytes()).to_string())
 }
 
 #[cfg(target_os = "linux")]
@@ -50,19 +35,21 @@ mod system {
     use std::fs;
     use std::path::Path;
 
-    use crate::os::Host;
-    use crate::os::host::text;
+    use crate::model::Machine;
+    use crate::os::host::{host_digest, text};
 
-    pub(crate) fn fill(host: Host) -> Host {
+    pub(crate) fn fill(host: Machine) -> Machine {
         let file = |path: &str| fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let cpuinfo = file("/proc/cpuinfo").unwrap_or_default();
-        Host {
+        Machine {
             cpu: text::cpu_model(&cpuinfo),
             memory_bytes: file("/proc/meminfo").and_then(|meminfo| text::memory_total(&meminfo)),
             governor: file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").and_then(text::line),
             virtualization: virtualization(&cpuinfo, &file),
-            hostname: file("/proc/sys/kernel/hostname").and_then(text::line),
-            machine_id: file("/etc/machine-id").or_else(|| file("/var/lib/dbus/machine-id")).and_then(text::line),
+            host_digest: host_digest(
+                file("/proc/sys/kernel/hostname").and_then(text::line),
+                file("/etc/machine-id").or_else(|| file("/var/lib/dbus/machine-id")).and_then(text::line),
+            ),
             on_battery: on_battery(&file),
             load_1m: file("/proc/loadavg").and_then(|load| text::first_number(&load)),
             ..host
@@ -112,19 +99,21 @@ mod system {
 
 #[cfg(target_os = "macos")]
 mod system {
-    use crate::os::Host;
-    use crate::os::host::{answer, text};
+    use crate::model::Machine;
+    use crate::os::host::{answer, host_digest, text};
 
-    pub(crate) fn fill(host: Host) -> Host {
+    pub(crate) fn fill(host: Machine) -> Machine {
         let sysctl = |name: &str| answer("/usr/sbin/sysctl", &["-n", name]).and_then(text::line);
         let hypervisor = sysctl("kern.hv_vmm_present").filter(|present| present == "1");
-        Host {
+        Machine {
             cpu: sysctl("machdep.cpu.brand_string"),
             memory_bytes: sysctl("hw.memsize").and_then(|bytes| bytes.parse().ok()),
             virtualization: hypervisor.map(|_| "hypervisor".to_owned()),
-            hostname: sysctl("kern.hostname"),
-            machine_id: answer("/usr/sbin/ioreg", &["-rd1", "-c", "IOPlatformExpertDevice"])
-                .and_then(|tree| text::quoted_value(&tree, "IOPlatformUUID")),
+            host_digest: host_digest(
+                sysctl("kern.hostname"),
+                answer("/usr/sbin/ioreg", &["-rd1", "-c", "IOPlatformExpertDevice"])
+                    .and_then(|tree| text::quoted_value(&tree, "IOPlatformUUID")),
+            ),
             on_battery: answer("/usr/bin/pmset", &["-g", "batt"]).map(|power| power.contains("'Battery Power'")),
             load_1m: sysctl("vm.loadavg").and_then(|load| text::first_number(load.trim_start_matches(['{', ' ']))),
             ..host
@@ -134,10 +123,10 @@ mod system {
 
 #[cfg(windows)]
 mod system {
-    use crate::os::Host;
-    use crate::os::host::{answer, text};
+    use crate::model::Machine;
+    use crate::os::host::{answer, host_digest, text};
 
-    pub(crate) fn fill(host: Host) -> Host {
+    pub(crate) fn fill(host: Machine) -> Machine {
         let registry = |key: &str, value: &str| {
             answer("reg", &["query", key, "/v", value]).and_then(|out| text::registry_value(&out, value))
         };
@@ -145,12 +134,14 @@ mod system {
         let bios = r"HKLM\HARDWARE\DESCRIPTION\System\BIOS";
         let product =
             ["SystemManufacturer", "SystemProductName"].map(|value| registry(bios, value).unwrap_or_default());
-        Host {
+        Machine {
             cpu: cpu.or_else(|| std::env::var("PROCESSOR_IDENTIFIER").ok()),
             cores: host.cores.or_else(|| std::env::var("NUMBER_OF_PROCESSORS").ok()?.parse().ok()),
             virtualization: text::hypervisor_of(&product.join(" ")).map(str::to_owned),
-            hostname: std::env::var("COMPUTERNAME").ok(),
-            machine_id: registry(r"HKLM\SOFTWARE\Microsoft\Cryptography", "MachineGuid"),
+            host_digest: host_digest(
+                std::env::var("COMPUTERNAME").ok(),
+                registry(r"HKLM\SOFTWARE\Microsoft\Cryptography", "MachineGuid"),
+            ),
             governor: answer("powercfg", &["/getactivescheme"]).and_then(|scheme| text::power_scheme(&scheme)),
             ..host
         }
@@ -159,11 +150,11 @@ mod system {
 
 #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
 mod system {
-    use crate::os::Host;
-    use crate::os::host::{answer, text};
+    use crate::model::Machine;
+    use crate::os::host::{answer, host_digest, text};
 
-    pub(crate) fn fill(host: Host) -> Host {
-        Host { hostname: answer("uname", &["-n"]).and_then(text::line), ..host }
+    pub(crate) fn fill(host: Machine) -> Machine {
+        Machine { host_digest: host_digest(answer("uname", &["-n"]).and_then(text::line), None), ..host }
     }
 }
 
@@ -252,10 +243,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_host_has_an_architecture_and_processors() {
-        let host = Host::read();
-        assert!(!host.os.is_empty() && !host.arch.is_empty());
-        assert!(host.cores.is_some_and(|cores| cores > 0));
+    fn this_machine_is_itself_and_is_not_named() {
+        let machine = fingerprint();
+        assert!(!machine.os.is_empty() && !machine.arch.is_empty() && machine.cores.is_some_and(|cores| cores > 0));
+        assert!(machine.differences(&fingerprint()).is_empty());
+        let of = |name: &str| host_digest(Some(name.to_owned()), Some("id".to_owned()));
+        assert!(of("alpha") != of("beta") && !of("alpha").unwrap().contains("alpha"));
+        assert_eq!(host_digest(None, None), None);
     }
 
     #[test]

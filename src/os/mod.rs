@@ -10,8 +10,6 @@ pub mod opens;
 pub mod process;
 
 pub use cpu::Core;
-pub use files::FieldHasher;
-pub use host::Host;
 pub use http::{Answer, HttpError, Request};
 pub use interrupt::Interrupt;
 pub use opens::Opens;

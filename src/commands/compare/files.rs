@@ -10,7 +10,6 @@ use crate::commands::{Ctx, calibrate};
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::judge::{Comparison, compare, series};
-use crate::measure::CommandPlan;
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
 use crate::model::text;
@@ -178,9 +177,9 @@ pub(super) fn pairs_of_change(ctx: &Ctx, change: &Change, paths: &[PathBuf]) -> 
     let named = commits.map(|commit| commit.clone().unwrap_or_default());
     let again = CommandLine::tool("pair").words(["--before", &named[0], "--after", &named[1], "--json-out"]);
     let again = Fix::next("measure on each machine", again.placeholder("FILE"));
-    let configured: Vec<CommandPlan> = ctx.config()?.timings.iter().filter_map(CommandPlan::of).collect();
+    let configured = &ctx.config()?.timings;
     let is_other = |command: &&PairedCommand| {
-        !configured.iter().any(|plan| plan.name == command.name && scrub(&plan.cmd) == command.cmd)
+        !configured.iter().any(|timing| timing.name == command.name && scrub(timing.command()) == command.cmd)
     };
     for (path, machine) in paths.iter().zip(std::iter::once(&session).chain(&session.others)) {
         let problem = if commits != [&machine.before.commit, &machine.after.commit] {

@@ -3,13 +3,13 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::config::Pin;
+use crate::config::{Pin, Timing};
 use crate::judge::Decision;
 use crate::measure::http::Served;
 use crate::measure::pair::pin::{CorePinning, waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::{Proof, Side};
-use crate::measure::{CommandPlan, Place, Reference, Runner, command, profile};
+use crate::measure::{Place, Reference, Runner, command, profile};
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Printed, Run, Stop};
 use crate::os::process::Output;
@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
     /// that was not finished is not kept.
     pub fn command(
         &mut self,
-        plan: &CommandPlan,
+        plan: &Timing,
         budget: Budget,
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
     pub(crate) fn go_on(
         &mut self,
         paired: PairedCommand,
-        plan: &CommandPlan,
+        plan: &Timing,
         budget: Budget,
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
     /// last one.
     fn pair(
         &mut self,
-        plan: &CommandPlan,
+        plan: &Timing,
         number: usize,
         core: Option<Core>,
         measured: &mut MeasuredPairs,
@@ -194,8 +194,8 @@ impl<'a> Session<'a> {
         ControlFlow::Break(Stop::Failed)
     }
 
-    fn run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
-        let spec = plan.spec(self.place(side));
+    fn run(&mut self, plan: &Timing, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
+        let spec = command::spec(plan, self.place(side));
         let result = command::run_once(self.runner, plan, &spec);
         let (run, failure) = filed(&result)?;
         let instructions = if failure.is_none() { profile::count(self.runner, plan, &spec) } else { None };
@@ -203,8 +203,8 @@ impl<'a> Session<'a> {
     }
 
     /// The same while it is seen what the side opens and prints.
-    fn seen_run(&mut self, plan: &CommandPlan, side: Side) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
-        let mut spec = plan.spec(self.place(side));
+    fn seen_run(&mut self, plan: &Timing, side: Side) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
+        let mut spec = command::spec(plan, self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
         let _ = self.opened(side);
         let result = command::run_once(self.runner, plan, &spec);
@@ -220,7 +220,7 @@ impl<'a> Session<'a> {
     }
 
     /// Concludes from what was seen of the sides whether there is anything to compare.
-    fn prove(&mut self, plan: &CommandPlan, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
+    fn prove(&mut self, plan: &Timing, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
         let Some([before, after]) = seen.as_deref() else { return ControlFlow::Continue(()) };
         let mut stop = None;
         paired.first_runs = proof::conclude(before, after, &mut |side| {
@@ -243,7 +243,7 @@ impl<'a> Session<'a> {
     }
 
     /// The functions whose share of the command's time grew, by one more pair of runs; or why that is not known.
-    pub(crate) fn grown(&mut self, plan: &CommandPlan) -> Result<Vec<Grown>, String> {
+    pub(crate) fn grown(&mut self, plan: &Timing) -> Result<Vec<Grown>, String> {
         profile::grown(self.runner, plan, self.before, self.after)
     }
 
@@ -278,11 +278,11 @@ pub(crate) fn order(pair: usize) -> [Side; 2] {
     if after_first(pair) { [Side::After, Side::Before] } else { [Side::Before, Side::After] }
 }
 
-fn no_pairs(plan: &CommandPlan, budget: Budget) -> PairedCommand {
+fn no_pairs(plan: &Timing, budget: Budget) -> PairedCommand {
     PairedCommand {
         name: plan.name.clone(),
-        cmd: scrub(&plan.cmd),
-        timeout_s: plan.timeout.as_secs_f64(),
+        cmd: scrub(plan.command()),
+        timeout_s: plan.timeout_s,
         min_pairs: budget.min_pairs,
         max_pairs: budget.max_pairs,
         pairs: Vec::new(),
@@ -374,21 +374,8 @@ mod tests {
         Outcome { measured, script, trace }
     }
 
-    fn plan(warmup: u32) -> CommandPlan {
-        let (name, cmd) = ("t".to_owned(), "make".to_owned());
-        CommandPlan {
-            name,
-            cmd,
-            shell: true,
-            cwd: None,
-            env: Vec::new(),
-            prepare: None,
-            conclude: None,
-            instructions: None,
-            timeout: Duration::from_secs(9),
-            runs: 1,
-            warmup,
-        }
+    fn plan(warmup: u32) -> Timing {
+        Timing { shell: true, warmup, ..Timing::once("t".to_owned(), "make".to_owned(), 9.0) }
     }
 
     #[test]
