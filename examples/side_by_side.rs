@@ -155,7 +155,7 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
     let pin = if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto };
     let mut session = Session::new(&mut runner, (&before, &after), pin);
     let budget = Budget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
-    let measured = session.command(&plan, budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
+    let measured = session.command((&plan, None), budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
     if measured.paired.pairs.len() < PAIRS as usize {
         return Err(measured.error.unwrap_or_else(|| "interrupted".to_owned()).into());
     }

@@ -321,17 +321,7 @@ fn measure(
             bar.pairs(progress.so_far.pairs.len(), max_pairs, &live(&plan.name, &progress, ask));
         };
         let mut decide = |so_far: &PairedCommand| decide(so_far, ask);
-        // What is spent at the planned end of a session is not there a second time: from there on, no end is in sight.
-        let mut measured = match known {
-            Some(known) => session.go_on(
-                PairedCommand { max_pairs: 0, ..known.clone() },
-                plan,
-                ask.budget,
-                &mut decide,
-                &mut progress,
-            ),
-            None => session.command(plan, ask.budget, &mut decide, &mut progress),
-        };
+        let mut measured = session.command((plan, known.cloned()), ask.budget, &mut decide, &mut progress);
         if measured.paired.stopped == Stop::Interrupted {
             return false;
         }
@@ -366,12 +356,7 @@ fn measure_values(
             found.kpis.extend(known);
             continue;
         }
-        let (paired, stopped) = if all {
-            let known = known.into_iter().map(|it| PairedKpi { max_pairs: 0, ..it }).collect();
-            session.go_on_kpis(known, &group, ask.budget, &mut decide)
-        } else {
-            session.kpis(&group, ask.budget, &mut decide)
-        };
+        let (paired, stopped) = session.kpis((&group, all.then_some(known)), ask.budget, &mut decide);
         if stopped == Stop::Interrupted {
             return false;
         }

@@ -205,9 +205,9 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
     let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let stat = counts.iter().map(|count| (shown(&count.path), count.lines)).collect();
-    let whole = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
-    let masked = scrub(&whole.text);
+    let (whole, is_cut) = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
+    let masked = scrub(&whole);
     let text: String = masked.chars().take(room).collect();
-    let cut = whole.truncated || text.len() < masked.len();
+    let cut = is_cut || text.len() < masked.len();
     Ok(CommitDiff { sha: sha.to_owned(), found: true, stat, text, cut })
 }

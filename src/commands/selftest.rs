@@ -120,7 +120,7 @@ pub(crate) fn pairs(
     let (before, after) = (place(steps.0), place(steps.1));
     let mut session = Session::new(&mut runner, (&before, &after), pin);
     let budget = Budget { min_pairs: pairs, max_pairs: pairs, max_time: Duration::MAX };
-    let measured = session.command(plan, budget, &mut |_| Decision::Continue { more: None }, &mut |progress| {
+    let measured = session.command((plan, None), budget, &mut |_| Decision::Continue { more: None }, &mut |progress| {
         bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));
     });
     if measured.paired.stopped == Stop::Interrupted {

@@ -19,8 +19,6 @@ pub struct Loaded {
     /// Further config files, which are not read because an earlier one exists.
     pub ignored: Vec<PathBuf>,
 }
-
-/// Why a config file gives no config.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("cannot read the config file {}: {source}", path.display())]

@@ -174,13 +174,6 @@ impl<'t> Reader<'_, 't> {
         if let Kind::Text(text) = &self.node.value { Some(text) } else { None }
     }
 
-    fn whole<V: Visitor<'t>>(self, max: u64, visitor: V) -> Result<V::Value, Mismatch> {
-        let wrong = || Mismatch::new("a whole number");
-        let Kind::Whole(number) = self.node.value else { return Err(wrong()) };
-        let number = u64::try_from(number).ok().filter(|number| *number <= max);
-        visitor.visit_u64(number.ok_or_else(wrong)?)
-    }
-
     /// The entries of a map, or, where `known` keys are given, those of a section.
     fn entries<V: Visitor<'t>>(self, known: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Mismatch> {
         let entries: &[(Spanned<String>, Node)] = match &self.node.value {
@@ -197,6 +190,7 @@ impl<'t> Reader<'_, 't> {
 impl<'t> Deserializer<'t> for Reader<'_, 't> {
     type Error = Mismatch;
 
+    /// Of numbers, `check` says which are expected.
     fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let value = to_json(self.node).map_err(|_| Mismatch::new("a number that JSON can hold"))?;
         value.deserialize_any(visitor).map_err(serde::de::Error::custom)
@@ -217,26 +211,6 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
             Some("yes" | "on") => visitor.visit_bool(true),
             Some("no" | "off") => visitor.visit_bool(false),
             Some(_) | None => Err(Mismatch::new("true or false")),
-        }
-    }
-
-    fn deserialize_u16<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        self.whole(u16::MAX.into(), visitor)
-    }
-
-    fn deserialize_u32<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        self.whole(u32::MAX.into(), visitor)
-    }
-
-    fn deserialize_u64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        self.whole(u64::MAX, visitor)
-    }
-
-    fn deserialize_f64<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
-        match self.node.value {
-            Kind::Whole(number) => visitor.visit_f64(number as f64),
-            Kind::Number(number) => visitor.visit_f64(number),
-            Kind::Null | Kind::Flag(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => Err(Mismatch::new("a number")),
         }
     }
 
@@ -292,8 +266,8 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
     }
 
     forward_to_deserialize_any! { <V: Visitor<'t>>
-        i8 i16 i32 i64 i128 u8 u128 f32 char bytes byte_buf unit unit_struct newtype_struct tuple tuple_struct
-        identifier ignored_any
+        i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf unit unit_struct newtype_struct tuple
+        tuple_struct identifier ignored_any
     }
 }
 

@@ -58,13 +58,6 @@ pub(crate) struct LineCount {
     pub lines: Option<(u64, u64)>,
 }
 
-/// A difference as text; bytes that are no UTF-8 are replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DiffText {
-    pub text: String,
-    pub truncated: bool,
-}
-
 impl Repo {
     pub(crate) fn changed_files(
         &self,
@@ -109,14 +102,15 @@ impl Repo {
         Ok(counts)
     }
 
-    /// The difference within the scope as text of at most `limit` bytes.
+    /// The difference within the scope as text of at most `limit` bytes, and whether it was cut there; bytes that are no UTF-8
+    /// are replaced.
     pub(crate) fn diff_text(
         &self,
         base: &str,
         side: Side<'_>,
         scope: &Scope<'_>,
         limit: u64,
-    ) -> Result<DiffText, GitError> {
+    ) -> Result<(String, bool), GitError> {
         let (mut bytes, mut truncated) = (Vec::new(), false);
         let changes = self.changed_files(base, side, scope)?;
         let paths: Vec<&[u8]> = changes.iter().map(|change| change.path.as_slice()).collect();
@@ -138,7 +132,7 @@ impl Repo {
         let text = String::from_utf8_lossy(&bytes);
         // A character that the limit cut in two.
         let text = if truncated { text.trim_end_matches('\u{FFFD}') } else { &text };
-        Ok(DiffText { text: text.to_owned(), truncated })
+        Ok((text.to_owned(), truncated))
     }
 
     /// The id of the tree without files, to compare a first commit with.
@@ -248,11 +242,11 @@ mod tests {
         assert_eq!(changed.iter().map(|c| c.path.as_slice()).collect::<Vec<_>>(), [&b"a b"[..], b"binary"]);
         let counts = repo.line_counts(&one, side, &scope).unwrap();
         assert_eq!((counts[0].lines, counts[1].lines), (Some((1, 0)), None));
-        let diff = repo.diff_text(&one, side, &scope, 100_000).unwrap();
-        assert!(diff.text.starts_with("diff --git a/a b b/a b\n") && diff.text.contains("\n+2\n"), "{}", diff.text);
-        assert!(!diff.text.contains("record") && !diff.truncated);
-        let cut = repo.diff_text(&one, side, &scope, 20).unwrap();
-        assert_eq!((cut.text.len(), cut.truncated), (20, true));
+        let (text, is_cut) = repo.diff_text(&one, side, &scope, 100_000).unwrap();
+        assert!(text.starts_with("diff --git a/a b b/a b\n") && text.contains("\n+2\n"), "{text}");
+        assert!(!text.contains("record") && !is_cut);
+        let (text, is_cut) = repo.diff_text(&one, side, &scope, 20).unwrap();
+        assert_eq!((text.len(), is_cut), (20, true));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::git::Call;
 pub(crate) enum GitError {
     #[error("{} is not in a git repository", dir.display())]
     NotARepository { dir: PathBuf },
-    /// There is a repository, but no checkout to work in.
     #[error("{} is in a bare repository or inside .git; run in a checkout", dir.display())]
     NoWorkTree { dir: PathBuf },
     #[error("git is not installed or not on PATH; install git {NEEDED} or newer")]
@@ -20,7 +19,6 @@ pub(crate) enum GitError {
     DubiousOwnership { dir: PathBuf, fix: String },
     #[error("{spec:?} names no commit in this repository")]
     UnknownRevision { spec: String, shallow: bool },
-    /// A shallow clone lacks commits that the answer may hang on.
     #[error("this clone is shallow and lacks commits before {at}, so that this cannot be told")]
     CutOff { at: String },
     #[error("`{spec}` is ambiguous: it may be {}; name one of them in full", meanings.join(" or "))]

@@ -186,10 +186,7 @@ impl Repo {
             hasher.field(stamp.as_bytes());
             return Ok(());
         }
-        let content = files::digest_path(&full).map_err(|e| GitError::file("read", &full, e))?;
-        hasher.field(content.kind.as_bytes());
-        hasher.field(content.sha256.as_bytes());
-        if content.kind != "directory" {
+        if files::hash_path(&full, hasher).map_err(|e| GitError::file("read", &full, e))? != "directory" {
             return Ok(());
         }
         // A submodule, or another repository that is untracked here.

@@ -10,8 +10,6 @@ use serde_json::json;
 use crate::judge::Change;
 use crate::model::scrub::scrub;
 use crate::model::{Digest, Machine, MetricId};
-
-/// Schema name of calibration files.
 pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
 
 /// What sessions are taken to differ by at the least, as a share: the few that a calibration can afford say little about

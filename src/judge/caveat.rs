@@ -156,7 +156,7 @@ pub enum Caveat {
     /// The first runs differ in another way than the later ones; in seconds.
     #[error(
         "`{command}` took {before:.3} s in its first run before the change and {after:.3} s after; later runs show no \
-        such difference, so it may do less once it has run. Give it a `prepare` that resets what it keeps, or switch its \
+        such difference, so it may do less once it has run. Give it a `prepare` command that resets what it keeps, or switch its \
         cache off."
     )]
     FirstRunAlone { command: String, before: f64, after: f64 },

@@ -100,8 +100,6 @@ impl Tally {
         real((self.slower + self.faster) as usize) / real(self.trials.max(1) as usize)
     }
 }
-
-/// Schema name of a self-test's result.
 pub const SELFTEST_SCHEMA: &str = "vibeship_optimizer.selftest.v1";
 
 /// What a self-test found of one metric under one true slowdown.
@@ -150,7 +148,7 @@ mod tests {
             let scatter = f64::from(hash >> 16) / 65_536.0 * 0.01 - 0.005;
             if hash.is_multiple_of(20) { 1.3 } else { 1.0 + scatter }
         };
-        let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1), after_first: i % 2 == 1 };
+        let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1) };
         let pairs = (0..n).map(pair).collect();
         PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: Plan::default(), pairs, machines: Vec::new() }
     }

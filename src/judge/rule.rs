@@ -220,7 +220,7 @@ mod tests {
         let sample = |i: u32| {
             let noise = f64::from((i * 7) % 11) / 1000.0 - 0.005;
             let wild = if i % 10 == 9 { 1.5 } else { 1.0 };
-            PairSample { before: 2.0, after: 2.0 * ratio * (1.0 + noise) * wild, after_first: i % 2 == 1 }
+            PairSample { before: 2.0, after: 2.0 * ratio * (1.0 + noise) * wild }
         };
         pairs_of((0..n).map(sample).collect())
     }
@@ -276,9 +276,8 @@ mod tests {
     fn an_interval_that_barely_leaves_out_zero_is_no_change_however_large_its_estimate() {
         let noisy = |shift: f64| -> PairedReading {
             let spread = [-0.026, -0.021, -0.012, -0.008, -0.003, 0.004, 0.007, 0.013, 0.019, 0.027];
-            let sample =
-                |(i, at): (usize, &f64)| PairSample { before: 1.0, after: 1.0 + shift + at, after_first: i % 2 == 1 };
-            let pairs: Vec<PairSample> = spread.iter().enumerate().map(sample).collect();
+            let sample = |at: &f64| PairSample { before: 1.0, after: 1.0 + shift + at };
+            let pairs: Vec<PairSample> = spread.iter().map(sample).collect();
             pairs_of(pairs)
         };
         let open = change_of(&noisy(0.0225));
@@ -500,8 +499,7 @@ mod tests {
 
     #[test]
     fn values_of_zero_and_below_are_compared_by_their_differences() {
-        let pairs =
-            (0..12).map(|i| PairSample { before: -2.0, after: -1.5 - 0.001 * f64::from(i), after_first: false });
+        let pairs = (0..12).map(|i| PairSample { before: -2.0, after: -1.5 - 0.001 * f64::from(i) });
         let paired = pairs_of(pairs.collect());
         let Verdict::Pass(finding) = of_pairs("m >= +20%", &paired) else { panic!("from -2 to -1.5 is +25 %") };
         assert!((finding.estimate.value - 0.247).abs() < 0.005, "{finding:?}");

@@ -39,7 +39,6 @@ pub struct PairedSeries {
 pub struct PairSample {
     pub before: f64,
     pub after: f64,
-    pub after_first: bool,
 }
 
 /// A paired metric: measured on both sides, or not, with the side and the reason.
@@ -235,10 +234,7 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
     let untrue = command.first_runs.flaw();
     let plan = Plan::new(command.min_pairs, command.max_pairs);
     let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
-        let pair = |pair: &Pair| {
-            let (before, after) = (read(&pair.before)?, read(&pair.after)?);
-            Some(PairSample { before, after, after_first: pair.after_first })
-        };
+        let pair = |pair: &Pair| Some(PairSample { before: read(&pair.before)?, after: read(&pair.after)? });
         let pairs: Option<Vec<PairSample>> = command.pairs.iter().map(pair).collect();
         let reading = paired(kind.spec(&command.name), plan, pairs.unwrap_or_default());
         let flaw = untrue.clone().or_else(|| failure.clone().filter(|_| needs_success(kind)));
@@ -247,7 +243,6 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
     kinds_of_runs().map(read).collect()
 }
 
-/// KPIs alternate like commands: the head ran first in every second pair.
 pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     let kpi = &measured.kpi;
     if let Some(flaw) = measured.first_runs.flaw() {
@@ -256,17 +251,9 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
     if let Some(message) = &kpi.error {
         return Err(Flaw::After { reason: Unusable::NoValue { message: message.clone() } });
     }
-    let sample = |(i, (before, after)): (usize, &(f64, f64))| PairSample {
-        before: *before,
-        after: *after,
-        after_first: i % 2 == 1,
-    };
+    let sample = |(before, after): &(f64, f64)| PairSample { before: *before, after: *after };
     let plan = Plan::new(measured.min_pairs, measured.max_pairs);
-    paired(
-        MetricSpec { id: measured.metric(), ..kpi_spec(kpi) },
-        plan,
-        measured.pairs.iter().enumerate().map(sample).collect(),
-    )
+    paired(MetricSpec { id: measured.metric(), ..kpi_spec(kpi) }, plan, measured.pairs.iter().map(sample).collect())
 }
 
 fn paired(spec: MetricSpec, plan: Plan, pairs: Vec<PairSample>) -> PairedReading {
@@ -364,10 +351,7 @@ mod tests {
             pair_metrics(&parse_pair(text.as_bytes()).unwrap())
         };
         let wall = MetricId::new("timing.t.wall");
-        assert_eq!(
-            session(0)[&wall].as_ref().unwrap().pairs,
-            [PairSample { before: 1.0, after: 1.0, after_first: true }]
-        );
+        assert_eq!(session(0)[&wall].as_ref().unwrap().pairs, [PairSample { before: 1.0, after: 1.0 }]);
         assert!(matches!(
             session(7)[&wall],
             Err(Flaw::After { reason: Unusable::CommandFailed { code: Some(7), .. } })

@@ -34,7 +34,7 @@ pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
 
 /// The run times of the command that `select` names, in seconds.
 pub(crate) fn hyperfine(select: &str, text: &[u8]) -> Result<Vec<f64>, String> {
-    let timing = hyperfine::selected(select, text).map_err(|why| why.to_string())?;
+    let timing = hyperfine::import(select, text, false).map_err(|why| why.to_string())?;
     let failed = timing.samples.iter().find(|run| !run.succeeded());
     failed.map_or(Ok(timing.samples.iter().map(|run| run.wall_s).collect()), |run| {
         let how =

@@ -33,7 +33,6 @@ pub enum TuneablesError {
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("the tuneables file {} {problem}", path.display())]
     Invalid { path: PathBuf, problem: String },
-    /// A path begins with `~` and there is no home directory.
     #[error("the tuneables file {path} is in the home directory, which is unknown; set HOME or give the full path")]
     NoHome { path: String },
 }

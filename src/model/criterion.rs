@@ -95,28 +95,22 @@ pub enum CriterionMistake {
     Empty,
     #[error("no operator; use one of <= < >= > == between metric and bound")]
     NoOperator,
-    /// The operator is none of the five.
     #[error("{found:?} is not an operator; use one of <= < >= > ==")]
     UnknownOperator { found: String },
     #[error("no metric before the operator, such as `timing.tests.wall`")]
     NoMetric,
-    /// The name holds what no name may.
     #[error("a metric's name cannot hold {found:?}")]
     BadMetric { found: char },
     #[error("no bound after the operator, such as `12s`, `40MiB`, `0.32` or `-10%`")]
     NoBound,
-    /// The bound does not begin with a number.
     #[error("{found:?} is not a number; write one such as `12s`, `40MiB`, `0.32` or `-10%`")]
     NotANumber { found: String },
-    /// The number is infinite, not a number, or too large to be held.
     #[error("{found:?} is not a finite number")]
     NotFinite { found: String },
-    /// A difference from the baseline is meant, or the value itself.
     #[error(
         "{found:?} is no share of the baseline: write `{found}%` for a change from it, or the value itself without a sign"
     )]
     SignAlone { found: String },
-    /// More follows where the criterion should end.
     #[error("{found:?} follows the bound; a bound is one number with at most one unit")]
     Trailing { found: String },
 }

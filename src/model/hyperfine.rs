@@ -9,22 +9,16 @@ use serde_json::{Value, json};
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
 use crate::model::{CpuMeans, JsonError, Run, Snapshot, Timing, Unit};
-
-/// Why an export gives no timing.
 #[derive(Debug, thiserror::Error)]
 pub enum HyperfineError {
-    /// It is not acceptable JSON, or not of hyperfine's shape.
     #[error(transparent)]
     Json(#[from] JsonError),
     #[error("it holds no results: the benchmark did not run to its end")]
     Empty,
-    /// The name is no command of its results.
     #[error("it holds {found} results; give the command of the one that is meant: {commands}")]
     Several { found: usize, commands: String },
-    /// Several results are of the command that is meant.
     #[error("it holds {found} results of {command:?}; export them apart, or give each a --command-name and name one")]
     Alike { found: usize, command: String },
-    /// It holds no run times, only their mean; or a number that is none.
     #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
     NoTimes { command: String },
 }
@@ -101,18 +95,9 @@ impl Quantity {
     }
 }
 
-/// The timing called `name` out of an export: with several results it is the one of that name or command. CPU times are left
-/// out: the export has only their means, and a mean is no sample.
-pub fn import(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
-    one_of(name, bytes, true)
-}
-
-/// The timing of the result that is called `name`, whichever others there are.
-pub fn selected(name: &str, bytes: &[u8]) -> Result<Timing, HyperfineError> {
-    one_of(name, bytes, false)
-}
-
-fn one_of(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineError> {
+/// The timing called `name` out of an export: with several results, and unless it may be the `only` one whatever it is called,
+/// it is the one of that name or command. CPU times are left out: the export has only their means, and a mean is no sample.
+pub fn import(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineError> {
     let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
     let ways: [&dyn Fn(&ResultOf) -> bool; 3] =
@@ -254,7 +239,7 @@ mod tests {
     fn the_summary_takes_percentiles_by_nearest_rank() {
         let times: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
         let text = format!(r#"{{"results":[{{"command":"a","times":[{}]}}]}}"#, times.join(","));
-        let timing = import("x", text.as_bytes()).unwrap();
+        let timing = import("x", text.as_bytes(), true).unwrap();
         assert_eq!((timing.p95_s, timing.mean_s), (Some(19.0), Some(10.5)));
     }
 
@@ -263,7 +248,7 @@ mod tests {
 
     #[test]
     fn an_export_gives_its_run_times_in_run_order() {
-        let timing = import("nap", EXPORT.as_bytes()).unwrap();
+        let timing = import("nap", EXPORT.as_bytes(), true).unwrap();
         let walls: Vec<f64> = timing.samples.iter().map(|run| run.wall_s).collect();
         assert_eq!((timing.name.as_str(), timing.cmd.as_str(), walls), ("nap", "sleep 0.1", vec![0.12, 0.1, 0.11]));
         assert_eq!((timing.last_rc, timing.all_s[0]), (Some(0), 0.1));
@@ -280,8 +265,8 @@ mod tests {
     #[test]
     fn several_results_need_the_name_of_the_one_that_is_meant() {
         let two = r#"{"results":[{"command":"a","times":[1]},{"command":"b","times":[2]}]}"#;
-        assert!(matches!(import("x", two.as_bytes()), Err(HyperfineError::Several { found: 2, .. })));
-        assert_eq!(import("b", two.as_bytes()).unwrap().all_s, vec![2.0]);
+        assert!(matches!(import("x", two.as_bytes(), true), Err(HyperfineError::Several { found: 2, .. })));
+        assert_eq!(import("b", two.as_bytes(), true).unwrap().all_s, vec![2.0]);
     }
 
     #[test]
@@ -300,7 +285,7 @@ mod tests {
         assert_eq!(both, [("./prog branch=feature".to_owned(), 1.0), ("./prog branch=main".to_owned(), 2.0)]);
         assert_eq!(both, found(export(of("feature", 1), of("main", 2))));
         let text = export(of("main", 2), of("feature", 1));
-        assert_eq!(import("./prog branch=main", text.as_bytes()).unwrap().all_s, [2.0]);
+        assert_eq!(import("./prog branch=main", text.as_bytes(), true).unwrap().all_s, [2.0]);
     }
 
     #[test]
@@ -314,8 +299,8 @@ mod tests {
         assert_eq!((&own["results"][0]["user"], &own["results"][0]["system"]), (&0.5.into(), &0.25.into()));
         let back = snapshot("old", DateTime::UNIX_EPOCH, &json(&own.to_string())).unwrap().unwrap();
         assert_eq!(names(&back), names(&found));
-        assert_eq!(import("spin (2)", own.to_string().as_bytes()).unwrap().all_s, vec![2.0]);
-        let alike = import("spin", two.as_bytes());
+        assert_eq!(import("spin (2)", own.to_string().as_bytes(), true).unwrap().all_s, vec![2.0]);
+        let alike = import("spin", two.as_bytes(), true);
         assert!(matches!(alike, Err(HyperfineError::Alike { found: 2, .. })), "{alike:?}");
     }
 
@@ -323,9 +308,9 @@ mod tests {
     fn a_result_without_usable_times_is_refused() {
         for times in ["[]", "[-1.0]"] {
             let text = format!(r#"{{"results":[{{"command":"a","times":{times}}}]}}"#);
-            assert!(matches!(import("x", text.as_bytes()), Err(HyperfineError::NoTimes { .. })), "{times}");
+            assert!(matches!(import("x", text.as_bytes(), true), Err(HyperfineError::NoTimes { .. })), "{times}");
         }
-        assert!(import("x", b"[]").is_err());
+        assert!(import("x", b"[]", true).is_err());
     }
 
     #[test]
@@ -338,12 +323,12 @@ mod tests {
         };
         let text =
             format!(r#"{{"results":[{{"command":"a","name":"build","measurements":[{},{}]}}]}}"#, run(10.0), run(12.0));
-        let timing = import("build", text.as_bytes()).unwrap();
+        let timing = import("build", text.as_bytes(), true).unwrap();
         assert_eq!(timing.all_s, [0.01, 0.012]);
         let run = &timing.samples[1];
         assert!((run.cpu_s().unwrap() - 0.009).abs() < 1e-12);
         assert_eq!((run.max_rss_bytes, run.exit_code), (Some(3000), Some(0)));
-        let error = import("t", br#"{"results": []}"#).unwrap_err().to_string();
+        let error = import("t", br#"{"results": []}"#, true).unwrap_err().to_string();
         assert_eq!(error, "it holds no results: the benchmark did not run to its end");
     }
 }

@@ -23,19 +23,12 @@ pub struct ChangeId(String);
 /// Text that is not a valid change id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
-    /// Does not begin with `chg-` and something after it.
     #[error(
         "invalid change id {0:?}: ids begin with \"chg-\" and a letter or digit, like chg-20260218-123900-faster-cache"
     )]
     Prefix(String),
-    /// Holds a character that ids do not have.
     #[error("invalid change id {id:?}: it holds {found:?}, and ids hold only letters, digits, '-' and '_'")]
-    Character {
-        /// The text, cut to a sane length.
-        id: String,
-        /// The first character that does not belong.
-        found: char,
-    },
+    Character { id: String, found: char },
     #[error("the change id beginning {0:?} is too long: ids have at most 120 characters")]
     TooLong(String),
 }

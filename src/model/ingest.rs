@@ -12,15 +12,12 @@ use crate::model::{JsonError, Kpi, PairSession, Sampling, Snapshot};
 /// Why bytes are no evidence. The caller adds the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
-    /// Not acceptable JSON, or a field of the wrong kind.
     #[error(transparent)]
     Json(#[from] JsonError),
     #[error("its schema is {}, expected {expected}", found_text(.found))]
     Schema { found: Option<String>, expected: &'static str },
-    /// A later version of the kind of file that was expected.
     #[error("its schema {found} is newer than this tool knows; update the tool to read it")]
     Newer { found: String },
-    /// A value that cannot have been measured.
     #[error("{field}: {problem}")]
     Value { field: String, problem: String },
 }

@@ -213,8 +213,6 @@ pub struct MetricSpec {
 /// The metrics that can be measured, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measurable(BTreeMap<MetricId, MetricSpec>);
-
-/// Why a criterion can never be judged.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Unmeasurable {
     #[error("unknown metric {metric}{}", suggestion(.nearest))]

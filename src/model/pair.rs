@@ -6,8 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Digest, Flaw, Kpi, Machine, MetricId, MetricKind, Run, Size, Unusable};
-
-/// Schema name of pair files.
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 
 /// A side that prints nothing of its own and takes less than this share of the other's time may have done nothing.

@@ -3,6 +3,8 @@
 
 use std::fs;
 use std::io::{self, BufRead as _};
+#[cfg(unix)]
+use std::os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, fs::PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -19,7 +21,6 @@ pub(crate) fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile
     builder.prefix(prefix).suffix(".tmp");
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         // The process's umask still applies, as it does for any file.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
@@ -48,7 +49,6 @@ pub(crate) fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()>
 pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         let mode = fs::metadata(path)?.permissions().mode();
         fs::set_permissions(path, fs::Permissions::from_mode(mode | ((mode & 0o444) >> 2)))
     }
@@ -65,7 +65,6 @@ pub(crate) fn is_of_git(path: &Path) -> bool {
 pub(crate) fn is_executable(path: &Path) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     }
     #[cfg(not(unix))]
@@ -113,7 +112,6 @@ pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn path_bytes(path: &Path) -> Vec<u8> {
     #[cfg(unix)]
     {
-        use std::os::unix::ffi::OsStrExt as _;
         path.as_os_str().as_bytes().to_vec()
     }
     #[cfg(not(unix))]
@@ -126,7 +124,6 @@ pub(crate) fn path_bytes(path: &Path) -> Vec<u8> {
 pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {
-        use std::os::unix::ffi::OsStrExt as _;
         PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
     }
     #[cfg(not(unix))]
@@ -139,7 +136,6 @@ pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
 pub(crate) fn changed_at(metadata: &fs::Metadata) -> Option<(i64, i64)> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::MetadataExt as _;
         Some((metadata.ctime(), metadata.ctime_nsec()))
     }
     #[cfg(not(unix))]
@@ -180,7 +176,6 @@ fn copy(source: &Path, target: &Path) -> io::Result<()> {
 pub(crate) fn make_enterable(dir: &Path) {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         let _ = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
     }
     #[cfg(not(unix))]
@@ -214,44 +209,34 @@ pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -
     entries.sort();
     let mut hasher = FieldHasher::default();
     for (relative, path) in &entries {
-        let content = digest_path(path)?;
         hasher.field(relative);
-        hasher.field(content.kind.as_bytes());
-        hasher.field(content.sha256.as_bytes());
+        hash_path(path, &mut hasher)?;
     }
     Ok(hasher.finish())
 }
 
-/// What is at one path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Content {
-    /// `file`, `executable`, `link`, `directory`, `other` or `absent`.
-    pub(crate) kind: &'static str,
-    /// SHA-256 of a file's bytes or of a link's target as 64 hexadecimal digits; empty otherwise.
-    pub(crate) sha256: String,
-}
-
-/// Digest of the file or link at `path`; the content is streamed, so its size does not matter.
-pub(crate) fn digest_path(path: &Path) -> io::Result<Content> {
-    let meta = match fs::symlink_metadata(path) {
-        Ok(meta) => meta,
+/// Puts what is at a path into a digest: what it is (`file`, `executable`, `link`, `directory`, `other` or `absent`, which is
+/// returned), and the SHA-256 of a file's bytes, which are streamed, or of a link's target.
+pub(crate) fn hash_path(path: &Path, hasher: &mut FieldHasher) -> io::Result<&'static str> {
+    let (kind, sha256) = match fs::symlink_metadata(path) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Content { kind: "absent", sha256: String::new() });
+            ("absent", String::new())
         }
         Err(e) => return Err(with_path(e, path)),
-    };
-    let kind = meta.file_type();
-    let (kind, sha256) = if kind.is_symlink() {
-        let target = path_bytes(&fs::read_link(path).map_err(|e| with_path(e, path))?);
-        ("link", hex(&Sha256::digest(&target)))
-    } else if kind.is_file() {
-        let sha256 = digest_file(path).map_err(|e| with_path(e, path))?;
-        (if owner_may_run(&meta) { "executable" } else { "file" }, sha256)
-    } else {
+        Ok(meta) if meta.is_symlink() => {
+            let target = path_bytes(&fs::read_link(path).map_err(|e| with_path(e, path))?);
+            ("link", hex(&Sha256::digest(&target)))
+        }
+        Ok(meta) if meta.is_file() => {
+            let sha256 = digest_file(path).map_err(|e| with_path(e, path))?;
+            (if owner_may_run(&meta) { "executable" } else { "file" }, sha256)
+        }
         // A pipe or a device has no content that could be read to its end.
-        (if kind.is_dir() { "directory" } else { "other" }, String::new())
+        Ok(meta) => (if meta.is_dir() { "directory" } else { "other" }, String::new()),
     };
-    Ok(Content { kind, sha256 })
+    hasher.field(kind.as_bytes());
+    hasher.field(sha256.as_bytes());
+    Ok(kind)
 }
 
 fn digest_file(path: &Path) -> io::Result<String> {
@@ -274,7 +259,6 @@ fn digest_file(path: &Path) -> io::Result<String> {
 fn owner_may_run(meta: &fs::Metadata) -> bool {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
         meta.permissions().mode() & 0o100 != 0
     }
     #[cfg(not(unix))]

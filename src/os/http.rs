@@ -33,7 +33,6 @@ pub struct Answer {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// The address or a header is malformed.
     #[error("cannot be asked: {0}")]
     BadRequest(String),
     #[error("no complete answer within {} s", .0.as_secs_f64())]

@@ -145,44 +145,17 @@ fn python(dir: &Path) -> Option<&'static str> {
     }
 }
 
+/// A plugin of pytest names it, too.
 fn names_pytest(dir: &Path) -> bool {
-    const OWN_FILES: &[&str] = &["pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py", "tests/conftest.py"];
-    const SECTIONS: &[(&str, &str)] = &[("setup.cfg", "[tool:pytest]"), ("tox.ini", "[pytest]")];
-    let has_line = |name: &str, section: &str| {
-        text(&dir.join(name)).is_some_and(|text| text.lines().any(|line| line.trim() == section))
-    };
-    let pyproject = text(&dir.join("pyproject.toml")).and_then(|text| text.parse::<toml::Table>().ok());
-    OWN_FILES.iter().any(|name| dir.join(name).is_file())
-        || SECTIONS.iter().any(|(name, section)| has_line(name, section))
-        || pyproject.is_some_and(|table| holds_pytest(&toml::Value::Table(table)))
-        || requirements_name_pytest(dir)
-}
-
-/// Whether a table has a section or key `pytest`, or lists it as a dependency, at any depth.
-fn holds_pytest(value: &toml::Value) -> bool {
-    match value {
-        toml::Value::String(text) => is_pytest_requirement(text),
-        toml::Value::Array(items) => items.iter().any(holds_pytest),
-        toml::Value::Table(table) => table.iter().any(|(key, value)| key == "pytest" || holds_pytest(value)),
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) | toml::Value::Datetime(_) => false,
-    }
-}
-
-fn requirements_name_pytest(dir: &Path) -> bool {
-    let in_root = entries(dir);
-    let beside = entries(&dir.join("requirements"));
-    in_root.iter().chain(&beside).any(|path| {
+    const OWN_FILES: [&str; 5] = ["pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py", "tests/conftest.py"];
+    let in_root = entries(dir).into_iter().filter(|path| {
         let name = name(path);
-        let listed = name.ends_with(".txt") && (name.contains("requirements") || !in_root.contains(path));
-        listed && text(path).is_some_and(|text| text.lines().any(is_pytest_requirement))
-    })
-}
-
-fn is_pytest_requirement(requirement: &str) -> bool {
-    let rest = requirement.trim().strip_prefix("pytest");
-    rest.is_some_and(|rest| {
-        rest.trim_start().is_empty() || rest.trim_start().starts_with(['=', '<', '>', '~', '!', '[', ';', '#', '@'])
-    })
+        ["pyproject.toml", "setup.cfg", "tox.ini"].contains(&name.as_str())
+            || name.contains("requirements") && name.ends_with(".txt")
+    });
+    let beside = entries(&dir.join("requirements")).into_iter().filter(|path| name(path).ends_with(".txt"));
+    OWN_FILES.iter().any(|name| dir.join(name).is_file())
+        || in_root.chain(beside).any(|path| text(&path).is_some_and(|text| text.contains("pytest")))
 }
 
 /// Whether a name may be in a shell command, in double quotes at most.
@@ -259,7 +232,7 @@ mod tests {
             ("setup.cfg", "[metadata]\r\n[tool:pytest]\r\n", Some("python -m pytest -q")),
             ("pyproject.toml", "[tool.pytest.ini_options]\n", Some("python -m pytest -q")),
             ("pyproject.toml", "[project.optional-dependencies]\ndev = ['pytest >=7']\n", Some("python -m pytest -q")),
-            ("pyproject.toml", "[project]\ndependencies = ['pytest-cov']\n", None),
+            ("pyproject.toml", "[project]\ndependencies = ['pytest-cov']\n", Some("python -m pytest -q")),
             ("requirements-dev.txt", "black\npytest==8\n", Some("python -m pytest -q")),
             ("requirements/dev.txt", "pytest\n", Some("python -m pytest -q")),
             ("notes.txt", "pytest\n", None),

@@ -139,7 +139,7 @@ pub(crate) fn headline(comparison: &Comparison) -> impl Fn(&MetricRow) -> bool +
     let named: BTreeSet<MetricId> =
         judged.chain(comparison.decisive.iter().map(|it| it.time.metric(&it.timing))).collect();
     move |row| {
-        let failing = row.sampling == Sampling::Rate && !metric::all_well(row);
+        let failing = row.sampling == Sampling::Rate && !row.never_failed();
         named.contains(&row.metric) || failing || row.metric.source() == Some(MetricSource::Kpi)
     }
 }

@@ -88,7 +88,7 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
     let mut table = Table::new("lrrrl", ["Metric", "Then", "Today", "Drift, 95 % interval", "Result"]);
     for row in &comparison.metrics {
         // A rate at which nothing failed has not drifted.
-        if metric::all_well(row) && row.before.is_some() && row.after.is_some() {
+        if row.never_failed() && row.before.is_some() && row.after.is_some() {
             continue;
         }
         table.row([

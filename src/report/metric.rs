@@ -34,23 +34,14 @@ pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) 
 }
 
 pub(crate) fn result(row: &MetricRow) -> Text {
-    if matches!(row.result, Change::Inconclusive { .. }) && never_failed(row) {
+    // That no finite number of runs proves a rate of 100 % helps nobody.
+    let still = row.result.finding().is_some_and(|finding| finding.estimate.value == 0.0);
+    if matches!(row.result, Change::Inconclusive { .. }) && still && row.never_failed() {
         return mark(Tone::Quiet, "nothing failed");
     }
     let finding = row.result.finding();
     let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
     change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding)))
-}
-
-/// A rate at which nothing failed on either side: that no finite number of runs proves a rate of 100 % helps nobody.
-fn never_failed(row: &MetricRow) -> bool {
-    let still = row.result.finding().is_some_and(|finding| finding.estimate.value == 0.0);
-    still && all_well(row)
-}
-
-/// Whether the metric is a rate at which nothing failed on any side that was measured.
-pub(crate) fn all_well(row: &MetricRow) -> bool {
-    row.sampling == Sampling::Rate && [row.before, row.after].iter().flatten().all(|level| level.value >= 1.0)
 }
 
 /// The difference with its interval. Where there is no estimate, the bare difference of the medians in parentheses, as

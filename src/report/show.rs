@@ -23,11 +23,7 @@ pub(crate) fn legacy(fields: &Map<String, Value>, sentence: &str, fixes: &[Fix])
         fixes,
     ));
     for (key, value) in fields {
-        let text = match value {
-            Value::String(text) => visible_line(text),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
-        };
-        doc.field(key.as_str(), text);
+        doc.field(key.as_str(), value.as_str().map_or_else(|| value.to_string(), visible_line));
     }
     doc
 }

@@ -23,8 +23,6 @@ use crate::model::{
     Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
     Snapshot, Stated, Trigger, Verdict, Verdicts,
 };
-
-/// Schema name of compare files.
 pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
 
 /// The minimum effect where neither the contract nor a calibration says otherwise: 1 %.
@@ -334,14 +332,9 @@ fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[Decisiv
         let is_kpi = row.metric.source() == Some(MetricSource::Kpi);
         is_kpi || row.sampling == Sampling::Rate || times.contains(&row.metric)
     };
-    let speaking = metrics.iter().filter(decides).filter(|row| !settled_rate(row));
+    let speaking =
+        metrics.iter().filter(decides).filter(|row| !row.never_failed() || row.before.is_none() || row.after.is_none());
     speaking.map(|row| outcome_of(&row.result)).max().unwrap_or(Outcome::Inconclusive)
-}
-
-/// A rate at which nothing failed on either side has nothing to hold against the change.
-fn settled_rate(row: &MetricRow) -> bool {
-    let all = |side: Option<Level>| side.is_some_and(|level| level.value >= 1.0);
-    row.sampling == Sampling::Rate && all(row.before) && all(row.after)
 }
 
 fn outcome_of(change: &Change) -> Outcome {

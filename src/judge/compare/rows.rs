@@ -32,6 +32,13 @@ pub struct MetricRow {
     pub result: Change,
 }
 
+impl MetricRow {
+    /// Whether it is a rate at which nothing failed on any side that was measured.
+    pub fn never_failed(&self) -> bool {
+        self.sampling == Sampling::Rate && [self.before, self.after].iter().flatten().all(|level| level.value >= 1.0)
+    }
+}
+
 /// Samples summed up.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

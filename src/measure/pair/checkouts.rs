@@ -60,7 +60,6 @@ pub(crate) struct Project<'a> {
 pub(crate) enum CheckoutError {
     #[error(transparent)]
     Git(#[from] GitError),
-    /// Both revisions hold the same code and the same tuneables.
     #[error("{before} and {after} hold the same code outside the tool's own files, so there is nothing to compare")]
     SameCode { before: String, after: String },
     #[error("commit {commit} has no directory {path:?}, where the project is now")]
@@ -267,8 +266,6 @@ impl Builder<'_> {
         Err(CheckoutError::Prepare { side, cmd: scrub(cmd), how })
     }
 }
-
-/// Why something cannot be shared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShareError {
     #[error("pair.share names {0:?}, which is not a path below the project's root")]

@@ -54,24 +54,16 @@ fn is_exact(paired: &PairedKpi) -> bool {
 impl Session<'_> {
     /// Measures a group in pairs, until `decide` calls all of it settled or the budget ends; what is exact once. A value
     /// that cannot be had leaves its KPI with the reason and no pairs. There is no warm-up, so it is the first pair, free to
-    /// move, that shows whether the others are held on one core.
+    /// move, that shows whether the others are held on one core. After the pairs of a `prior` session, as many of each KPI,
+    /// `budget` counts all of them.
     pub(crate) fn kpis(
         &mut self,
-        group: &Group<'_>,
+        (group, prior): (&Group<'_>, Option<Vec<PairedKpi>>),
         budget: Budget,
         decide: &mut dyn FnMut(&PairedKpi) -> Decision,
     ) -> (Vec<PairedKpi>, Stop) {
-        self.go_on_kpis(group.unmeasured(budget), group, budget, decide)
-    }
-
-    /// The same after the pairs that there are, as many of each KPI.
-    pub(crate) fn go_on_kpis(
-        &mut self,
-        mut paired: Vec<PairedKpi>,
-        group: &Group<'_>,
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
-    ) -> (Vec<PairedKpi>, Stop) {
+        let prior = prior.map(|prior| prior.into_iter().map(|it| PairedKpi { max_pairs: 0, ..it }).collect());
+        let mut paired: Vec<PairedKpi> = prior.unwrap_or_else(|| group.unmeasured(budget));
         let first = paired.iter().map(|it| it.pairs.len()).max().unwrap_or_default();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);

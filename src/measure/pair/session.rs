@@ -78,26 +78,17 @@ impl<'a> Session<'a> {
 
     /// Measures one command in pairs until `decide` calls its question settled (asked from `budget.min_pairs` on), the
     /// budget ends, a run fails, or the user asks to stop. A pair with a failed run is kept as the last one; a pair
-    /// that was not finished is not kept.
+    /// that was not finished is not kept. After the pairs of a `prior` session, `budget` counts all of them.
     pub fn command(
         &mut self,
-        plan: &Timing,
+        (plan, prior): (&Timing, Option<PairedCommand>),
         budget: Budget,
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
     ) -> MeasuredPairs {
-        self.go_on(no_pairs(plan, budget), plan, budget, decide, progress)
-    }
-
-    /// The same after the pairs that there are: `budget` counts all of them.
-    pub(crate) fn go_on(
-        &mut self,
-        paired: PairedCommand,
-        plan: &Timing,
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedCommand) -> Decision,
-        progress: &mut dyn FnMut(PairProgress<'_>),
-    ) -> MeasuredPairs {
+        // What is spent at the planned end of a session is not there a second time: from there on, no end is in sight.
+        let prior = prior.map(|prior| PairedCommand { max_pairs: 0, ..prior });
+        let paired = prior.unwrap_or_else(|| no_pairs(plan, budget));
         process::reset_own_peak_rss();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);
@@ -365,7 +356,7 @@ mod tests {
         };
         let plan = plan(warmup);
         let measured = scripted(&mut script, (&before, &after), &mut reference, &mut clock).command(
-            &plan,
+            (&plan, None),
             budget,
             decide,
             &mut |_| {},
@@ -458,7 +449,8 @@ mod tests {
         let mut told = Vec::new();
         let mut session = scripted(&mut script, (&before, &after), &mut reference, &mut clock);
         let mut decide = |_: &PairedCommand| Decision::Continue { more: Some(7) };
-        let measured = session.command(&plan, BUDGET, &mut decide, &mut |p| told.push((p.so_far.pairs.len(), p.more)));
+        let measured =
+            session.command((&plan, None), BUDGET, &mut decide, &mut |p| told.push((p.so_far.pairs.len(), p.more)));
         assert_eq!(told, [(1, Some(7)), (2, Some(7)), (3, Some(7)), (4, Some(7)), (5, Some(7))]);
         assert!(measured.paired.pairs.iter().all(|pair| pair.reference_s.is_none()));
     }
@@ -490,7 +482,7 @@ mod tests {
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = scripted(&mut script, (&places[0], &places[1]), &mut reference, &mut clock);
         let (mut paired, stopped) =
-            session.kpis(&Group::Kpis(vec![&config]), BUDGET, &mut |_| Decision::Continue { more: None });
+            session.kpis((&Group::Kpis(vec![&config]), None), BUDGET, &mut |_| Decision::Continue { more: None });
         (paired.remove(0), stopped)
     }
 

@@ -172,12 +172,10 @@ impl Captured {
 pub enum SpawnError {
     #[error("the command is empty")]
     Empty,
-    /// The directory to run in cannot be entered.
     #[error("cannot run in {path}: {source}", path = path.display())]
     Directory { path: PathBuf, source: io::Error },
     #[error("cannot start {program}: {source}")]
     Start { program: String, source: io::Error },
-    /// The child was started but cannot be waited for.
     #[error("cannot wait for {program}: {source}")]
     Wait { program: String, source: io::Error },
 }

@@ -2,14 +2,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::os::process::invocation::plain_words;
 use crate::os::process::{Invocation, Launch, child_env};
-use crate::os::{SpawnError, Spec};
+use crate::os::{SpawnError, Spec, files};
 
 const SHELL: &str = "/bin/sh";
 
@@ -65,10 +65,7 @@ fn program(file: &Path, args: &[OsString], spec: &Spec) -> Command {
 
 /// The file that a name stands for, as the shell finds it; `None` where there is no such executable file.
 fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
-    let executable = |path: PathBuf| {
-        let meta = std::fs::metadata(&path).ok()?;
-        (meta.is_file() && meta.permissions().mode() & 0o111 != 0).then_some(path)
-    };
+    let executable = |path: PathBuf| files::is_executable(&path).then_some(path);
     if name.as_bytes().contains(&b'/') {
         // Relative to the child's directory, which is entered before the file is opened.
         return executable(spec.cwd.join(name)).map(|_| PathBuf::from(name));
