@@ -110,7 +110,7 @@ impl<'a> Freshness<'a> {
         let full = self.plan.root.join(path);
         Some(ReadFile {
             path: path.display().to_string(),
-            sha256: Digest::of_bytes(&fs::read(&full).ok()?),
+            sha256: Digest::of_bytes(&files::read_file(&full, u64::MAX).ok()?),
             modified: fs::metadata(&full).and_then(|metadata| metadata.modified()).ok()?.into(),
             older_than: None,
             stale_ok: None,

@@ -2,7 +2,6 @@
 //! Says precisely why there is no number.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +14,7 @@ use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
 use crate::model::{Kpi, Sampling};
 use crate::os::process::Output;
-use crate::os::{Ended, Finished};
+use crate::os::{Ended, Finished, files};
 use crate::stats::median;
 
 /// The longest output or file that a number is looked for in, in bytes.
@@ -194,7 +193,13 @@ fn sample(
         None => text,
     };
     let said = finished.map(command::error_tail).unwrap_or_default().lines().last().map(str::to_owned);
-    Ok(Sample { values, raw: concealed(raw), waited, beside, said })
+    let raw = concealed(raw);
+    // What is kept has to give the number again.
+    if config.artifact.is_none() && number::numbers(config, &raw).as_ref() != Ok(&values) {
+        let why = "what is read there looks like a secret, which evidence must not hold: print it under another name";
+        return Err(KpiError::NoValue(format!("{origin}: {why}")));
+    }
+    Ok(Sample { values, raw, waited, beside, said })
 }
 
 pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
@@ -246,9 +251,7 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, KpiError> {
     let unreadable = |error| KpiError::NoValue(format!("cannot read {}: {error}", path.display()));
-    let file = fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = files::read_file(path, MAX_BYTES as u64 + 1).map_err(unreadable)?;
     if bytes.len() > MAX_BYTES { Err(too_long(&path.display().to_string())) } else { Ok(bytes) }
 }
 

@@ -139,7 +139,7 @@ fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str, freshness: &Fr
     if length > EXPORT_LIMIT {
         return Err(format!("{path} has {length} bytes, more than the {EXPORT_LIMIT} that are read"));
     }
-    let bytes = fs::read(&file).map_err(unreadable)?;
+    let bytes = files::read_file(&file, EXPORT_LIMIT).map_err(unreadable)?;
     let timing = hyperfine::import(&config.name, &bytes, true).map_err(|error| format!("{path}: {error}"))?;
     Ok(Timing { read_from: freshness.of_file(path, config.stale_ok.as_deref()), ..timing })
 }

@@ -13,6 +13,7 @@ use crate::measure::pointer;
 use crate::model::scrub::{conceal, conceal_text};
 use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Tuneable, TuneableFile};
+use crate::os::files;
 
 /// A tuneables file larger than this, in bytes, is none.
 const MAX_BYTES: u64 = 16 << 20;
@@ -122,7 +123,7 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, TuneablesError> {
         Ok(metadata) if metadata.len() > MAX_BYTES => {
             Err(TuneablesError::TooLarge { path: path.to_owned(), bytes: metadata.len() })
         }
-        Ok(_) => fs::read(path).map(Some).map_err(unreadable),
+        Ok(_) => files::read_file(path, MAX_BYTES).map(Some).map_err(unreadable),
     }
 }
 

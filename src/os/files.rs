@@ -2,7 +2,7 @@
 //! canonical paths), and digests of their content, streamed.
 
 use std::fs;
-use std::io::{self, BufRead as _};
+use std::io::{self, BufRead as _, Read as _};
 #[cfg(unix)]
 use std::os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, fs::PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -213,6 +213,17 @@ pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -
         hash_path(path, &mut hasher)?;
     }
     Ok(hasher.finish())
+}
+
+/// The first `limit` bytes of a file. A pipe, which would be waited for without end, and a device are none.
+pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let metadata = fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(limit)).unwrap_or(0));
+    fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Puts what is at a path into a digest: what it is (`file`, `executable`, `link`, `directory`, `other` or `absent`, which is

@@ -1,7 +1,6 @@
 //! That the two sides are two programs, and do the same work: what they open and print in their first runs is looked at.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,7 +102,7 @@ impl Proof {
 /// Whether two files hold the same.
 fn is_same(one: &Path, other: &Path) -> bool {
     let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
-    let read = |path: &Path| fs::read(path).ok();
+    let read = |path: &Path| files::read_file(path, u64::MAX).ok();
     length(one).is_some() && length(one) == length(other) && read(one) == read(other)
 }
 

@@ -506,13 +506,24 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
     sandbox.commit_evidence();
     let honest = sandbox.head();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
-    edit(&sandbox, &id, "after_snapshot", &|snapshot| snapshot["kpis"][0]["values"] = serde_json::json!([20.0]));
-    sandbox.commit_evidence();
-    sandbox
-        .run(&["check", "--range", &since(&base)])
-        .exits(1)
-        .says(&["VERDICTS_DIFFER", "KPI steps differs from its raw output"]);
-    sandbox.git(&["reset", "-q", "--hard", &honest]);
+    // Whatever is left out of the file beside it.
+    let differs = "KPI steps differs from its raw output";
+    for (definitions, told) in
+        [("all", differs), ("none", differs), ("kpi.steps", "KPI steps has values, and no definition")]
+    {
+        edit(&sandbox, &id, "after_snapshot", &|snapshot| {
+            snapshot["kpis"][0]["values"] = serde_json::json!([20.0]);
+            snapshot["kpis"][0]["raw"] = "***\n".into();
+            snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| match definitions {
+                "all" => true,
+                "none" => false,
+                left_out => key != left_out,
+            });
+        });
+        sandbox.commit_evidence();
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
+    }
     // Nor does a size say anything else than git does, or leave out what git holds.
     for said in [serde_json::json!(400), serde_json::Value::Null] {
         edit(&sandbox, &id, "before_snapshot", &|snapshot| {
