@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::audit::evidence::CONTRACT;
 use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
@@ -214,7 +215,8 @@ impl RecordCheck<'_> {
         found.extend(self.loosened(record));
         found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
         found.extend(record::evidence(record, &mut |it| self.history.artifact(batch, &self.range.head, it))?);
-        let verdicts_differ = |it: &Finding| matches!(it.what, FindingKind::VerdictsDiffer { .. });
+        let verdicts_differ =
+            |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(change), false) = (record.change(), found.iter().any(verdicts_differ)) {
             let mut fetch = |artifact: &Artifact| self.intact(batch, artifact);
             let problem = sources::problem((self.config, Some(self.history.repo)), change, &mut fetch)?;
@@ -271,14 +273,14 @@ impl RecordCheck<'_> {
         batch: &mut Batch,
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
-    ) -> Result<Option<Finding>> {
-        let (Some(before), Some(change)) = (self.before, record.change()) else { return Ok(None) };
+    ) -> Result<Vec<Finding>> {
+        let (Some(before), Some(change)) = (self.before, record.change()) else { return Ok(Vec::new()) };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
         let began_at = began_at.and_then(|commit| self.history.known(commit));
         let brought = change.events.get(known..).unwrap_or_default();
         let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
-        let mut keys: Vec<String> = Vec::new();
+        let (mut keys, mut found) = (Vec::new(), Vec::new());
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
             let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
             if let Found::Intact(bytes) = snapshot
@@ -287,7 +289,15 @@ impl RecordCheck<'_> {
                 keys = compare::redefined(&before.definitions(), &snapshot.definitions);
                 // A config that no commit had is nobody's.
                 if let Some(there) = began_at.as_deref().map(|at| self.history.config(at)).transpose()?.flatten() {
-                    keys.extend(compare::redefined(&there.definitions(), &snapshot.definitions));
+                    let (there, unset) = (there.definitions(), Config::default().definitions());
+                    keys.extend(compare::redefined(&there, &snapshot.definitions));
+                    let is_left_out =
+                        |key: &&String| !snapshot.definitions.contains_key(*key) && there.get(*key) != unset.get(*key);
+                    keys.extend(there.keys().filter(is_left_out).cloned());
+                }
+                if !snapshot.definitions.contains_key(CONTRACT) {
+                    let problem = "the baseline does not say which contract it was measured for".to_owned();
+                    found.push(record.about(Finding::warn(FindingKind::VerdictsDiffer { problem })));
                 }
                 keys.retain(|key| delta::concerns(change, key));
                 keys.sort();
@@ -296,7 +306,7 @@ impl RecordCheck<'_> {
         }
         keys.extend(demands::went_past(before, self.history, change, brought).into_iter().map(str::to_owned));
         if keys.is_empty() {
-            return Ok(None);
+            return Ok(found);
         }
         let mut changes = match (&self.range.base, began_at) {
             (Some(base), Some(commit)) => {
@@ -316,7 +326,8 @@ impl RecordCheck<'_> {
             if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
-        Ok(Some(Finding::fail(policy_changed(changes, true)).of_change(&record.id).at(&record.path)))
+        found.push(record.about(Finding::fail(policy_changed(changes, true))));
+        Ok(found)
     }
 
     /// What both the head's config and the one that the change began on demand, and the change went past. A config that was
