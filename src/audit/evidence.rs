@@ -235,7 +235,11 @@ fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
         && says("reviewed", attestation.reviewed.as_str())
         && says("tool", &attestation.tool)
         && says("reasoning_mode", &attestation.reasoning_mode);
-    (!agrees).then(|| format!("{path}: it attests something else than the record says"))
+    if !agrees {
+        return Some(format!("{path}: it attests something else than the record says"));
+    }
+    let names = |key: &str| file[key].as_str().is_some_and(|name| !name.trim().is_empty());
+    (!names("reviewer") && !names("model")).then(|| format!("{path}: it names neither a reviewer nor a model"))
 }
 
 /// What of the validation's file the record repeats.

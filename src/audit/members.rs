@@ -143,21 +143,26 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
 /// a change that can be promoted took it over.
 fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
     let days = demands.policy.max_emergency_days;
-    let latest = contract::longest(change.opened_at, days);
-    let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
+    let expired = override_ends(change, days);
     let by = change.follow_up.as_ref().and_then(|id| demands.records.get(id)?.change());
     let taken_over = by.is_some_and(|by| takes_over(change, by, days, demands.now));
     // An override that outlived its own expiry is reported with its record.
-    let reported = change.is_open() && !taken_over && change.opened.expires.is_some_and(|at| at <= demands.now);
     let verified = matches!(change.end, Some(End::Verified { .. }));
-    let fails = !verified && !taken_over && !reported && expired <= demands.now;
+    let fails = !verified && !taken_over && !change.is_open() && expired <= demands.now;
     fails.then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
 }
 
+/// When an emergency's override ends: when it says so, and after the days that one may hold at the latest.
+pub(crate) fn override_ends(change: &Change, days: u32) -> DateTime<Utc> {
+    let latest = contract::longest(change.opened_at, days);
+    change.opened.expires.map_or(latest, |at| at.min(latest))
+}
+
 /// Whether a change takes an emergency over. One that was there before, was only opened, or has been undecided for longer
-/// than an override may hold, does not.
+/// than an override may hold, does not; nor does one that was opened later than that, until it is promoted.
 pub(crate) fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
-    let in_time = by.promotion.is_some() || contract::longest(by.opened_at, days) > now;
+    let soon = by.opened_at <= contract::longest(change.opened_at, days);
+    let in_time = by.promotion.is_some() || soon && contract::longest(by.opened_at, days) > now;
     let active = by.is_open() && by.baseline.is_some() && in_time;
     let stands = active || matches!(by.end, Some(End::Verified { .. }));
     by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands

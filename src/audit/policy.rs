@@ -242,9 +242,9 @@ pub(crate) fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'stati
     missed.map(|(key, _)| key).collect()
 }
 
-/// Whether a demand was recorded as none at the promotion.
+/// Whether the promotion does not say that it met a demand.
 fn frozen(change: &Change, demand: fn(&model::Policy) -> Option<bool>) -> bool {
-    change.frozen_policy().and_then(demand) == Some(false)
+    change.frozen_policy().is_some_and(|policy| demand(policy) != Some(true))
 }
 
 fn skipped_a_stage(change: &Change, policy: &model::Policy) -> bool {

@@ -160,7 +160,7 @@ pub(crate) fn habits(
     let Some(change) = record.change() else { return Vec::new() };
     let is_emergency = change.opened.class == Class::Emergency;
     let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
-    let expired = change.opened.expires.filter(|at| is_emergency && !taken_over && *at <= now);
+    let expired = Some(members::override_ends(change, days)).filter(|at| is_emergency && !taken_over && *at <= now);
     let expired = expired.filter(|_| change.is_open() || is_here());
     let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);

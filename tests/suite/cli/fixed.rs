@@ -4,6 +4,7 @@ use vibeship_optimizer::model::{Baseline, Digest, Event, Kind};
 use vibeship_optimizer::store::record;
 use vibeship_optimizer::workflow::{Change, chain};
 
+use crate::enforcement::slips::forge;
 use crate::support::{CONFIG, Sandbox};
 
 /// The baseline's snapshot as if an earlier version had written it, and the record with it.
@@ -181,8 +182,19 @@ fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
     assert_eq!(found(&s), 0, "a config that stays as it is may be another");
     s.config(&strict);
     assert_eq!(found(&s), 1);
-    let _ =
-        s.run(&["check", "--range", &format!("{base}..HEAD")]).says(&["rollout.stages, validation.rehearse_checks"]);
+    let told = "rollout.stages, validation.rehearse_checks";
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).says(&[told]);
+    // Nor is it of use to leave out of the record what was not demanded.
+    s.git(&["reset", "-q", "--soft", "HEAD~2"]);
+    forge(&s, &s.id(), |kinds| {
+        for kind in kinds {
+            if let Kind::Promoted(promotion) = kind {
+                promotion.policy.rehearse_checks = None;
+            }
+        }
+    });
+    assert_eq!(found(&s), 1);
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).says(&[told]);
 }
 
 #[test]

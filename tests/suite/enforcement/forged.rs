@@ -10,7 +10,10 @@ pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Va
     use vibeship_optimizer::model::{Digest, Event};
     use vibeship_optimizer::store::record;
     use vibeship_optimizer::workflow::{Change, chain};
-    let path = format!("reports/optimizer/{id}_{name}.json");
+    let path = match name {
+        "attestation" => format!(".vibeship-optimizer/attestations/review_{id}.json"),
+        name => format!("reports/optimizer/{id}_{name}.json"),
+    };
     let old = sandbox.read(&path);
     let mut value: Value = serde_json::from_str(&old).unwrap();
     how(&mut value);

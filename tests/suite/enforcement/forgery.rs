@@ -766,6 +766,9 @@ fn a_review_is_held_to_what_the_base_demands_of_one() {
     sandbox.git(&["checkout", "-q", "main"]);
     sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
     sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["review.other_person"]);
+    edit(&sandbox, &id, "attestation", &|file| file["reviewer"] = "".into());
+    sandbox.commit_evidence_at(&in_days(&sandbox, 3));
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["it names neither a reviewer nor a model"]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod remeasured;
 mod rendered;
 #[cfg(unix)]
 mod signed;
-mod slips;
+pub(crate) mod slips;
 mod table;
 #[cfg(unix)]
 mod ways_out;

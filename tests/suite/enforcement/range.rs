@@ -289,7 +289,7 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     let later = (chrono::Utc::now() + chrono::Duration::days(8)).to_rfc3339();
     sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]);
     assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
-    assert!(sandbox.codes(&since(&base)).is_empty(), "the record itself claims no more than it did when it was made");
+    assert_eq!(sandbox.codes(&since(&base)), ["ENV_OVERRIDE_EXPIRED"], "whatever gate is demanded");
     // A change that cannot be promoted takes nothing over.
     let experiment = sandbox.opened_as("experiment", "try it");
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &experiment]).ok();
@@ -299,6 +299,13 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &proper]).ok();
     sandbox.commit_evidence_at(&later);
     assert!(promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "one that was opened and no more");
+    // Nor does one that is begun when the override should be gone: the next would follow it, and so on.
+    sandbox.set("VIBESHIP_OPTIMIZER_TEST_NOW", &later);
+    let late = sandbox.opened_as("code", "later");
+    sandbox.take_baseline(&late);
+    sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &late]).ok();
+    sandbox.commit_evidence_at(&later);
+    assert!(promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "one of a later week");
 }
 
 #[test]
