@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::call::Output;
 use crate::git::repo::is_full_id;
-use crate::git::{Call, GitError, Operation, Repo};
+use crate::git::{Call, GitError, Operation, Repo, is_below};
 use crate::model::text::short;
 use crate::os::files;
 
@@ -307,14 +307,8 @@ impl Repo {
             return Ok(Vec::new());
         }
         let asked: Vec<Vec<u8>> = paths.iter().map(|path| self.full(path)).collect();
-        let is_asked = |path: &[u8]| {
-            let below = |asked: &Vec<u8>| {
-                path.strip_prefix(asked.as_slice()).is_some_and(|rest| {
-                    rest.is_empty() || rest.starts_with(b"/") || asked.is_empty() || asked.ends_with(b"/")
-                })
-            };
-            asked.iter().any(below)
-        };
+        let is_asked =
+            |path: &[u8]| asked.iter().any(|asked| is_below(path, asked.strip_suffix(b"/").unwrap_or(asked)));
         let index = self.index()?;
         let skipped = index.left_out().filter(|entry| is_asked(&entry.path));
         let skipped = skipped.map(|entry| files::path_from_bytes(&entry.path));

@@ -208,13 +208,7 @@ pub(crate) fn unmeasured(config: &KpiProbe) -> Kpi {
         unit: config.unit.symbol().to_owned(),
         better: config.better,
         sampling: if config.exact { Sampling::Exact } else { Sampling::Sampled },
-        values: Vec::new(),
-        error: None,
-        artifact: None,
-        raw: None,
-        said: None,
-        read_from: None,
-        beside: None,
+        ..Kpi::default()
     }
 }
 

@@ -60,19 +60,21 @@ impl fmt::Display for MetricId {
 
 /// Which direction is an improvement.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
+    #[default]
     Lower,
     Higher,
 }
 
 /// How many samples it takes before a value means anything.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sampling {
     /// Varies from run to run; a verdict needs many samples.
+    #[default]
     Sampled,
     /// The same at every measurement of the same code; one sample decides.
     Exact,

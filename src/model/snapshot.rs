@@ -276,7 +276,7 @@ pub struct HttpRequest {
 
 /// A KPI and its values.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kpi {
     pub name: String,
     #[serde(default)]

@@ -1,10 +1,10 @@
 //! The files that are not committed, by name, and the commands that commit or stash them.
 
 use crate::model::fix::WHAT_CHANGED;
-use crate::model::{CommandLine, text};
+use crate::model::{CommandLine, own, text};
 
 /// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
-pub(crate) const OWN: [&str; 3] = [".vibeship-optimizer", "reports/optimizer", "VIBESHIP_OPTIMIZER.md"];
+pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBOOK];
 /// What the project is measured by: it is committed, and never stashed.
 const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
 /// Where repositories keep the hooks that they track, in their root, and which of them are the tool's.

@@ -38,7 +38,7 @@ pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     outcome(&mut doc, comparison);
     if !comparison.criteria.is_empty() || comparison.trigger_words.is_some() {
         doc.heading(2, "Verdicts");
-        doc.table(verdict::table(criteria(comparison)));
+        doc.table(verdict::table(criteria(comparison), false));
         trigger_words(&mut doc, comparison);
     }
     metrics(&mut doc, view);
@@ -72,7 +72,7 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     outcome(&mut doc, comparison);
     let criteria = criteria(comparison);
     let has_bounds = criteria.iter().any(Row::is_drawn);
-    doc.table(verdict::drawn_table(criteria));
+    doc.table(verdict::table(criteria, true));
     trigger_words(&mut doc, comparison);
     let is_headline = headline(comparison);
     let headline: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(it)).collect();

@@ -79,7 +79,7 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
     let kpi = watch.kpi.iter().map(row(Role::Kpi));
     let guardrails = watch.guardrails.iter().map(row(Role::Guardrail));
     let trigger = watch.trigger.iter().map(row(Role::Trigger));
-    doc.table(verdict::table(kpi.chain(guardrails).chain(trigger).collect()));
+    doc.table(verdict::table(kpi.chain(guardrails).chain(trigger).collect(), false));
 }
 
 fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {

@@ -26,7 +26,7 @@ pub(crate) fn document(change: &Change) -> Doc {
     contract_and_delta(&mut doc, change);
     if let Some(comparison) = &change.comparison {
         doc.heading(3, "Verdicts");
-        doc.table(verdict::table(verdict::rows(&comparison.verdicts)));
+        doc.table(verdict::table(verdict::rows(&comparison.verdicts), false));
     }
     decision(&mut doc, change);
     days(&mut doc, change);

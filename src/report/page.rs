@@ -137,7 +137,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
         doc.heading(2, "Verdicts");
         let rows = verdict::rows(&comparison.verdicts);
         let is_drawn = rows.iter().any(verdict::Row::is_drawn);
-        doc.table(verdict::drawn_table(rows));
+        doc.table(verdict::table(rows, true));
         if is_drawn {
             doc.paragraph("Point: estimate. Bar: 95 % interval. Line: no change. Broken line: bound.");
         }
@@ -201,7 +201,7 @@ fn one(doc: &mut Doc, entry: &Entry<'_>) {
     doc.field("Change", code(change.id().as_str()).plain(format!(", {}", state(change))));
     doc.field("Gates", pipeline::line(change));
     if let Some(comparison) = &change.comparison {
-        doc.table(verdict::table(verdict::rows(&comparison.verdicts)));
+        doc.table(verdict::table(verdict::rows(&comparison.verdicts), false));
     }
     faults(doc, entry);
     step(doc, entry);

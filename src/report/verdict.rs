@@ -68,22 +68,17 @@ pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
     std::iter::once(Row::of(Role::Kpi, &verdicts.kpi)).chain(guardrails).chain(trigger).collect()
 }
 
-/// Criteria with their verdicts, without pictures.
-pub(crate) fn table(rows: Vec<Row>) -> Table {
-    let mut table = Table::new("llll", ["", "Criterion", "Verdict", "Why"]);
-    for row in rows {
-        table.row([role(row.role).into(), code(row.criterion), mark(row.tone, row.word), row.why.into()]);
-    }
-    table
-}
-
-/// The same with a bar for each that can be drawn.
-pub(crate) fn drawn_table(rows: Vec<Row>) -> Table {
-    let mut table = Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]);
+/// Criteria with their verdicts, and a bar for each that can be drawn where that is wanted.
+pub(crate) fn table(rows: Vec<Row>, is_drawn: bool) -> Table {
+    let mut table = match is_drawn {
+        true => Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]),
+        false => Table::new("llll", ["", "Criterion", "Verdict", "Why"]),
+    };
     let bars = doc::on_one_scale(rows.iter().map(|row| row.drawn).collect());
     for (row, bar) in rows.into_iter().zip(bars) {
-        let bar = bar.map_or_else(Text::new, Text::from);
-        table.row([role(row.role).into(), code(row.criterion), mark(row.tone, row.word), bar, row.why.into()]);
+        let bar = is_drawn.then(|| bar.map_or_else(Text::new, Text::from));
+        let start = [role(row.role).into(), code(row.criterion), mark(row.tone, row.word)];
+        table.row(start.into_iter().chain(bar).chain([row.why.into()]));
     }
     table
 }

@@ -155,10 +155,7 @@ pub fn tuneable_changes(
     keys.into_iter()
         .filter_map(|key| {
             let (old, new) = (before.get(key), after.get(key));
-            let same = match (old, new) {
-                (Some(old), Some(new)) => old.value == new.value && old.layer == new.layer,
-                _ => false,
-            };
+            let same = old.zip(new).is_some_and(|(old, new)| old.value == new.value && old.layer == new.layer);
             (!same).then(|| TuneableChange {
                 key: key.clone(),
                 old: old.map(|tuneable| tuneable.value.clone()),
