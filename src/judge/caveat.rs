@@ -153,6 +153,11 @@ pub enum Caveat {
         both did the same work. Let it print its result."
     )]
     WorkUnshown { command: String, before: f64, after: f64 },
+    /// A side leaves processes running when it ends.
+    #[error(
+        "`{command}` leaves processes running when it ends, on one side or both. What they do is not measured: let it wait for them."
+    )]
+    GoesOn { command: String },
     /// The first runs differ in another way than the later ones; in seconds.
     #[error(
         "`{command}` took {before:.3} s in its first run before the change and {after:.3} s after; later runs show no \

@@ -305,6 +305,7 @@ pub(crate) mod scripted {
             stderr.push(wrote.as_bytes());
             Ok(Finished {
                 first_thread: self.first_thread,
+                went_on: false,
                 wall: Duration::from_millis(wall),
                 user: Some(Duration::from_millis(wall / 2)),
                 system: Some(Duration::ZERO),

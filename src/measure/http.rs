@@ -71,7 +71,7 @@ pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
     let answer = http::ask(&request(config)).ok()?;
     let whole = [answer.status.to_string().as_bytes(), b"\n", &answer.body].concat();
     let bytes = answer.body.len() as u64;
-    Some(Printed { bytes, sha256: Digest::of_bytes(&whole), seconds: answer.latency.as_secs_f64() })
+    Some(Printed { bytes, sha256: Digest::of_bytes(&whole), seconds: answer.latency.as_secs_f64(), went_on: false })
 }
 
 /// One request that was not answered as expected.

@@ -309,6 +309,7 @@ mod tests {
             }
             Ok(Finished {
                 first_thread: None,
+                went_on: false,
                 wall: Duration::ZERO,
                 user: None,
                 system: None,

@@ -160,6 +160,9 @@ pub struct FirstRuns {
     /// Seconds of each side's first run, where later runs differ in another way: a side may do less once it has run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub once: Option<[f64; 2]>,
+    /// Whether a side leaves processes running, whose work is not measured.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub went_on: bool,
     /// What each side printed, where that differs although two runs of the baseline print the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub printed: Option<[Printed; 2]>,
@@ -198,6 +201,9 @@ pub struct Printed {
     pub sha256: Digest,
     /// How long the run took, without the time that it waited for a core.
     pub seconds: f64,
+    /// Whether it left processes running.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub went_on: bool,
 }
 
 impl Printed {

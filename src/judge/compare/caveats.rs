@@ -91,6 +91,9 @@ pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> 
         if let Some([before, after]) = first.unshown {
             found.push(Caveat::WorkUnshown { command: command.clone(), before, after });
         }
+        if first.went_on {
+            found.push(Caveat::GoesOn { command: command.clone() });
+        }
         if let Some([before, after]) = first.once {
             found.push(Caveat::FirstRunAlone { command: command.clone(), before, after });
         }

@@ -118,7 +118,7 @@ pub(crate) fn printed(finished: &Finished, place: &Place) -> Printed {
     // On a busy machine a run that does nothing may wait as long as another one works.
     let queued = finished.first_thread.map_or(Duration::ZERO, |thread| thread.queued);
     let seconds = finished.wall.saturating_sub(queued).as_secs_f64();
-    Printed { bytes: output.len() as u64, sha256: Digest::of_bytes(&text), seconds }
+    Printed { bytes: output.len() as u64, sha256: Digest::of_bytes(&text), seconds, went_on: finished.went_on }
 }
 
 fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
@@ -180,6 +180,10 @@ pub(crate) fn is_first_alone([before, after]: [f64; 2], lasting: f64) -> bool {
 
 /// Compares what the sides printed. What a side prints shows that it works, if it is the same that the other prints.
 fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut FirstRuns) {
+    // What is about to end is no daemon: it has to happen twice.
+    found.went_on = [(Side::Before, old), (Side::After, new)].into_iter().any(|(side, did)| {
+        did.went_on && again(side).and_then(|again| again.printed).is_some_and(|again| again.went_on)
+    });
     if old.sha256 != new.sha256 {
         let mut repeated = |side, did: &Printed| {
             let again = again(side).and_then(|again| again.printed)?;
@@ -206,8 +210,12 @@ mod tests {
     use super::*;
 
     fn did(tracked: &[&str], printed: &str) -> Did {
-        let printed =
-            Printed { bytes: printed.len() as u64, sha256: Digest::of_bytes(printed.as_bytes()), seconds: 1.0 };
+        let printed = Printed {
+            bytes: printed.len() as u64,
+            sha256: Digest::of_bytes(printed.as_bytes()),
+            seconds: 1.0,
+            went_on: false,
+        };
         Did { tracked: tracked.iter().map(|&name| name.to_owned()).collect(), printed: Some(printed), ..Did::default() }
     }
 

@@ -84,6 +84,9 @@ pub struct Finished {
     pub max_rss_bytes: Option<u64>,
     /// What its first thread did; `None` where the system does not tell.
     pub first_thread: Option<FirstThread>,
+    /// Whether processes that it started went on after it, which were ended then; known of runs that are [`Spec::alone`], on
+    /// Linux.
+    pub went_on: bool,
     pub ended: Ended,
     pub launch: Launch,
     pub stdout: Captured,

@@ -9,8 +9,9 @@ use std::sync::Once;
 #[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 #[cfg(target_os = "linux")]
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Signal, WaitOptions};
 
 #[cfg(target_os = "linux")]
 use crate::os::process::{GRACE, KILL_WAIT};
@@ -26,6 +27,13 @@ pub(crate) fn children() -> BTreeSet<i32> {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let listed = threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
     listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The children that live, except those that there were before and `leader`: when that has ended, what it left.
+#[cfg(target_os = "linux")]
+pub(crate) fn any(before: &BTreeSet<i32>, leader: Pid) -> bool {
+    let lives = |pid: &i32| field(&pid.to_string(), 0).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"));
+    children().difference(before).any(|pid| *pid != leader.as_raw_pid() && lives(pid))
 }
 
 /// Ends the children in sessions of their own, except those that there were before.
@@ -53,15 +61,25 @@ pub(crate) fn end(before: &BTreeSet<i32>) {
 /// The session of a process, 0 where a container does not show who leads it (which is no `Pid` to rustix, nor to `getsid`).
 #[cfg(target_os = "linux")]
 fn session(process: &str) -> Option<i32> {
+    field(process, 3)?.parse().ok()
+}
+
+/// A field of a process's state, counted behind its program's name, which stands in parentheses and may hold any character.
+#[cfg(target_os = "linux")]
+fn field(process: &str, number: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The program's name stands in parentheses and may hold any character; the session is the fourth field behind it.
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(3)?.parse().ok()
+    fields.split_whitespace().nth(number).map(str::to_owned)
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn children() -> BTreeSet<i32> {
     BTreeSet::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn any(_: &BTreeSet<i32>, _: Pid) -> bool {
+    false
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -44,8 +44,10 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
         Err(source) => return Err(SpawnError::Start { program: name, source }),
     };
     let running = Running { pid: Pid::from_child(&child), child, started, sinks, interrupt };
-    let finished = running.finish(spec, launch, watch);
-    if spec.alone {
+    let finished = running.finish(spec, &before, launch, watch);
+    // Who left nothing at its end has no daemons either.
+    let is_over = |it: &Finished| !it.went_on && matches!(it.ended, Ended::Code(_));
+    if spec.alone && !finished.as_ref().is_ok_and(is_over) {
         strays::end(&before);
     }
     finished.map_err(|source| SpawnError::Wait { program: name, source })
@@ -99,7 +101,7 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn finish(mut self, spec: &Spec, launch: Launch, watch: Watch) -> io::Result<Finished> {
+    fn finish(mut self, spec: &Spec, before: &BTreeSet<i32>, launch: Launch, watch: Watch) -> io::Result<Finished> {
         self.interrupt.set_group(self.child.id());
         let waited = watch(self.pid).and_then(|exit| self.wait(exit, spec.timeout));
         let exit = match waited {
@@ -112,6 +114,7 @@ impl Running<'_> {
                 return Err(error);
             }
         };
+        let went_on = spec.alone && exit.because.is_none() && strays::any(before, self.pid);
         let stays = spec.stays && exit.because.is_none();
         if !stays {
             // The dead child is not reaped yet, so its id cannot have become another group's.
@@ -132,6 +135,7 @@ impl Running<'_> {
             system: Some(used.rusage.stime),
             max_rss_bytes: Some(used.rusage.maxrss).filter(|bytes| *bytes > 0),
             first_thread,
+            went_on,
             ended: exit.because.unwrap_or_else(|| ended(used.status)),
             launch,
             stdout: self.sinks.out.captured,

@@ -58,6 +58,7 @@ pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnE
         let code = used.status.code().unwrap_or(-1);
         Ok(Finished {
             first_thread: None,
+            went_on: false,
             wall: seen.saturating_duration_since(started),
             user: Some(times.map_or(used.rusage.utime, |(user, _)| user)),
             system: Some(times.map_or(used.rusage.stime, |(_, system)| system)),
