@@ -190,7 +190,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         fixes.uncommitted = uncommitted::paths(ctx);
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
-    let rests_on_commit = matches!(step, Step::Compare | Step::Promote | Step::Rollout { .. });
+    let rests_on_commit = matches!(step, Step::After | Step::Compare | Step::Promote | Step::Rollout { .. });
     let asks = if change.promotion.is_some() { Gate::Rollout } else { Gate::Decide };
     if rests_on_commit && relink::is_gone(ctx, change).unwrap_or(false) {
         let refusal = Refusal::new(asks, Reason::NotInEffect { reverted: false, files: Vec::new() });

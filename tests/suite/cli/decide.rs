@@ -322,6 +322,8 @@ fn what_is_gone_is_not_measured_for_a_comparison() {
     let _ = s.on(&["status"]).says(&["not in the history", &validate]);
     s.refuses(&["compare"], 5, "not_in_effect");
     let _ = s.on(&["compare"]).says(&[&validate]);
+    s.validate().write("src/main.txt", "other\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let _ = s.on(&["status"]).says(&["not in the history", &validate]);
     s.validate().after().compare();
 }
 
