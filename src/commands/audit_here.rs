@@ -1,14 +1,16 @@
 //! The audit of what is here: every record and evidence file, as the work tree has them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, GitHistory, commit_contents, demands, evidence as of_change};
-use crate::error::{Result, trouble};
+use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
 use crate::model::fix::CommitName;
-use crate::model::text::joined;
+use crate::model::text::{joined, short};
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
+use crate::os::files;
 use crate::store::{self, Integrity, Record, RecordError, StoreError, evidence, guard, project};
 use crate::workflow::Change;
 
@@ -149,6 +151,31 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
         }
     }
     Ok(found)
+}
+
+/// Refuses to go on from a record that a revert made shorter: days and decisions that were committed would be lost.
+pub(crate) fn refuse_shortened(ctx: &Ctx, change: &Change) -> Result<()> {
+    let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(()) };
+    let path = ctx.project.relative(&ctx.project.record_path(change.id()));
+    let full = repo.full(&path);
+    let call =
+        repo.git().args(["log", "-n", LOOK_BACK, "--format=%H", "HEAD", "--"]).arg(files::path_from_bytes(&full));
+    let mut batch = repo.batch()?;
+    for commit in call.long().text()?.lines() {
+        let Some(bytes) = batch.read_path(commit, &full, commit_contents::RECORD_LIMIT)? else { continue };
+        let record = Record::parse(&bytes, Path::new(&path)).ok().and_then(Record::into_change);
+        if record.is_some_and(|it| it.events.len() > change.events.len() && it.events.starts_with(&change.events)) {
+            let of_change = format!("{}/{}_*", ctx.project.relative(&ctx.project.evidence_dir()), change.id());
+            let restore = CommandLine::git("checkout").words([short(commit).as_str(), "--", &path, &of_change]);
+            let message =
+                format!("commit {} has a longer record of this change, which a later one took back", short(commit));
+            return Err(failed(message).fixed_by([
+                Fix::next("restore it with its evidence, and have its pages written again", restore),
+                Fix::then("", CommandLine::tool("doctor --apply")),
+            ]));
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {

@@ -7,7 +7,9 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::commands::{Bar, ChangeArg, Ctx, Pending, collect, commit, delta, evidence, rehearse, uncommitted};
+use crate::commands::{
+    Bar, ChangeArg, Ctx, Pending, audit_here, collect, commit, delta, evidence, rehearse, uncommitted,
+};
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
@@ -39,6 +41,7 @@ pub(crate) fn run(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
 
 pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let change = commit::load(ctx, id)?;
+    audit_here::refuse_shortened(ctx, &change)?;
     let config = ctx.config()?;
     let world = collect::world(ctx, &change, Gate::Validate)?;
     commit::ask(ctx, &change, gates::may_validate(&change, &world))?;

@@ -381,3 +381,29 @@ fn a_start_that_is_refused_for_a_criterion_is_printed_with_another() {
     let _ = s.run(&[&["change", "start", "--title", "x"], &all[..]].concat()).exits(1).never_says(&["<= +0%\""]);
     follow(&s, &[&["change", "start", "--title", "x"], &all[..]].concat());
 }
+
+#[test]
+fn evidence_that_was_reverted_by_mistake_is_restored_and_not_measured_again() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Baseline"]);
+    s.validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let evidence = s.git(&["rev-parse", "--short=12", "HEAD"]);
+    s.git(&["revert", "--no-edit", "HEAD"]);
+    let told = "commit [SHORT] has a longer record of this change";
+    let restore = format!(
+        "next: git checkout [SHORT] -- .vibeship-optimizer/changes/{id}.json 'reports/optimizer/{id}_*'",
+        id = s.id()
+    );
+    let _ = s.on(&["validate"]).exits(1).says(&[told, &restore, "then: vibeship-optimizer doctor --apply"]);
+    s.git(&["checkout", &evidence, "--", &s.record(), &format!("reports/optimizer/{}_*", s.id())]);
+    let _ = s.run(&["doctor", "--apply"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Restore the record"]);
+    let _ = s.run(&["check"]).ok().says(&["no problems found"]);
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+}
