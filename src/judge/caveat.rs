@@ -5,13 +5,22 @@ use serde::{Deserialize, Serialize};
 use crate::model::text::{count, first, short};
 use crate::model::{MetricId, Unusable};
 
-/// Which snapshot a caveat is about.
+/// Which of the two sides of a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
     Before,
     After,
+}
+
+impl Which {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+        }
+    }
 }
 
 impl std::fmt::Display for Which {

@@ -3,7 +3,7 @@
 use crate::judge::effect::{self, CONFIDENCE};
 use crate::judge::{Caveat, Circumstances, PairedReading, PairedSeries, Undecided, series};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, PairSession};
-use crate::stats::{Interval, Pooled, normal, pooled};
+use crate::stats::{Interval, normal, pooled};
 
 /// The share of the spread between machines from which they are said to disagree: half of it.
 const DISAGREE: f64 = 0.5;
@@ -12,7 +12,8 @@ const DISAGREE: f64 = 0.5;
 pub fn caveat(pair: &PairSession) -> Option<Caveat> {
     let machines = u32::try_from(pair.others.len()).ok().filter(|others| *others > 0)? + 1;
     let disagreement = |(id, reading): (MetricId, PairedReading)| {
-        let share = together(&reading.ok()?)?.disagreement;
+        let effects = on_each(&reading.ok()?, &Circumstances::default()).ok()?;
+        let share = pooled::random_effects(&effects)?.disagreement;
         (share >= DISAGREE).then_some((id, share))
     };
     Some(Caveat::SeveralMachines {
@@ -35,10 +36,6 @@ fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64
         Ok((value.ln_1p(), ((high.ln_1p() - low.ln_1p()) / width).max(least).powi(2)))
     };
     series.machines.iter().map(one).collect()
-}
-
-fn together(series: &PairedSeries) -> Option<Pooled> {
-    pooled::random_effects(&on_each(series, &Circumstances::default()).ok()?)
 }
 
 /// What the machines say together, as a share.

@@ -2,7 +2,7 @@
 //! Says precisely why there is no number.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -243,7 +243,7 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, KpiError> {
+fn read(path: &Path) -> Result<Vec<u8>, KpiError> {
     let unreadable = |error| KpiError::NoValue(format!("cannot read {}: {error}", path.display()));
     let bytes = files::read_file(path, MAX_BYTES as u64 + 1).map_err(unreadable)?;
     if bytes.len() > MAX_BYTES { Err(too_long(&path.display().to_string())) } else { Ok(bytes) }
@@ -284,6 +284,7 @@ mod tests {
     use crate::os::SpawnError;
     use crate::os::Spec;
     use crate::os::process::{Captured, Launch};
+    use std::path::PathBuf;
     use std::time::Duration;
 
     /// Writes `stdout`, and its run's number into `file` if there is one.

@@ -75,7 +75,6 @@ struct Measurement {
     exit_code: Option<i32>,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
 fn succeeded() -> Option<i32> {
     Some(0)
 }

@@ -9,8 +9,8 @@ use std::{fs, io};
 
 use crate::config::Config;
 use crate::git::{GitError, Repo, Scope, ScratchDir, TreeEntry, remove_leftovers};
+use crate::judge::Which;
 use crate::measure::command::{Env, error_tail, failure, seconds};
-use crate::measure::pair::Side;
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
@@ -119,8 +119,8 @@ impl Checkouts {
         let parent = before.commit.clone().unwrap_or_default();
         let stand_in = |side: &SideRevision| project.repo.stand_in(side.tree.as_deref().unwrap_or_default(), &parent);
         let heads = (stand_in(&before)?, stand_in(&after)?);
-        let before = builder.checkout(Side::Before, before, &heads.0, versions.before.tuneables)?;
-        let after = builder.checkout(Side::After, after, &heads.1, versions.after.tuneables)?;
+        let before = builder.checkout(Which::Before, before, &heads.0, versions.before.tuneables)?;
+        let after = builder.checkout(Which::After, after, &heads.1, versions.after.tuneables)?;
         warnings.sort();
         warnings.dedup();
         Ok(Self { before, after, warnings, scratch })
@@ -139,7 +139,7 @@ impl Checkouts {
         let mut builder =
             Builder { project, tuneables: None, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
         let commit = version.commit.clone().unwrap_or_default();
-        let checkout = builder.checkout(Side::Before, version, &commit, None)?;
+        let checkout = builder.checkout(Which::Before, version, &commit, None)?;
         Ok((checkout.place, scratch))
     }
 
@@ -171,7 +171,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn checkout(
         &mut self,
-        side: Side,
+        side: Which,
         version: SideRevision,
         commit: &str,
         tuneables: Option<&[u8]>,
@@ -179,8 +179,8 @@ impl Builder<'_> {
         (self.tell)(&format!("checking out {}", side.name()));
         // Names of one length: the length of a path shows in run times (it moves the stack).
         let directory = match side {
-            Side::Before => "a",
-            Side::After => "b",
+            Which::Before => "a",
+            Which::After => "b",
         };
         let home = self.scratch.base().join(directory);
         let create = |name: &str| -> Result<PathBuf, GitError> {
@@ -248,7 +248,7 @@ impl Builder<'_> {
         }
     }
 
-    fn prepare(&mut self, side: Side, place: &Place) -> Result<(), CheckoutError> {
+    fn prepare(&mut self, side: Which, place: &Place) -> Result<(), CheckoutError> {
         let config = self.project.config;
         let Some(cmd) = config.prepares() else { return Ok(()) };
         let side = side.name();

@@ -3,10 +3,9 @@
 use std::ops::ControlFlow;
 
 use crate::config::{HttpProbe, KpiProbe};
-use crate::judge::Decision;
+use crate::judge::{Decision, Which};
 use crate::measure::http::Served;
 use crate::measure::kpi::{self, KpiError, Sample};
-use crate::measure::pair::Side;
 use crate::measure::pair::pin::{CorePinning, Waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::session::{Budget, Session, after_first, order};
@@ -89,7 +88,7 @@ impl Session<'_> {
         (paired, stopped)
     }
 
-    fn kpi_run(&mut self, group: &Group<'_>, side: Side, is_first: bool) -> (Vec<Result<Sample, KpiError>>, Did) {
+    fn kpi_run(&mut self, group: &Group<'_>, side: Which, is_first: bool) -> (Vec<Result<Sample, KpiError>>, Did) {
         let _ = self.opened(side);
         let place = self.place(side);
         let samples = match group {
@@ -101,7 +100,7 @@ impl Session<'_> {
     }
 
     /// The middle latency of the requests of one run; the first starts the side's server, whose first answers do not count.
-    fn latency(&mut self, probe: &HttpProbe, side: Side, is_first: bool) -> Result<Sample, KpiError> {
+    fn latency(&mut self, probe: &HttpProbe, side: Which, is_first: bool) -> Result<Sample, KpiError> {
         let place = self.place(side);
         let runner = &*self.runner;
         let server = &mut self.served[side as usize];
@@ -165,15 +164,15 @@ impl Session<'_> {
                 (Err(KpiError::Interrupted), _) | (_, Err(KpiError::Interrupted)) => {
                     return ControlFlow::Break(Stop::Interrupted);
                 }
-                (Err(KpiError::NoValue(why)), _) => fail(it, Side::Before, &why),
-                (Ok(_), Err(KpiError::NoValue(why))) => fail(it, Side::After, &why),
+                (Err(KpiError::NoValue(why)), _) => fail(it, Which::Before, &why),
+                (Ok(_), Err(KpiError::NoValue(why))) => fail(it, Which::After, &why),
             }
         }
         ControlFlow::Continue(waited)
     }
 }
 
-fn fail(paired: &mut PairedKpi, side: Side, why: &str) {
+fn fail(paired: &mut PairedKpi, side: Which, why: &str) {
     paired.kpi.error = Some(format!("{}: {}", side.name(), scrub(why)));
     paired.pairs.clear();
 }

@@ -17,18 +17,3 @@ pub(crate) use checkouts::{CheckoutError, Checkouts, Project, Stamps, TuneablesF
 pub(crate) use kpis::Group;
 pub(crate) use proof::Proof;
 pub use session::{Budget, MeasuredPairs, PairProgress, Session};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Before,
-    After,
-}
-
-impl Side {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-        }
-    }
-}

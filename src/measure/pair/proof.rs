@@ -7,9 +7,10 @@ use std::time::Duration;
 use walkdir::WalkDir;
 
 use crate::git::{GitError, Repo};
+use crate::judge::Which;
 use crate::measure::Place;
 use crate::measure::opened::{Opened, Watch, source_of};
-use crate::measure::pair::{Checkouts, Side};
+use crate::measure::pair::Checkouts;
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
 
@@ -79,13 +80,13 @@ impl Proof {
     }
 
     /// What this side opened since it was asked last.
-    pub(crate) fn opened(&mut self, side: Side) -> Did {
+    pub(crate) fn opened(&mut self, side: Which) -> Did {
         let Opened { tracked, untracked, altered } = self.checkout.opened();
         let mut did = Did { tracked, untracked, altered, ..Did::default() };
         if let Some((own, false)) = self.own.as_mut().map(Opens::opened) {
             did.elsewhere = own.is_empty();
             let [before, after] = &self.homes;
-            let (home, other) = if side == Side::Before { (before, after) } else { (after, before) };
+            let (home, other) = if side == Which::Before { (before, after) } else { (after, before) };
             let sources = own.into_iter().map(|path| source_of(&path).unwrap_or(path));
             let below = sources.filter(|path| self.present.contains(path) && !files::is_of_git(path));
             let below: BTreeSet<PathBuf> =
@@ -136,11 +137,11 @@ fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
 }
 
 /// Asks a side again what it did: once may be a coincidence, as other programs open files, too.
-pub(crate) type Again<'a> = dyn FnMut(Side) -> Option<Did> + 'a;
+pub(crate) type Again<'a> = dyn FnMut(Which) -> Option<Did> + 'a;
 
 pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> FirstRuns {
     let mut found = FirstRuns::default();
-    for (side, did) in [(Side::Before, before), (Side::After, after)] {
+    for (side, did) in [(Which::Before, before), (Which::After, after)] {
         if found.opened.is_none() && !did.tracked.is_empty() {
             let same = again(side).unwrap_or_default();
             found.opened = did.tracked.intersection(&same.tracked).next().cloned();
@@ -155,7 +156,7 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
     }
     let both: BTreeSet<String> = before.untracked.intersection(&after.untracked).cloned().collect();
     if !both.is_empty() {
-        let same = again(Side::After).unwrap_or_default();
+        let same = again(Which::After).unwrap_or_default();
         found.program = both.intersection(&same.untracked).next().cloned();
     }
     found.elsewhere = before.elsewhere && after.elsewhere;
@@ -181,7 +182,7 @@ pub(crate) fn is_first_alone([before, after]: [f64; 2], lasting: f64) -> bool {
 /// Compares what the sides printed. What a side prints shows that it works, if it is the same that the other prints.
 fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut FirstRuns) {
     // What is about to end is no daemon: it has to happen twice.
-    found.went_on = [(Side::Before, old), (Side::After, new)].into_iter().any(|(side, did)| {
+    found.went_on = [(Which::Before, old), (Which::After, new)].into_iter().any(|(side, did)| {
         did.went_on && again(side).and_then(|again| again.printed).is_some_and(|again| again.went_on)
     });
     if old.sha256 != new.sha256 {
@@ -190,9 +191,9 @@ fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut Firs
             (again.sha256 == did.sha256).then(|| Printed { seconds: did.seconds.min(again.seconds), ..again })
         };
         // One run may be slow for any reason, so a side that prints nothing is not called idle, or busy, by one alone.
-        found.printed = repeated(Side::Before, old).map(|old| {
+        found.printed = repeated(Which::Before, old).map(|old| {
             let once = new.clone();
-            [old, if new.bytes == 0 { repeated(Side::After, new).unwrap_or(once) } else { once }]
+            [old, if new.bytes == 0 { repeated(Which::After, new).unwrap_or(once) } else { once }]
         });
     }
     // The baseline ran before it, so that what both read was there already.
@@ -200,7 +201,7 @@ fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut Firs
     let shown = old.sha256 == new.sha256 && old.bytes > 0;
     if found.printed.is_none() && !shown && new.is_idle_beside(old.seconds) {
         // The first run may have been slow for want of a warm cache.
-        let again = again(Side::Before).and_then(|did| did.printed);
+        let again = again(Which::Before).and_then(|did| did.printed);
         found.unshown = again.filter(|again| new.is_idle_beside(again.seconds)).map(|_| [old.seconds, new.seconds]);
     }
 }

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use crate::config::{Pin, Timing};
-use crate::judge::Decision;
+use crate::judge::{Decision, Which};
 use crate::measure::http::Served;
+use crate::measure::pair::Proof;
 use crate::measure::pair::pin::{CorePinning, waited};
 use crate::measure::pair::proof::{self, Did};
-use crate::measure::pair::{Proof, Side};
 use crate::measure::{Place, Reference, Runner, command, profile};
 use crate::model::scrub::scrub;
 use crate::model::{FirstRuns, Grown, Pair, PairedCommand, Printed, Run, Stop};
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
     ) -> ControlFlow<Stop, Pair> {
         let held = core.and_then(Core::hold);
         let core = core.filter(|_| held.is_some()).map(Core::number);
-        let mut one = |side: Side| {
+        let mut one = |side: Which| {
             let reference = (self.reference)();
             let (run, failure) = match seen {
                 None => self.run(plan, side)?,
@@ -185,7 +185,7 @@ impl<'a> Session<'a> {
         ControlFlow::Break(Stop::Failed)
     }
 
-    fn run(&mut self, plan: &Timing, side: Side) -> ControlFlow<Stop, (Run, Option<String>)> {
+    fn run(&mut self, plan: &Timing, side: Which) -> ControlFlow<Stop, (Run, Option<String>)> {
         let spec = command::spec(plan, self.place(side));
         let result = command::run_once(self.runner, plan, &spec);
         let (run, failure) = filed(&result)?;
@@ -194,7 +194,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same while it is seen what the side opens and prints.
-    fn seen_run(&mut self, plan: &Timing, side: Side) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
+    fn seen_run(&mut self, plan: &Timing, side: Which) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
         let mut spec = command::spec(plan, self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
         let _ = self.opened(side);
@@ -206,7 +206,7 @@ impl<'a> Session<'a> {
     }
 
     /// What a side opened since it was asked last.
-    pub(crate) fn opened(&mut self, side: Side) -> Did {
+    pub(crate) fn opened(&mut self, side: Which) -> Did {
         self.proof.as_mut().map(|proof| proof.opened(side)).unwrap_or_default()
     }
 
@@ -238,10 +238,10 @@ impl<'a> Session<'a> {
         profile::grown(self.runner, plan, self.before, self.after)
     }
 
-    pub(crate) fn place(&self, side: Side) -> &'a Place {
+    pub(crate) fn place(&self, side: Which) -> &'a Place {
         match side {
-            Side::Before => self.before,
-            Side::After => self.after,
+            Which::Before => self.before,
+            Which::After => self.after,
         }
     }
 }
@@ -265,8 +265,8 @@ pub(crate) fn after_first(pair: usize) -> bool {
     pair % 2 == 1
 }
 
-pub(crate) fn order(pair: usize) -> [Side; 2] {
-    if after_first(pair) { [Side::After, Side::Before] } else { [Side::Before, Side::After] }
+pub(crate) fn order(pair: usize) -> [Which; 2] {
+    if after_first(pair) { [Which::After, Which::Before] } else { [Which::Before, Which::After] }
 }
 
 fn no_pairs(plan: &Timing, budget: Budget) -> PairedCommand {
