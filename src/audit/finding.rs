@@ -148,7 +148,7 @@ pub(crate) enum FindingKind {
     #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
     NotReverted {
         end: &'static str,
-        /// Whether the record knows the commit, so that the tool can take it out by itself.
+        /// Whether the tool can take the commit out by itself: the record knows it, or it is found by the change's id.
         known: bool,
     },
     #[error("the baseline (at {baseline}) is not before the commit")]

@@ -79,8 +79,11 @@ pub(crate) fn findings<'r>(
     match &change.end {
         Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
             // What was taken out once, and is back, is taken out by reverting what brought it back.
-            let back = members.iter().find(|member| member.root.is_some()).map_or(last, |member| &member.name);
-            let known = change.commits_to_revert().contains(&back.id);
+            let again = members.iter().find(|member| member.root.is_some()).map(|member| &member.name);
+            let back = again.unwrap_or(last);
+            // Of a change that no validation saw, the rollback takes the commits that carry its id.
+            let by_id = again.is_none() && change.newest_delta().is_none();
+            let known = by_id || change.commits_to_revert().contains(&back.id);
             found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back));
         }
         Some(End::Held { .. } | End::Verified { .. }) | None => {

@@ -121,11 +121,16 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
     let key = ctx.config()?.enforcement.trailer.clone();
     let history = GitHistory::new(repo, &key);
     let policy = demands::here(ctx.config()?)?;
+    let mut heads = vec![repo.resolve("HEAD")?];
+    // What the merge under way brings has not moved.
+    if matches!(repo.operation(), Some(Operation::Merge)) {
+        heads.push(repo.resolve("MERGE_HEAD")?);
+    }
     let (mut lost, mut lines) = (0, Vec::new());
     for change in changes {
         let mut found = Vec::new();
         for old in change.commits() {
-            if history.comes_before(&old, "HEAD") == Some(true) || repo.resolve("HEAD")? == old {
+            if heads.iter().any(|head| *head == old || history.comes_before(&old, head) == Some(true)) {
                 continue;
             }
             match find_rewritten(repo, &history, &policy, change, &old, only)? {

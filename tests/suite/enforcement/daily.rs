@@ -238,6 +238,10 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]);
     let relink = format!("vibeship-optimizer change relink --change-id {id}");
     sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).exits(1).says(&[&relink]);
+    // A merge that brings the commit itself is under way.
+    sandbox.git(&["merge", "-q", "--no-commit", "--no-ff", "main"]);
+    sandbox.run(&["change", "relink"]).ok().says(&["nothing relinked"]);
+    sandbox.git(&["merge", "--abort"]);
     sandbox.run(&["change", "relink", "--change-id", &id]).ok();
     sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).ok();
 }
@@ -308,6 +312,19 @@ pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_
     assert_eq!(sandbox.read("src/steps.txt"), "100\n");
     let codes = sandbox.codes(&format!("{base}..HEAD"));
     assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
+    // A commit that no validation saw may hold the record and the baseline in the same way.
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.write("src/steps.txt", "80\n");
+    sandbox.git(&["add", "-A"]);
+    sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\nOptimizer-Change: {id}")]);
+    sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "no"]).ok();
+    sandbox.commit_evidence();
+    carry_out(&sandbox, &fix(&sandbox, &base, "NOT_REVERTED"));
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), [""; 0]);
 }
 
 #[cfg(unix)]
