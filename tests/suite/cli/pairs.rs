@@ -288,17 +288,16 @@ fn other_words_beside_a_number_and_fewer_numbers_are_told() {
 fn a_side_that_leaves_its_work_to_the_background_is_told() {
     let s = Sandbox::new();
     s.write("work.sh", format!("{}echo done\n", work("60000"))).commit_as("one", &[]);
+    let plain = s.git(&["rev-parse", "HEAD"]);
+    let pair = ["pair", "--before", &plain, "--runs", "6", "--", "sh", "work.sh"];
     for (left, name) in [("(", "in its group"), ("setsid sh -c '", "in a session of its own")] {
         let end = if left == "(" { ")" } else { "'" };
         s.write("work.sh", format!("{left}{}{end} >/dev/null 2>&1 &\necho done\n", work("60000").replace('\'', "")));
         s.commit_as(name, &[]);
-        let _ = s
-            .run(&["pair", "--before", "HEAD~1", "--runs", "6", "--", "sh", "work.sh"])
-            .says(&["leaves processes running"]);
+        let _ = s.run(&pair).says(&["leaves processes running"]);
     }
     s.write("work.sh", format!("{}echo done\n", work("50000"))).commit_as("plain", &[]);
-    let plain = ["pair", "--before", "HEAD~3", "--runs", "6", "--", "sh", "work.sh"];
-    let _ = s.run(&plain).never_says(&["leaves processes"]);
+    let _ = s.run(&pair).never_says(&["leaves processes"]);
 }
 
 #[test]
