@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 use crate::cli::colleagues;
+#[cfg(unix)]
 use crate::support::CommandOutput;
 use crate::support::{CONFIG, Sandbox, kpi};
 

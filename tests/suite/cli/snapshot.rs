@@ -1,6 +1,8 @@
 //! `snapshot`: the baseline, the state after, and those of no change.
 
-use crate::support::{CONFIG, CommandOutput, Sandbox, kpi};
+#[cfg(unix)]
+use crate::support::CommandOutput;
+use crate::support::{CONFIG, Sandbox, kpi};
 
 #[test]
 fn a_plain_snapshot_prints_its_path_alone() {
