@@ -82,7 +82,9 @@ impl Reader {
             return Some(("reader", "knows where the numbers are: drop `pointer` and `regex`".to_owned()));
         }
         if self == Self::Criterion && kpi.file.is_none() {
-            kpi.file = Some(format!("target/criterion/{name}/new/sample.json"));
+            // So criterion names a directory (`make_filename_safe`).
+            let directory = name.replace(['?', '"', '\\', '*', '<', '>', ':', '|', '^'], "_");
+            kpi.file = Some(format!("target/criterion/{directory}/new/sample.json"));
         }
         if self == Self::GoBench {
             kpi.matches = Matches::All;

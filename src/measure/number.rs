@@ -485,15 +485,25 @@ mod tests {
         assert_eq!(read(Reader::GoBench, "BenchmarkSizes/n=5", go).0, [613.4, 766.3, 751.3]);
         let second = r#"{"results":[{"command":"x","name":"n","measurements":[{"time_wall_clock":{"value":0.5,"unit":"second"}}]}]}"#;
         assert_eq!(read(Reader::Hyperfine, "n", second).0, [0.5]);
-        let criterion = r#"{"sampling_mode":"Linear","iters":[10,20],"times":[1000,2200]}"#;
-        assert_eq!(read(Reader::Criterion, "g/n", criterion), (vec![100.0, 110.0], "ns".to_owned()));
-        assert_eq!(read(Reader::K6, "http_req_duration", r#"{"metrics":{"http_req_duration":{"avg":4.5}}}"#).0, [4.5]);
+        let criterion = include_str!("../../tests/data/benchmarks/criterion-sample.json");
+        let (values, unit) = read(Reader::Criterion, "sum/add::up/100", criterion);
+        assert!(
+            values.len() == 10 && (values[1] - 56_485_778.0 / 496_360.0).abs() < 1e-9 && unit == "ns",
+            "{values:?}"
+        );
+        let exported = include_str!("../../tests/data/benchmarks/k6-summary-export.json");
+        assert_eq!(read(Reader::K6, "http_req_duration", exported), (vec![4.2532618499999995], "ms".to_owned()));
+        let handled = include_str!("../../tests/data/benchmarks/k6-handle-summary.json");
+        assert_eq!(read(Reader::K6, "iteration_duration", handled).0, [4.34027925]);
         assert_eq!(read(Reader::Oha, "average", r#"{"summary":{"average":0.02}}"#).0, [0.02]);
-        let mut kpi =
-            KpiProbe { reader: Some(Reader::Criterion), select: Some("g/n".to_owned()), ..KpiProbe::default() };
+        let mut kpi = KpiProbe {
+            reader: Some(Reader::Criterion),
+            select: Some("sum/add::up/100".to_owned()),
+            ..KpiProbe::default()
+        };
         assert_eq!(
             (Reader::Criterion.complete(&mut kpi, false), kpi.file.as_deref()),
-            (None, Some("target/criterion/g/n/new/sample.json"))
+            (None, Some("target/criterion/sum/add__up/100/new/sample.json"))
         );
     }
 

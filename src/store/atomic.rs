@@ -34,7 +34,7 @@ pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-/// Replaces a file of the cache, which may be lost but not half there.
+/// Replaces a file that may be lost when the machine stops, but is never half there.
 pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let mut temporary = files::temporary_in(&dir, LOCKED_PREFIX).map_err(StoreError::io("write", path))?;

@@ -145,14 +145,14 @@ fn a_commit_made_while_the_code_is_looked_at_is_seen_however_often_git_was_asked
 fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
     let s = Sandbox::new();
     let dirs = |count: usize| (0..count).map(|n| format!("d{n}")).collect::<Vec<_>>();
-    for dir in dirs(100) {
+    for dir in dirs(1000) {
         s.write(format!("{dir}/x"), "x");
     }
     let rules = "enforcement: {exempt: [{paths: [\"notes/**\"], reason: prose}]}\n";
     let config =
         |count: usize| CONFIG.replace("size_paths: [src]", &format!("size_paths: [{}]", dirs(count).join(", ")));
     let mut calls = Vec::new();
-    let counts = [2, 1, 10, 100].map(|count| {
+    let counts = [2, 1, 10, 1000].map(|count| {
         s.config(&format!("{}{rules}", config(count)));
         let snapshot = started_plainly(&s, &["snapshot", "--label", "x"]);
         let taken = fs::read_dir(s.path(".vibeship-optimizer/snapshots")).unwrap().map(|entry| entry.unwrap().path());
@@ -166,7 +166,7 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
         count
     });
     // The first of all finds no earlier one.
-    assert_eq!(counts[1..], [counts[1]; 3], "with 1, 10 and 100 metrics: {calls:#?}");
+    assert_eq!(counts[1..], [counts[1]; 3], "with 1, 10 and 1,000 metrics: {calls:#?}");
     let looks = calls[1].iter().filter(|call| call.contains("git status")).count();
     assert_eq!(looks, 1, "where nothing is run, git looks once: {calls:#?}");
     assert!(counts[0].2 <= 2, "a report and its picture");
