@@ -31,8 +31,7 @@ pub(crate) struct Sample {
     pub(crate) waited: Option<f64>,
     /// The last line that the command wrote to standard error.
     pub(crate) said: Option<String>,
-    /// The words beside the number.
-    pub(crate) beside: Option<String>,
+    pub(crate) beside: Option<number::Beside>,
 }
 
 impl Sample {
@@ -104,7 +103,7 @@ fn take(measured: &mut Measured, config: &KpiProbe, run: u32, sample: Result<Sam
             }
             measured.raw = Some(sample.raw);
             kpi.said = sample.said;
-            kpi.beside = sample.beside;
+            kpi.beside = sample.beside.map(|beside| beside.words);
         }
         Err(error) => {
             let which = if config.runs > 1 { format!("run {run} of {}: ", config.runs) } else { String::new() };
@@ -181,13 +180,13 @@ fn sample(
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
-    let words = number::beside(config, &text).map(|words| scrub(&words));
+    let mut beside = number::beside(config, &text).map(|it| it.scrubbed());
     // The tools that readers know run one benchmark as often as they please; of others, cases that are gone look fast.
-    let several = (values.len() > 1 && config.reader.is_none()).then(|| format!("{} numbers", values.len()));
-    let beside = match (several, words) {
-        (Some(several), Some(words)) => Some(format!("{several}, the last in {words}")),
-        (several, words) => several.or(words),
-    };
+    if values.len() > 1 && config.reader.is_none() {
+        let it = beside.get_or_insert_default();
+        let last = if it.words.is_empty() { String::new() } else { format!(", the last in {}", it.words) };
+        it.words = format!("{} numbers{last}", values.len());
+    }
     let raw = match &config.artifact {
         Some(artifact) => read(&place.root.join(artifact))?,
         None => text,

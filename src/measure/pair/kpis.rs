@@ -46,6 +46,23 @@ impl Group<'_> {
     }
 }
 
+/// The counts beside each side's numbers, empty where its runs vary.
+type Counted = [Vec<String>; 2];
+
+fn keep_steady(kept: &mut Option<Counted>, new: [&Vec<String>; 2]) {
+    let kept = kept.get_or_insert_with(|| new.map(Clone::clone));
+    for (kept, new) in kept.iter_mut().zip(new) {
+        kept.truncate(new.len());
+        kept.iter_mut().zip(new).filter(|(kept, new)| kept != new).for_each(|(kept, _)| kept.clear());
+    }
+}
+
+/// The first count in which the sides differ whatever the run.
+fn differing([before, after]: &Counted) -> Option<[String; 2]> {
+    let mut both = before.iter().zip(after).filter(|(before, after)| !before.is_empty() && !after.is_empty());
+    both.find(|(before, after)| before != after).map(|(before, after)| [before.clone(), after.clone()])
+}
+
 fn is_exact(paired: &PairedKpi) -> bool {
     paired.kpi.sampling == Sampling::Exact
 }
@@ -66,9 +83,10 @@ impl Session<'_> {
         let first = paired.iter().map(|it| it.pairs.len()).max().unwrap_or_default();
         let began = (self.clock)();
         let mut pinning = CorePinning::new(self.pin);
+        let mut counted = vec![None; paired.len()];
         let max_pairs = if paired.iter().all(is_exact) { 1 } else { budget.max_pairs };
         let stopped = self.until_settled(began, first, Budget { max_pairs, ..budget }, &mut |session, made| {
-            let waited = session.kpi_pair(group, made, pinning.core(), &mut paired)?;
+            let waited = session.kpi_pair(group, made, pinning.core(), (&mut paired, &mut counted))?;
             if made == first {
                 if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
                     return ControlFlow::Break(Stop::Failed);
@@ -85,6 +103,11 @@ impl Session<'_> {
             ControlFlow::Continue(undecided.unwrap_or(Decision::Settled))
         });
         self.served = [None, None];
+        for (it, counted) in paired.iter_mut().zip(&counted).filter(|(it, _)| it.pairs.len() > 1) {
+            if let Some(differing) = counted.as_ref().and_then(differing) {
+                it.first_runs.beside.get_or_insert(differing);
+            }
+        }
         (paired, stopped)
     }
 
@@ -130,7 +153,7 @@ impl Session<'_> {
         group: &Group<'_>,
         number: usize,
         core: Option<Core>,
-        paired: &mut [PairedKpi],
+        (paired, counted): (&mut [PairedKpi], &mut [Option<Counted>]),
     ) -> ControlFlow<Stop, Waited> {
         let _held = core.and_then(Core::hold);
         let [(first, did), (second, other)] = order(number).map(|side| self.kpi_run(group, side, number == 0));
@@ -147,17 +170,18 @@ impl Session<'_> {
         }
         let (before, after) = if after_first(number) { (second, first) } else { (first, second) };
         let mut waited: Waited = [None, None];
-        for ((it, before), after) in paired.iter_mut().zip(before).zip(after) {
+        for (((it, counted), before), after) in paired.iter_mut().zip(counted).zip(before).zip(after) {
             if it.kpi.error.is_some() || is_exact(it) && !it.pairs.is_empty() {
                 continue;
             }
             match (before, after) {
                 (Ok(before), Ok(after)) => {
                     waited = [before.waited, after.waited];
-                    if let (Some(old), Some(new)) = (&before.beside, &after.beside)
-                        && old != new
-                    {
-                        it.first_runs.beside.get_or_insert_with(|| [old.clone(), new.clone()]);
+                    if let (Some(old), Some(new)) = (&before.beside, &after.beside) {
+                        if old.words != new.words {
+                            it.first_runs.beside.get_or_insert_with(|| [old.words.clone(), new.words.clone()]);
+                        }
+                        keep_steady(counted, [&old.counts, &new.counts]);
                     }
                     it.pairs.push((before.middle(), after.middle()));
                 }
