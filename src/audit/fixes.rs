@@ -159,15 +159,18 @@ impl Fixes<'_> {
             FindingKind::RecordMissing => vec![Fix::next("", fix::restore(path))],
             FindingKind::RecordUnreadable { .. } => vec![
                 Fix::next("find the last good commit of the record", CommandLine::git("log --oneline --").word(path)),
-                Fix::then("", CommandLine::git("checkout COMMIT --").word(path)),
+                Fix::then("restore the record of that commit", CommandLine::git("checkout COMMIT --").word(path)),
             ],
             // Another record after it would be a rewritten one.
             FindingKind::RecordUnlawful { .. }
             | FindingKind::RecordFromFuture { .. }
             | FindingKind::RecordBeforeCommit { .. }
             | FindingKind::RecordBackdated { .. } => vec![
-                Fix::next("find the commit that added the event", CommandLine::git("log --oneline --").word(path)),
-                Fix::then("take it out of the branch", CommandLine::git("rebase --onto COMMIT~1 COMMIT")),
+                Fix::next("find the commit that added the event", CommandLine::git("log --stat --oneline --").word(path)),
+                Fix::then(
+                    "if it holds nothing but evidence, take it out of the branch",
+                    CommandLine::git("rebase --onto COMMIT~1 COMMIT"),
+                ),
             ],
             FindingKind::ArtifactMissing { uncommitted: true, .. } => vec![Fix::next("", ctx.commit_own("Evidence"))],
             FindingKind::ArtifactMissing { kept_in: Some(commit), .. }

@@ -21,10 +21,7 @@ use crate::workflow::{Change, End, World, replay, window};
 /// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
-    let merging = uncommitted::merging(ctx, Some(change));
-    if !merging.is_empty() {
-        return Err(failed("the tool's own files are in conflict").fixed_by(merging));
-    }
+    settled(ctx, change)?;
     match gate {
         // Opening is asked before there is a change.
         Gate::Open => {}
@@ -104,7 +101,14 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     Ok(World { clean_git, follow_up_promoted, ..world })
 }
 
+/// Fails while a merge, or the like, has the tool's own files in conflict.
+fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
+    let merging = uncommitted::merging(ctx, Some(change));
+    if merging.is_empty() { Ok(()) } else { Err(failed("the tool's own files are in conflict").fixed_by(merging)) }
+}
+
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> {
+    settled(ctx, change)?;
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
     let taken_back = uncommitted::taken_back(ctx, change)?;
     Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })

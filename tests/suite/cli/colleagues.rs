@@ -204,8 +204,8 @@ fn a_revert_in_conflict_is_named_with_both_ways_on() {
     commit_evidence(&s);
     assert_ne!(s.try_git(&["revert", "--no-edit", "HEAD~1"]).code, 0);
     for command in [&["status"][..], &["monitor", "tick"]] {
-        let told = s.run(command);
-        let _ = told.says(&["a revert is in progress", "git revert --abort", "change rollback"]).never_says(&["stash"]);
+        let told = s.run(command).says(&["a revert is in progress", "git revert --abort", "change rollback"]);
+        let _ = told.never_says(&["stash", "--continue"]);
     }
 }
 
