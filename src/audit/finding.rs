@@ -30,7 +30,7 @@ pub(crate) enum FindingKind {
     EnvOverrideUndocumented { paths: Vec<String> },
     #[error("invalid change id {:?} in the trailer", cut(.value, 100))]
     MalformedId { value: String },
-    #[error("the commit names {id}, which has no record in this tree")]
+    #[error("the commit names {id}, which has no record here")]
     UnknownId { id: ChangeId },
     #[error("the commit names {} changes ({}); one change, one commit", .ids.len(), few(.ids))]
     SeveralIds { ids: Vec<String> },

@@ -105,7 +105,10 @@ impl Fixes<'_> {
             }
             FindingKind::MalformedId { .. } => self.other_trailer(Fix::next),
             FindingKind::UnknownId { id } => {
-                let record = Fix::next("if the record exists locally", ctx.commit_own(&format!("Record of {id}")));
+                let record = Fix::next(
+                    "commit its record where the change was opened",
+                    ctx.commit_own(&format!("Record of {id}")),
+                );
                 std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
             }
             // The commit may hold their records: these stay.
@@ -166,7 +169,10 @@ impl Fixes<'_> {
             | FindingKind::RecordFromFuture { .. }
             | FindingKind::RecordBeforeCommit { .. }
             | FindingKind::RecordBackdated { .. } => vec![
-                Fix::next("find the commit that added the event", CommandLine::git("log --stat --oneline --").word(path)),
+                Fix::next(
+                    "find the commit that added the event",
+                    CommandLine::git("log --stat --oneline --").word(path),
+                ),
                 Fix::then(
                     "if it holds nothing but evidence, take it out of the branch",
                     CommandLine::git("rebase --onto COMMIT~1 COMMIT"),

@@ -153,6 +153,20 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
+/// That the commit that is checked out names a change whose record is not here: it is uncommitted where it was made.
+pub(crate) fn unknown_at_head(ctx: &Ctx) -> Result<Option<Finding>> {
+    let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(None) };
+    let trailer = format!("%(trailers:key={},valueonly,separator=%x00)", ctx.fix_context().trailer);
+    let said = repo.git().args(["log", "-1", &format!("--format=%H%x00%s%x00{trailer}"), "HEAD"]).line()?;
+    let mut fields = said.split('\0');
+    let (Some(hash), Some(subject)) = (fields.next(), fields.next()) else { return Ok(None) };
+    let unknown = |id: &ChangeId| !ctx.project.record_path(id).exists();
+    let Some(id) = fields.filter_map(|value| value.parse().ok()).find(unknown) else { return Ok(None) };
+    let commit = CommitName { id: hash.to_owned(), subject: subject.to_owned() };
+    let found = Finding::fail(FindingKind::UnknownId { id: id.clone() }).of_change(&id);
+    Ok(Some(Finding { commit: Some(commit), ..found }))
+}
+
 /// Refuses to go on from a record that a revert made shorter: days and decisions that were committed would be lost.
 pub(crate) fn refuse_shortened(ctx: &Ctx, change: &Change) -> Result<()> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(()) };

@@ -114,11 +114,14 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
     }
 }
 
-/// That a commit took away the record of a change with this in its id, with what brings it back.
+/// That the record of a change with this in its id is not here any more, or not yet, with what brings it.
 fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
     let fixes = ctx.fix_context();
     let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
-    let first = audit_here::removed(ctx)?.into_iter().find(is_meant);
+    let mut first = audit_here::removed(ctx)?.into_iter().find(is_meant);
+    if first.is_none() {
+        first = audit_here::unknown_at_head(ctx)?.filter(is_meant);
+    }
     Ok(first.map(|lost| trouble(lost.named()).fixed_by(lost.fixes(&fixes))))
 }
 

@@ -77,7 +77,9 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         ..StatusView::default()
     };
     if shown.is_none() && open.is_empty() {
-        tick::tell_lost(ctx, &audit_here::removed(ctx).unwrap_or_default());
+        let mut lost = audit_here::removed(ctx).unwrap_or_default();
+        lost.extend(audit_here::unknown_at_head(ctx).ok().flatten());
+        tick::tell_lost(ctx, &lost);
     }
     // Nothing comes after an end that would commit it.
     let newest = || tracked().max_by_key(|change| change.latest_at);

@@ -407,3 +407,14 @@ fn evidence_that_was_reverted_by_mistake_is_restored_and_not_measured_again() {
     let _ = s.run(&["check"]).ok().says(&["no problems found"]);
     let _ = s.on(&["change", "rollout", "full"]).ok();
 }
+
+#[test]
+fn a_commit_whose_record_lies_in_another_checkout_is_named() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0);
+    s.git(&["clean", "-qfdx", ".vibeship-optimizer/changes"]);
+    let named = format!("the commit names {}, which has no record here", s.id());
+    let told = [named.as_str(), "# commit its record where the change was opened"];
+    let _ = s.run(&["status"]).says(&told);
+    let _ = s.run(&["validate"]).exits(2).says(&told);
+}
