@@ -219,7 +219,7 @@ impl RecordCheck<'_> {
             |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(change), false) = (record.change(), found.iter().any(verdicts_differ)) {
             let mut fetch = |artifact: &Artifact| self.intact(batch, artifact);
-            let problem = sources::problem((self.config, Some(self.history.repo)), change, &mut fetch)?;
+            let problem = sources::problem((self.config, Some(self.history)), change, &mut fetch)?;
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
         // Where the record itself is wrong, so is everything that is rendered from it.

@@ -123,7 +123,10 @@ pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let fetch = fetch(ctx);
     let problem = audit::evidence::problem(change, &fetch);
     let problem = match problem {
-        None => sources::problem((Some(ctx.config()?), ctx.repo()?), change, &mut |file| fetch(file))?,
+        None => {
+            let history = ctx.repo()?.map(|repo| GitHistory::new(repo, ""));
+            sources::problem((Some(ctx.config()?), history.as_ref()), change, &mut |file| fetch(file))?
+        }
         problem => problem,
     };
     if let Some(problem) = &problem {

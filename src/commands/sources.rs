@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::commands::GitHistory;
 use crate::config::Config;
 use crate::error::Result;
 use crate::git::Repo;
@@ -12,10 +13,10 @@ use crate::stats::median;
 use crate::store::Role;
 use crate::workflow::Change;
 
-/// The first measurement of a change that says something else than what it was read from: a KPI than its text, as far as
-/// the config still reads it as it did then, or a size of the contract than git.
+/// The first measurement of a change that says something else than what it was read from: a KPI than its text, or a size
+/// of the contract than git.
 pub(crate) fn problem(
-    (config, repo): (Option<&Config>, Option<&Repo>),
+    (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
     fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
 ) -> Result<Option<String>> {
@@ -23,8 +24,8 @@ pub(crate) fn problem(
     let taken = change.events.iter().filter_map(|event| event.what.taken());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
-        let problem = match (config.and_then(|config| kpi_problem(config, change, taken, &snapshot, fetch)), repo) {
-            (None, Some(repo)) => size_problem(repo, change, &snapshot)?,
+        let problem = match (kpi_problem((config, history), change, taken, &snapshot, fetch)?, history) {
+            (None, Some(history)) => size_problem(history.repo, change, &snapshot)?,
             (problem, _) => problem,
         };
         if let Some(problem) = problem {
@@ -35,30 +36,42 @@ pub(crate) fn problem(
 }
 
 fn kpi_problem(
-    config: &Config,
+    (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
     taken: &Taken,
     snapshot: &Snapshot,
     fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
-) -> Option<String> {
-    let definitions = config.definitions();
+) -> Result<Option<String>> {
+    let commit = snapshot.revision.as_ref().and_then(|revision| revision.commit.as_deref());
+    // As it was measured: a config that was changed since reads another number, or none.
+    let mut there = None;
     for kpi in &snapshot.kpis {
         let key = format!("kpi.{}", kpi.name);
-        let probe = config.kpis.iter().find(|it| it.name == kpi.name && it.artifact.is_none());
         let (fixed, is_fixed) = (snapshot.definitions.get(&key), !snapshot.definitions.is_empty());
         if is_fixed && fixed.is_none() {
-            return Some(format!("KPI {} has values, and no definition as every KPI has", kpi.name));
+            return Ok(Some(format!("KPI {} has values, and no definition as every KPI has", kpi.name)));
         }
         // Those that fix nothing are of an early version.
-        let same = !is_fixed || fixed == definitions.get(&key);
+        let defines = |config: &&Config| !is_fixed || config.definitions().get(&key) == fixed;
+        let mut known = config.filter(defines);
+        if let (None, Some(history), Some(commit)) = (known, history, commit.filter(|_| is_fixed)) {
+            if there.is_none() {
+                there = history.known(commit).map(|commit| history.config(&commit)).transpose()?.flatten();
+            }
+            known = there.as_ref().filter(defines);
+            if known.is_none() && there.is_some() {
+                return Ok(Some(format!("KPI {} is not defined so in the config of its commit", kpi.name)));
+            }
+        }
+        let probe = known.and_then(|config| config.kpis.iter().find(|it| it.name == kpi.name));
         let text = raw(change, taken, (snapshot.role.as_deref().unwrap_or_default(), kpi), fetch);
-        let (Some(probe), Some(text), Some(value), true) = (probe, text, kpi.values.last(), same) else { continue };
+        let (Some(probe), Some(text), Some(value)) = (probe, text, kpi.values.last()) else { continue };
         let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
         if read != Some(*value) {
-            return Some(format!("KPI {} differs from its raw output", kpi.name));
+            return Ok(Some(format!("KPI {} differs from its raw output", kpi.name)));
         }
     }
-    None
+    Ok(None)
 }
 
 /// The text that the last value of a KPI was read from.

@@ -209,7 +209,7 @@ pub struct KpiProbe {
     pub runs: u32,
     /// Deadline of one run in seconds.
     pub timeout_s: f64,
-    /// File to keep as evidence instead of the text that the value was read from.
+    /// File to keep as evidence instead of the text that the value was read from; it has to hold the value, too.
     pub artifact: Option<String>,
 }
 

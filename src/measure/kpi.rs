@@ -194,8 +194,13 @@ fn sample(
     let said = finished.map(command::error_tail).unwrap_or_default().lines().last().map(str::to_owned);
     let raw = concealed(raw);
     // What is kept has to give the number again.
-    if config.artifact.is_none() && number::numbers(config, &raw).as_ref() != Ok(&values) {
-        let why = "what is read there looks like a secret, which evidence must not hold: print it under another name";
+    if number::numbers(config, &raw).as_ref() != Ok(&values) {
+        let why = match &config.artifact {
+            Some(_) => {
+                "the `artifact` that is kept as evidence does not hold this number: have both hold it, or drop `artifact`"
+            }
+            None => "what is read there looks like a secret, which evidence must not hold: print it under another name",
+        };
         return Err(KpiError::NoValue(format!("{origin}: {why}")));
     }
     Ok(Sample { values, raw, waited, beside, said })

@@ -508,18 +508,27 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     // Whatever is left out of the file beside it.
     let differs = "KPI steps differs from its raw output";
-    for (definitions, told) in
-        [("all", differs), ("none", differs), ("kpi.steps", "KPI steps has values, and no definition")]
-    {
+    for (definitions, told) in [
+        ("all", differs),
+        ("config", differs),
+        ("none", differs),
+        ("kpi.steps", "KPI steps has values, and no definition"),
+    ] {
         edit(&sandbox, &id, "after_snapshot", &|snapshot| {
             snapshot["kpis"][0]["values"] = serde_json::json!([20.0]);
             snapshot["kpis"][0]["raw"] = "***\n".into();
             snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| match definitions {
-                "all" => true,
+                "all" | "config" => true,
                 "none" => false,
                 left_out => key != left_out,
             });
         });
+        // Nor does a config that reads the number otherwise by now help.
+        if definitions == "config" {
+            let config = sandbox.read("vibeship_optimizer.yml").replace("name: steps,", "name: steps, regex: '(.+)',");
+            sandbox.write("vibeship_optimizer.yml", config);
+            sandbox.git(&["add", "vibeship_optimizer.yml"]);
+        }
         sandbox.commit_evidence();
         sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
         sandbox.git(&["reset", "-q", "--hard", &honest]);
