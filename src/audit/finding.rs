@@ -222,7 +222,7 @@ pub(crate) enum FindingKind {
     },
     /// The config demands, measures or judges otherwise than at the range's base.
     #[error(
-        "{}: {}", if *.judged { "the change is judged by another config than the one at the range's base" } else {
+        "{}: {}", if *.judged { "the change is judged by another config than at the range's base or its baseline" } else {
         "the config's demands changed in this range" }, few(.changes)
     )]
     PolicyChanged {

@@ -244,7 +244,12 @@ impl Fixes<'_> {
                 Fix::next("", revert()),
                 Fix::then("measure its baseline, then make the change again", fix::start()),
             ],
-            FindingKind::VerdictsDiffer { .. } => self.run(|id| fix::on(id, "compare")),
+            FindingKind::VerdictsDiffer { .. } => self.of_change(|id| {
+                vec![
+                    Fix::next("compare again, where nothing was altered but the comparison", fix::on(id, "compare")),
+                    Fix::or("else give the change up, and measure it anew", fix::with_reason(id, "rollback")),
+                ]
+            }),
             FindingKind::ReportDiffers { .. } if path.ends_with("OPTIMIZER.md") || path.ends_with("CHECKER.md") => {
                 let doctor = Fix::next("write the sections again", CommandLine::tool("doctor --apply"));
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]

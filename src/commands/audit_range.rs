@@ -274,7 +274,7 @@ impl RecordCheck<'_> {
         record: &RecordFacts,
         earlier: Option<&EarlierRecord>,
     ) -> Result<Vec<Finding>> {
-        let (Some(before), Some(change)) = (self.before, record.change()) else { return Ok(Vec::new()) };
+        let Some(change) = record.change() else { return Ok(Vec::new()) };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
         let began_at = began_at.and_then(|commit| self.history.known(commit));
@@ -286,7 +286,9 @@ impl RecordCheck<'_> {
             if let Found::Intact(bytes) = snapshot
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {
-                keys = compare::redefined(&before.definitions(), &snapshot.definitions);
+                keys.extend(
+                    self.before.iter().flat_map(|it| compare::redefined(&it.definitions(), &snapshot.definitions)),
+                );
                 // A config that no commit had is nobody's.
                 if let Some(there) = began_at.as_deref().map(|at| self.history.config(at)).transpose()?.flatten() {
                     let (there, unset) = (there.definitions(), Config::default().definitions());
@@ -297,14 +299,18 @@ impl RecordCheck<'_> {
                 }
                 if !snapshot.definitions.contains_key(CONTRACT) {
                     let problem = "the baseline does not say which contract it was measured for".to_owned();
-                    found.push(record.about(Finding::warn(FindingKind::VerdictsDiffer { problem })));
+                    let what = FindingKind::VerdictsDiffer { problem };
+                    // The first states of 0.2.0 said so nowhere; a range that sets the project up may bring their records.
+                    let is_set_up = self.before.is_some();
+                    found.push(record.about(if is_set_up { Finding::fail(what) } else { Finding::warn(what) }));
                 }
                 keys.retain(|key| delta::concerns(change, key));
                 keys.sort();
                 keys.dedup();
             }
         }
-        keys.extend(demands::went_past(before, self.history, change, brought).into_iter().map(str::to_owned));
+        let went_past = self.before.map(|before| demands::went_past(before, self.history, change, brought));
+        keys.extend(went_past.into_iter().flatten().map(str::to_owned));
         if keys.is_empty() {
             return Ok(found);
         }
