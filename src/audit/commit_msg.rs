@@ -107,9 +107,7 @@ fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
     match record.state {
         RecordState::Tracked(change) => Ok(*change),
         RecordState::Legacy => Err(Objection::TooEarly { id: id.clone(), missing: Gate::Contract }),
-        RecordState::Unreadable(problem) | RecordState::Conflicted(problem) => {
-            Err(Objection::Unreadable { id: id.clone(), problem })
-        }
+        RecordState::Unreadable { problem, .. } => Err(Objection::Unreadable { id: id.clone(), problem }),
     }
 }
 

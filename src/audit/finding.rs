@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::audit::KeyChange;
 use crate::model::text::{count, cut, few, moment, short};
 use crate::model::{
-    ChangeId, Class, CommitName, Digest, FixContext, Gate, MetricId, Problem, Severity, Subject, Surface, fix,
+    Artifact, ChangeId, Class, CommitName, Digest, FixContext, Gate, MetricId, Problem, Severity, Subject, Surface, fix,
 };
 
 /// What was found. The name in upper snake case is the stable code.
@@ -291,6 +291,14 @@ fn invalid_event(seq: u64, gate: Option<Gate>) -> String {
 impl FindingKind {
     pub(crate) fn code(&self) -> String {
         fix::code(self)
+    }
+
+    /// An evidence file that is gone, or has other bytes than it had; `kept_in` is a commit that has it as it was recorded.
+    pub(crate) fn lost(artifact: &Artifact, found: Option<Digest>, kept_in: Option<String>) -> Self {
+        match found {
+            Some(found) => Self::ArtifactAltered { recorded: artifact.sha256.clone(), found, kept_in },
+            None => Self::ArtifactMissing { uncommitted: false, kept_in },
+        }
     }
 }
 

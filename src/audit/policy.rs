@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::audit::{Finding, FindingKind, Member};
 use crate::model::text::cut;
 use crate::model::{self, Class, Commit, FileChange, Gate, Kind, Stage, Surface};
-use crate::workflow::gates::rollout;
+use crate::workflow::gates::decide;
 use crate::workflow::{Change, window};
 
 #[derive(Debug, Clone)]
@@ -251,7 +251,7 @@ fn skipped_a_stage(change: &Change, policy: &model::Policy) -> bool {
     let Some(full) = change.fully_rolled_out_at() else { return false };
     policy.stages.iter().filter(|plan| plan.stage != Stage::Full).any(|plan| {
         let begun = change.rollout.iter().find(|done| done.stage == plan.stage);
-        begun.is_none_or(|begun| window::later(begun.at, rollout::hours(plan.soak_hours)) > full)
+        begun.is_none_or(|begun| window::later(begun.at, decide::hours(plan.soak_hours)) > full)
     })
 }
 

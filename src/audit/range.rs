@@ -224,12 +224,9 @@ impl<'a> RangeAudit<'a> {
         history: &dyn History,
     ) -> Vec<Finding> {
         let Some(change) = record.change() else {
+            members.retain(|_| matches!(record.state, RecordState::Legacy));
             let unproven = |member: &Member| Finding::fail(FindingKind::RecordUnproven).of_commit(&member.name);
-            return if matches!(record.state, RecordState::Legacy) {
-                members.iter().map(unproven).collect()
-            } else {
-                Vec::new()
-            };
+            return members.iter().map(unproven).collect();
         };
         members.retain(|member| !taken_back.contains(&member.name.id));
         if members.is_empty() {

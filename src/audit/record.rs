@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, ChangeId, Class, Digest, Event, Kind, Revision, Stage, Strength};
+use crate::model::{Artifact, ChangeId, Class, Event, Kind, Revision, Stage, Strength};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, InvalidEvent, replay};
 
@@ -23,27 +23,21 @@ pub(crate) enum RecordState {
     Tracked(Box<Change>),
     /// One of the Python tool's, which carries no evidence.
     Legacy,
-    /// Damaged or altered, with the reader's words.
-    Unreadable(String),
-    /// Git left a conflict in it.
-    Conflicted(String),
+    /// Damaged or altered, with the reader's words; `conflicted` where git left a conflict in it.
+    Unreadable { problem: String, conflicted: bool },
 }
 
 impl RecordFacts {
     pub(crate) fn change(&self) -> Option<&Change> {
         match &self.state {
             RecordState::Tracked(change) => Some(change),
-            RecordState::Legacy | RecordState::Unreadable(_) | RecordState::Conflicted(_) => None,
+            RecordState::Legacy | RecordState::Unreadable { .. } => None,
         }
     }
 
     /// That it cannot be read, where it cannot.
     pub(crate) fn unreadable(&self) -> Option<Finding> {
-        let (problem, conflicted) = match &self.state {
-            RecordState::Tracked(_) | RecordState::Legacy => return None,
-            RecordState::Unreadable(problem) => (problem.clone(), false),
-            RecordState::Conflicted(problem) => (problem.clone(), true),
-        };
+        let RecordState::Unreadable { problem, conflicted } = self.state.clone() else { return None };
         Some(self.about(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted })))
     }
 
@@ -65,7 +59,7 @@ pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Findi
     let change = match &record.state {
         RecordState::Tracked(change) => change,
         RecordState::Legacy => return vec![record.about(Finding::warn(FindingKind::RecordUnproven))],
-        RecordState::Unreadable(_) | RecordState::Conflicted(_) => return record.unreadable().into_iter().collect(),
+        RecordState::Unreadable { .. } => return record.unreadable().into_iter().collect(),
     };
     let invalid = replay::check(&change.events).err().map(|error| match error {
         InvalidEvent::Refused { seq, refusal } => FindingKind::RecordUnlawful { seq, gate: Some(refusal.gate) },
@@ -90,22 +84,13 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
         // One of the Python tool's in the place of ours.
         Some(RecordState::Legacy) if !before.events.is_empty() => FindingKind::RecordRewritten { seq: 1, days: false },
         // An unreadable one is reported as that.
-        Some(RecordState::Legacy | RecordState::Unreadable(_) | RecordState::Conflicted(_)) => return None,
+        Some(RecordState::Legacy | RecordState::Unreadable { .. }) => return None,
     };
     Some(Finding::fail(what).of_change(id).at(&before.path))
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
-    /// As it was recorded.
-    Intact(Vec<u8>),
-    /// It is gone; the commit, where there is one, has it as it was recorded.
-    Missing { commit: Option<String> },
-    /// Not in the commit, and as recorded in the work tree.
-    Uncommitted,
-    /// It has other bytes than it had; the commit, where there is one, has it as it was recorded.
-    Altered { found: Digest, commit: Option<String> },
-}
+/// The bytes of an evidence file as it was recorded, or what became of it.
+pub(crate) type Found = Result<Vec<u8>, FindingKind>;
 
 /// What is wrong with the evidence of a change's present state.
 pub(crate) fn evidence<E>(
@@ -130,15 +115,11 @@ pub(crate) fn files<'r, E>(
     let (mut found, mut files) = (Vec::new(), BTreeMap::new());
     for artifact in record.change().map(Change::artifacts).unwrap_or_default() {
         let what = match fetch(artifact)? {
-            Found::Intact(bytes) => {
+            Ok(bytes) => {
                 files.insert(artifact.sha256.as_str(), bytes);
                 continue;
             }
-            Found::Missing { commit } => FindingKind::ArtifactMissing { uncommitted: false, kept_in: commit },
-            Found::Uncommitted => FindingKind::ArtifactMissing { uncommitted: true, kept_in: None },
-            Found::Altered { found, commit } => {
-                FindingKind::ArtifactAltered { recorded: artifact.sha256.clone(), found, kept_in: commit }
-            }
+            Err(what) => what,
         };
         let finding = Finding::fail(what).of_change(&record.id).at(&artifact.path);
         if !found.contains(&finding) {

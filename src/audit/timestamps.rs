@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::Value;
 
 use crate::audit::{CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState};
-use crate::model::{ChangeId, Event, Kind, Revision, RolloutStage, Stage, Validation};
+use crate::model::{ChangeId, Event, Kind, RolloutStage, Stage};
 use crate::workflow::Change;
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 
@@ -75,22 +75,20 @@ pub(crate) fn findings(
     now: Option<&RecordFacts>,
     deadline: CommitDeadline,
 ) -> Vec<Finding> {
-    let newest = |holds: &dyn Fn(&Version) -> bool| versions.iter().rev().find(|version| holds(version));
+    let lost = |what: FindingKind, told_here: bool, held: &dyn Fn(&Version) -> bool| -> Vec<Finding> {
+        let newest = versions.iter().rev().find(|version| told_here && held(version));
+        newest.map(|version| Finding::fail(what).of_commit(&version.commit)).into_iter().collect()
+    };
     let found: Vec<Finding> = match now.map(|now| &now.state) {
         // Where the base has the record, its loss is found by its growth.
-        None => {
-            let last = newest(&|version| version.events.is_some()).filter(|_| before.is_none());
-            last.map(|last| Finding::fail(FindingKind::RecordRemoved).of_commit(&last.commit)).into_iter().collect()
-        }
+        None => lost(FindingKind::RecordRemoved, before.is_none(), &|version| version.events.is_some()),
         Some(RecordState::Legacy) => {
-            let base_has_events = before.is_some_and(|before| !before.events.is_empty());
-            let last = newest(&|version| !version.events().is_empty()).filter(|_| !base_has_events);
-            last.map(|last| Finding::fail(FindingKind::RecordRewritten { seq: 1, days: false }).of_commit(&last.commit))
-                .into_iter()
-                .collect()
+            let base_has_none = before.is_none_or(|before| before.events.is_empty());
+            let rewritten = FindingKind::RecordRewritten { seq: 1, days: false };
+            lost(rewritten, base_has_none, &|version| !version.events().is_empty())
         }
         // What cannot be read is reported as that.
-        Some(RecordState::Unreadable(_) | RecordState::Conflicted(_)) => Vec::new(),
+        Some(RecordState::Unreadable { .. }) => Vec::new(),
         Some(RecordState::Tracked(change)) => {
             let lost = |version: &Version| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
             // One that really was rewritten first.
@@ -174,7 +172,7 @@ fn late(
 }
 
 pub(crate) fn named(change: &Change) -> BTreeSet<String> {
-    change.events.iter().flat_map(|event| commits_of(&event.what)).collect()
+    change.events.iter().flat_map(|event| event.what.commits().cloned()).collect()
 }
 
 /// The first event that claims a moment before the commit that it names was made. `made` tells that moment for the
@@ -182,45 +180,11 @@ pub(crate) fn named(change: &Change) -> BTreeSet<String> {
 pub(crate) fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
     let change = record.change()?;
     change.events.iter().find_map(|event| {
-        let commits = commits_of(&event.what).into_iter();
-        let mut known = commits.filter_map(|commit| Some((*made.get(&commit)?, commit)));
+        let mut known = event.what.commits().filter_map(|commit| Some((*made.get(commit)?, commit.clone())));
         let (made, commit) = known.find(|(made, _)| event.at < earlier(*made, CLOCK_TOLERANCE))?;
         let what = FindingKind::RecordBeforeCommit { seq: event.seq, at: event.at, commit, made };
         Some(Finding::fail(what).of_change(&record.id).at(&record.path))
     })
-}
-
-fn commits_of(what: &Kind) -> Vec<String> {
-    let of = |revision: &Revision| revision.commit.clone();
-    let mut commits: Vec<String> = what.taken().and_then(|taken| of(&taken.revision)).into_iter().collect();
-    match what {
-        Kind::Validated(Validation { revision, delta, .. }) => {
-            commits.extend(of(revision));
-            commits.extend(delta.commits.iter().map(|commit| commit.sha.clone()));
-        }
-        Kind::ValidationFailed { delta, .. } => commits.extend(delta.commits.iter().map(|commit| commit.sha.clone())),
-        Kind::Relinked { commits: moved, .. } => commits.extend(moved.iter().map(|(_, new)| new.clone())),
-        Kind::RolledBack { commit, .. } => commits.extend(commit.clone()),
-        Kind::Opened(_)
-        | Kind::ContractSet { .. }
-        | Kind::BaselineTaken(_)
-        | Kind::AfterTaken(_)
-        | Kind::Compared(_)
-        | Kind::Promoted(_)
-        | Kind::Held { .. }
-        | Kind::Rejected { .. }
-        | Kind::RolledOut(_)
-        | Kind::MonitorStarted { .. }
-        | Kind::Ticked(_)
-        | Kind::AlarmResolved { .. }
-        | Kind::Attested { .. }
-        | Kind::FollowedUp { .. }
-        | Kind::RollbackConfirmed { .. }
-        | Kind::Verified { .. }
-        | Kind::Noted { .. }
-        | Kind::DayDecided { .. } => {}
-    }
-    commits
 }
 
 #[cfg(test)]

@@ -222,19 +222,15 @@ pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
 }
 
 fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
-    let commit = || of_change::commit_with(ctx, artifact);
     let found = match evidence::verify(&ctx.project, artifact)? {
-        Integrity::Intact(bytes) => return Ok(Found::Intact(bytes)),
+        Integrity::Intact(bytes) => return Ok(Ok(bytes)),
         Integrity::Altered { found } => Some(found),
         Integrity::Superseded { .. } => {
             evidence::present(&ctx.project, &artifact.path)?.map(|bytes| Digest::of_bytes(&bytes))
         }
         Integrity::Missing => None,
     };
-    Ok(match found {
-        Some(found) => Found::Altered { found, commit: commit() },
-        None => Found::Missing { commit: commit() },
-    })
+    Ok(Err(FindingKind::lost(artifact, found, of_change::commit_with(ctx, artifact))))
 }
 
 /// Lines, each with the `.gitignore` that it belongs into.

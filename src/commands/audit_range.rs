@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::evidence::CONTRACT;
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, Found, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
+    Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
@@ -260,10 +260,7 @@ impl RecordCheck<'_> {
 
     /// An evidence file as the head has it, where it is what was recorded.
     fn intact(&self, batch: &mut Batch, artifact: &Artifact) -> Option<Vec<u8>> {
-        match self.history.artifact(batch, &self.range.head, artifact) {
-            Ok(Found::Intact(bytes)) => Some(bytes),
-            Ok(Found::Missing { .. } | Found::Uncommitted | Found::Altered { .. }) | Err(_) => None,
-        }
+        self.history.artifact(batch, &self.range.head, artifact).ok()?.ok()
     }
 
     /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed
@@ -283,7 +280,7 @@ impl RecordCheck<'_> {
         let (mut keys, mut found) = (Vec::new(), Vec::new());
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
             let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
-            if let Found::Intact(bytes) = snapshot
+            if let Ok(bytes) = snapshot
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {
                 keys.extend(

@@ -21,7 +21,7 @@ use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
 use crate::model::{CommandLine, Contract, Fix, MetricId, PairedCommand, Run};
 use crate::os::process;
-use crate::project::commands;
+use crate::project;
 use crate::report;
 use crate::stats::median;
 use crate::store::{atomic, guard};
@@ -63,7 +63,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     let pause = Duration::try_from_secs_f64(args.pause)
         .map_err(|_| trouble(format!("--pause {}: it must be a number of seconds", args.pause)))?;
     // Where there is nothing to time, nothing is set up for it either.
-    if ctx.project.config_path().is_some() || commands::guess(ctx.project.root()).test.is_some() {
+    if ctx.project.config_path().is_some() || project::guess(ctx.project.root()).test.is_some() {
         init::ensure(ctx)?;
     }
     let mut plans = pairing::timings(ctx.config()?);

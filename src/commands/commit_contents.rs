@@ -7,7 +7,9 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{CommitName, EarlierRecord, Found, History, RecordFacts, RecordState, Stamp, Version, range};
+use crate::audit::{
+    CommitName, EarlierRecord, FindingKind, Found, History, RecordFacts, RecordState, Stamp, Version, range,
+};
 use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
@@ -108,7 +110,7 @@ impl GitHistory<'_> {
         for (id, path, object, is_file) in self.record_entries(commit)? {
             let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
                 Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id),
-                None => RecordState::Unreadable(format!("{path} is not a file")),
+                None => RecordState::Unreadable { problem: format!("{path} is not a file"), conflicted: false },
             };
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
         }
@@ -188,30 +190,31 @@ impl GitHistory<'_> {
         let path = self.repo.full(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| wanted.holds(bytes);
         let found = match batch.read_path(commit, &path, evidence::LIMIT)? {
-            Some(bytes) if is_wanted(&bytes) => return Ok(Found::Intact(bytes)),
+            Some(bytes) if is_wanted(&bytes) => return Ok(Ok(bytes)),
             Some(bytes) => Some(Digest::of_bytes(&bytes)),
             None => None,
         };
         let here = || atomic::read(&revision::on_disk(self.repo, &path), evidence::LIMIT).ok().flatten();
         if found.is_none() && here().is_some_and(|bytes| is_wanted(&bytes)) {
-            return Ok(Found::Uncommitted);
+            return Ok(Err(FindingKind::ArtifactMissing { uncommitted: true, kept_in: None }));
         }
-        let commit = self.repo.commit_with(&path, evidence::LIMIT, &is_wanted)?;
-        Ok(found.map_or(Found::Missing { commit: commit.clone() }, |found| Found::Altered { found, commit }))
+        let kept_in = self.repo.commit_with(&path, evidence::LIMIT, &is_wanted)?;
+        Ok(Err(FindingKind::lost(wanted, found, kept_in)))
     }
 }
 
 pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordState {
+    let unreadable = |problem, conflicted| RecordState::Unreadable { problem, conflicted };
     match read {
         Ok(record) if record.id() != id => {
-            RecordState::Unreadable(format!("the file of {id} holds the record of {}", record.id()))
+            unreadable(format!("the file of {id} holds the record of {}", record.id()), false)
         }
         Ok(Record::Tracked(change)) => RecordState::Tracked(change),
         Ok(Record::Legacy(_)) => RecordState::Legacy,
-        Err(error @ RecordError::Json { source: JsonError::Conflict { .. }, .. }) => {
-            RecordState::Conflicted(error.to_string())
+        Err(error) => {
+            let conflicted = matches!(error, RecordError::Json { source: JsonError::Conflict { .. }, .. });
+            unreadable(error.to_string(), conflicted)
         }
-        Err(error) => RecordState::Unreadable(error.to_string()),
     }
 }
 

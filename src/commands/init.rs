@@ -12,7 +12,7 @@ use crate::git::Repo;
 use crate::model::fix::How;
 use crate::model::{CommandLine, Fix, fix};
 use crate::os::files;
-use crate::project::commands;
+use crate::project;
 use crate::report;
 use crate::store::{Exclusive, atomic, guard, logbook};
 
@@ -90,7 +90,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
             ctx.refuse_absent_config()?;
             let path = ctx.project.default_config_path();
             let head = ctx.repo().ok().flatten().and_then(|repo| repo.resolve("HEAD").ok());
-            let guess = Guess { since: head, ..commands::guess(ctx.project.root()) };
+            let guess = Guess { since: head, ..project::guess(ctx.project.root()) };
             atomic::create_new(&path, template::template(&guess).as_bytes())?;
             match &guess.test {
                 Some(test) => ctx.ui.status(&format!("The config times and tests with `{test}`; edit it as you like.")),
@@ -130,7 +130,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     if !args.dry_run {
         ensure(ctx)?;
     }
-    let guess = commands::guess(ctx.project.root());
+    let guess = project::guess(ctx.project.root());
     let cmd = args.timing_cmd.or_else(|| guess.test.clone());
     let changes = match &cmd {
         Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
@@ -190,7 +190,7 @@ fn next_steps() -> [CommandLine; 6] {
 
 /// Fills the guess into an existing config where it is still empty, for `init --onboard`.
 pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
-    if let Some(cmd) = commands::guess(ctx.project.root()).test {
+    if let Some(cmd) = project::guess(ctx.project.root()).test {
         for change in fill(ctx, &cmd, false, false)?.changes {
             ctx.ui.status(&format!("Set {} to: {cmd}", change.key));
         }
@@ -200,7 +200,7 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
 
 /// What has to be filled in by hand is nothing that can be put right here.
 pub(crate) fn would_fill(ctx: &Ctx) -> bool {
-    let test = commands::guess(ctx.project.root()).test.filter(|_| ctx.project.config_path().is_some());
+    let test = project::guess(ctx.project.root()).test.filter(|_| ctx.project.config_path().is_some());
     test.is_some_and(|test| fill(ctx, &test, false, true).is_ok_and(|edited| !edited.changes.is_empty()))
 }
 

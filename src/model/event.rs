@@ -206,8 +206,14 @@ pub enum TakenFor {
 impl Kind {
     /// The evidence files that were recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {
-        let (measured, own) = self.evidence();
+        let (measured, own, _) = self.evidence();
         measured.into_iter().flat_map(|(_, taken)| taken.artifacts()).chain(own).collect()
+    }
+
+    /// The commits that it names.
+    pub fn commits(&self) -> impl Iterator<Item = &String> {
+        let (measured, _, named) = self.evidence();
+        measured.and_then(|(_, taken)| taken.revision.commit.as_ref()).into_iter().chain(named)
     }
 
     /// What was measured for this event, where something was.
@@ -220,20 +226,28 @@ impl Kind {
         self.evidence().0
     }
 
-    /// What was measured for this event, and its other files.
-    fn evidence(&self) -> (Option<(TakenFor, &Taken)>, Vec<&Artifact>) {
+    /// What was measured for this event, its other files, and the commits that it names beside that of the measurement.
+    fn evidence(&self) -> (Option<(TakenFor, &Taken)>, Vec<&Artifact>, Vec<&String>) {
+        fn shas(delta: &Delta) -> impl Iterator<Item = &String> {
+            delta.commits.iter().map(|commit| &commit.sha)
+        }
+        let measured = |what, taken, files| (Some((what, taken)), files, Vec::new());
+        let files = |files| (None, files, Vec::new());
         match self {
-            Self::BaselineTaken(baseline) => (Some((TakenFor::Baseline, &baseline.taken)), Vec::new()),
-            Self::AfterTaken(after) => (Some((TakenFor::After, &after.taken)), Vec::new()),
-            Self::RolledOut(begun) => (Some((TakenFor::Stage(begun.stage), &begun.taken)), Vec::new()),
-            Self::Ticked(tick) => (Some((TakenFor::Day(tick.day), &tick.taken)), vec![&tick.report]),
-            Self::RollbackConfirmed { taken, .. } => (Some((TakenFor::Rollback, taken)), Vec::new()),
-            Self::Validated(Validation { artifact, .. }) | Self::ValidationFailed { artifact, .. } => {
-                (None, vec![artifact])
+            Self::BaselineTaken(baseline) => measured(TakenFor::Baseline, &baseline.taken, Vec::new()),
+            Self::AfterTaken(after) => measured(TakenFor::After, &after.taken, Vec::new()),
+            Self::RolledOut(begun) => measured(TakenFor::Stage(begun.stage), &begun.taken, Vec::new()),
+            Self::Ticked(tick) => measured(TakenFor::Day(tick.day), &tick.taken, vec![&tick.report]),
+            Self::RollbackConfirmed { taken, .. } => measured(TakenFor::Rollback, taken, Vec::new()),
+            Self::Validated(Validation { revision, delta, artifact, .. }) => {
+                (None, vec![artifact], revision.commit.iter().chain(shas(delta)).collect())
             }
-            Self::Compared(compared) => (None, compared.artifacts().collect()),
-            Self::Promoted(promotion) => (None, vec![&promotion.note]),
-            Self::Attested { attestation } => (None, vec![&attestation.artifact]),
+            Self::ValidationFailed { delta, artifact, .. } => (None, vec![artifact], shas(delta).collect()),
+            Self::Compared(compared) => files(compared.artifacts().collect()),
+            Self::Promoted(promotion) => files(vec![&promotion.note]),
+            Self::Attested { attestation } => files(vec![&attestation.artifact]),
+            Self::Relinked { commits, .. } => (None, Vec::new(), commits.iter().map(|(_, new)| new).collect()),
+            Self::RolledBack { commit, .. } => (None, Vec::new(), commit.iter().collect()),
             Self::Opened(_)
             | Self::ContractSet { .. }
             | Self::Held { .. }
@@ -241,11 +255,9 @@ impl Kind {
             | Self::MonitorStarted { .. }
             | Self::AlarmResolved { .. }
             | Self::FollowedUp { .. }
-            | Self::RolledBack { .. }
             | Self::Verified { .. }
             | Self::Noted { .. }
-            | Self::Relinked { .. }
-            | Self::DayDecided { .. } => (None, Vec::new()),
+            | Self::DayDecided { .. } => files(Vec::new()),
         }
     }
 }

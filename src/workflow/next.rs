@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::{Class, Gate, Outcome, Part, Policy, Stage};
-use crate::workflow::gates::rollout;
+use crate::workflow::gates::decide;
 use crate::workflow::{Change, window};
 
 /// The next step of a change.
@@ -68,11 +68,11 @@ fn decision(change: &Change) -> Step {
 }
 
 fn stage(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
-    let plan = rollout::plan(change, policy);
+    let plan = decide::plan(change, policy);
     let stage = plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage);
     let not_before = change.stage().and_then(|last| {
         let soak = plan.iter().find(|planned| planned.stage == last.stage)?;
-        Some(window::later(last.at, rollout::hours(soak.soak_hours))).filter(|until| *until > now)
+        Some(window::later(last.at, decide::hours(soak.soak_hours))).filter(|until| *until > now)
     });
     Step::Rollout { stage, not_before }
 }

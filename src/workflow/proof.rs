@@ -55,15 +55,10 @@ impl Change {
 
     /// The commits to take back, oldest first: those of the newest validation, passed or not.
     pub fn commits_to_revert(&self) -> Vec<String> {
-        for event in self.events.iter().rev() {
-            if let Kind::Validated(_) = &event.what {
-                return self.commits();
-            }
-            if let Kind::ValidationFailed { delta, .. } = &event.what {
-                return hashes(delta);
-            }
+        if self.validation.is_some() {
+            return self.commits();
         }
-        Vec::new()
+        self.newest_delta().map(hashes).unwrap_or_default()
     }
 
     /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.

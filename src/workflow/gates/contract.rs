@@ -36,9 +36,7 @@ pub enum VacuousCriterion {
 pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Contract;
     gates::enter(change, gate)?;
-    if change.baseline.is_some() || !change.rollout.is_empty() {
-        return Err(Refusal::new(gate, Reason::Frozen));
-    }
+    gates::require(gate, change.baseline.is_none() && change.rollout.is_empty(), || Reason::Frozen)?;
     gates::known_metrics(gate, world)?;
     let vacuous = |criterion: String, why| Err(Refusal::new(gate, Reason::ContractSense { criterion, why }));
     // A guardrail that is the KPI itself guards nothing.
@@ -70,12 +68,8 @@ fn demands_nothing<'c>(
     let known = |criterion: &Criterion| better.contains_key(&criterion.metric);
     if let Some(criterion) = contract.criteria().find(|criterion| known(criterion) && never_holds(criterion)) {
         let is_trigger = matches!(&contract.trigger, Some(Trigger::Measured(trigger)) if trigger == criterion);
-        let why = if is_trigger {
-            VacuousCriterion::CannotFire
-        } else {
-            VacuousCriterion::CannotHold { kpi: kpi == Some(criterion) }
-        };
-        return Some((criterion, why));
+        let cannot_hold = VacuousCriterion::CannotHold { kpi: kpi == Some(criterion) };
+        return Some((criterion, if is_trigger { VacuousCriterion::CannotFire } else { cannot_hold }));
     }
     if let Some(kpi) = kpi
         && better.get(&kpi.metric).is_some_and(|better| !improves(kpi, *better))
@@ -165,27 +159,18 @@ fn never_holds(criterion: &Criterion) -> bool {
 
 /// One undecided change at a time, unless asked otherwise: two at once cannot be told apart in the numbers.
 pub fn may_open(opened: &Opened, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
-    let refuse = |missing| Err(Refusal::new(Gate::Open, missing));
+    let demand = |met: bool, reason: Reason| gates::require(Gate::Open, met, || reason);
     if opened.class == Class::Emergency {
-        if opened.incident.as_deref().is_none_or(|note| note.trim().is_empty()) {
-            return refuse(Reason::IncidentNote);
-        }
-        if opened.expires.is_none_or(|at| at <= now) {
-            return refuse(Reason::Expiry);
-        }
+        demand(opened.incident.as_deref().is_some_and(|note| !note.trim().is_empty()), Reason::IncidentNote)?;
+        demand(opened.expires.is_some_and(|at| at > now), Reason::Expiry)?;
         if let Some(days) = world.max_emergency_days {
             let latest = longest(now, days);
-            if opened.expires.is_some_and(|at| at > latest) {
-                return refuse(Reason::ExpiryTooLate { latest, days });
-            }
+            demand(opened.expires.is_some_and(|at| at <= latest), Reason::ExpiryTooLate { latest, days })?;
         }
-    } else if !world.undecided.is_empty() {
-        return refuse(Reason::OtherOpen { ids: world.undecided.clone() });
+    } else {
+        demand(world.undecided.is_empty(), Reason::OtherOpen { ids: world.undecided.clone() })?;
     }
-    if opened.class == Class::Tuneable && !world.tuneables_configured {
-        return refuse(Reason::TuneablesUnknown);
-    }
-    Ok(())
+    demand(opened.class != Class::Tuneable || world.tuneables_configured, Reason::TuneablesUnknown)
 }
 
 /// The end of the longest override that may be opened at a moment.

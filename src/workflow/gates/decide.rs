@@ -1,38 +1,38 @@
-//! Gates 6 and 8: promotion, and the verification at the end of the monitored days; and the ends that are neither: held,
-//! rejected, rolled back, which are always possible with a reason.
+//! Gates 6 to 8: promotion, the rollout by stages, and the verification at the end of the monitored days; and the ends that
+//! are neither: held, rejected, rolled back, which are always possible with a reason.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
-use crate::model::{ChangeId, Class, Gate, Judged, Kind, Promotion, Rehearsal};
+use crate::model::{ChangeId, Class, Gate, Judged, Kind, Policy, Promotion, Rehearsal, Revision};
+use crate::model::{RolloutStage, Stage, StagePlan, Verdicts};
+use crate::workflow::gates::{enter, has_reason, is_open, is_undecided, require};
 use crate::workflow::{Change, End, Reason, Refusal, World, gates, window};
 
-const GATE: Gate = Gate::Decide;
-const LAST: Gate = Gate::Verify;
-
-/// Every demand holds or it does not happen; there is no override. Evidence complete and unaltered, KPI and guardrails pass, and what was compared is what is there.
+/// Every demand holds or it does not happen; there is no override. Evidence complete and unaltered, KPI and guardrails pass,
+/// and what was compared is what is there.
 pub fn may_promote(change: &Change, world: &World) -> Result<(), Refusal> {
-    gates::enter(change, GATE)?;
-    gates::is_undecided(change, GATE)?;
-    let refuse = |missing| Err(Refusal::new(GATE, missing));
-    gates::unaltered(GATE, &world.faults)?;
-    if change.is_indicative() {
-        return refuse(Reason::OnlyIndicative);
-    }
+    let gate = Gate::Decide;
+    enter(change, gate)?;
+    is_undecided(change, gate)?;
+    gates::unaltered(gate, &world.faults)?;
+    require(gate, !change.is_indicative(), || Reason::OnlyIndicative)?;
     let Some(comparison) = &change.comparison else {
-        return refuse(Reason::Earlier { gate: Gate::Compare });
+        return Err(Refusal::new(gate, Reason::Earlier { gate: Gate::Compare }));
     };
     // Verdicts on something else than the contract never came out of a comparison of this change.
-    if !world.reproduced || !comparison.verdicts.are_on(&change.contract) {
-        return refuse(Reason::NotReproduced);
+    let verdicts = &comparison.verdicts;
+    require(gate, world.reproduced && verdicts.are_on(&change.contract), || Reason::NotReproduced)?;
+    let judged: Vec<Judged> = verdicts.not_passing().cloned().collect();
+    require(gate, judged.is_empty(), || Reason::Verdicts { judged })?;
+    not_fired(gate, verdicts)?;
+    gates::in_effect(gate, world)
+}
+
+fn not_fired(gate: Gate, verdicts: &Verdicts) -> Result<(), Refusal> {
+    match verdicts.trigger.clone().filter(|_| verdicts.fired()) {
+        Some(judged) => Err(Refusal::new(gate, Reason::TriggerFired { judged })),
+        None => Ok(()),
     }
-    let judged: Vec<Judged> = comparison.verdicts.not_passing().cloned().collect();
-    if !judged.is_empty() {
-        return refuse(Reason::Verdicts { judged });
-    }
-    if let Some(judged) = comparison.verdicts.trigger.clone().filter(|_| comparison.verdicts.fired()) {
-        return refuse(Reason::TriggerFired { judged });
-    }
-    gates::in_effect(GATE, world)
 }
 
 pub(crate) fn promotion(change: &Change, promotion: &Promotion, world: &World) -> Result<(), Refusal> {
@@ -40,58 +40,124 @@ pub(crate) fn promotion(change: &Change, promotion: &Promotion, world: &World) -
     match &promotion.rehearsal {
         Rehearsal::Applies { .. } | Rehearsal::NotApplicable => Ok(()),
         rehearsal @ (Rehearsal::Conflicts { .. } | Rehearsal::ChecksFail { .. }) => {
-            Err(Refusal::new(GATE, Reason::Rollback { rehearsal: rehearsal.clone() }))
+            Err(Refusal::new(Gate::Decide, Reason::Rollback { rehearsal: rehearsal.clone() }))
         }
     }
 }
 
 /// Holding and rejecting. Once a change is rolled out, it has to be rolled back instead.
 pub(crate) fn other_decision(change: &Change, reason: &str) -> Result<(), Refusal> {
-    gates::is_open(change, Gate::Decide)?;
-    if !change.rollout.is_empty() {
-        return Err(Refusal::new(Gate::Decide, Reason::AlreadyPassed));
-    }
-    gates::has_reason(Gate::Decide, reason)
+    is_open(change, Gate::Decide)?;
+    require(Gate::Decide, change.rollout.is_empty(), || Reason::AlreadyPassed)?;
+    has_reason(Gate::Decide, reason)
 }
 
-/// No gate, from the moment that there is a delta, or a commit that takes one back. A rejected, held or even verified change may still have to be taken
-/// out; so may one whose rollback was only written down, once there is a reverting commit.
+/// No gate, from the moment that there is a delta, or a commit that takes one back. A rejected, held or even
+/// verified change may still have to be taken out; so may one whose rollback was only written down, once there is a
+/// reverting commit.
 pub(crate) fn rollback(change: &Change, reason: &str, has_commit: bool) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
     let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
-    if let Some(end @ End::RolledBack) = &change.end
-        && !(written_only && has_commit)
-    {
-        return Err(Refusal::new(gate, Reason::Ended { end: end.name() }));
-    }
+    let is_back = matches!(change.end, Some(End::RolledBack)) && !(written_only && has_commit);
+    require(gate, !is_back, || Reason::Ended { end: End::RolledBack.name() })?;
     let failed = change.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { .. }));
-    if change.validation.is_none() && change.rollout.is_empty() && !failed && !has_commit {
-        return Err(Refusal::new(gate, Reason::NothingToRollBack));
-    }
-    gates::has_reason(gate, reason)
+    let has_delta = change.validation.is_some() || !change.rollout.is_empty() || failed || has_commit;
+    require(gate, has_delta, || Reason::NothingToRollBack)?;
+    has_reason(gate, reason)
 }
 
 /// What is still in effect was not rolled back.
 pub fn may_confirm_rollback(change: &Change, world: &World) -> Result<(), Refusal> {
+    require(Gate::Rollout, change.rollback.is_some(), || Reason::NothingToRollBack)?;
+    let what = &world.still_in_effect;
+    require(Gate::Rollout, what.is_empty(), || Reason::StillInEffect { what: what.clone() })
+}
+
+/// Gate 7: each stage after the one before has soaked. The plan was frozen at promotion; an emergency goes to full at once,
+/// and freezes its policy here.
+pub fn may_roll_out(change: &Change, stage: Stage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
-    if change.rollback.is_none() {
-        return Err(Refusal::new(gate, Reason::NothingToRollBack));
+    if change.opened.class == Class::Emergency && change.is_open() {
+        gates::complete_contract(change, gate)?;
     }
-    if !world.still_in_effect.is_empty() {
-        return Err(Refusal::new(gate, Reason::StillInEffect { what: world.still_in_effect.clone() }));
+    enter(change, gate)?;
+    gates::unaltered(gate, &world.faults)?;
+    in_order(change, stage, &world.policy, now)?;
+    clean(change, &world.revision)?;
+    gates::in_effect(gate, world)?;
+    gates::validated_tuneables(gate, change, &world.tuneables)
+}
+
+pub(crate) fn stage(change: &Change, begun: &RolloutStage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let gate = Gate::Rollout;
+    may_roll_out(change, begun.stage, world, now)?;
+    gates::of_a_commit(gate, change, &begun.taken.revision)?;
+    // The stage's own check may have left something behind.
+    clean(change, &begun.taken.revision)?;
+    // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
+    let is_judged = begun.verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract));
+    require(gate, is_judged || change.opened.class == Class::Emergency, || Reason::Unmeasured {
+        metrics: change.contract.criteria().map(|criterion| criterion.metric.clone()).collect(),
+        why: Vec::new(),
+    })?;
+    let Some(verdicts) = &begun.verdicts else { return Ok(()) };
+    let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
+    require(gate, judged.is_empty(), || Reason::StageGuardrails { judged })?;
+    not_fired(gate, verdicts)
+}
+
+/// An emergency stops harm now; uncommitted work is looked at afterwards.
+fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
+    if change.opened.class == Class::Emergency {
+        return Ok(());
     }
-    Ok(())
+    gates::settled(Gate::Rollout, revision, None, false)
+}
+
+/// The stages planned for a change: those that were frozen, and what a stricter policy adds to what is still to come.
+/// An emergency has only the last.
+pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
+    let only_full = change.opened.class == Class::Emergency;
+    let joined = change.frozen_policy().unwrap_or(policy).clone().joined_with(policy);
+    let last = change.stage().map(|done| done.stage);
+    let done = |stage| change.rollout.iter().any(|begun| begun.stage == stage);
+    let planned = |plan: &StagePlan| done(plan.stage) || last.is_none_or(|last| plan.stage > last);
+    let mut stages: Vec<StagePlan> = joined.stages.into_iter().filter(planned).collect();
+    // What was begun was planned, whatever any config says since.
+    let begun = change.rollout.iter().filter(|done| !stages.iter().any(|plan| plan.stage == done.stage));
+    let begun: Vec<StagePlan> = begun.map(|done| StagePlan { stage: done.stage, soak_hours: 0.0 }).collect();
+    stages.extend(begun);
+    stages.sort_by_key(|plan| plan.stage);
+    stages.retain(|plan| !only_full || plan.stage == Stage::Full);
+    stages
+}
+
+fn in_order(change: &Change, stage: Stage, policy: &Policy, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let demand = |met: bool, reason: Reason| require(Gate::Rollout, met, || reason);
+    let plan = plan(change, policy);
+    let planned: Vec<Stage> = plan.iter().map(|planned| planned.stage).collect();
+    let next = planned.get(change.rollout.len()).copied();
+    demand(planned.contains(&stage), Reason::NoSuchStage { planned })?;
+    let Some(next) = next.filter(|next| *next <= stage) else { return demand(false, Reason::AlreadyPassed) };
+    demand(next == stage, Reason::StageOrder { next })?;
+    let Some(last) = change.stage() else { return Ok(()) };
+    let soak = plan.iter().find(|planned| planned.stage == last.stage).map_or(0.0, |planned| planned.soak_hours);
+    let until = window::later(last.at, hours(soak));
+    demand(now >= until, Reason::Soak { stage: last.stage, until })
+}
+
+pub(crate) fn hours(hours: f64) -> Duration {
+    // Configs are held to sane soak times; a saturating cast keeps any other value from overflowing.
+    Duration::seconds(((hours * 3600.0) as i64).clamp(0, 10 * 365 * 24 * 3600))
 }
 
 /// Verified only if every demand of the window holds, and the change is in effect.
 pub(crate) fn verification(change: &Change, summary: &str, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
-    gates::enter(change, LAST)?;
+    enter(change, Gate::Verify)?;
     let demands = window::demands(change, world, now);
-    if demands.iter().any(|demand| !demand.met) {
-        return Err(Refusal::new(LAST, Reason::Unverified { demands }));
-    }
+    require(Gate::Verify, demands.iter().all(|demand| demand.met), || Reason::Unverified { demands })?;
     is_in_effect(change, world)?;
-    if summary.trim().is_empty() { Err(Refusal::new(LAST, Reason::Summary)) } else { Ok(()) }
+    require(Gate::Verify, !summary.trim().is_empty(), || Reason::Summary)
 }
 
 /// A day is measured any time after the full rollout, as often as wanted; days are counted by date.
@@ -103,45 +169,37 @@ pub fn may_tick(change: &Change, world: &World) -> Result<(), Refusal> {
 /// What is measured, and what is called verified, has to be the change, with the tuneables as they were validated:
 /// anything else says nothing about it.
 fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
-    gates::in_effect(LAST, world)?;
-    if !world.undone.is_empty() {
-        return Err(Refusal::new(LAST, Reason::NotAsCommitted { files: world.undone.clone() }));
-    }
-    gates::validated_tuneables(LAST, change, &world.tuneables)
+    gates::in_effect(Gate::Verify, world)?;
+    let files = &world.undone;
+    require(Gate::Verify, files.is_empty(), || Reason::NotAsCommitted { files: files.clone() })?;
+    gates::validated_tuneables(Gate::Verify, change, &world.tuneables)
 }
 
 /// There is something to monitor from the full rollout on.
 pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     if change.fully_rolled_out_at().is_some() {
-        return gates::enter(change, LAST);
+        return enter(change, Gate::Verify);
     }
-    gates::in_class(change, LAST)?;
+    gates::in_class(change, Gate::Verify)?;
     // What comes before the rollout comes first.
-    gates::enter(change, Gate::Rollout).map_err(|refusal| Refusal::new(LAST, refusal.missing))?;
-    Err(Refusal::new(LAST, Reason::NotRolledOut))
+    enter(change, Gate::Rollout).map_err(|refusal| Refusal::new(Gate::Verify, refusal.missing))?;
+    Err(Refusal::new(Gate::Verify, Reason::NotRolledOut))
 }
 
 pub(crate) fn check_resolution(change: &Change, reason: &str) -> Result<(), Refusal> {
-    gates::enter(change, LAST)?;
-    if change.open_alarms.is_empty() {
-        return Err(Refusal::new(LAST, Reason::NoAlarm));
-    }
-    gates::has_reason(LAST, reason)
+    enter(change, Gate::Verify)?;
+    require(Gate::Verify, !change.open_alarms.is_empty(), || Reason::NoAlarm)?;
+    has_reason(Gate::Verify, reason)
 }
 
 /// A review needs something to review, so the comparison comes first (the rollout, for an emergency).
 pub(crate) fn check_attestation(change: &Change) -> Result<(), Refusal> {
     let reviewed = if change.opened.class == Class::Emergency { Gate::Rollout } else { Gate::Compare };
-    if !change.passed(reviewed) {
-        return Err(Refusal::new(LAST, Reason::Earlier { gate: reviewed }));
-    }
-    gates::is_open(change, LAST)
+    require(Gate::Verify, change.passed(reviewed), || Reason::Earlier { gate: reviewed })?;
+    is_open(change, Gate::Verify)
 }
 
 /// Only an emergency is followed up, and not by itself.
 pub(crate) fn check_follow_up(change: &Change, by: &ChangeId) -> Result<(), Refusal> {
-    if change.opened.class != Class::Emergency || by == change.id() {
-        return Err(Refusal::new(LAST, Reason::FollowUp));
-    }
-    Ok(())
+    require(Gate::Verify, change.opened.class == Class::Emergency && by != change.id(), || Reason::FollowUp)
 }

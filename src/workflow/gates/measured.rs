@@ -1,34 +1,33 @@
-//! Gates 2, 4 and 5: what is measured of a change before it is decided: the baseline, the state after, the comparison.
+//! Gates 2 to 5: what is measured and checked of a change before it is decided: the baseline, the delta, the state after,
+//! the comparison.
 
-use crate::model::{After, Baseline, Gate, Revision, Strength, WorkTree};
+use crate::model::{
+    After, Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation, WorkTree,
+};
+use crate::workflow::gates::{enter, is_undecided, require};
 use crate::workflow::{Change, Reason, Refusal, World, gates};
 
 /// Gate 2, the baseline, comes before the first commit of the change and freezes the contract. It may be taken again as long
 /// as nothing was validated against it and no commit carries the id.
 pub fn may_take_baseline(change: &Change, world: &World) -> Result<(), Refusal> {
-    if change.is_open() && change.opened.class.owes(Gate::Baseline) {
-        gates::complete_contract(change, Gate::Baseline)?;
+    let gate = Gate::Baseline;
+    if change.is_open() && change.opened.class.owes(gate) {
+        gates::complete_contract(change, gate)?;
     }
-    gates::enter(change, Gate::Baseline)?;
-    let refuse = |missing| Err(Refusal::new(Gate::Baseline, missing));
-    if change.validation.is_some() || change.after.is_some() {
-        return refuse(Reason::AlreadyPassed);
-    }
-    if !world.commits_with_id.is_empty() {
-        let commits = world.commits_with_id.clone();
-        return refuse(Reason::CommitsBeforeBaseline { commits, at_tip: world.at_tip });
-    }
-    gates::known_metrics(Gate::Baseline, world)?;
-    if !world.own_sources.is_empty() {
-        return refuse(Reason::OwnSource { sources: world.own_sources.clone() });
-    }
-    if !world.not_in_git.is_empty() {
-        return refuse(Reason::NotInGit { paths: world.not_in_git.clone() });
-    }
+    enter(change, gate)?;
+    require(gate, change.validation.is_none() && change.after.is_none(), || Reason::AlreadyPassed)?;
+    let commits = &world.commits_with_id;
+    require(gate, commits.is_empty(), || Reason::CommitsBeforeBaseline {
+        commits: commits.clone(),
+        at_tip: world.at_tip,
+    })?;
+    gates::known_metrics(gate, world)?;
+    require(gate, world.own_sources.is_empty(), || Reason::OwnSource { sources: world.own_sources.clone() })?;
+    require(gate, world.not_in_git.is_empty(), || Reason::NotInGit { paths: world.not_in_git.clone() })?;
     clean_enough(&world.revision, world)?;
     match &world.uncommitted_config {
         Some((path, what)) if !world.allow_dirty => {
-            refuse(Reason::ConfigUncommitted { path: path.clone(), what: what.clone() })
+            Err(Refusal::new(gate, Reason::ConfigUncommitted { path: path.clone(), what: what.clone() }))
         }
         Some(_) | None => Ok(()),
     }
@@ -42,12 +41,10 @@ pub(crate) fn baseline(change: &Change, baseline: &Baseline, world: &World) -> R
 }
 
 fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
-    match strength(revision) {
-        Strength::Indicative if world.allow_dirty => Ok(()),
-        Strength::Full | Strength::Unversioned | Strength::Indicative => {
-            gates::settled(Gate::Baseline, revision, None, false)
-        }
+    if world.allow_dirty && strength(revision) == Strength::Indicative {
+        return Ok(());
     }
+    gates::settled(Gate::Baseline, revision, None, false)
 }
 
 /// How far evidence on this code reaches.
@@ -59,10 +56,96 @@ pub(crate) fn strength(revision: &Revision) -> Strength {
     }
 }
 
+/// Gate 3: the delta is one commit (or changed tuneables), made after the baseline, and every check passes. Validating
+/// again is allowed until the change is decided: it forgets what was measured after.
+pub fn may_validate(change: &Change, world: &World) -> Result<(), Refusal> {
+    may_validate_with(change, &world.revision, &world.delta, world)
+}
+
+pub(crate) fn validated(change: &Change, validation: &Validation, world: &World) -> Result<(), Refusal> {
+    may_validate_with(change, &validation.revision, &validation.delta, world)?;
+    let is_tested = validation.checks.iter().any(|check| check.kind == CheckKind::Test);
+    require(Gate::Validate, is_tested || change.opened.class != Class::Code, || Reason::NoTests)
+}
+
+/// A failed validation may be recorded wherever one could have passed; its delta proves nothing.
+pub(crate) fn may_fail(change: &Change) -> Result<(), Refusal> {
+    enter(change, Gate::Validate)?;
+    is_undecided(change, Gate::Validate)
+}
+
+fn may_validate_with(change: &Change, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
+    may_fail(change)?;
+    let Some(baseline) = &change.baseline else {
+        return Err(Refusal::new(Gate::Validate, Reason::Earlier { gate: Gate::Baseline }));
+    };
+    follows_baseline(baseline, revision, delta, world)?;
+    is_one_change(change, baseline, revision, delta, world)?;
+    require(Gate::Validate, world.has_tests || change.opened.class != Class::Code, || Reason::NoTests)
+}
+
+/// Demands that the code was committed after the baseline, and is measured in the same way.
+fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
+    let gate = Gate::Validate;
+    if baseline.strength != Strength::Indicative {
+        let own = delta.own_commits().next().map(|commit| commit.sha.as_str());
+        gates::settled(gate, revision, own, world.at_tip)?;
+    }
+    // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
+    let was_hidden = baseline.taken.revision.commit.is_none() && revision.commit.is_some();
+    let descends = baseline.strength != Strength::Full || world.descends == Some(true);
+    require(gate, descends && !was_hidden, || Reason::BaselineNotAncestor {
+        baseline: baseline.taken.revision.short(),
+        commits: delta.own_commits().cloned().collect(),
+        at_tip: world.at_tip,
+    })?;
+    gates::same_definitions(gate, &world.redefined)
+}
+
+/// Demands that the delta is the one change that its class allows.
+fn is_one_change(
+    change: &Change,
+    baseline: &Baseline,
+    revision: &Revision,
+    delta: &Delta,
+    world: &World,
+) -> Result<(), Refusal> {
+    let demand = |met: bool, reason: Reason| require(Gate::Validate, met, || reason);
+    let class = change.opened.class;
+    let own: Vec<DeltaCommit> = delta.own_commits().cloned().collect();
+    let is_foreign = |it: &&DeltaCommit| !it.change_ids.is_empty() && !it.change_ids.contains(&change.id().to_string());
+    if let Some(commit) = own.iter().find(is_foreign) {
+        return demand(false, Reason::ForeignCommit { commit: commit.clone() });
+    }
+    // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
+    let no_commit = own.is_empty() && baseline.strength == Strength::Full;
+    let no_tuneable = delta.tuneables.is_empty();
+    if no_tuneable && (no_commit || baseline.taken.revision.same_code(revision)) {
+        demand(delta.outside.is_empty(), Reason::OnlyOutside { commits: delta.outside.clone() })?;
+        return demand(false, Reason::NoDelta { outputs: Vec::new() });
+    }
+    // A number that is written down is no change to what it measures.
+    let is_code = delta.files.is_empty() || !delta.files.iter().all(|file| world.outputs.contains(file));
+    demand(is_code, Reason::NoDelta { outputs: delta.files.clone() })?;
+    demand(class != Class::Code || !no_commit, Reason::NoCommit)?;
+    demand(own.len() <= 1, Reason::ManyCommits { commits: own, at_tip: world.at_tip })?;
+    let is_attributed = delta.base.is_none() || world.unattributed.is_empty();
+    demand(is_attributed, Reason::OthersCommitted { metrics: world.unattributed.clone() })?;
+    if class == Class::Tuneable {
+        demand(!no_tuneable, Reason::NoTuneableChanged)?;
+        demand(delta.code.is_empty(), Reason::CodeBeside { files: delta.code.clone() })?;
+    }
+    if let Some((surface, files)) = world.not_of_class.clone() {
+        return demand(false, Reason::WrongClass { class, surface, files });
+    }
+    let files = delta.contract_surface.clone();
+    demand(delta.contract_docs || files.is_empty(), Reason::ContractDocs { files, owed: world.owed.clone() })
+}
+
 /// Gate 4, the state after, at the very code that was validated. It may be taken again until the change is decided.
 pub fn may_take_after(change: &Change, world: &World) -> Result<(), Refusal> {
-    gates::enter(change, Gate::After)?;
-    gates::is_undecided(change, Gate::After)?;
+    enter(change, Gate::After)?;
+    is_undecided(change, Gate::After)?;
     is_validated_code(change, &world.revision, world)?;
     gates::validated_tuneables(Gate::After, change, &world.tuneables)?;
     gates::same_definitions(Gate::After, &world.redefined)
@@ -82,19 +165,19 @@ fn is_validated_code(change: &Change, revision: &Revision, world: &World) -> Res
     if baseline.strength != Strength::Indicative {
         gates::settled(Gate::After, revision, change.commits().first().map(String::as_str), world.at_tip)?;
     }
-    if !validation.revision.same_code(revision) {
-        let (validated, here) = (validation.revision.short(), revision.short());
-        return Err(Refusal::new(Gate::After, Reason::NotValidatedCode { validated, here }));
-    }
-    Ok(())
+    let validated = &validation.revision;
+    require(Gate::After, validated.same_code(revision), || Reason::NotValidatedCode {
+        validated: validated.short(),
+        here: revision.short(),
+    })
 }
 
 /// Gate 5, the comparison, from the very files that were recorded. It may be made again until the change is decided; the
 /// newest stands, all are kept.
 pub fn may_compare(change: &Change, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Compare;
-    gates::enter(change, gate)?;
-    gates::is_undecided(change, gate)?;
+    enter(change, gate)?;
+    is_undecided(change, gate)?;
     gates::unaltered(gate, &world.faults)?;
     gates::same_definitions(gate, &world.redefined)?;
     // What is measured of a commit that is gone could never be promoted.

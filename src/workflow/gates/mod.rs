@@ -1,17 +1,13 @@
-//! What each gate demands of the event that is to be recorded: gates that belong together in one file. Shared here: the demands that several
-//! make. What can be refused before something is measured for it is `may_…`.
+//! What each gate demands of the event that is to be recorded: gates that belong together in one file. Shared here: the
+//! demands that several make. What can be refused before something is measured for it is `may_…`.
 
 pub mod contract;
-mod decide;
+pub mod decide;
 mod measured;
-pub mod rollout;
-mod validate;
 
 pub use contract::VacuousCriterion;
-pub use decide::{may_confirm_rollback, may_monitor, may_promote, may_tick};
-pub use measured::{may_compare, may_take_after, may_take_baseline};
-pub use rollout::may_enter as may_roll_out;
-pub use validate::may_enter as may_validate;
+pub use decide::{may_confirm_rollback, may_monitor, may_promote, may_roll_out, may_tick};
+pub use measured::{may_compare, may_take_after, may_take_baseline, may_validate};
 
 use chrono::{DateTime, Utc};
 
@@ -19,20 +15,20 @@ use crate::model::{
     After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, MIN_DAYS, Revision, RolloutStage, Tick,
     TuneableChange, WorkTree,
 };
-use crate::workflow::{Change, Reason, Refusal, World, proof, window};
+use crate::workflow::{Change, End, Reason, Refusal, World, proof, window};
 
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     match event {
         Kind::Opened(opened) => contract::may_open(opened, world, now),
         Kind::ContractSet { contract } => contract::check(change, contract, world),
         Kind::BaselineTaken(baseline) => measured::baseline(change, baseline, world),
-        Kind::Validated(validation) => validate::check(change, validation, world),
-        Kind::ValidationFailed { .. } => validate::may_fail(change),
+        Kind::Validated(validation) => measured::validated(change, validation, world),
+        Kind::ValidationFailed { .. } => measured::may_fail(change),
         Kind::AfterTaken(after) => measured::after(change, after, world),
         Kind::Compared(_) => measured::may_compare(change, world),
         Kind::Promoted(promotion) => decide::promotion(change, promotion, world),
         Kind::Held { reason } | Kind::Rejected { reason } => decide::other_decision(change, reason),
-        Kind::RolledOut(begun) => rollout::check(change, begun, world, now),
+        Kind::RolledOut(begun) => decide::stage(change, begun, world, now),
         Kind::RolledBack { reason, commit } => decide::rollback(change, reason, commit.is_some()),
         Kind::RollbackConfirmed { .. } => decide::may_confirm_rollback(change, world),
         Kind::MonitorStarted { .. } => decide::may_monitor(change),
@@ -108,36 +104,38 @@ pub fn says_something(change: &Change, event: &Kind) -> bool {
     true
 }
 
+/// Refuses for `reason` where a demand is not met.
+fn require(gate: Gate, met: bool, reason: impl FnOnce() -> Reason) -> Result<(), Refusal> {
+    if met { Ok(()) } else { Err(Refusal::new(gate, reason())) }
+}
+
 /// Demands that the change is open, that its class passes `gate`, and that every gate of its class before it was passed.
 fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     in_class(change, gate)?;
-    let earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
-    match earlier.into_iter().find(|earlier| !change.passed(*earlier)) {
-        Some(earlier) => Err(Refusal::new(gate, Reason::Earlier { gate: earlier })),
-        None => Ok(()),
-    }
+    let mut earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
+    earlier
+        .find(|earlier| !change.passed(*earlier))
+        .map_or(Ok(()), |earlier| Err(Refusal::new(gate, Reason::Earlier { gate: earlier })))
 }
 
 fn in_class(change: &Change, gate: Gate) -> Result<(), Refusal> {
     is_open(change, gate)?;
     let class = change.opened.class;
-    if class.owes(gate) { Ok(()) } else { Err(Refusal::new(gate, Reason::NotInClass { class })) }
+    require(gate, class.owes(gate), || Reason::NotInClass { class })
 }
 
 fn is_open(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    match &change.end {
-        Some(end) => Err(Refusal::new(gate, Reason::Ended { end: end.name() })),
-        None => Ok(()),
-    }
+    let ended = |end: &End| Err(Refusal::new(gate, Reason::Ended { end: end.name() }));
+    change.end.as_ref().map_or(Ok(()), ended)
 }
 
 /// Demands that the change was not promoted yet: what was measured before may not be replaced after that.
 fn is_undecided(change: &Change, gate: Gate) -> Result<(), Refusal> {
-    if change.promotion.is_some() { Err(Refusal::new(gate, Reason::AlreadyPassed)) } else { Ok(()) }
+    require(gate, change.promotion.is_none(), || Reason::AlreadyPassed)
 }
 
 fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
-    if faults.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::Evidence { faults: faults.to_vec() })) }
+    require(gate, faults.is_empty(), || Reason::Evidence { faults: faults.to_vec() })
 }
 
 /// Demands that nothing is uncommitted; git not knowing is never taken for clean. `own` is the change's own commit,
@@ -154,31 +152,29 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> 
 
 /// Demands that the change is in the code checked out.
 fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
-    match world.in_effect {
-        InEffect::Absent => Err(Refusal::new(gate, Reason::NotInEffect { reverted: false, files: Vec::new() })),
-        InEffect::Yes | InEffect::NoCommit if world.taken_back.is_empty() => Ok(()),
-        InEffect::Reverted | InEffect::Yes | InEffect::NoCommit => {
-            Err(Refusal::new(gate, Reason::NotInEffect { reverted: true, files: world.taken_back.clone() }))
-        }
-    }
+    let (reverted, files) = match world.in_effect {
+        InEffect::Absent => (false, Vec::new()),
+        InEffect::Yes | InEffect::NoCommit if world.taken_back.is_empty() => return Ok(()),
+        InEffect::Reverted | InEffect::Yes | InEffect::NoCommit => (true, world.taken_back.clone()),
+    };
+    Err(Refusal::new(gate, Reason::NotInEffect { reverted, files }))
 }
 
 /// Demands that what is measured of a change that has commits says at which commit that was.
 fn of_a_commit(gate: Gate, change: &Change, revision: &Revision) -> Result<(), Refusal> {
-    let is_lost = revision.commit.is_none() && !change.commits().is_empty();
-    let absent = Reason::NotInEffect { reverted: false, files: Vec::new() };
-    if is_lost { Err(Refusal::new(gate, absent)) } else { Ok(()) }
+    let is_known = revision.commit.is_some() || change.commits().is_empty();
+    require(gate, is_known, || Reason::NotInEffect { reverted: false, files: Vec::new() })
 }
 
 /// Demands that everything the contract names is measured as in the baseline.
 fn same_definitions(gate: Gate, redefined: &[String]) -> Result<(), Refusal> {
-    if redefined.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::Redefined { what: redefined.to_vec() })) }
+    require(gate, redefined.is_empty(), || Reason::Redefined { what: redefined.to_vec() })
 }
 
 /// Demands that the tuneables differ from the baseline's in just what was validated.
 fn validated_tuneables(gate: Gate, change: &Change, here: &[TuneableChange]) -> Result<(), Refusal> {
     let keys = other_tuneables(change, here);
-    if keys.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::OtherTuneables { keys })) }
+    require(gate, keys.is_empty(), || Reason::OtherTuneables { keys })
 }
 
 /// Keys of the tuneables that are not what was validated, `here` being what differs from the baseline now.
@@ -203,18 +199,17 @@ fn known_metrics(gate: Gate, world: &World) -> Result<(), Refusal> {
 /// Demands that no part of the contract is missing, naming all that are.
 fn complete_contract(change: &Change, gate: Gate) -> Result<(), Refusal> {
     let parts = change.contract.missing();
-    if parts.is_empty() { Ok(()) } else { Err(Refusal::new(gate, Reason::ContractParts { parts })) }
+    require(gate, parts.is_empty(), || Reason::ContractParts { parts })
 }
 
 /// Demands a usable value for each metric of the contract.
 fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
-    if world.unmeasured.is_empty() {
-        return Ok(());
-    }
-    let (metrics, why) = world.unmeasured.iter().cloned().unzip();
-    Err(Refusal::new(gate, Reason::Unmeasured { metrics, why }))
+    require(gate, world.unmeasured.is_empty(), || {
+        let (metrics, why) = world.unmeasured.iter().cloned().unzip();
+        Reason::Unmeasured { metrics, why }
+    })
 }
 
 fn has_reason(gate: Gate, reason: &str) -> Result<(), Refusal> {
-    if reason.trim().is_empty() { Err(Refusal::new(gate, Reason::Reason)) } else { Ok(()) }
+    require(gate, !reason.trim().is_empty(), || Reason::Reason)
 }
