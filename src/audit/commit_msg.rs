@@ -23,7 +23,6 @@ pub(crate) trait LookUp {
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     fn ids(&self) -> Vec<ChangeId>;
     fn open(&self) -> Vec<Change>;
-    /// The change that a command would mean here.
     fn active(&self) -> Option<ChangeId>;
     /// The commit that carries the id of a change already, outside evidence.
     fn first_commit(&self, change: &Change) -> Option<String>;
@@ -182,7 +181,6 @@ pub(crate) enum Objection {
     NoText,
     #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
     NoId {
-        /// The active change, whose id it could carry.
         active: Option<ChangeId>,
         /// Without one: the open changes that wait for their commit, or else all that are open.
         open: Vec<ChangeId>,
@@ -230,7 +228,6 @@ impl Objection {
         std::iter::once(stage).chain(fixes.into_iter().map(instead)).collect()
     }
 
-    /// Whether another version of the record could say otherwise.
     fn rests_on_the_record(&self) -> bool {
         matches!(self, Self::TooEarly { .. } | Self::Unknown { .. } | Self::NoId { active: None, .. })
     }

@@ -26,7 +26,6 @@ const ID_DELAY: Duration = Duration::seconds(2);
 /// How far, as a share, an exact KPI may change otherwise in the pairs than between the snapshots: pairs are measured
 /// in another directory, which a size or a count may show.
 pub(crate) const EXACT_TOLERANCE: f64 = 0.01;
-/// The key under which a baseline fixes the least effect that counts.
 const MIN_EFFECT: &str = "pair.min_effect";
 
 /// The key under which a baseline fixes the contract; earlier versions did not.
@@ -43,7 +42,6 @@ pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
         .or_else(|| comparison(change, fetch))
 }
 
-/// The role of the snapshot of a day of the window.
 pub(crate) fn day_role(day: u32) -> String {
     format!("day{day}")
 }
@@ -106,7 +104,6 @@ fn role(what: TakenFor) -> String {
     }
 }
 
-/// The moment that a UUID version 7 carries.
 fn made_at(id: &str) -> Option<DateTime<Utc>> {
     let (seconds, nanos) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
     Utc.timestamp_opt(i64::try_from(seconds).ok()?, nanos).single()
@@ -204,7 +201,6 @@ impl Watched {
         found
     }
 
-    /// How far a measurement has drifted from the state right after the change.
     pub(crate) fn drift(&self, today: &Snapshot) -> Comparison {
         watch::drift(&self.after, today, &self.settings)
     }
@@ -242,7 +238,6 @@ fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     (!names("reviewer") && !names("model")).then(|| format!("{path}: it names neither a reviewer nor a model"))
 }
 
-/// What of the validation's file the record repeats.
 #[derive(Deserialize)]
 struct ValidationFile {
     change_id: ChangeId,

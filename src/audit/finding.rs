@@ -38,7 +38,6 @@ pub(crate) enum FindingKind {
     ManyCommits { commits: Vec<CommitName> },
     #[error("a {marker} commit was not squashed")]
     FixupLeft { marker: &'static str },
-    /// A merge holds content that none of its parents has.
     #[error("{}: {}", merge_text(*.new_file, *.conflict, *.back), few(.paths))]
     MergeBringsContent {
         paths: Vec<String>,
@@ -50,13 +49,15 @@ pub(crate) enum FindingKind {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         back: bool,
     },
-    #[error("the commit says that it reverts {}, {}", short(.reverted), not_reverted(*.unrelated))]
+    #[error(
+        "the commit says that it reverts {}, {}", short(.reverted),
+        if *.unrelated { "which is not in its history" } else { "but does not exactly undo it" }
+    )]
     RevertNotExact {
         reverted: String,
         /// Whether it is the reverse of a commit that is not in its history.
         unrelated: bool,
     },
-    /// A change touches a surface that its class does not.
     #[error(
         "a change of class {} touches {}: {}", .class.name(),
         .surface.map_or("code".to_owned(), |surface| format!("the {} surface", surface.name())), few(.paths)
@@ -77,7 +78,10 @@ pub(crate) enum FindingKind {
     #[error("the record cannot be trusted: {problem}")]
     RecordUnreadable { problem: String, conflicted: bool },
     /// A record holds events that its gates would not have let happen.
-    #[error("{}", invalid_event(*.seq, *.gate))]
+    #[error(
+        "event {seq} {}",
+        .gate.map_or("does not have the content that its gate records".to_owned(), |gate| format!("would have been refused by {gate}"))
+    )]
     RecordUnlawful {
         seq: u64,
         /// The gate that would have refused; `None` where the event itself is not what the gate records.
@@ -102,12 +106,7 @@ pub(crate) enum FindingKind {
     #[error(
         "event {seq} claims {}, but the record was committed without it at {}", moment(*.at), moment(*.committed)
     )]
-    RecordBackdated {
-        seq: u64,
-        at: DateTime<Utc>,
-        /// When the record was committed without it.
-        committed: DateTime<Utc>,
-    },
+    RecordBackdated { seq: u64, at: DateTime<Utc>, committed: DateTime<Utc> },
     #[error(
         "event {seq} claims {}, but names the commit {}, which was made at {}",
         moment(*.at), short(.commit), moment(*.made)
@@ -134,17 +133,11 @@ pub(crate) enum FindingKind {
     #[error("the record was written by the Python tool and carries no evidence")]
     RecordUnproven,
     #[error("the change has not passed {missing}{}", .end.map(|end| format!(" and is {end}")).unwrap_or_default())]
-    GateNotReached {
-        /// The first gate that is demanded and not passed.
-        missing: Gate,
-        /// How the change ended, where it did.
-        end: Option<&'static str>,
-    },
+    GateNotReached { missing: Gate, end: Option<&'static str> },
     #[error("{gate} is demanded, which a change of class {} never passes", .class.name())]
     ClassNeverPasses { class: Class, gate: Gate },
     #[error("the change was promoted, but no commit of it is in this history")]
     ChangeNotHere,
-    /// A change was rejected or rolled back, and its commit is still there.
     #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
     NotReverted {
         end: &'static str,
@@ -152,10 +145,7 @@ pub(crate) enum FindingKind {
         known: bool,
     },
     #[error("the baseline (at {baseline}) is not before the commit")]
-    BaselineNotFirst {
-        /// The commit that the baseline was captured at.
-        baseline: String,
-    },
+    BaselineNotFirst { baseline: String },
     #[error(
         "the baseline was measured at {}, after the commit was written at {}", moment(*.measured), moment(*.written)
     )]
@@ -217,7 +207,6 @@ pub(crate) enum FindingKind {
         at_most: f64,
         /// Those that judged the metric, the one that costs most first.
         changes: Vec<ChangeId>,
-        /// How many changes did not.
         unjudged: usize,
     },
     /// The config demands, measures or judges otherwise than at the range's base.
@@ -250,10 +239,6 @@ fn merge_text(new_file: bool, conflict: bool, back: bool) -> &'static str {
     }
 }
 
-fn not_reverted(unrelated: bool) -> &'static str {
-    if unrelated { "which is not in its history" } else { "but does not exactly undo it" }
-}
-
 fn not_validated(validated: &[String], ended: Option<&str>) -> String {
     if let Some(end) = ended {
         return format!("the commit was made after the change was {}", end.replace('_', " "));
@@ -266,11 +251,8 @@ fn not_validated(validated: &[String], ended: Option<&str>) -> String {
 }
 
 fn report_differs(other_version: Option<&str>) -> String {
-    let differs = "it is not what the record and the evidence give";
-    match other_version {
-        Some(tool) => format!("{differs} in this version; it was written by {tool}"),
-        None => differs.to_owned(),
-    }
+    let version = other_version.map(|tool| format!(" in this version; it was written by {tool}"));
+    format!("it is not what the record and the evidence give{}", version.unwrap_or_default())
 }
 
 fn lacking(docs: bool, tests: bool) -> &'static str {
@@ -278,13 +260,6 @@ fn lacking(docs: bool, tests: bool) -> &'static str {
         (false, false) => "documents and tests",
         (false, true) => "documents",
         (true, _) => "tests",
-    }
-}
-
-fn invalid_event(seq: u64, gate: Option<Gate>) -> String {
-    match gate {
-        Some(gate) => format!("event {seq} would have been refused by {gate}"),
-        None => format!("event {seq} does not have the content that its gate records"),
     }
 }
 
@@ -302,18 +277,15 @@ impl FindingKind {
     }
 }
 
-/// One finding.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Finding {
     pub level: Severity,
     #[serde(flatten)]
     pub what: FindingKind,
-    /// The commit, where it is about one.
     #[cfg_attr(test, schemars(with = "Option<crate::schemas::CommitOrHash>"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitName>,
-    /// The change, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangeId>,
     /// The file, where it is about one: from the project's root, with `/`.
@@ -383,7 +355,6 @@ pub(crate) struct Audit {
     pub records: usize,
 }
 
-/// A commit that needed no change.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Exempted {

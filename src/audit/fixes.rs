@@ -39,7 +39,6 @@ impl Finding {
     }
 }
 
-/// The subject of the commit that one is to be squashed into.
 fn target_of(subject: &str) -> &str {
     let mut rest = subject;
     while let Some(shorter) = ["fixup! ", "squash! ", "amend! "].iter().find_map(|mark| rest.strip_prefix(mark)) {
@@ -355,7 +354,6 @@ impl Fixes<'_> {
         vec![Fix::next("", removed.pipe(checkout).and(commit))]
     }
 
-    /// The commit that still has what was taken away.
     fn from(&self) -> &str {
         if self.finding.commit.is_some() { &self.commit } else { "BASE" }
     }

@@ -25,7 +25,6 @@ pub(crate) struct Policy {
     pub max_emergency_days: u32,
 }
 
-/// How soon monitored days have to be committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CommitDeadline {
     pub days: u32,
@@ -46,7 +45,6 @@ pub(crate) struct Exemption {
 /// The surfaces, and the documents and tests that a change of a contract owes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surfaces {
-    /// Globs by surface, in the order of [`Surface::ALL`].
     pub by_surface: [GlobSet; 5],
     /// Each of these sets needs a match.
     pub docs: Vec<GlobSet>,
@@ -78,7 +76,6 @@ impl fmt::Display for KeyChange {
 }
 
 impl Policy {
-    /// Why a commit needs no change, if it does not.
     pub(crate) fn exempts(&self, commit: &Commit) -> Option<&str> {
         // A file of a contract needs a change, whatever globs match it.
         let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
@@ -103,7 +100,6 @@ impl Policy {
         if is_code { Finding::fail(FindingKind::CommitWithoutId { newly_exempt, may_be_older }) } else { finding }
     }
 
-    /// Whether a file needs no change, whoever commits it.
     pub(crate) fn exempts_path(&self, path: &str) -> bool {
         let file = FileChange { path: path.as_bytes().to_vec(), ..FileChange::default() };
         self.exempts(&Commit { files: vec![file], ..Commit::default() }).is_some()
@@ -242,7 +238,6 @@ pub(crate) fn missed(change: &Change, policies: &[model::Policy]) -> Vec<&'stati
     missed.map(|(key, _)| key).collect()
 }
 
-/// Whether the promotion does not say that it met a demand.
 fn frozen(change: &Change, demand: fn(&model::Policy) -> Option<bool>) -> bool {
     change.frozen_policy().is_some_and(|policy| demand(policy) != Some(true))
 }

@@ -20,7 +20,6 @@ pub(crate) trait History {
     fn at(&self, commit: &str) -> Option<(String, String)>;
     /// The project's files, without the tool's own, that differ between two such commits.
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
-    /// Whether the code at `commit` has this digest.
     fn code_is(&self, commit: &str, code: &str) -> bool;
     /// Commits against what git makes of the same parents, with the project's files alone and without the tool's own;
     /// `None` where a commit is not known here.
@@ -122,7 +121,6 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    /// The changes that a commit names, and the one that the records say it belongs to.
     pub(crate) fn ids_of(&self, commit: &Commit) -> Vec<String> {
         let by_record = self.relinked.get(&commit.id).map(|(id, _)| id).or(self.validated.get(&commit.id));
         let by_record = by_record.map(ToString::to_string);
@@ -215,7 +213,6 @@ impl<'a> RangeAudit<'a> {
         (self.audit, referenced)
     }
 
-    /// What is wrong with the commits of a change, oldest first.
     fn of_change(
         &self,
         record: &RecordFacts,

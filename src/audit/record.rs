@@ -19,12 +19,14 @@ pub(crate) struct RecordFacts {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RecordState {
-    /// One of ours, with chain and view intact.
     Tracked(Box<Change>),
     /// One of the Python tool's, which carries no evidence.
     Legacy,
     /// Damaged or altered, with the reader's words; `conflicted` where git left a conflict in it.
-    Unreadable { problem: String, conflicted: bool },
+    Unreadable {
+        problem: String,
+        conflicted: bool,
+    },
 }
 
 impl RecordFacts {
@@ -35,7 +37,6 @@ impl RecordFacts {
         }
     }
 
-    /// That it cannot be read, where it cannot.
     pub(crate) fn unreadable(&self) -> Option<Finding> {
         let RecordState::Unreadable { problem, conflicted } = self.state.clone() else { return None };
         Some(self.about(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted })))
@@ -92,7 +93,6 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
 /// The bytes of an evidence file as it was recorded, or what became of it.
 pub(crate) type Found = Result<Vec<u8>, FindingKind>;
 
-/// What is wrong with the evidence of a change's present state.
 pub(crate) fn evidence<E>(
     record: &RecordFacts,
     fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
@@ -151,7 +151,6 @@ pub(crate) fn habits(
     expired.into_iter().chain(unchecked).map(|finding| record.about(finding)).collect()
 }
 
-/// That the override of an emergency has expired and still is in force.
 pub(crate) fn expired(change: &Change, now: DateTime<Utc>) -> Option<Finding> {
     let expired = change.expired_override(now)?;
     Some(Finding::fail(FindingKind::EnvOverrideExpired { expired }).of_change(change.id()))

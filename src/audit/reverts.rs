@@ -24,7 +24,6 @@ struct Claim {
 
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    /// The commits that were taken back whole.
     pub(crate) taken_back: BTreeSet<String>,
     pub(crate) findings: Vec<Finding>,
     /// Reverts that are work.
@@ -87,7 +86,6 @@ impl<'a> Lineage<'a> {
         Claim { holds: behind, finding, target }
     }
 
-    /// What the reverts of the range come to, newest first.
     pub(crate) fn settle(&self, reverts: &[Member]) -> Settled {
         let mut settled = Settled::default();
         let kept = self.still_in_effect(reverts);
@@ -223,7 +221,6 @@ impl<'a> Lineage<'a> {
         self.audit.records.get(&id.parse::<ChangeId>().ok()?)
     }
 
-    /// Whether a commit that names its change was taken back before the range.
     fn was_taken_out(&self, commit: &str) -> bool {
         let found = self.history.commit(commit).filter(|it| !self.audit.seen.contains_key(&it.id));
         let ids = found.map(|it| it.ids).unwrap_or_default();

@@ -22,7 +22,6 @@ pub(crate) struct Stamp {
     pub by_itself: Option<Value>,
 }
 
-/// How many of the events begin the change's.
 fn kept(events: &[Stamp], change: &Change) -> usize {
     events.iter().zip(&change.events).take_while(|(old, event)| old.digest == event.digest.as_str()).count()
 }
@@ -53,7 +52,6 @@ pub(crate) struct Version {
     pub commit: CommitName,
     /// When the commit was first written: rebasing moves the moment of committing, not this one.
     pub written: DateTime<Utc>,
-    /// When the commit was made as it is now.
     pub made: DateTime<Utc>,
     /// The events; `None` where the commit removed the record, or left something that is none.
     pub events: Option<Vec<Stamp>>,

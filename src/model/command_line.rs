@@ -54,12 +54,10 @@ impl CommandLine {
         Self(format!("{self} && {next}"))
     }
 
-    /// This, whose output `next` reads.
     pub fn pipe(self, next: Self) -> Self {
         Self(format!("{self} | {next}"))
     }
 
-    /// This, whose output is added to the end of `file`.
     pub fn append_to(self, file: &str) -> Self {
         Self(format!("{self} >> {}", quoted(file)))
     }

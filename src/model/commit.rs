@@ -42,17 +42,31 @@ pub struct FileChange {
 /// A commit that git can make again from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remake<'a> {
-    /// A merge.
-    Merge { commit: &'a str, parents: &'a [String] },
+    Merge {
+        commit: &'a str,
+        parents: &'a [String],
+    },
     /// A commit that takes another one back (a merge against its first parent).
-    Revert { commit: &'a str, of: &'a str },
+    Revert {
+        commit: &'a str,
+        of: &'a str,
+    },
     /// A commit that is another one in another place: picking that gives it, and taking that back gives its parent. One
     /// whose parent has half of the work already is another one.
-    Pick { commit: &'a str, of: &'a str },
+    Pick {
+        commit: &'a str,
+        of: &'a str,
+    },
     /// The parent of a commit, given by taking another one back.
-    Unpick { commit: &'a str, of: &'a str },
+    Unpick {
+        commit: &'a str,
+        of: &'a str,
+    },
     /// A head from which a commit is taken back, so that nothing changes where its work is gone.
-    Gone { head: &'a str, of: &'a str },
+    Gone {
+        head: &'a str,
+        of: &'a str,
+    },
 }
 
 /// What a commit has otherwise than git makes it.
@@ -88,7 +102,6 @@ impl Commit {
         self.parents.len() > 1
     }
 
-    /// The paths that it changes outside the tool's own files.
     pub fn paths(&self) -> impl Iterator<Item = &str> + Clone {
         self.files.iter().filter(|file| !file.own).map(FileChange::name)
     }
@@ -103,8 +116,7 @@ impl Commit {
         ["fixup!", "squash!", "amend!"].into_iter().find(|marker| self.subject.starts_with(marker))
     }
 
-    /// The commits that it says that it reverts, in git's own words: `This reverts commit HASH.` Of rollbacks that older
-    /// versions made, `Rolls back HASH` is read too.
+    /// In git's own words, and in those of rollbacks that older versions made.
     pub fn reverted(&self) -> Vec<String> {
         let hashes = |words: &str| -> Vec<String> {
             let after = self.message.split(words).skip(1);
@@ -136,7 +148,6 @@ impl FileChange {
         is_regular(&self.old_mode) && is_regular(&self.new_mode)
     }
 
-    /// The change that takes it back.
     pub fn reversed(self) -> Self {
         let status = match self.status.as_str() {
             "A" => "D".to_owned(),
@@ -153,7 +164,6 @@ impl FileChange {
     }
 }
 
-/// Whether a mode is that of a regular file that is no program, or of nothing.
 pub fn is_regular(mode: &str) -> bool {
     matches!(mode, "100644" | "000000")
 }

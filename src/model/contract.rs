@@ -51,7 +51,6 @@ impl std::fmt::Display for Part {
 }
 
 impl Contract {
-    /// What a baseline binds: everything that is promised.
     pub fn digest(&self) -> Digest {
         Digest::of_json(&json!(self))
     }

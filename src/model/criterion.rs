@@ -20,7 +20,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::{MetricId, Unit};
 
-/// How a metric is held against its bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     Le,
@@ -56,7 +55,6 @@ impl Op {
     }
 }
 
-/// What a metric is held against. All numbers are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bound {
     Absolute {
@@ -88,7 +86,6 @@ pub struct CriterionError {
     pub kind: CriterionMistake,
 }
 
-/// What is wrong with text that should be a criterion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CriterionMistake {
     #[error("it is empty; write METRIC OP BOUND, such as `timing.tests.wall <= +5%`")]
@@ -158,7 +155,6 @@ impl Criterion {
         Ok(found)
     }
 
-    /// Where the bound begins in `text`, in characters from 0.
     pub fn bound_column(&self) -> usize {
         let end = operator_span(&self.text).map_or(0, |(_, end)| end);
         let rest = &self.text[end..];

@@ -8,7 +8,6 @@ use crate::model::{
     Strength, Taken, Verdicts,
 };
 
-/// One entry of a record's chain.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -28,58 +27,81 @@ pub struct Event {
     pub signature: Option<String>,
 }
 
-/// What happened.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// The change was opened.
     Opened(Opened),
     /// The contract was written, or rewritten before the baseline.
-    ContractSet { contract: Contract },
-    /// The baseline was captured.
+    ContractSet {
+        contract: Contract,
+    },
     BaselineTaken(Baseline),
     /// The delta is there and every check passed.
     Validated(Validation),
     /// A check failed, or the delta is not one; `rejects` tells whether the change is rejected for it.
-    ValidationFailed { delta: Delta, checks: Vec<Check>, artifact: Artifact, rejects: bool },
-    /// The state after the delta was captured.
+    ValidationFailed {
+        delta: Delta,
+        checks: Vec<Check>,
+        artifact: Artifact,
+        rejects: bool,
+    },
     AfterTaken(After),
-    /// Before and after were compared.
     Compared(Compared),
-    /// It was promoted.
     Promoted(Promotion),
     /// It was held: kept as an experiment, not promoted.
-    Held { reason: String },
-    /// It was given up.
-    Rejected { reason: String },
-    /// A stage of the rollout began.
+    Held {
+        reason: String,
+    },
+    Rejected {
+        reason: String,
+    },
     RolledOut(RolloutStage),
     /// It was said for how many days the change is to be measured.
-    MonitorStarted { days: u32 },
-    /// A day was measured.
+    MonitorStarted {
+        days: u32,
+    },
     Ticked(Tick),
     /// An alarm was looked into and judged harmless.
-    AlarmResolved { reason: String },
-    /// A review was attested.
-    Attested { attestation: Attestation },
+    AlarmResolved {
+        reason: String,
+    },
+    Attested {
+        attestation: Attestation,
+    },
     /// An emergency's override was taken over by a proper change.
-    FollowedUp { by: ChangeId },
+    FollowedUp {
+        by: ChangeId,
+    },
     /// It was taken back, by this commit where the tool made one.
-    RolledBack { reason: String, commit: Option<String> },
+    RolledBack {
+        reason: String,
+        commit: Option<String>,
+    },
     /// A snapshot after the rollback told which criteria are not back at the baseline.
-    RollbackConfirmed { taken: Taken, not_back: Vec<Judged> },
-    /// It was verified.
-    Verified { summary: String },
-    /// A person wrote something down.
-    Noted { text: String },
+    RollbackConfirmed {
+        taken: Taken,
+        not_back: Vec<Judged>,
+    },
+    Verified {
+        summary: String,
+    },
+    Noted {
+        text: String,
+    },
     /// The change's commits were found again after a squash or rebase, by `pick` (earlier `patch-id`) or `tree`.
-    Relinked { commits: Vec<(String, String)>, by: String },
+    Relinked {
+        commits: Vec<(String, String)>,
+        by: String,
+    },
     /// It was decided at the end of a day what to do.
-    DayDecided { utc_date: NaiveDate, decision: String, reason: String },
+    DayDecided {
+        utc_date: NaiveDate,
+        decision: String,
+        reason: String,
+    },
 }
 
-/// How a change began.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
@@ -90,10 +112,8 @@ pub struct Opened {
     /// What could go wrong, in the original's words "risk".
     #[serde(default)]
     pub risk: String,
-    /// Plan for validation today (the original's field).
     #[serde(default)]
     pub validation_today: String,
-    /// Plan for validation in the next days (the original's field).
     #[serde(default)]
     pub validation_next_days: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,7 +127,6 @@ pub struct Opened {
     pub imported: Option<Digest>,
 }
 
-/// The captured baseline.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
@@ -115,7 +134,6 @@ pub struct Baseline {
     pub strength: Strength,
 }
 
-/// A validation that passed.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
@@ -125,7 +143,6 @@ pub struct Validation {
     pub artifact: Artifact,
 }
 
-/// The captured state after the change.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct After {
@@ -134,13 +151,11 @@ pub struct After {
     pub rollback: String,
 }
 
-/// The files and verdicts of a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
     pub markdown: Artifact,
     pub json: Artifact,
-    /// The paired measurement, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pair: Option<Artifact>,
     pub verdicts: Verdicts,
@@ -154,7 +169,6 @@ pub struct Promotion {
     pub note: Artifact,
 }
 
-/// A stage of the rollout that began.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutStage {
@@ -170,7 +184,6 @@ pub struct RolloutStage {
     pub checked: Option<String>,
 }
 
-/// A monitored day.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
@@ -263,7 +276,6 @@ impl Kind {
 }
 
 impl Compared {
-    /// Its files: the report, its data, the pairs.
     pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
         [&self.markdown, &self.json].into_iter().chain(&self.pair)
     }

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::model::text::short;
 use crate::model::{Artifact, Contract, Digest, Outcome, Revision, Stated, Verdict};
 
-/// A commit between the baseline and the head.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeltaCommit {
@@ -28,7 +27,6 @@ pub struct DeltaCommit {
     pub own_files: bool,
 }
 
-/// `abc123def456 Subject`.
 impl fmt::Display for DeltaCommit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", short(&self.sha), self.subject)
@@ -71,20 +69,17 @@ pub struct Delta {
     /// Changed files that are neither tuneables nor prose, tests or the config: code, which a tuneable change leaves alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub code: Vec<String>,
-    /// Changed files that belong to the contracts surface.
     pub contract_surface: Vec<String>,
     /// Whether docs and tests of the contracts surface changed too.
     pub contract_docs: bool,
 }
 
 impl Delta {
-    /// The commits that are the change itself.
     pub fn own_commits(&self) -> impl Iterator<Item = &DeltaCommit> {
         self.commits.iter().filter(|commit| !commit.evidence_only)
     }
 }
 
-/// The result of one check of `validate`.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Check {
@@ -102,7 +97,6 @@ pub struct Check {
     pub first_failure: Option<String>,
 }
 
-/// The kinds of check.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -115,7 +109,6 @@ pub enum CheckKind {
     Command,
 }
 
-/// A criterion and its verdict.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
@@ -123,7 +116,6 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
-/// The verdicts on a contract.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdicts {
@@ -146,12 +138,10 @@ impl Verdicts {
         judged.map(|judged| judged.criterion.as_str()).eq(contract.criteria().map(|criterion| criterion.text.as_str()))
     }
 
-    /// KPI and guardrails that do not pass.
     pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {
         std::iter::once(&self.kpi).chain(&self.guardrails).filter(|judged| judged.verdict.outcome() != Outcome::Pass)
     }
 
-    /// Guardrails that are violated or cannot be judged.
     pub fn broken_guardrails(&self) -> impl Iterator<Item = &Judged> {
         self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
     }
@@ -220,7 +210,6 @@ impl fmt::Display for ArtifactFault {
     }
 }
 
-/// How far the evidence of a change reaches.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -233,7 +222,6 @@ pub enum Strength {
     Indicative,
 }
 
-/// A stage of the rollout.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -256,7 +244,6 @@ impl Stage {
     }
 }
 
-/// A configured stage.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StagePlan {
@@ -320,7 +307,6 @@ impl Policy {
     }
 }
 
-/// A snapshot that was taken for a change.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Taken {
@@ -333,13 +319,11 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Its files: the snapshot, then what KPIs were read from.
     pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
         std::iter::once(&self.snapshot).chain(&self.kpi_artifacts)
     }
 }
 
-/// A review that was attested.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {

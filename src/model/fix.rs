@@ -35,7 +35,6 @@ pub enum How {
 }
 
 impl How {
-    /// What joins it to the step before, in prose.
     pub fn joint(self) -> &'static str {
         match self {
             Self::Next => "",
@@ -45,15 +44,19 @@ impl How {
     }
 }
 
-/// What a step consists of.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Action {
-    /// A command to run.
-    Run { command: CommandLine },
+    Run {
+        command: CommandLine,
+    },
     /// A line that belongs under a key of a file.
-    Edit { file: String, key: String, line: String },
+    Edit {
+        file: String,
+        key: String,
+        line: String,
+    },
     /// What only a person can do; the purpose says it.
     Decide,
 }
@@ -62,7 +65,6 @@ pub enum Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fix {
     pub how: How,
-    /// What it is for; empty for the obvious next command.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub purpose: String,
     #[serde(flatten)]
@@ -82,13 +84,11 @@ impl Fix {
         Self::run(How::Then, purpose, command)
     }
 
-    /// The same step, to be done after the one before.
     #[must_use]
     pub fn after(self) -> Self {
         Self { how: How::Then, ..self }
     }
 
-    /// What to run instead of what comes before.
     pub fn or(purpose: impl Into<String>, command: CommandLine) -> Self {
         Self::run(How::Or, purpose, command)
     }
@@ -98,7 +98,6 @@ impl Fix {
         commands.into_iter().enumerate().map(|(at, command)| Self::run(how(at), "", command)).collect()
     }
 
-    /// What a person has to do, in words.
     pub fn decide(how: How, what: impl Into<String>) -> Self {
         Self { how, purpose: what.into(), action: Action::Decide }
     }
@@ -173,7 +172,6 @@ impl FixContext {
         commit.word("--trailer").word(format!("{}: {id}", self.trailer))
     }
 
-    /// Commits the tool's own files and nothing else.
     pub fn commit_own(&self, message: &str) -> CommandLine {
         let commit = CommandLine::git("commit -m").words([message, "--"]).words(&self.own);
         CommandLine::git("add").words(&self.own).and(commit)
@@ -274,7 +272,6 @@ pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
     shallow.then(unshallow).into_iter().chain(more).chain([see]).collect()
 }
 
-/// This tool's `subcommand` on a change.
 pub fn on(id: &ChangeId, subcommand: &str) -> CommandLine {
     CommandLine::tool(subcommand).words(["--change-id", id.as_str()])
 }
@@ -318,7 +315,6 @@ pub fn restore(path: &str) -> CommandLine {
     CommandLine::git("restore --source=HEAD --staged --worktree --").word(path)
 }
 
-/// How serious a problem is.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

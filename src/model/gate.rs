@@ -10,18 +10,12 @@ use serde::{Deserialize, Serialize};
 pub enum Gate {
     Open,
     Contract,
-    /// 2: the baseline is captured, and the contract frozen.
     Baseline,
-    /// 3: the delta is there and its checks pass.
     Validate,
-    /// 4: the state after it is captured.
     After,
     Compare,
-    /// 6: it is promoted, held or rejected.
     Decide,
-    /// 7: it is rolled out, stage by stage.
     Rollout,
-    /// 8: it is verified after the monitoring window.
     Verify,
 }
 
@@ -38,12 +32,10 @@ impl Gate {
         Self::Verify,
     ];
 
-    /// Its number in the workflow, 0 to 8.
     pub fn number(self) -> u8 {
         self as u8
     }
 
-    /// Its name in messages and in `--require`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -101,7 +93,6 @@ impl Class {
         }
     }
 
-    /// Whether a change of this class has to pass `gate`.
     pub fn owes(self, gate: Gate) -> bool {
         self.gates().contains(&gate)
     }
@@ -122,7 +113,6 @@ pub enum Surface {
 }
 
 impl Surface {
-    /// Every surface, the highest authority first.
     pub const ALL: [Self; 5] = [Self::Invariants, Self::Contracts, Self::Env, Self::Tuneables, Self::Overlays];
 
     pub fn name(self) -> &'static str {

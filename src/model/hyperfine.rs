@@ -15,10 +15,10 @@ pub enum HyperfineError {
     Json(#[from] JsonError),
     #[error("it holds no results: the benchmark did not run to its end")]
     Empty,
-    #[error("it holds {found} results; give the command of the one that is meant: {commands}")]
+    #[error(
+        "it holds {found} results; give the command of the one that is meant, or where they are alike a --command-name: {commands}"
+    )]
     Several { found: usize, commands: String },
-    #[error("it holds {found} results of {command:?}; export them apart, or give each a --command-name and name one")]
-    Alike { found: usize, command: String },
     #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]
     NoTimes { command: String },
 }
@@ -112,12 +112,8 @@ pub fn import(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineE
     {
         return timing(name, result);
     }
-    match found[..] {
-        [] => return Err(HyperfineError::Empty),
-        [first, _, ..] if found.iter().all(|result| result.with_parameters() == first.with_parameters()) => {
-            return Err(HyperfineError::Alike { found: found.len(), command: scrub(&first.command) });
-        }
-        [..] => {}
+    if found.is_empty() {
+        return Err(HyperfineError::Empty);
     }
     let commands: Vec<String> =
         export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters()))).collect();
@@ -300,7 +296,7 @@ mod tests {
         assert_eq!(names(&back), names(&found));
         assert_eq!(import("spin (2)", own.to_string().as_bytes(), true).unwrap().all_s, vec![2.0]);
         let alike = import("spin", two.as_bytes(), true);
-        assert!(matches!(alike, Err(HyperfineError::Alike { found: 2, .. })), "{alike:?}");
+        assert!(matches!(alike, Err(HyperfineError::Several { found: 2, .. })), "{alike:?}");
     }
 
     #[test]

@@ -20,7 +20,6 @@ const MAX_SLUG: usize = 36;
 #[serde(transparent)]
 pub struct ChangeId(String);
 
-/// Text that is not a valid change id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
     #[error(

@@ -58,7 +58,6 @@ impl fmt::Display for MetricId {
     }
 }
 
-/// Which direction is an improvement.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -108,7 +107,6 @@ impl MetricSource {
     }
 }
 
-/// The kinds of metric that this tool measures itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricKind {
     Wall,
@@ -186,24 +184,20 @@ impl MetricKind {
         }
     }
 
-    /// The metric of this kind of the command, path or probe `name`.
     pub fn of(self, name: &str) -> MetricId {
         MetricId([self.source().prefix(), name, self.row().suffix].concat())
     }
 
-    /// What is known of this kind's metric of `name`.
     pub fn spec(self, name: &str) -> MetricSpec {
         let row = self.row();
         MetricSpec { id: self.of(name), unit: Unit::new(row.unit), better: row.better, sampling: row.sampling }
     }
 }
 
-/// A success or a failure as a sample of a rate.
 pub fn flag(success: bool) -> f64 {
     f64::from(u8::from(success))
 }
 
-/// What is known of a metric before it is measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricSpec {
     pub id: MetricId,
@@ -212,7 +206,6 @@ pub struct MetricSpec {
     pub sampling: Sampling,
 }
 
-/// The metrics that can be measured, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measurable(BTreeMap<MetricId, MetricSpec>);
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

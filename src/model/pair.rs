@@ -11,14 +11,12 @@ pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 /// A side that prints nothing of its own and takes less than this share of the other's time may have done nothing.
 const IDLE: f64 = 0.25;
 
-/// One paired measurement of two sides.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairSession {
     pub schema: String,
     pub id: String,
     pub tool: String,
-    /// The change it belongs to, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_id: Option<String>,
     pub started_at: DateTime<Utc>,
@@ -87,7 +85,6 @@ impl PairSession {
     }
 }
 
-/// One side of a paired measurement.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SideRevision {
@@ -98,7 +95,6 @@ pub struct SideRevision {
     pub tree: Option<String>,
 }
 
-/// One command's pairs.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedCommand {
@@ -112,7 +108,6 @@ pub struct PairedCommand {
     /// Most pairs, fixed before the first pair; 0 where not recorded, or where a session was continued.
     #[serde(default)]
     pub max_pairs: u32,
-    /// The pairs in the order they were run.
     pub pairs: Vec<Pair>,
     pub stopped: Stop,
     #[serde(default, skip_serializing_if = "FirstRuns::is_empty")]
@@ -201,7 +196,6 @@ pub struct Printed {
     pub sha256: Digest,
     /// How long the run took, without the time that it waited for a core.
     pub seconds: f64,
-    /// Whether it left processes running.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub went_on: bool,
 }
@@ -213,7 +207,6 @@ impl Printed {
     }
 }
 
-/// One pair of runs.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pair {
@@ -229,7 +222,6 @@ pub struct Pair {
     pub core: Option<usize>,
 }
 
-/// A KPI's pairs.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedKpi {
@@ -255,7 +247,6 @@ impl PairedKpi {
     }
 }
 
-/// Why sampling ended.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -16,7 +16,6 @@ pub struct Revision {
     /// digest of the commit's entries outside the own files; elsewhere, of the project's files themselves.
     pub code: Option<Digest>,
     pub branch: Option<String>,
-    /// What is uncommitted outside the tool's own files.
     pub work_tree: WorkTree,
 }
 
@@ -25,14 +24,18 @@ pub struct Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum WorkTree {
-    /// Nothing is uncommitted.
     Clean,
     /// Uncommitted changes, with the digest of their paths and content.
-    Dirty { paths: u32, digest: Digest },
+    Dirty {
+        paths: u32,
+        digest: Digest,
+    },
     /// Not under git (or no commit yet): there is nothing to be clean against; `code` stands for the files.
     Unversioned,
     /// Git could not say; never read as clean.
-    Unknown { reason: String },
+    Unknown {
+        reason: String,
+    },
 }
 
 impl Default for WorkTree {
@@ -42,7 +45,6 @@ impl Default for WorkTree {
 }
 
 impl Revision {
-    /// Whether both sides are known to be the same code.
     pub fn same_code(&self, other: &Self) -> bool {
         let same_files = matches!((&self.code, &other.code), (Some(a), Some(b)) if a == b);
         same_files && self.dirty_digest() == other.dirty_digest()

@@ -49,7 +49,6 @@ pub struct Snapshot {
     /// Sizes by configured path. A path that does not exist is in `missing_sizes`, not here.
     #[serde(default)]
     pub sizes: BTreeMap<String, Size>,
-    /// Configured paths that do not exist (v2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_sizes: Vec<String>,
     #[serde(default)]
@@ -82,7 +81,6 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot of which only label and moment are known yet.
     pub fn bare(label: &str, generated_at: DateTime<Utc>) -> Self {
         Self { schema: SCHEMA_V2.to_owned(), generated_at, label: label.to_owned(), ..Self::default() }
     }
@@ -119,7 +117,6 @@ pub struct GitV1 {
     pub dirty_outside: Vec<String>,
 }
 
-/// The size of one configured path.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Size {
@@ -131,12 +128,10 @@ pub struct Size {
     pub tracked_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
-    /// Number of tracked files below it (v2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracked_files: Option<u64>,
 }
 
-/// A timed command and its runs.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
@@ -194,7 +189,6 @@ impl Timing {
     }
 }
 
-/// One run of a timed command.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -216,7 +210,6 @@ pub struct Run {
     /// Exit code; `None` when ended by a signal.
     #[serde(default, deserialize_with = "exit_code")]
     pub exit_code: Option<i32>,
-    /// Whether the run was ended at its timeout.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub timed_out: bool,
 }
@@ -243,7 +236,6 @@ impl Run {
     }
 }
 
-/// An HTTP probe and its requests.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Http {
@@ -264,17 +256,14 @@ pub struct Http {
     pub requests: Vec<HttpRequest>,
 }
 
-/// One request of a probe.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HttpRequest {
     /// Seconds until the body (up to its limit) was read.
     pub latency_s: f64,
-    /// Whether the answer was the expected one.
     pub ok: bool,
 }
 
-/// A KPI and its values.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kpi {
@@ -311,7 +300,6 @@ pub struct Kpi {
 pub struct ReadFile {
     pub path: String,
     pub sha256: Digest,
-    /// When it was written last.
     pub modified: DateTime<Utc>,
     /// A file of the project that was changed later: the results are not of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -334,7 +322,6 @@ impl ReadFile {
     }
 }
 
-/// The effective value of one tuneable.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tuneable {
@@ -347,7 +334,6 @@ pub struct Tuneable {
     pub hides: Vec<String>,
 }
 
-/// One file that tuneables were read from.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TuneableFile {

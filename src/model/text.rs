@@ -10,7 +10,6 @@ pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
-/// A moment to the minute.
 pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
@@ -24,7 +23,6 @@ pub fn few<T: ToString>(items: &[T]) -> String {
     first(items, 4)
 }
 
-/// The first of them, at most `shown`, and how many more there are.
 pub fn first<T: ToString>(items: &[T], shown: usize) -> String {
     let more = items.len().saturating_sub(shown);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -91,7 +91,6 @@ impl Unit {
         Self::new("B")
     }
 
-    /// A bare number: counts, shares, scores.
     pub fn none() -> Self {
         Self::new("")
     }

@@ -36,7 +36,6 @@ pub enum Design {
     Exact,
 }
 
-/// What was concluded about one criterion.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -52,7 +51,6 @@ pub enum Verdict {
     Invalid { because: Flaw },
 }
 
-/// The numbers behind a verdict.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -62,7 +60,6 @@ pub struct Finding {
     pub design: Design,
     /// Samples (pairs, when paired) on the baseline's side.
     pub n_before: u32,
-    /// Samples (pairs, when paired) on the head's side.
     pub n_after: u32,
     /// Two-sided p-value of "no difference" where a test was made.
     pub p_value: Option<f64>,
@@ -74,19 +71,20 @@ pub struct Finding {
     pub from_zero: bool,
 }
 
-/// Why a verdict is not conclusive.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "doubt", rename_all = "snake_case")]
 pub enum Doubt {
-    /// The interval straddles the bound.
     Straddles,
-    /// Too little was measured for an interval.
-    TooFew { have: u32, need: u32 },
-    /// The difference is smaller than the minimum effect.
+    TooFew {
+        have: u32,
+        need: u32,
+    },
     BelowMinEffect,
     /// The reference workload moved too much between the two sessions: by this ratio of its medians, after over before.
-    Drift { ratio: f64 },
+    Drift {
+        ratio: f64,
+    },
     /// An exact metric gave different values for the same code.
     NotExact,
 }
@@ -96,19 +94,16 @@ pub enum Doubt {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Unusable {
-    /// No sample was recorded.
     #[error("it was not measured")]
     NotMeasured,
     /// The command failed: `failed` of `runs` runs, the last exit code where there was one.
     #[error("{failed} of {} failed, the last {}", count(*.runs, "run", "runs"), ended(*.code))]
     CommandFailed { failed: u32, runs: u32, code: Option<i32> },
-    /// A run was ended at its timeout.
     #[error("a run was ended at its timeout of {timeout_s} s")]
     TimedOut { timeout_s: f64 },
     /// It is measured in another way than in the other snapshot: another command, another place of the number.
     #[error("the config measures it in another way than in the baseline")]
     Redefined,
-    /// The path does not exist.
     #[error("the path {path} does not exist")]
     MissingPath { path: String },
     /// Version 1 recorded 0 bytes, which it did both for an empty path and for one that does not exist.
@@ -135,21 +130,16 @@ fn staleness(than: Option<&str>) -> String {
     than.map_or("not written again since the baseline".to_owned(), |than| format!("written before {than} was changed"))
 }
 
-/// Why a verdict is invalid.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "flaw", rename_all = "snake_case")]
 pub enum Flaw {
-    /// The baseline has no usable value.
     #[error("the baseline has no usable value: {reason}")]
     Before { reason: Unusable },
-    /// The state after has no usable value.
     #[error("the state after has no usable value: {reason}")]
     After { reason: Unusable },
-    /// The machines differ in these parts.
     #[error("the two sides come from different machines ({} differ)", joined(.parts))]
     OtherMachine { parts: Vec<String> },
-    /// Both snapshots measured the same code and the same tuneables: there is no change to judge.
     #[error("both sides measured the same code and the same tuneables: there is no change to judge")]
     SameCode,
     /// A side opened this file of the user's own checkout, so that both may have run the same code.
@@ -158,13 +148,10 @@ pub enum Flaw {
          paths relative to the project's root, and leave what is built out of `pair.share`"
     )]
     SharedCode { path: String },
-    /// The command, the unit or the sampling differs between the two sides.
     #[error("the two sides cannot be compared: {what}")]
     NotComparable { what: String },
-    /// The baseline is zero, so there is no share of it.
     #[error("the baseline is zero, so there is no share of it; use an absolute bound")]
     ZeroBaseline,
-    /// An evidence file is not what was recorded.
     #[error("{path} is not what was recorded")]
     Altered { path: String },
 }
@@ -201,7 +188,6 @@ impl Finding {
         if self.design == Design::Exact || self.from_zero { 0.0 } else { self.min_effect }
     }
 
-    /// The estimate, where it is a share of the baseline.
     pub fn share(&self) -> Option<Estimate> {
         (!self.from_zero).then_some(self.estimate)
     }

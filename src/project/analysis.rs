@@ -13,6 +13,8 @@ use crate::model::own;
 use crate::project::{KNOWN, entries, is_foreign, is_marked, name, subdirectories, text};
 
 const ASKED: usize = 20;
+/// How many of the largest files are reported.
+const LARGEST: usize = 25;
 
 /// `questions.toml`; a test holds that it can be read.
 static CATALOG: LazyLock<Catalog> =
@@ -46,13 +48,11 @@ pub(crate) struct Analysis {
     intents: Vec<String>,
     /// Each well-known directory that exists and `.`, the largest first.
     dir_sizes: Vec<FileSize>,
-    /// The largest files of the project's own, largest first.
     largest_files: Vec<FileSize>,
     questions: Vec<&'static Question>,
     /// Declared Python dependencies that nothing imports, where any are declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     python_unused_dep_hints: Option<DependencyHints>,
-    /// How many paths could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     unread_paths: Option<u64>,
 }
@@ -61,16 +61,14 @@ pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Anal
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
     let footprint = Footprint::measure(root);
-    let mut dir_sizes: Vec<FileSize> =
-        footprint.dir_sizes.into_iter().map(|(path, bytes)| FileSize { path, bytes }).collect();
-    dir_sizes.sort_by_key(|dir| std::cmp::Reverse(dir.bytes));
+    let dir_sizes = footprint.dir_sizes.into_iter().map(|(path, bytes)| FileSize { path, bytes });
     Analysis {
         schema: "vibeship_optimizer.analyze.v1",
         generated_at: now,
         project_root: root.to_string_lossy().into_owned(),
         intents: config.intents.clone(),
-        dir_sizes,
-        largest_files: footprint.largest_files,
+        dir_sizes: largest(dir_sizes.collect(), usize::MAX),
+        largest_files: largest(footprint.files, LARGEST),
         questions: questions(&languages, &config.intents),
         python_unused_dep_hints: unused_dependencies(root, &config.python_ignore_deps),
         languages_detected: languages,
@@ -114,17 +112,13 @@ fn questions(languages: &BTreeSet<String>, intents: &[String]) -> Vec<&'static Q
     chosen
 }
 
-/// How many of the largest files are reported.
-const LARGEST: usize = 25;
-
 #[derive(Debug, Default)]
-pub(crate) struct Footprint {
+struct Footprint {
     /// Bytes of `.` and of each well-known directory that exists, everything below it included.
-    pub(crate) dir_sizes: BTreeMap<String, u64>,
-    /// The largest files of the project's own, largest first.
-    pub(crate) largest_files: Vec<FileSize>,
-    /// How many paths could not be read.
-    pub(crate) unread: u64,
+    dir_sizes: BTreeMap<String, u64>,
+    /// Those of the project's own.
+    files: Vec<FileSize>,
+    unread: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -137,7 +131,7 @@ pub(crate) struct FileSize {
 impl Footprint {
     /// Walks the project at `root`. Files in hidden directories, dependencies and build output count towards the
     /// directories, but are not among the largest files; nor are the tool's own.
-    pub(crate) fn measure(root: &Path) -> Self {
+    fn measure(root: &Path) -> Self {
         let mut footprint = Self::default();
         footprint.dir_sizes.insert(".".to_owned(), 0);
         for name in KNOWN.directories.well_known.iter().filter(|name| root.join(name).is_dir()) {
@@ -166,22 +160,19 @@ impl Footprint {
             let path = parts.join("/");
             let is_projects = !dirs.iter().any(|dir| dir.starts_with('.') || is_foreign(dir));
             if is_projects && metadata.is_file() && !own::is_own_or_left(path.as_bytes()) {
-                footprint.keep_if_large(FileSize { path, bytes: metadata.len() });
+                footprint.files.push(FileSize { path, bytes: metadata.len() });
             }
         }
         footprint
     }
-
-    fn keep_if_large(&mut self, file: FileSize) {
-        let place = self.largest_files.partition_point(|other| other.bytes >= file.bytes);
-        if place < LARGEST {
-            self.largest_files.insert(place, file);
-            self.largest_files.truncate(LARGEST);
-        }
-    }
 }
 
-/// A directory of dependencies, caches or build output.
+fn largest(mut files: Vec<FileSize>, most: usize) -> Vec<FileSize> {
+    files.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+    files.truncate(most);
+    files
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BloatDir {
     /// Path from the project's root, with `/` on every platform.
@@ -438,9 +429,10 @@ mod tests {
         let footprint = Footprint::measure(dir.path());
         let sizes = [(".", 1964), ("node_modules", 1000), ("src", 435)];
         assert_eq!(footprint.dir_sizes, BTreeMap::from(sizes.map(|(name, bytes)| (name.to_owned(), bytes))));
-        assert_eq!(footprint.largest_files.len(), LARGEST);
-        assert_eq!(footprint.largest_files[0], FileSize { path: "src/f29".to_owned(), bytes: 29 });
-        assert_eq!(footprint.largest_files[1].path, "top.bin");
+        let largest = largest(footprint.files, LARGEST);
+        assert_eq!(largest.len(), LARGEST);
+        assert_eq!(largest[0], FileSize { path: "src/f29".to_owned(), bytes: 29 });
+        assert_eq!(largest[1].path, "top.bin");
         assert_eq!(footprint.unread, 0);
     }
 

@@ -11,9 +11,7 @@ use crate::report::{
     Doc, StepCommand, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
     visible::visible_line,
 };
-use crate::workflow::{
-    Change, End, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions, demand_fixes::decisions_on,
-};
+use crate::workflow::{Change, End, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions};
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatusView<'a> {
@@ -264,7 +262,7 @@ impl StepView {
             Step::Decide { outcome } => {
                 let verdicts = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
                 let text = format!("the comparison came out as {}: decide", verdict::word(*outcome));
-                let steps = verdicts.map_or_else(|| decisions(change, [], ctx), |it| decisions_on(change, it, ctx));
+                let steps = decisions(change, verdicts.iter().flat_map(|it| it.not_passing()), ctx);
                 (text, steps)
             }
             Step::Hold => ("the experiment is measured: end it".to_owned(), one(fix::with_reason(id, "hold"))),

@@ -70,7 +70,6 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreErro
     read_seen(path, fs::metadata(path), limit)
 }
 
-/// The same of a file that was looked at.
 pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     // A pipe would block the opening, a directory opens on Unix and fails only at the read.
     let length = match seen {

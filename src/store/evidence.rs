@@ -70,14 +70,16 @@ pub(crate) fn is_tools_name(name: &str) -> bool {
 /// What became of an evidence file since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integrity {
-    /// As it was recorded.
     Intact(Vec<u8>),
     /// A newer file has its name; this one is kept, unaltered, at the path.
-    Superseded { path: String, bytes: Vec<u8> },
-    /// It is gone.
+    Superseded {
+        path: String,
+        bytes: Vec<u8>,
+    },
     Missing,
-    /// It has other bytes than it had.
-    Altered { found: Digest },
+    Altered {
+        found: Digest,
+    },
 }
 
 impl Exclusive {
@@ -107,9 +109,8 @@ impl Exclusive {
         recorded: &[&Artifact],
     ) -> Result<(), StoreError> {
         let path = role.directory(self.project()).join(role.file_name(id));
-        for number in 1.. {
-            let kept = superseded_path(&path, number);
-            let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
+        for kept in superseded(&path) {
+            let (kept, bytes) = kept?;
             let digest = Digest::of_bytes(&bytes);
             if recorded.iter().any(|artifact| artifact.sha256 == digest) {
                 fs::remove_file(&kept).map_err(StoreError::io("remove", &kept))?;
@@ -157,7 +158,6 @@ fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf, StoreError>
     }
 }
 
-/// Reads an evidence file and checks it against its record.
 pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity, StoreError> {
     let Some(path) = inside(project, &artifact.path) else { return Ok(Integrity::Missing) };
     guard::inside(project, &path)?;
@@ -166,9 +166,8 @@ pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity
         Some(bytes) => Some(Digest::of_bytes(&bytes)),
         None => None,
     };
-    for number in 1.. {
-        let kept = superseded_path(&path, number);
-        let Some(bytes) = atomic::read(&kept, LIMIT)? else { break };
+    for kept in superseded(&path) {
+        let (kept, bytes) = kept?;
         if artifact.holds(&bytes) {
             return Ok(Integrity::Superseded { path: project.relative(&kept), bytes });
         }
@@ -204,14 +203,20 @@ fn inside(project: &Project, recorded: &str) -> Option<PathBuf> {
 
 /// Keeps the bytes beside the path, unless an attempt that was ended before it wrote the new file has kept them.
 fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
-    for number in 1.. {
-        match atomic::read(&superseded_path(path, number), LIMIT)? {
-            Some(kept) if kept == old => return Ok(()),
-            Some(_) => {}
-            None => break,
+    for kept in superseded(path) {
+        if kept?.1 == old {
+            return Ok(());
         }
     }
     create_numbered(old, |number| Ok(superseded_path(path, number))).map(drop)
+}
+
+/// What is kept beside a path, oldest first.
+fn superseded(path: &Path) -> impl Iterator<Item = Result<(PathBuf, Vec<u8>), StoreError>> {
+    (1..).map_while(move |number| {
+        let kept = superseded_path(path, number);
+        atomic::read(&kept, LIMIT).transpose().map(|read| read.map(|bytes| (kept, bytes)))
+    })
 }
 
 fn superseded_path(path: &Path, number: u32) -> PathBuf {

@@ -9,7 +9,6 @@ use crate::os::files;
 use crate::store::project::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
 use crate::store::{Project, StoreError, atomic};
 
-/// A file beyond this size is no report of ours.
 const REPORT_LIMIT: u64 = 64 * 1024 * 1024;
 const SCHEMAS: &str = "vibeship_optimizer.";
 /// What is measured, recorded or attested, as opposed to reported: it cannot be made again.
@@ -118,7 +117,6 @@ fn is_gits_own(project: &Project, key: &Path) -> bool {
 }
 
 enum Content {
-    /// Evidence or a record of this tool, wherever it is.
     Kept,
     Report,
     Other,

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::store::{Project, StoreError, atomic, guard};
 
-/// How long the lock is waited for unless told otherwise.
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 /// The environment variable that tells otherwise, in seconds.
 pub(crate) const WAIT_VARIABLE: &str = "VIBESHIP_OPTIMIZER_LOCK_WAIT_S";
@@ -35,7 +34,6 @@ pub(crate) fn parse_wait(text: &str) -> Result<Duration, StoreError> {
     }
 }
 
-/// Permission to change. Released when dropped.
 #[derive(Debug)]
 pub struct Exclusive {
     project: Project,

@@ -26,7 +26,6 @@ pub(crate) enum MarkerProblem {
     Duplicate { id: String, line: usize },
 }
 
-/// A logbook with one section brought up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replaced {
     pub text: Vec<u8>,
@@ -41,24 +40,24 @@ pub(crate) fn replace_section(text: &[u8], id: &ChangeId, section: &str) -> Repl
     let body = rendered(section, eol);
     let (sections, mut problems) = scan(text, id);
     let mut out = Vec::with_capacity(text.len() + body.len() + 128);
-    let Some((first, rest)) = sections.split_first() else {
+    let Some(((begin, end), rest)) = sections.split_first() else {
         out.extend_from_slice(text);
         append(&mut out, id, &body, eol);
         return Replaced { text: out, problems };
     };
-    out.extend_from_slice(&text[..first.begin.end]);
+    out.extend_from_slice(&text[..begin.end]);
     out.extend_from_slice(body.as_bytes());
-    let mut kept_to = first.end.start;
+    let mut kept_to = end.start;
     // Between markers without a partner a duplicate stays: without it these could become a pair, and the user's text between
     // them a section.
     let alone = !problems.is_empty();
-    for duplicate in rest {
-        problems.push(MarkerProblem::Duplicate { id: id.to_owned(), line: duplicate.begin.line });
+    for (begin, end) in rest {
+        problems.push(MarkerProblem::Duplicate { id: id.to_owned(), line: begin.line });
         if alone {
             continue;
         }
-        out.extend_from_slice(&text[kept_to..duplicate.begin.start]);
-        kept_to = duplicate.end.end;
+        out.extend_from_slice(&text[kept_to..begin.start]);
+        kept_to = end.end;
     }
     out.extend_from_slice(&text[kept_to..]);
     Replaced { text: out, problems }
@@ -95,7 +94,6 @@ pub(crate) fn update(
     Ok(new.problems)
 }
 
-/// Creates the logbook when there is none. Returns its path.
 pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf, StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
@@ -127,11 +125,6 @@ struct Mark {
     line: usize,
 }
 
-struct Section {
-    begin: Mark,
-    end: Mark,
-}
-
 fn marks(text: &[u8]) -> Vec<Mark> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -157,7 +150,7 @@ fn mark(line: &str) -> Option<(bool, &str)> {
 
 /// The sections of `id`: a begin whose very next marker is its own end. Anything else is a problem, and
 /// left where it is, since nobody can tell how much of what follows is the user's.
-fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<MarkerProblem>) {
+fn scan(text: &[u8], id: &str) -> (Vec<(Mark, Mark)>, Vec<MarkerProblem>) {
     let mut sections = Vec::new();
     let mut problems = Vec::new();
     let mut rest = marks(text).into_iter().peekable();
@@ -170,7 +163,7 @@ fn scan(text: &[u8], id: &str) -> (Vec<Section>, Vec<MarkerProblem>) {
             continue;
         }
         match rest.next_if(|next| next.id == id && !next.opens) {
-            Some(end) => sections.push(Section { begin: mark, end }),
+            Some(end) => sections.push((mark, end)),
             None => problems.push(MarkerProblem::Unclosed { id: id.to_owned(), line: mark.line }),
         }
     }
@@ -192,15 +185,8 @@ fn append(out: &mut Vec<u8>, id: &str, body: &str, eol: &str) {
 
 fn rendered(section: &str, eol: &str) -> String {
     // A colon written as an entity reads the same and is no marker.
-    let harmless = section
-        .replace("vibeship-optimizer:begin", "vibeship-optimizer&#58;begin")
-        .replace("vibeship-optimizer:end", "vibeship-optimizer&#58;end");
-    let mut body = String::with_capacity(harmless.len() + 2);
-    for line in harmless.lines() {
-        body.push_str(line);
-        body.push_str(eol);
-    }
-    body
+    let harmless = |line: &str| line.replace("vibeship-optimizer:", "vibeship-optimizer&#58;");
+    section.lines().map(|line| harmless(line) + eol).collect()
 }
 
 fn line_end(text: &[u8]) -> &'static str {

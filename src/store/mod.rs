@@ -40,7 +40,6 @@ pub enum StoreError {
     NoRoot { path: PathBuf },
     #[error("{} and {} both hold state, and only one can be used: move what you need into one of them and remove the other", one.display(), other.display())]
     TwoStates { one: PathBuf, other: PathBuf },
-    /// Output would overwrite something that the tool must keep.
     #[error("{} is {what} and is never overwritten; choose another path", path.display())]
     Protected { path: PathBuf, what: &'static str },
     #[error("{} is a directory; name a file", path.display())]

@@ -33,7 +33,6 @@ pub(crate) fn record_dirs() -> &'static [String; 2] {
     &DIRS
 }
 
-/// A project: its root and the name of its state directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     root: PathBuf,
@@ -56,7 +55,6 @@ impl Project {
         Ok(Self { state_name: state_name(&root)?, root })
     }
 
-    /// The root, without links, `.` and `..`.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
@@ -95,7 +93,6 @@ impl Project {
         self.changes_dir().join(format!("{id}.json"))
     }
 
-    /// The file that names this checkout's active change.
     pub(crate) fn active_path(&self) -> PathBuf {
         self.state_dir().join("active")
     }
@@ -108,7 +105,6 @@ impl Project {
         self.state_dir().join("holder.json")
     }
 
-    /// The original's single monitor state.
     pub(crate) fn monitor_path(&self) -> PathBuf {
         self.state_dir().join("monitor.json")
     }
@@ -142,7 +138,6 @@ impl Project {
         self.config_path().unwrap_or_else(|| self.default_config_path())
     }
 
-    /// Where `init` writes a config when there is none.
     pub(crate) fn default_config_path(&self) -> PathBuf {
         self.state_dir().join(STATE_CONFIGS[0])
     }
@@ -153,7 +148,6 @@ impl Project {
         [self.root.clone(), self.state_dir(), self.evidence_dir()].into_iter().chain(in_state).collect()
     }
 
-    /// Creates the state directory with its git attributes.
     pub(crate) fn prepare_state(&self) -> Result<(), StoreError> {
         let dir = self.state_dir();
         create_once(&dir.join(".gitignore"), STATE_IGNORES)?;

@@ -175,24 +175,16 @@ impl Exclusive {
     }
 }
 
-/// A record that cannot be read, or must not be trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("unknown change `{id}` (looked for {})", path.display())]
     Unknown { id: String, path: PathBuf },
     #[error("{}: {source}", path.display())]
     Json { path: PathBuf, source: JsonError },
-    /// The file holds something else, or something newer.
     #[error("{}: its schema is {found:?}; this version reads vibeship_optimizer.change.v1 and .v2{}", path.display(), if *newer { " and leaves newer ones alone: upgrade the tool" } else { "" })]
-    Schema {
-        path: PathBuf,
-        found: String,
-        /// Whether it looks like a later version of ours.
-        newer: bool,
-    },
+    Schema { path: PathBuf, found: String, newer: bool },
     #[error("{} was altered: {source}; restore it from git (`git log -- {}` shows its history)", path.display(), path.display())]
     Chain { path: PathBuf, source: Broken },
-    /// A field of the original's part does not say what the events say.
     #[error("{} was altered: field {field:?} says {found} where its events say {expected}; restore it from git", path.display())]
     View { path: PathBuf, field: String, found: String, expected: String },
     /// An event is of a kind or shape that this version does not know.
@@ -200,13 +192,10 @@ pub enum RecordError {
     Event { path: PathBuf, seq: usize, message: String },
     #[error("{}: {source}", path.display())]
     NotARecord { path: PathBuf, source: NotARecord },
-    /// The file's name is not the id inside it.
     #[error("{} holds the record of {inside:?}: a record's file is named after its id", path.display())]
     Misnamed { path: PathBuf, inside: String },
-    /// A file in the records' directory whose name is no id.
     #[error("{}: {source}", path.display())]
     Name { path: PathBuf, source: BadId },
-    /// Somebody else recorded something between reading and writing.
     #[error("{} changed while this command ran: another command recorded something; run it again", path.display())]
     Moved { path: PathBuf },
     #[error(transparent)]
@@ -260,7 +249,6 @@ fn view_agrees(change: &Change, fields: &Map<String, Value>, path: &Path) -> Res
     })
 }
 
-/// The record as it is written: the original's fields, then the events.
 pub fn bytes(change: &Change) -> Vec<u8> {
     let mut fields = view_v1::fields(change);
     fields.insert("events".to_owned(), Value::Array(change.events.iter().map(chain::to_value).collect()));
@@ -277,7 +265,6 @@ pub struct Legacy {
     pub title: String,
     /// What it says of itself; `verified` there means only that somebody ran the command.
     pub status: String,
-    /// When it says it began, as written.
     pub started_at: String,
     pub fields: Map<String, Value>,
 }
@@ -288,7 +275,6 @@ impl Legacy {
         self.status == "planned"
     }
 
-    /// What it is and what it proves.
     pub(crate) fn sentence(&self) -> String {
         let (id, status) = (&self.id, &self.status);
         format!("the record of {id} was written by the Python tool, says {status:?} and carries no evidence")

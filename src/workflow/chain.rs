@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::model::{Digest, Event, Kind};
 
-/// What is wrong with a chain, and at which place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
     #[error("it holds no event")]
@@ -13,10 +12,8 @@ pub enum Broken {
     /// The numbering has a gap: an event was removed, added or moved.
     #[error("event {expected} is missing or out of place (found number {found} there)")]
     Sequence { expected: u64, found: u64 },
-    /// An event does not follow the one before it.
     #[error("event {0} does not follow the one before it: an event was removed, replaced or reordered")]
     Link(u64),
-    /// An event's content is not what was sealed.
     #[error("event {0} was altered after it was recorded")]
     Altered(u64),
 }

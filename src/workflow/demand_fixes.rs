@@ -7,11 +7,10 @@ use crate::model::digest::is_page;
 use crate::model::text::{joined, short};
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricSource, Stage, Taken,
-    Unusable, Verdict, Verdicts, fix,
+    Unusable, Verdict, fix,
 };
 use crate::workflow::Change;
 
-/// What a person can decide on an open alarm.
 pub fn alarm(change: &Change) -> Vec<Fix> {
     vec![
         Fix::next("go back", fix::with_reason(change.id(), "rollback")),
@@ -20,16 +19,12 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
 }
 
 /// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.
-pub fn decisions<'a>(
-    change: &Change,
-    judged: impl IntoIterator<Item = &'a Judged> + Clone,
-    ctx: &FixContext,
-) -> Vec<Fix> {
+pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged>, ctx: &FixContext) -> Vec<Fix> {
+    let judged: Vec<&Judged> = judged.into_iter().collect();
+    let is_any = |is: &dyn Fn(&Judged) -> bool| judged.iter().any(|judged| is(judged));
     let id = change.id();
-    let settled = |judged: &Judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_));
-    let invalid = |judged: &Judged| matches!(judged.verdict, Verdict::Invalid { .. });
     let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
-    if judged.clone().into_iter().any(settled) {
+    if is_any(&|judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_))) {
         return vec![
             Fix::next("drop it", reject),
             Fix::or("keep it as an experiment", hold),
@@ -37,18 +32,16 @@ pub fn decisions<'a>(
         ];
     }
     let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
-    if judged.clone().into_iter().any(invalid) {
-        // What a comparison does not read again.
-        let stale = |judged: &Judged| {
-            matches!(&judged.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Stale { .. } } })
-        };
-        let again = match judged.clone().into_iter().any(stale) {
-            true => {
-                vec![Fix::next("build or write it again, then", fix::after(id)), Fix::then("", fix::on(id, "compare"))]
-            }
-            false => vec![Fix::next("fix what gave no value, then measure again", more(change, None))],
-        };
-        return again.into_iter().chain([hold, drop]).collect();
+    // What a comparison does not read again.
+    let stale = |judged: &Judged| {
+        matches!(&judged.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Stale { .. } } })
+    };
+    if is_any(&stale) {
+        let again = Fix::next("build or write it again, then", fix::after(id));
+        return vec![again, Fix::then("", fix::on(id, "compare")), hold, drop];
+    }
+    if is_any(&|judged| matches!(judged.verdict, Verdict::Invalid { .. })) {
+        return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
     }
     // The runs and requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
     let of_snapshots = |judged: &Judged| {
@@ -58,45 +51,36 @@ pub fn decisions<'a>(
         let off = !ctx.pairs && !change.has_no_commit();
         (!paired && (requests || off)).then_some(requests)
     };
-    if let Some(requests) = judged.clone().into_iter().find_map(of_snapshots) {
+    if let Some(requests) = judged.iter().find_map(|it| of_snapshots(it)) {
         let how = match requests {
-            true => {
-                "with the command that serves it (start of the probe in the config), or with more requests, take it up again"
-            }
-            false => "with pairs (pair.enabled in the config), or with more runs, take it up again",
+            true => "with the command that serves it (start of the probe in the config), or with more requests",
+            false => "with pairs (pair.enabled in the config), or with more runs",
         };
-        let again = Fix::then(how, fix::start_from(id));
+        let again = Fix::then(format!("{how}, take it up again"), fix::start_from(id));
         return vec![Fix { how: How::Next, ..hold }, drop, again];
     }
     // However much is measured, it stays as open as it is: what can be had is another question.
-    if judged.clone().into_iter().any(is_too_close) {
+    if is_any(&is_too_close) {
         return vec![
             Fix::next("no number of pairs decides it: drop it", reject),
             Fix::then("with the same contract, whose bounds can be other ones until its baseline", fix::start_from(id)),
             hold,
         ];
     }
-    let pairs = pairs_needed(judged);
+    let pairs = pairs_needed(&judged);
     let purpose = pairs.map_or_else(|| "measure more".to_owned(), |pairs| format!("measure on, to {pairs} pairs"));
     vec![Fix::next(purpose, more(change, pairs)), hold, drop]
 }
 
-/// Whether the noise is not what keeps it open.
 fn is_too_close(judged: &Judged) -> bool {
     let Verdict::Inconclusive { finding: Some(finding), more_runs: None, .. } = &judged.verdict else { return false };
     finding.design == Design::Paired
 }
 
-/// What a person can decide on a recorded comparison.
-pub fn decisions_on(change: &Change, verdicts: &Verdicts, ctx: &FixContext) -> Vec<Fix> {
-    let judged: Vec<&Judged> = verdicts.not_passing().collect();
-    decisions(change, judged, ctx)
-}
-
 /// As many pairs as would settle every criterion at the present noise, those that there are included, up to the next
 /// look at them.
-fn pairs_needed<'a>(judged: impl IntoIterator<Item = &'a Judged>) -> Option<u32> {
-    let needed = judged.into_iter().filter_map(|judged| match &judged.verdict {
+fn pairs_needed(judged: &[&Judged]) -> Option<u32> {
+    let needed = judged.iter().filter_map(|judged| match &judged.verdict {
         Verdict::Inconclusive { finding: Some(finding), more_runs: Some(more), .. } => Some(finding.n_before + more),
         Verdict::Inconclusive { .. } | Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
     });
@@ -109,7 +93,7 @@ fn more(change: &Change, pairs: Option<u32>) -> CommandLine {
     if change.has_no_commit() {
         return fix::after(change.id()).and(compare);
     }
-    pairs.iter().fold(compare, |compare, pairs| compare.words(["--pairs".to_owned(), pairs.to_string()]))
+    compare.words(pairs.iter().flat_map(|pairs| ["--pairs".to_owned(), pairs.to_string()]))
 }
 
 /// How a change is not in effect; `files` are those that were taken back, where others were not.
@@ -140,7 +124,7 @@ pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: F
         return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();
     }
     let contains = change.commits().last().map(|sha| short(sha));
-    let contains = contains.iter().fold(CommandLine::git("branch --contains"), CommandLine::word);
+    let contains = CommandLine::git("branch --contains").words(contains);
     vec![
         Fix::next("after a squash or rebase, find its commit again", fix::on(id, "change relink")),
         again,
@@ -168,8 +152,7 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
         |(commit, paths): (&str, Vec<&String>)| CommandLine::git("checkout").words([commit, "--"]).words(paths);
     let restored = by_commit.into_iter().map(checkout).reduce(CommandLine::and);
     fixes.extend(restored.map(|line| Fix::next("restore the files", line)));
-    let lost = faults.iter().filter(|fault| fault.commit.is_none() && fault.kept.is_none());
-    let lost: Vec<&ArtifactFault> = lost.collect();
+    let lost: Vec<_> = faults.iter().filter(|fault| fault.commit.is_none() && fault.kept.is_none()).collect();
     if lost.is_empty() {
         let elsewhere = faults.iter().any(|fault| fault.commit.is_some() && !fault.committed);
         let paths = faults.iter().map(|fault| fault.path.as_str());

@@ -69,11 +69,9 @@ impl Fixes<'_> {
         let keep = CommandLine::git("branch").word(format!("code-beside-{}", self.change.id()));
         let restore = CommandLine::git("restore --source=HEAD~1 --staged --worktree --");
         let without = keep.and(restore.words(files)).and(CommandLine::git("commit --amend --no-edit"));
+        let what = "while it is the last commit and not pushed: take the code out, and keep it on a branch";
         vec![
-            Fix::next(
-                "while it is the last commit and not pushed: take the code out, and keep it on a branch",
-                without,
-            ),
+            Fix::next(what, without),
             self.again(""),
             self.reject("drop it and open it again with --class code, which tests it"),
             Fix::or("where a file holds tuneables alone, name it in surfaces.tuneables", route),
@@ -82,12 +80,10 @@ impl Fixes<'_> {
 
     pub(crate) fn in_another_class(&self, surface: Surface) -> Vec<Fix> {
         let class = if surface == Surface::Tuneables { Class::Tuneable } else { Class::Code };
+        let again = fix::start_from(self.change.id()).words(["--class", class.name()]);
         vec![
             Fix::next("drop it", fix::with_reason(self.change.id(), "reject")),
-            Fix::then(
-                "take it up again in the class that owns these files",
-                fix::start_from(self.change.id()).words(["--class", class.name()]),
-            ),
+            Fix::then("take it up again in the class that owns these files", again),
         ]
     }
 
@@ -123,24 +119,22 @@ impl Fixes<'_> {
         vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
     }
 
-    /// What makes the rehearsal of a rollback succeed.
     pub(crate) fn unrehearsed(&self, rehearsal: &Rehearsal) -> Fix {
-        let since = self.change.commits().last().map(|commit| format!("{}..", short(commit)));
-        match (rehearsal, since) {
-            (Rehearsal::Conflicts { paths }, Some(since)) if !paths.is_empty() => {
-                let log = CommandLine::git("log --oneline")
-                    .words([&since, "--"])
-                    .words(paths.iter().map(|it| format!(":(top){it}")));
-                Fix::next("see which later commits build on it: it can be promoted once these are taken back", log)
+        let purpose = match rehearsal {
+            Rehearsal::Conflicts { paths } if !paths.is_empty() => {
+                let since = self.change.commits().last().map(|commit| format!("{}..", short(commit)));
+                let log = CommandLine::git("log --oneline").words(since).word("--");
+                let log = log.words(paths.iter().map(|it| format!(":(top){it}")));
+                let what = "see which later commits build on it: it can be promoted once these are taken back";
+                return Fix::next(what, log);
             }
             // They ran where git had put nothing but what it tracks.
-            (Rehearsal::ChecksFail { .. }, _) => {
-                Fix::next("let them pass on a clean checkout without the change, then", self.pass(Gate::Validate))
+            Rehearsal::ChecksFail { .. } => "let them pass on a clean checkout without the change, then",
+            Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable => {
+                "make the commit revert cleanly, then"
             }
-            (Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable, _) => {
-                Fix::next("make the commit revert cleanly, then", self.pass(Gate::Validate))
-            }
-        }
+        };
+        Fix::next(purpose, self.pass(Gate::Validate))
     }
 
     pub(crate) fn end_instead(&self) -> Vec<Fix> {
@@ -238,21 +232,19 @@ impl Fixes<'_> {
 
     pub(crate) fn other_change(&self) -> Vec<Fix> {
         let (id, open) = (self.change.id(), self.change.is_open());
-        if self.change.opened.class != Class::Experiment {
-            return match open {
-                true => vec![Fix::next("", fix::on(id, "status"))],
-                false => vec![
-                    Fix::next("open another change", fix::start()),
-                    Fix::or("take this one up again, with its contract", fix::start_from(id)),
-                ],
-            };
+        let is_experiment = self.change.opened.class == Class::Experiment;
+        if open && !is_experiment {
+            return vec![self.status("")];
+        }
+        if !is_experiment {
+            let again = Fix::or("take this one up again, with its contract", fix::start_from(id));
+            return vec![Fix::next("open another change", fix::start()), again];
         }
         let from = fix::start().words(["--class", "code", "--from", id.as_str()]);
         let hold = open.then(|| Fix::next("end the experiment", fix::with_reason(id, "hold")));
         hold.into_iter().chain([Fix::next("open a change from the experiment", from)]).collect()
     }
 
-    /// Ends the change, and opens another with its contract.
     pub(crate) fn start_over(&self, purpose: &str) -> Vec<Fix> {
         let id = self.change.id();
         vec![
@@ -265,12 +257,11 @@ impl Fixes<'_> {
         if !at_tip {
             return self.start_over("others build on them: start over, and bring them again after the next baseline");
         }
-        let id = self.change.id();
+        let (id, first) = (self.change.id(), first_of(commits));
         // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
         let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
-        let stashed = keep.and(reset(&first_of(commits))).and(self.ctx.uncommitted.stash_all());
+        let stashed = keep.and(reset(&first)).and(self.ctx.uncommitted.stash_all());
         // The message of the first one stays.
-        let first = first_of(commits);
         let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
         let again = again.and(self.ctx.with_trailer(CommandLine::git("commit --reset-author -C").word(first), id));
         vec![
@@ -293,21 +284,12 @@ impl Fixes<'_> {
     }
 
     pub(crate) fn redefined(&self) -> Vec<Fix> {
-        let diff = self
-            .change
-            .baseline_commit()
-            .iter()
-            .fold(CommandLine::git("diff"), |diff, commit| diff.word(short(commit)));
+        let diff = CommandLine::git("diff").words(self.change.baseline_commit().map(short));
+        let diff = diff.words(["--", ".vibeship-optimizer/config.yml", "vibeship_optimizer.yml"]);
         vec![
-            Fix::next(
-                "see what changed",
-                diff.words(["--", ".vibeship-optimizer/config.yml", "vibeship_optimizer.yml"]),
-            ),
-            Fix::then("put it back, then", self.pass(self.gate)),
-            Fix::or(
-                "drop the change, commit the new config, and start over: the next baseline fixes it",
-                fix::with_reason(self.change.id(), "reject"),
-            ),
+            Fix::next("see what changed", diff),
+            self.again("put it back, then"),
+            self.reject("drop the change, commit the new config, and start over: the next baseline fixes it"),
         ]
     }
 

@@ -7,7 +7,6 @@ use crate::model::{Class, Gate, Outcome, Part, Policy, Stage};
 use crate::workflow::gates::decide;
 use crate::workflow::{Change, window};
 
-/// The next step of a change.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]

@@ -7,7 +7,6 @@ use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{Artifact, Class, Delta, Digest, Event, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
 
-/// Stands for the change's commit in a rollback action.
 pub const COMMIT_PLACEHOLDER: &str = "<sha>";
 
 impl Change {
@@ -43,7 +42,6 @@ impl Change {
         action.is_empty() || action.contains(COMMIT_PLACEHOLDER) || action.contains("git revert")
     }
 
-    /// What changed, as the newest validation saw it, passed or not.
     pub fn newest_delta(&self) -> Option<&Delta> {
         self.events.iter().rev().find_map(|event| {
             let (Kind::Validated(Validation { delta, .. }) | Kind::ValidationFailed { delta, .. }) = &event.what else {
@@ -192,7 +190,6 @@ pub(crate) fn filled_rollback(action: &str, commits: &[String], delta: &Delta) -
     }
 }
 
-/// `cooldown = 30 (now 10, in tuneables.json)`.
 fn old_value(changed: &TuneableChange) -> String {
     let layer = changed.layer.as_deref().map_or_else(String::new, |layer| format!(", in {layer}"));
     let now = changed.after.as_ref().map_or_else(|| "not set".to_owned(), Value::to_string);

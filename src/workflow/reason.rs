@@ -17,7 +17,7 @@ use crate::workflow::refusal::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 
-/// Why a gate stays shut. The name of a variant in snake case is its stable code.
+/// The name of a variant in snake case is its stable code.
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Reason {
@@ -90,7 +90,6 @@ pub enum Reason {
     ConfigUncommitted { path: String, what: Vec<String> },
     #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
     NotInGit { paths: Vec<String> },
-    /// The config measures, builds or checks something in another way than at the baseline.
     #[error("{}", redefined(.what))]
     Redefined {
         /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
@@ -195,7 +194,6 @@ pub enum Reason {
     Summary,
     #[error("{}", unmet(.demands))]
     Unverified { demands: Vec<Demand> },
-    /// The change was rolled back on record alone.
     #[error("the rollback was recorded, but what it takes back is still in effect: {}", joined(.what))]
     StillInEffect {
         /// Its commits, or its tuneables with their values.
@@ -219,7 +217,6 @@ pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a Metri
     metrics.map(one).collect::<Vec<_>>().join(", and ")
 }
 
-/// One particular of a reason, which a report puts into words.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detail<'a> {
     Line(String),
@@ -374,7 +371,6 @@ impl Reason {
         }
     }
 
-    /// The metrics that the config does not measure, each with the nearest that it does.
     pub fn unknown_metrics(&self) -> impl Iterator<Item = (&MetricId, Option<&MetricId>)> + Clone {
         let mut first = None;
         let mut more = [].as_slice();

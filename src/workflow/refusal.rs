@@ -7,8 +7,8 @@ use crate::judge::compare;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::text::{count, joined};
 use crate::model::{
-    Class, CommandLine, Contract, Criterion, Fix, FixContext, Gate, MetricId, Opened, Outcome, Part, Rehearsal,
-    Trigger, fix,
+    ChangeId, Class, CommandLine, Contract, Criterion, Fix, FixContext, Gate, MetricId, Opened, Outcome, Part,
+    Rehearsal, Trigger, fix,
 };
 use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, Reason, VacuousCriterion};
@@ -53,7 +53,6 @@ impl Refusal {
     }
 }
 
-/// What helps where no change is open yet: the opening once more, with what it lacks.
 #[expect(clippy::wildcard_enum_match_arm, reason = "opening is refused for no other reason")]
 fn opening(reason: &Reason, ctx: &FixContext) -> Vec<Fix> {
     match reason {
@@ -136,39 +135,31 @@ pub(crate) fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>
     for (flag, text) in given.iter().flat_map(|opened| plans(opened)).filter(|(_, text)| !text.is_empty()) {
         line = line.word(flag).word(text);
     }
-    if let Some(from) = given.and_then(|opened| opened.from.as_ref()) {
-        line = line.words(["--from", from.as_str()]);
-    }
     parts(line, &ctx.proposed.parts, &|criterion| criterion.text.clone())
 }
 
-/// The flags of `change start` with a text of their own.
-fn plans(opened: &Opened) -> [(&'static str, &str); 3] {
+fn plans(opened: &Opened) -> [(&'static str, &str); 4] {
     [
         ("--risk", &opened.risk),
         ("--validation-today", &opened.validation_today),
         ("--validation-next-days", &opened.validation_next_days),
+        ("--from", opened.from.as_ref().map_or("", ChangeId::as_str)),
     ]
 }
 
 /// The parts of a contract as flags; `shown` is how a criterion is written.
 fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> String) -> CommandLine {
-    let flag = |line: CommandLine, name: &str, value: String| line.word(name).word(value);
-    let mut line = line;
-    if !contract.hypothesis.is_empty() {
-        line = flag(line, "--hypothesis", contract.hypothesis.clone());
-    }
-    line = contract.kpi.iter().fold(line, |line, kpi| flag(line, "--kpi", shown(kpi)));
-    line = contract.guardrails.iter().fold(line, |line, guardrail| flag(line, "--guardrail", shown(guardrail)));
-    line = match &contract.trigger {
-        Some(Trigger::Measured(trigger)) => flag(line, "--trigger", shown(trigger)),
-        Some(Trigger::Words(words)) => flag(line, "--trigger", words.clone()),
-        None => line,
-    };
-    if !contract.rollback.is_empty() {
-        line = flag(line, "--rollback", contract.rollback.clone());
-    }
-    contract.min_effect.iter().fold(line, |line, share| flag(line, "--min-effect", format!("{}%", share * 100.0)))
+    let written = |flag, text: &String| Some((flag, text.clone())).filter(|(_, text)| !text.is_empty());
+    let trigger = contract.trigger.iter().map(|trigger| match trigger {
+        Trigger::Measured(trigger) => ("--trigger", shown(trigger)),
+        Trigger::Words(words) => ("--trigger", words.clone()),
+    });
+    let given = written("--hypothesis", &contract.hypothesis).into_iter();
+    let given = given.chain(contract.kpi.iter().map(|kpi| ("--kpi", shown(kpi))));
+    let given = given.chain(contract.guardrails.iter().map(|it| ("--guardrail", shown(it)))).chain(trigger);
+    let given = given.chain(written("--rollback", &contract.rollback));
+    let given = given.chain(contract.min_effect.map(|share| ("--min-effect", format!("{}%", share * 100.0))));
+    given.fold(line, |line, (flag, value)| line.word(flag).word(value))
 }
 
 /// The contract as it was given, with the nearest metrics that there are.

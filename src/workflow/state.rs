@@ -11,7 +11,6 @@ use crate::model::{
 };
 use crate::workflow::chain;
 
-/// A change: its record's events and what they add up to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     pub opened: Opened,
@@ -115,14 +114,12 @@ impl Change {
         })
     }
 
-    /// The state that a record's events add up to.
     pub fn replay(events: impl IntoIterator<Item = Event>) -> Result<Self, NotARecord> {
         let mut events = events.into_iter();
         let begun = Self::begun(events.next().ok_or(NotARecord::NotOpened)?)?;
         events.try_fold(begun, Self::followed_by)
     }
 
-    /// The state after one more event, already sealed.
     pub fn followed_by(mut self, event: Event) -> Result<Self, NotARecord> {
         if matches!(event.what, Kind::Opened(_)) {
             return Err(NotARecord::OpenedTwice(event.seq));
@@ -131,13 +128,11 @@ impl Change {
         Ok(self)
     }
 
-    /// Seals `what` behind the last event and folds it in.
     pub fn record(&mut self, what: Kind, actor: Option<String>, at: DateTime<Utc>) {
         let event = chain::seal(self.events.last(), what, actor, at);
         self.apply(event);
     }
 
-    /// Puts its signature beside an event.
     pub fn signed(&mut self, at: usize, signature: String) {
         if let Some(event) = self.events.get_mut(at) {
             event.signature = Some(signature);

@@ -36,7 +36,6 @@ pub fn status(change: &Change) -> &'static str {
     words.into_iter().find(|(gate, _)| passed(*gate)).map_or("planned", |(_, word)| word)
 }
 
-/// The fields of a version 1 record, in its order.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Serialize)]
 pub(crate) struct ViewV1 {
@@ -62,7 +61,6 @@ pub(crate) struct ViewV1 {
     verified_summary: Option<String>,
 }
 
-/// A monitored day.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Serialize)]
 pub(crate) struct Update {
@@ -73,7 +71,6 @@ pub(crate) struct Update {
     report: String,
 }
 
-/// The fields of a version 1 record as JSON.
 pub fn fields(change: &Change) -> Map<String, Value> {
     let opened = change.opened.clone();
     let snapshot = |taken: &Taken| taken.snapshot.path.clone();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::model::text::{count, moment};
+use crate::model::text::{count, joined, moment};
 use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Judged, MIN_DAYS, Policy, Taken, fix};
 use crate::workflow::demand_fixes::{alarm, next_stage, restore};
 use crate::workflow::{Change, World};
@@ -28,31 +28,35 @@ pub struct Demand {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "demand", rename_all = "snake_case")]
 pub enum DemandKind {
-    /// The change passed every gate up to the full rollout.
     FullRollout,
     /// The window is over; when it closes is not known before the rollout.
-    Window { days: u32, closes: Option<DateTime<Utc>> },
+    Window {
+        days: u32,
+        closes: Option<DateTime<Utc>>,
+    },
     /// Ticks on distinct UTC days within it.
-    Ticks { need: u32, have: Vec<NaiveDate> },
-    /// No alarm is open.
-    NoAlarm { open: Vec<Judged> },
-    /// A review of the present state is attested.
+    Ticks {
+        need: u32,
+        have: Vec<NaiveDate>,
+    },
+    NoAlarm {
+        open: Vec<Judged>,
+    },
     Attestation {
-        /// Whether there is one, but of another state.
         stale: bool,
         /// Why the one of this state does not count.
         #[serde(skip_serializing_if = "Option::is_none")]
         objection: Option<String>,
     },
-    /// Every evidence file is as it was recorded.
-    Artifacts { faults: Vec<ArtifactFault> },
-    /// The recorded verdicts come out of the evidence again.
+    Artifacts {
+        faults: Vec<ArtifactFault>,
+    },
     Reproduced,
     /// The clock is not behind what was recorded last.
-    Clock { latest: Option<DateTime<Utc>> },
-    /// The work tree is clean, where the config or a flag demands it.
+    Clock {
+        latest: Option<DateTime<Utc>>,
+    },
     CleanGit,
-    /// An emergency was taken over by a promoted change.
     FollowUp,
 }
 
@@ -73,20 +77,17 @@ impl DemandKind {
                 format!("{} of monitoring, which end {}", count(*days, "day", "days"), moment(*at))
             }
             Self::Ticks { need, have } => {
-                let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
-                let shown = if dates.is_empty() { String::new() } else { format!(" ({})", dates.join(", ")) };
-                if have.len() > *need as usize {
-                    return format!(
-                        "measured on {} distinct UTC days, {need} of which are demanded{shown}",
-                        have.len()
-                    );
+                let shown = if have.is_empty() { String::new() } else { format!(" ({})", joined(have)) };
+                match have.len() {
+                    more if more > *need as usize => {
+                        format!("measured on {more} distinct UTC days, {need} of which are demanded{shown}")
+                    }
+                    days => format!("measured on {days} of {need} distinct UTC days{shown}"),
                 }
-                format!("measured on {} of {need} distinct UTC days{shown}", have.len())
             }
             Self::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
             Self::NoAlarm { open } => {
-                let lines: Vec<String> = open.iter().map(alarm).collect();
-                format!("no open alarm (open: {})", lines.join("; "))
+                format!("no open alarm (open: {})", open.iter().map(alarm).collect::<Vec<_>>().join("; "))
             }
             Self::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
             Self::Attestation { stale: true, .. } => "a review of the present state (the attested one is stale)".into(),
@@ -196,7 +197,6 @@ pub(crate) fn demanded(change: &Change, policy: &Policy) -> Policy {
     change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy)
 }
 
-/// For how many days verification demands that a change is monitored.
 pub fn verify_days(change: &Change, policy: &Policy) -> u32 {
     demanded(change, policy).min_monitor_days.max(MIN_DAYS)
 }

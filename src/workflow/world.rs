@@ -15,7 +15,6 @@ pub type UnknownMetric = (MetricId, Option<MetricId>);
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     pub revision: Revision,
-    /// Whether evidence of uncommitted work is asked for.
     pub allow_dirty: bool,
     /// Undecided changes that a new one would be mixed up with.
     pub undecided: Vec<ChangeId>,
@@ -24,7 +23,6 @@ pub struct World {
     pub max_emergency_days: Option<u32>,
     /// Which direction is an improvement, as far as it is known.
     pub better: BTreeMap<MetricId, Better>,
-    /// Metrics of the contract that the config does not measure (any more).
     pub unknown: Vec<UnknownMetric>,
     /// Commits in the history that carry this id already.
     pub commits_with_id: Vec<DeltaCommit>,
@@ -49,17 +47,12 @@ pub struct World {
     pub at_tip: bool,
     /// Metrics of the contract that cannot be measured on the change's commit and its parent.
     pub unattributed: Vec<MetricId>,
-    /// Tuneables that differ from the baseline's now.
     pub tuneables: Vec<TuneableChange>,
     /// What the config measures in another way than the baseline did.
     pub redefined: Vec<String>,
-    /// Whether the config has a test to run.
     pub has_tests: bool,
-    /// Evidence files that are not what was recorded.
     pub faults: Vec<ArtifactFault>,
-    /// Whether the recorded verdicts come out of the evidence again.
     pub reproduced: bool,
-    /// Whether the change is in the code checked out.
     pub in_effect: InEffect,
     /// How many days the record had when one was measured; more of them, and another process was faster. `None` where it
     /// is measured all the same.

@@ -150,7 +150,6 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> 
     }
 }
 
-/// Demands that the change is in the code checked out.
 fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     let (reverted, files) = match world.in_effect {
         InEffect::Absent => (false, Vec::new()),
@@ -189,20 +188,17 @@ pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> 
     keys
 }
 
-/// Demands that the config measures every metric of the contract.
 fn known_metrics(gate: Gate, world: &World) -> Result<(), Refusal> {
     let Some(((metric, nearest), more)) = world.unknown.split_first() else { return Ok(()) };
     let missing = Reason::UnknownMetric { metric: metric.clone(), nearest: nearest.clone(), more: more.to_vec() };
     Err(Refusal::new(gate, missing))
 }
 
-/// Demands that no part of the contract is missing, naming all that are.
 fn complete_contract(change: &Change, gate: Gate) -> Result<(), Refusal> {
     let parts = change.contract.missing();
     require(gate, parts.is_empty(), || Reason::ContractParts { parts })
 }
 
-/// Demands a usable value for each metric of the contract.
 fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
     require(gate, world.unmeasured.is_empty(), || {
         let (metrics, why) = world.unmeasured.iter().cloned().unzip();
