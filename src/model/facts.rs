@@ -222,6 +222,7 @@ pub enum Strength {
     Indicative,
 }
 
+/// A stage of the rollout.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]

@@ -16,7 +16,7 @@ pub enum HyperfineError {
     #[error("it holds no results: the benchmark did not run to its end")]
     Empty,
     #[error(
-        "it holds {found} results; give the command of the one that is meant, or where they are alike a --command-name: {commands}"
+        "it holds {found} results; give each a --command-name, or name the command of the one that is meant: {commands}"
     )]
     Several { found: usize, commands: String },
     #[error("its result for {command:?} holds no usable run times (`times`); export with --export-json")]

@@ -58,6 +58,7 @@ impl fmt::Display for MetricId {
     }
 }
 
+/// Which direction is an improvement.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -657,8 +657,8 @@ mod tests {
 
         refused at gate 6 (decide): the rollback does not apply: `git revert` conflicts in 1 path
           a.rs
-        # make the commit revert cleanly, then
-        next: vibeship-optimizer validate --change-id chg-1
+        # see which later commits build on it: it can be promoted once these are taken back
+        next: git log --oneline -- ':(top)a.rs'
         # keep it as an experiment
         or:   vibeship-optimizer change hold --change-id chg-1 --reason "WHY"
         # drop it
