@@ -74,9 +74,10 @@ pub(crate) fn went_past(
         keys.extend(review_missed(history, config, change));
     }
     let unchecked = |event: &Event| {
-        let Kind::RolledOut(RolloutStage { stage, checked: Some(checked), .. }) = &event.what else { return false };
+        let Kind::RolledOut(RolloutStage { stage, checked, .. }) = &event.what else { return false };
+        let checked = checked.as_deref().unwrap_or_default();
         let planned = config.rollout.stages.iter().find(|planned| planned.name == *stage);
-        planned.and_then(|planned| planned.check.as_deref()).is_some_and(|check| scrub(check) != *checked)
+        planned.and_then(|planned| planned.check.as_deref()).is_some_and(|check| scrub(check) != checked)
     };
     if brought.iter().any(unchecked) && !keys.contains(&STAGES) {
         keys.push(STAGES);

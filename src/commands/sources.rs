@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::commands::GitHistory;
+use crate::commands::{GitHistory, validate};
 use crate::config::Config;
 use crate::error::Result;
 use crate::git::Repo;
@@ -13,13 +13,16 @@ use crate::stats::median;
 use crate::store::Role;
 use crate::workflow::Change;
 
-/// The first measurement of a change that says something else than what it was read from: a KPI than its text, or a size
-/// of the contract than git.
+/// A check that a change's validation leaves out, or the first of its measurements that says something else than what it was
+/// read from: a KPI than its text, or a size of the contract than git.
 pub(crate) fn problem(
     (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
     fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
 ) -> Result<Option<String>> {
+    if let Some(name) = history.map(|history| unrun(history, change)).transpose()?.flatten() {
+        return Ok(Some(format!("the validation lacks the check `{name}`, which the config of its commit has")));
+    }
     let current = change.artifacts();
     let taken = change.events.iter().filter_map(|event| event.what.taken());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
@@ -33,6 +36,15 @@ pub(crate) fn problem(
         }
     }
     Ok(None)
+}
+
+/// A check that the config of the validated commit has, and the validation has not.
+fn unrun(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
+    let Some(validation) = &change.validation else { return Ok(None) };
+    let commit = validation.revision.commit.as_deref().and_then(|commit| history.known(commit));
+    let Some(config) = commit.map(|commit| history.config(&commit)).transpose()?.flatten() else { return Ok(None) };
+    let mut names = validate::names(&config);
+    Ok(names.find(|name| !validation.checks.iter().any(|check| check.name == *name)))
 }
 
 fn kpi_problem(

@@ -243,11 +243,21 @@ fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     if config.validation.smoke {
         for probe in &config.http_probes {
             bar.show(&format!("smoke: {}", probe.name));
-            let name = format!("{SMOKE}{}", probe.name);
+            let name = smoke_name(probe);
             done.push(tried(ctx, &name, CheckKind::Smoke, &mut || smoke(ctx.project.root(), probe, interrupt))?);
         }
     }
     Ok(done)
+}
+
+fn smoke_name(probe: &HttpProbe) -> String {
+    format!("{SMOKE}{}", probe.name)
+}
+
+/// The names of all checks that a validation by this config has.
+pub(crate) fn names(config: &Config) -> impl Iterator<Item = String> {
+    let smoke = config.http_probes.iter().filter(|_| config.validation.smoke).map(smoke_name);
+    commands(config).map(|(name, ..)| name.to_owned()).chain(smoke)
 }
 
 /// The commands that must succeed, in order: name, kind, command, time limit in seconds.

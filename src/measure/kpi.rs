@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::config::KpiProbe;
-use crate::measure::{Place, Runner, command, number};
+use crate::measure::beside::Beside;
+use crate::measure::{Place, Runner, beside, command, number};
 use crate::model::scrub::conceal;
 use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
@@ -31,7 +32,7 @@ pub(crate) struct Sample {
     pub(crate) waited: Option<f64>,
     /// The last line that the command wrote to standard error.
     pub(crate) said: Option<String>,
-    pub(crate) beside: Option<number::Beside>,
+    pub(crate) beside: Option<Beside>,
 }
 
 impl Sample {
@@ -180,7 +181,7 @@ fn sample(
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
-    let mut beside = number::beside(config, &text).map(|it| it.scrubbed());
+    let mut beside = beside::beside(config, &text).map(|it| it.scrubbed());
     // The tools that readers know run one benchmark as often as they please; of others, cases that are gone look fast.
     if values.len() > 1 && config.reader.is_none() {
         let it = beside.get_or_insert_default();

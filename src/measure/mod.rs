@@ -1,5 +1,6 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
+pub(crate) mod beside;
 pub mod command;
 pub(crate) mod duration;
 pub(crate) mod freshness;

@@ -8,7 +8,6 @@ use crate::config::{Extract, KpiProbe, Matches};
 use crate::measure::pointer::{Found, follow, kind};
 use crate::measure::{duration, results};
 use crate::model::Unit;
-use crate::model::scrub::scrub;
 use crate::model::strict_json::parse_json;
 
 /// Separators of groups of digits that are never anything else.
@@ -17,8 +16,6 @@ const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{20
 const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
 /// Those that follow one behind a blank, too, and are no unit of their own.
 const LARGE: [char; 3] = ['M', 'G', 'T'];
-/// So many words on each side of a number are kept.
-const BESIDE: usize = 2;
 
 /// The numbers in a text, at least one, or why there are none, as a sentence that goes on from the text's name.
 pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String> {
@@ -59,66 +56,11 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
 }
 
 /// Text without the escape sequences of a terminal, whose digits are none of it.
-fn plain(text: &[u8]) -> String {
+pub(crate) fn plain(text: &[u8]) -> String {
     anstream::adapter::strip_str(&String::from_utf8_lossy(text)).to_string()
 }
 
-/// What stands beside a number: a change of it is a change of what was done.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Beside {
-    /// With `#` for the number, as in `heap # Mi`; of a number in JSON its unit there. Other words may say another unit.
-    pub(crate) words: String,
-    /// The whole numbers of its line, each with the word that follows: `120 passed`.
-    pub(crate) counts: Vec<String>,
-}
-
-impl Beside {
-    pub(crate) fn scrubbed(&self) -> Self {
-        Self { words: scrub(&self.words), counts: self.counts.iter().map(|count| scrub(count)).collect() }
-    }
-}
-
-/// What stands beside the last number that a regular expression captures, or a pointer finds.
-pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
-    let pattern = match config.extract() {
-        Extract::Regex(pattern) => pattern,
-        Extract::Pointer(pointer) => {
-            let value = parsed(text).ok()?;
-            let found = follow(&value, &pointer).ok()?;
-            let unit = unit_of(&found.first()?.within, &pointer, &config.unit)?;
-            return Some(Beside { words: format!("# {unit}"), counts: Vec::new() });
-        }
-        Extract::Whole | Extract::Pointers(_) | Extract::Hyperfine(_) | Extract::Jmh(_) | Extract::Criterion => {
-            return None;
-        }
-    };
-    let text = plain(text);
-    let group = regex::Regex::new(&pattern).ok()?.captures_iter(&text).last()?.get(1)?;
-    let before = text[..group.start()].rsplit('\n').next().unwrap_or_default();
-    let after = text[group.end()..].split('\n').next().unwrap_or_default();
-    let words = |part: &str| -> Vec<String> {
-        part.split(|c: char| !of_unit(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
-    };
-    let counts = [before, after].into_iter().flat_map(counts).collect();
-    let (before, mut after) = (words(before), words(after));
-    // One file, two files.
-    if let Some(counted) = after.first_mut().filter(|word| word.len() > 3) {
-        counted.truncate(counted.trim_end_matches('s').len());
-    }
-    let number = ["#".to_owned()];
-    let near = before[before.len().saturating_sub(BESIDE)..].iter().chain(&number).chain(after.iter().take(BESIDE));
-    Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
-}
-
-fn counts(part: &str) -> Vec<String> {
-    let trimmed = |word: &str| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_owned();
-    let words: Vec<String> = part.split_whitespace().map(trimmed).collect();
-    let is_count = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    let all = words.iter().enumerate().filter(|(_, word)| is_count(word));
-    all.map(|(at, word)| words.get(at + 1).map_or_else(|| word.clone(), |next| format!("{word} {next}"))).collect()
-}
-
-fn parsed(text: &[u8]) -> Result<Value, String> {
+pub(crate) fn parsed(text: &[u8]) -> Result<Value, String> {
     parse_json(text).map_err(|error| format!(" is not valid JSON: {error}"))
 }
 
@@ -157,7 +99,7 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
 }
 
 /// The unit that a JSON file gives a value: the nearest in what it is `within`.
-fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) -> Option<&'v str> {
+pub(crate) fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) -> Option<&'v str> {
     // google-benchmark's `time_unit` stands beside counts, too.
     let is_time = declared.is_time() || pointer.ends_with("time");
     let is_unit = |key: &str| match key.to_ascii_lowercase().as_str() {
@@ -327,7 +269,7 @@ fn leading_digits(text: &str) -> usize {
 }
 
 /// Whether a unit has this character, apart from what it is divided by.
-fn of_unit(c: char) -> bool {
+pub(crate) fn of_unit(c: char) -> bool {
     c.is_alphabetic() || matches!(c, '%' | '‰')
 }
 
@@ -635,17 +577,7 @@ mod tests {
         }
     }
     #[test]
-    fn the_words_beside_a_number_and_its_unit_in_json_are_known() {
-        let near = |pattern: &str, text: &str| beside(&regex(pattern), text.as_bytes()).unwrap().words;
-        assert_eq!(near("heap ([0-9.]+)", "x\nthe heap 900Mi of 2 files now"), "the heap # Mi of");
-        assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
-        assert_eq!(near("([0-9]+)$", "1\n2"), "#");
-        assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
-        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}"), None);
-        assert_eq!(beside(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#).unwrap().words, "# crates");
-        assert_eq!(beside(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#).unwrap().words, "# us");
-        let line = b"9 of old\n[x1] 120 passed, (2 skipped) in 3.5 s at 10:15, v2.1 /tmp/7";
-        assert_eq!(beside(&regex("in ([0-9.]+) s"), line).unwrap().counts, ["120 passed", "2 skipped"]);
+    fn a_unit_in_json_is_the_declared_one() {
         let bare = |at: &str| KpiProbe { unit: Unit::none(), ..pointer(at) };
         for (at, text) in [
             ("/real_time", r#"{"real_time": 1, "time_unit": "us"}"#),

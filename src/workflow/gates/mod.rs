@@ -142,6 +142,10 @@ fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
 /// where there is one, and `at_tip` whether it may still be made over: what helps depends on it.
 fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> Result<(), Refusal> {
     match &revision.work_tree {
+        WorkTree::Unversioned if revision.commit.is_some() => {
+            let reason = "the measurement names a commit, and says that git holds nothing".to_owned();
+            Err(Refusal::new(gate, Reason::UnknownState { reason }))
+        }
         WorkTree::Clean | WorkTree::Unversioned => Ok(()),
         WorkTree::Dirty { paths, .. } => {
             Err(Refusal::new(gate, Reason::Dirty { paths: *paths, own: own.map(str::to_owned), at_tip }))

@@ -49,8 +49,9 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
     limits(&s, &[(&["snapshot", "--as", "before"], 15)]);
     s.improve(50.0);
     limits(&s, &[(&["validate"], 14), (&["snapshot", "--as", "after"], 14), (&["compare"], 7)]);
-    // Two tell what git holds of the size in the contract, in the commits of the snapshots.
-    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 12), (&["change", "rollout", "full"], 19)]);
+    // Two tell what git holds of the size in the contract, in the commits of the snapshots; one which checks the config of
+    // the validated commit has.
+    limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 13), (&["change", "rollout", "full"], 19)]);
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 22), (&["review", "bundle"], 11)]);
     assert!(!started(&s, &["change", "note", "x"]).is_empty(), "the count counts");

@@ -556,6 +556,19 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
         sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[told]);
         sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
+    // Nor does a validation leave out what its config demands.
+    edit(&sandbox, &id, "validation", &|validation| validation["checks"] = serde_json::json!([]));
+    forge(&sandbox, &id, |kinds| {
+        let validations = kinds.iter_mut().filter_map(|kind| match kind {
+            Kind::Validated(validation) => Some(validation),
+            _ => None,
+        });
+        validations.for_each(|validation| validation.checks.clear());
+    });
+    sandbox.commit_evidence();
+    let lacks = "the validation lacks the check `test`";
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", lacks]);
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
     forge(&sandbox, &id, |kinds| {
         for kind in kinds {
             if let Kind::ContractSet { contract } = kind {

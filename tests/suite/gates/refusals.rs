@@ -109,6 +109,13 @@ fn baseline_cases() -> Vec<Case> {
         case(
             "unknown_state",
             ready(),
+            spoiled(ask::baseline, |ask| {
+                ask.taken().revision = Revision { commit: revision(1).commit, ..unversioned(1) }
+            }),
+        ),
+        case(
+            "unknown_state",
+            ready(),
             spoiled(ask::baseline, |ask| (ask.world.revision, ask.world.allow_dirty) = (unknown_state(1), true)),
         ),
         case("not_in_git", ready(), spoiled(ask::baseline, |ask| ask.world.not_in_git = vec!["out".to_owned()])),

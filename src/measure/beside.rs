@@ -1,0 +1,91 @@
+//! What stands beside a KPI's number in the text that it is read from.
+
+use crate::config::{Extract, KpiProbe};
+use crate::measure::number::{of_unit, parsed, plain, unit_of};
+use crate::measure::pointer::follow;
+use crate::model::scrub::scrub;
+
+/// So many words on each side of a number are kept.
+const BESIDE: usize = 2;
+
+/// What stands beside a number: a change of it is a change of what was done.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Beside {
+    /// With `#` for the number, as in `heap # Mi`; of a number in JSON its unit there. Other words may say another unit.
+    pub(crate) words: String,
+    /// The whole numbers of its line, each with the word that follows: `120 passed`.
+    pub(crate) counts: Vec<String>,
+}
+
+impl Beside {
+    pub(crate) fn scrubbed(&self) -> Self {
+        Self { words: scrub(&self.words), counts: self.counts.iter().map(|count| scrub(count)).collect() }
+    }
+}
+
+/// What stands beside the last number that a regular expression captures, or a pointer finds.
+pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
+    let pattern = match config.extract() {
+        Extract::Regex(pattern) => pattern,
+        Extract::Pointer(pointer) => {
+            let value = parsed(text).ok()?;
+            let found = follow(&value, &pointer).ok()?;
+            let unit = unit_of(&found.first()?.within, &pointer, &config.unit)?;
+            return Some(Beside { words: format!("# {unit}"), counts: Vec::new() });
+        }
+        Extract::Whole | Extract::Pointers(_) | Extract::Hyperfine(_) | Extract::Jmh(_) | Extract::Criterion => {
+            return None;
+        }
+    };
+    let text = plain(text);
+    let group = regex::Regex::new(&pattern).ok()?.captures_iter(&text).last()?.get(1)?;
+    let before = text[..group.start()].rsplit('\n').next().unwrap_or_default();
+    let after = text[group.end()..].split('\n').next().unwrap_or_default();
+    let words = |part: &str| -> Vec<String> {
+        part.split(|c: char| !of_unit(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    };
+    let counts = [before, after].into_iter().flat_map(counts).collect();
+    let (before, mut after) = (words(before), words(after));
+    // One file, two files.
+    if let Some(counted) = after.first_mut().filter(|word| word.len() > 3) {
+        counted.truncate(counted.trim_end_matches('s').len());
+    }
+    let number = ["#".to_owned()];
+    let near = before[before.len().saturating_sub(BESIDE)..].iter().chain(&number).chain(after.iter().take(BESIDE));
+    Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
+}
+
+fn counts(part: &str) -> Vec<String> {
+    let trimmed = |word: &str| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_owned();
+    let words: Vec<String> = part.split_whitespace().map(trimmed).collect();
+    let is_count = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let all = words.iter().enumerate().filter(|(_, word)| is_count(word));
+    all.map(|(at, word)| words.get(at + 1).map_or_else(|| word.clone(), |next| format!("{word} {next}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regex(regex: &str) -> KpiProbe {
+        KpiProbe { regex: Some(regex.to_owned()), ..KpiProbe::default() }
+    }
+
+    fn pointer(pointer: &str) -> KpiProbe {
+        KpiProbe { pointer: Some(pointer.to_owned()), ..KpiProbe::default() }
+    }
+
+    #[test]
+    fn the_words_beside_a_number_its_unit_in_json_and_counts_are_known() {
+        let near = |pattern: &str, text: &str| beside(&regex(pattern), text.as_bytes()).unwrap().words;
+        assert_eq!(near("heap ([0-9.]+)", "x\nthe heap 900Mi of 2 files now"), "the heap # Mi of");
+        assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
+        assert_eq!(near("([0-9]+)$", "1\n2"), "#");
+        assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
+        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}"), None);
+        assert_eq!(beside(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#).unwrap().words, "# crates");
+        assert_eq!(beside(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#).unwrap().words, "# us");
+        let line = b"9 of old\n[x1] 120 passed, (2 skipped) in 3.5 s at 10:15, v2.1 /tmp/7";
+        assert_eq!(beside(&regex("in ([0-9.]+) s"), line).unwrap().counts, ["120 passed", "2 skipped"]);
+    }
+}
