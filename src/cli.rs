@@ -311,7 +311,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
 /// Help and version are answers; everything else that clap says is a usage error.
 fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let error = if asked { error } else { suggest(error) };
+    let error = if asked { error } else { suggest(error, arguments) };
     if !asked && asks_for(arguments, "json") {
         let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, arguments)));
     }
@@ -325,9 +325,12 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     if asked { Exit::Yes } else { Exit::Trouble }
 }
 
-/// A list of the commands names those that the help names; one of a group that was typed without it gets its group.
-fn suggest(mut error: clap::Error) -> clap::Error {
-    let mut grammar = Cli::command();
+/// A list of the commands names those that the help names; one of a group that was typed without it gets its group, and
+/// after `help`, where clap suggests nothing, what is spelled nearly so.
+fn suggest(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let grammar = Cli::command();
+    let (below, _) = named(&grammar, arguments);
+    let mut grammar = grammar;
     grammar.build();
     if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
         let shown = |name: &&String| grammar.find_subcommand(name).is_none_or(|it| !it.is_hide_set());
@@ -336,8 +339,13 @@ fn suggest(mut error: clap::Error) -> clap::Error {
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
     let mut groups = grammar.get_subcommands().filter(|group| group.find_subcommand(typed).is_some());
-    let Some(whole) = groups.next().map(|group| vec![format!("{} {typed}", group.get_name())]) else { return error };
-    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(whole));
+    let whole = groups.next().map(|group| vec![format!("{} {typed}", group.get_name())]);
+    let names = below.as_ref().unwrap_or(&grammar).get_subcommands().filter(|it| !it.is_hide_set());
+    let near = commands::completions::meant(typed, names.map(clap::Command::get_name), below.is_none());
+    let is_unknown = error.get(ContextKind::SuggestedSubcommand).is_none();
+    if let Some(names) = whole.or_else(|| Some(near).filter(|near| is_unknown && !near.is_empty())) {
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
+    }
     error
 }
 

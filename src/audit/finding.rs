@@ -196,8 +196,10 @@ pub(crate) enum FindingKind {
     EvidenceUnknown,
     /// What promoted changes cost together; it fails where that is more than the config allows.
     #[error(
-        "{metric} got {:.1} % {} since {since}, of {:.1} % that the budget allows, by {}; {unjudged} more did not judge it",
-        .spent.abs() * 100.0, if *.spent < 0.0 { "better" } else { "worse" }, .at_most * 100.0, count(.changes.len() as u64, "change", "changes")
+        "{metric} got {:.1} % {} since {since}, of {:.1} % {}that the budget allows, by {}{}",
+        .spent.abs() * 100.0, if *.spent < 0.0 { "better" } else { "worse" }, .at_most * 100.0,
+        if *.spent < 0.0 { "worse " } else { "" }, count(.changes.len() as u64, "change", "changes"),
+        if *.unjudged > 0 { format!("; {unjudged} more did not judge it") } else { String::new() }
     )]
     Budget {
         metric: MetricId,

@@ -148,18 +148,21 @@ impl Bisection<'_> {
         for plan in &self.plans {
             let metric = kind.of(&plan.name);
             let row = pair_rows(&session, &self.settings).into_iter().find(|row| row.metric == metric);
-            match row.map(|row| row.change) {
-                Some(Change::Regressed(finding)) => effects.push(finding.estimate.value),
-                Some(Change::Invalid { .. }) | None => {
-                    let pair = CommandLine::tool("pair").words(["--before", &self.good, "--after", bad]);
-                    let typed = (!self.args.command.is_empty()).then_some("--").into_iter();
-                    let pair = pair.words(typed.chain(self.args.command.iter().map(String::as_str)));
-                    return Err(trouble("the command fails on the good or the bad revision")
-                        .fixed_by([Fix::next("see where and how", pair)]));
+            let why = match row.map(|row| row.change) {
+                Some(Change::Regressed(finding)) => {
+                    effects.push(finding.estimate.value);
+                    continue;
                 }
                 Some(Change::Improved(_) | Change::NoDifference(_)) => return Ok(Some(None)),
                 Some(Change::Inconclusive { .. }) => return Ok(None),
-            }
+                Some(Change::Invalid { because }) => because.to_string(),
+                None => format!("{metric} was not measured"),
+            };
+            let pair = CommandLine::tool("pair").words(["--before", &self.good, "--after", bad]);
+            let typed = (!self.args.command.is_empty()).then_some("--").into_iter();
+            let pair = pair.words(typed.chain(self.args.command.iter().map(String::as_str)));
+            return Err(trouble(format!("the good and the bad revision cannot be compared: {why}"))
+                .fixed_by([Fix::next("see where and how", pair)]));
         }
         let [one, other] = effects[..] else { return Ok(None) };
         Ok(Some(Some((kind, f64::midpoint(one, other)))))

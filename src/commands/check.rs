@@ -262,9 +262,8 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, None) => (text, "", false),
     };
     let head = if head.is_empty() { "HEAD" } else { head };
-    // An empty base is git's empty tree: everything is looked at.
     if base.is_empty() {
-        return Ok(Range { base: None, head: named_commit(repo, head, repo.resolve_only(head))? });
+        return Err(wrong(text, "it has no base, which is what a variable that is not set leaves"));
     }
     // What forges give as the commit before a new branch.
     if base.bytes().all(|digit| digit == b'0') {

@@ -12,26 +12,47 @@ use clap_complete::Shell;
 use crate::commands::Ctx;
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::model::text::nearest;
+use crate::store::Record;
 
 const PROGRAM: &str = "vibeship-optimizer";
 
 /// Command lines that work as they stand, in the order of the work.
 pub(crate) const EXAMPLES: &str = include_str!("examples.txt");
 
+/// What `help` explains beside the commands.
+const TOPICS: [&str; 3] = ["gates", "criteria", "exit-codes"];
+
 /// Write the completions of the shells and the man pages
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// Print the completions of this shell
-    #[arg(value_enum, required_unless_present = "dir")]
+    #[arg(value_enum, required_unless_present_any = ["dir", "names"])]
     shell: Option<Shell>,
     /// Write those of all shells, and the man pages, to this directory
     #[arg(long, value_name = "DIR", conflicts_with = "shell")]
     dir: Option<PathBuf>,
+    /// Print the names that the shells ask for here
+    #[arg(long, value_name = "WHAT", exclusive = true)]
+    names: Option<Names>,
+}
+
+/// Names that only the project knows.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Names {
+    Ids,
+    Metrics,
 }
 
 /// Prints one, or writes all and prints the directory.
 pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> Result<Exit> {
-    if let Some(shell) = args.shell {
+    if let Some(names) = args.names {
+        let names: Vec<String> = match names {
+            Names::Ids => Record::ids(&ctx.project)?.iter().map(ToString::to_string).collect(),
+            Names::Metrics => ctx.measurable()?.iter().map(|spec| spec.id.to_string()).collect(),
+        };
+        ctx.ui.answer(&names.join("\n"))?;
+    } else if let Some(shell) = args.shell {
         ctx.ui.answer(&of(shell, &grammar))?;
     } else if let Some(dir) = args.dir {
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
@@ -55,13 +76,53 @@ fn shown(grammar: &clap::Command) -> clap::Command {
 fn of(shell: Shell, grammar: &clap::Command) -> String {
     let (mut grammar, mut bytes) = (shown(grammar), Vec::new());
     clap_complete::generate(shell, &mut grammar, PROGRAM, &mut bytes);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if shell != Shell::Bash {
-        return text;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if shell == Shell::Bash {
+        // A name with a hyphen is spelled in two ways there, and nothing is completed after a command:
+        // https://github.com/clap-rs/clap/issues/6421
+        text = text.replace("vibeship__subcmd__optimizer", "vibeship__optimizer");
     }
-    // A name with a hyphen is spelled in two ways there, and nothing is completed after a command:
-    // https://github.com/clap-rs/clap/issues/6421
-    text.replace("vibeship__subcmd__optimizer", "vibeship__optimizer")
+    ask_for_names(shell, &text)
+}
+
+/// The same script, which asks the project for the ids of changes and the names of metrics where it would offer files.
+fn ask_for_names(shell: Shell, script: &str) -> String {
+    let ask = |what: &str| format!("({PROGRAM} completions --names {what} 2>/dev/null)");
+    let (ids, metrics) = (ask("ids"), ask("metrics"));
+    let names = |option: &str| match option {
+        "change-id" | "ID" | "use)" | "show)" => Some(&ids),
+        "kpi" | "guardrail" | "trigger" | "CRITERION" => Some(&metrics),
+        _ => None,
+    };
+    let line = |(case, line): (&str, &str)| {
+        let asked = match shell {
+            Shell::Bash if line.ends_with("(compgen -f \"${cur}\"))") => names(case.trim_matches(['-', ')']))
+                .map(|names| line.replace("-f \"${cur}\"", &format!("-W \"${names}\" -- \"${{cur}}\""))),
+            Shell::Bash => case
+                .strip_prefix("vibeship__optimizer__subcmd__change__subcmd__")
+                .and_then(names)
+                .map(|names| line.replace("--help\"", &format!("--help ${names}\""))),
+            Shell::Fish => line
+                .strip_suffix(" -r")
+                .and_then(|line| names(line.split(" -l ").nth(1)?.split(' ').next()?))
+                .map(|names| format!("{line} -fa '{names}'")),
+            Shell::Zsh => line.strip_suffix(":_default' \\").and_then(|line| {
+                let names = names(if line.contains("'::id --") { "ID" } else { line.rsplit(':').next()? })?;
+                Some(format!("{line}:{{compadd -- ${names}}}' \\"))
+            }),
+            _ => None,
+        };
+        asked.unwrap_or_else(|| line.to_owned()) + "\n"
+    };
+    let before = std::iter::once("").chain(script.lines().map(str::trim));
+    before.zip(script.lines()).map(line).collect()
+}
+
+/// The names that are nearly spelled so, of commands and, where `of_help`, of pages of the help.
+pub(crate) fn meant<'n>(typed: &str, names: impl Iterator<Item = &'n str>, of_help: bool) -> Vec<String> {
+    let topics = TOPICS.into_iter().filter(|_| of_help);
+    let called = |near: &str| if TOPICS.contains(&near) { format!("help {near}") } else { near.to_owned() };
+    nearest(typed, names.chain(topics), 2).into_iter().map(called).collect()
 }
 
 /// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.

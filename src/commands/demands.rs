@@ -13,7 +13,7 @@ use crate::audit::{
 };
 use crate::commands::{GitHistory, collect};
 use crate::config::{Budget, Config, globs};
-use crate::error::Result;
+use crate::error::{Result, trouble};
 use crate::git::Repo;
 use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
@@ -235,6 +235,10 @@ pub(crate) fn budgets<'a>(
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
         let of = || format!("budget of {metric}");
         let since = repo.resolve_only(&budget.since).context(of())?;
+        if moves(repo, &budget.since)? {
+            let said = format!("{}: since: {} moves, so that nothing would add up", of(), budget.since);
+            return Err(trouble(said).hinted("name a tag, or the hash of a commit"));
+        }
         repo.needs_whole(Some(&since), head).context(of())?;
         let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
         let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();
@@ -243,6 +247,14 @@ pub(crate) fn budgets<'a>(
         found.extend(spent(budget, spec, &in_effect));
     }
     Ok(found)
+}
+
+/// Whether a name stands for another commit from time to time: no tag and no hash, nor counted from one.
+fn moves(repo: &Repo, name: &str) -> Result<bool> {
+    let base = name.split(['~', '^', '@']).next().unwrap_or_default();
+    let full = repo.git().args(["rev-parse", "--symbolic-full-name", "--verify", "--quiet", base]).output()?;
+    let is_hash = full.stdout.is_empty() && base.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Ok(!full.stdout.starts_with(b"refs/tags/") && (base.is_empty() || !is_hash))
 }
 
 /// What is spent; `None` where nothing is. `in_effect` are the changes whose commits came since.

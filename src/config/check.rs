@@ -49,6 +49,9 @@ pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
     let measurable = config.measurable();
     root.each("budget", &config.budget, |budget: &Budget, mut s| {
         s.required("since", &budget.since);
+        if !s.has("at_most") {
+            s.problem_here("has no `at_most`");
+        }
         let criterion = Criterion::parse(&format!("{} <= +1%", budget.metric)).map_err(|error| error.to_string());
         let known = criterion.and_then(|it| measurable.check(&it).map(drop).map_err(|error| error.to_string()));
         known.unwrap_or_else(|why| s.problem("metric", &why));

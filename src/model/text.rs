@@ -43,6 +43,20 @@ pub fn short(hash: &str) -> String {
     hash.chars().take(12).collect()
 }
 
+/// The end of what a program said, cut between words to `most` characters; before it the last line that names an error,
+/// which a stack trace leaves far above.
+pub fn excerpt(said: &str, most: usize) -> String {
+    let skip = said.chars().count().saturating_sub(most);
+    let Some((cut, _)) = said.char_indices().nth(skip).filter(|_| skip > 0) else { return said.to_owned() };
+    let (above, end) = said.split_at(cut);
+    let names_an_error = |line: &&str| ["rror: ", "rror[", "panicked at"].iter().any(|words| line.contains(words));
+    let error = above.lines().rfind(names_an_error).filter(|_| !end.lines().any(|line| names_an_error(&line)));
+    if let Some(error) = error.map(str::trim).filter(|error| error.chars().count() < most / 2) {
+        return format!("{error}\n{}", excerpt(end, most - error.chars().count() - 1));
+    }
+    end.split_once(char::is_whitespace).map_or(end, |(_, whole)| whole.trim_start()).to_owned()
+}
+
 /// The candidates nearest to `name`, best first, at most `most`; none that shares too little with it to be a slip.
 /// Ties keep the candidates' own order, so that the same input gives the same answer.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
@@ -118,6 +132,15 @@ fn on_a_line(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_excerpt_has_whole_words_and_the_line_of_the_error() {
+        assert_eq!(excerpt("a short one", 20), "a short one");
+        assert_eq!(excerpt("alpha beta gamma", 10), "gamma");
+        assert_eq!(excerpt("0123456789", 4), "6789");
+        let trace = format!("Error: no module 'left'\n{}end", "    at load (loader.js:1)\n".repeat(9));
+        assert_eq!(excerpt(&trace, 60), "Error: no module 'left'\nat load (loader.js:1)\nend");
+    }
 
     #[test]
     fn a_slip_finds_its_name_and_nonsense_finds_nothing() {

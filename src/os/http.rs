@@ -54,7 +54,12 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     }
     let message = message.body(()).map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let start = Instant::now();
-    let answer = agent.run(message).map_err(|error| explain(error, request))?;
+    let answer = agent.run(message).map_err(|error| match explain(error, request) {
+        HttpError::Failed(said) if said == CLOSED && !request.url.to_ascii_lowercase().starts_with("https:") => {
+            HttpError::Failed(format!("{CLOSED}; if what listens there speaks TLS, try https://"))
+        }
+        other => other,
+    })?;
     if let Some(scheme) = unknown_scheme(&request.url, answer.get_uri().path()) {
         return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is not a web address")));
     }
@@ -71,6 +76,8 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     }
     Ok(Answer { status, body, encoding, latency: start.elapsed() })
 }
+
+const CLOSED: &str = "the connection was closed before the answer was complete";
 
 /// Schemes of addresses that name no host; those that name one are refused by the library.
 const WITHOUT_HOST: [&str; 12] =
@@ -139,7 +146,7 @@ fn explain_io(error: &io::Error) -> String {
     if kind == io::ErrorKind::ConnectionRefused {
         "connection refused: nothing listens there".to_owned()
     } else if matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) {
-        "the connection was closed before the answer was complete".to_owned()
+        CLOSED.to_owned()
     } else {
         error.to_string()
     }

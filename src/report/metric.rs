@@ -1,6 +1,7 @@
 //! One metric in words: its levels, how far it moved, what became of it, and why it has no usable value.
 
 use crate::judge::{Change, compare::Level, compare::MetricRow, series};
+use crate::model::text::excerpt;
 use crate::model::{
     Design, Estimate, Finding, MetricId, MetricKind, MetricSource, Sampling, Snapshot, Timing, Unusable,
 };
@@ -112,10 +113,9 @@ pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> Stri
 
 /// The end of what the command said on standard error, in one line.
 fn said(timing: &Timing) -> String {
-    let words: Vec<&str> = timing.last_err.split_whitespace().collect();
-    let text = words.join(" ");
-    let skipped = text.chars().count().saturating_sub(SAID);
-    if text.is_empty() { String::new() } else { format!(": {}", text.chars().skip(skipped).collect::<String>()) }
+    let lines = excerpt(&timing.last_err, SAID);
+    let text = lines.split_whitespace().collect::<Vec<_>>().join(" ");
+    if text.is_empty() { text } else { format!(": {text}") }
 }
 
 /// A line on every timing, KPI, path and probe of a snapshot that gave no usable value.

@@ -1,6 +1,7 @@
 //! The schemas in `docs/schemas/`, made from the types. A stale file fails; `OPTIMIZER_SCHEMAS=write` writes it anew.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use schemars::generate::SchemaSettings;
@@ -71,6 +72,53 @@ fn as_people_write_it(schema: &mut Schema) {
     schema.insert("additionalProperties".to_owned(), json!(false));
 }
 
+/// Adds the ranges and the keys that must be there, as the reader's own checks have them: an editor marks what is refused.
+fn with_demands(schema: &mut Schema) {
+    let source = include_str!("../../src/config/check.rs");
+    let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
+    let (section, known) =
+        (pattern(r": &(?:mut )?([A-Z]\w+), mut s\b.*[^;]$"), pattern(r"const (\w+): \w+ = ([\d._]+);"));
+    let (whole, positive) =
+        (pattern(r#"whole\("(\w+)", .*, (\d+)\.\.=(\w+(?: << \d+)?)\);"#), pattern(r#"positive\("(\w+)""#));
+    let needed = pattern(r#"s\.required\("(\w+)"|if !s\.has\("(\w+)"\) \{|s\.(name)\(&"#);
+    let constants: BTreeMap<&str, String> =
+        known.captures_iter(source).map(|it| (it.get(1).unwrap().as_str(), it[2].replace('_', ""))).collect();
+    let number = |text: &str| match text.split_once(" << ") {
+        Some((base, shift)) => base.parse::<u64>().unwrap() << shift.parse::<u32>().unwrap(),
+        None => constants.get(text).map_or(text, |whole| whole.trim_end_matches(".0")).parse().unwrap(),
+    };
+    let mut of = String::new();
+    let lines: Vec<&str> = source.lines().collect();
+    for around in lines.windows(3) {
+        let line = around[1];
+        if let Some(named) = section.captures(line) {
+            named[1].clone_into(&mut of);
+        }
+        let place = match line.trim() {
+            it if it.starts_with("root.") => String::new(),
+            it if it.starts_with("commands.") => "/definitions/Commands".to_owned(),
+            _ => format!("/definitions/{of}"),
+        };
+        let Some(there) = schema.pointer_mut(&place).and_then(Value::as_object_mut) else { continue };
+        let mut range = |key: &str, least: (&str, u64), most: u64| {
+            let value = there["properties"][key].as_object_mut().unwrap_or_else(|| panic!("{place} has no {key}"));
+            value.insert(least.0.to_owned(), json!(least.1));
+            value.insert("maximum".to_owned(), json!(most));
+        };
+        if let Some(found) = whole.captures(line) {
+            range(&found[1], ("minimum", number(&found[2])), number(&found[3]));
+        } else if let Some(found) = positive.captures(line) {
+            range(&found[1], ("exclusiveMinimum", 0), number("MAX_TIMEOUT_S"));
+        } else if let Some(found) = needed.captures(line)
+            && !around[0].contains("if s.has(")
+            && (!line.contains("if !") || around[2].contains("problem_here"))
+        {
+            let key = found.iter().skip(1).flatten().next().unwrap().as_str();
+            there.entry("required").or_insert_with(|| json!([])).as_array_mut().unwrap().push(json!(key));
+        }
+    }
+}
+
 fn written<T: JsonSchema>(what: &str) -> Schema {
     named(SchemaSettings::draft07().for_serialize().into_generator().into_root_schema_for::<T>(), what)
 }
@@ -78,6 +126,7 @@ fn written<T: JsonSchema>(what: &str) -> Schema {
 fn read_by_people<T: JsonSchema>(what: &str) -> Schema {
     let mut schema = SchemaSettings::draft07().for_deserialize().into_generator().into_root_schema_for::<T>();
     RecursiveTransform(as_people_write_it).transform(&mut schema);
+    with_demands(&mut schema);
     named(schema, what)
 }
 

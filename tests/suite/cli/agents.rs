@@ -35,8 +35,24 @@ fn every_config_that_is_shipped_fits_its_schema_and_a_slip_does_not() {
         "config",
         &yaml("timings:\ncommands: {test: make test}\npair: {min_effect: 2%}\nenforcement: {require: promoted}"),
     );
-    for slip in ["timigs: []", "timings: [{name: t, cmd: x, runs: often}]", "kpis: [{name: k, file: f, better: up}]"] {
+    // What the schema does not pass, the program refuses too, or says that it has no effect.
+    for slip in [
+        "timigs: []",
+        "timings: [{name: t, cmd: x, runs: often}]",
+        "timings: [{name: t, cmd: x, runs: 0}]",
+        "timings: [{cmd: x}]",
+        "kpis: [{name: k, file: f, better: up}]",
+        "kpis: [{name: k, file: f}]",
+        "http_probes: [{name: h}]",
+        "commands: {timeout_s: 0}",
+        "pair: {max_pairs: 100000000}",
+        "enforcement: {max_emergency_days: 200, exempt: [{paths: [a]}]}",
+        "budget: [{metric: size.src, since: v1}]",
+        "version: 2",
+    ] {
         assert!(misfit("config", &yaml(slip)).is_err(), "{slip}");
+        let said = s.write(".vibeship-optimizer/config.yml", slip).run(&["doctor"]);
+        assert!(said.code == 2 || said.stderr.contains("has no effect"), "{slip}: {said}");
     }
 }
 

@@ -373,7 +373,8 @@ fn the_workflows_are_whole() {
 
 #[test]
 fn completions_know_the_flags_of_a_command_within_a_command() {
-    let (s, dir) = (Sandbox::without_git(), tempfile::tempdir().unwrap());
+    let (s, dir) = (Sandbox::new(), tempfile::tempdir().unwrap());
+    s.start("halve it");
     let _ = s.run(&["completions", "--dir", dir.path().to_str().unwrap()]).ok();
     let one = s.run(&["completions", "powershell"]).ok().stdout;
     assert_eq!(one, fs::read_to_string(dir.path().join("_vibeship-optimizer.ps1")).unwrap());
@@ -393,15 +394,39 @@ fn completions_know_the_flags_of_a_command_within_a_command() {
         assert!(!there(shell) || reads(), "{shell} cannot read {file}");
     }
     if there("bash") {
-        let script = ". ./vibeship-optimizer.bash; COMP_WORDS=(vibeship-optimizer change follow-up --b); COMP_CWORD=3; \
-            $(complete -p vibeship-optimizer | sed 's/.*-F \\([^ ]*\\).*/\\1/') vibeship-optimizer --b follow-up; echo ${COMPREPLY[*]}";
-        let output = Command::new("bash").args(["-c", script]).current_dir(dir.path()).output().unwrap();
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout).trim(),
-            "--by",
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let ask = |words: &str, at: &str| {
+            let script = format!(
+                ". '{}/vibeship-optimizer.bash'; COMP_WORDS=({words}); COMP_CWORD={at}; last=${{COMP_WORDS[{at}]}}; \
+                 $(complete -p vibeship-optimizer | sed 's/.*-F \\([^ ]*\\).*/\\1/') vibeship-optimizer \"$last\" \
+                 ${{COMP_WORDS[{at}-1]}}; echo ${{COMPREPLY[*]}}",
+                dir.path().display()
+            );
+            let program = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap();
+            let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+            let output = s.command("bash").args(["-c", &script]).env("PATH", path).output().unwrap();
+            assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        };
+        assert_eq!(ask("vibeship-optimizer change follow-up --b", "3"), "--by");
+        assert_eq!(ask("vibeship-optimizer validate --change-id chg", "3"), s.id());
+        assert_eq!(ask("vibeship-optimizer change use chg", "3"), s.id());
+        assert_eq!(ask("vibeship-optimizer change contract --kpi kpi.o", "4"), "kpi.ops");
+    }
+}
+
+#[test]
+fn a_slip_in_a_command_or_a_topic_of_the_help_is_told_what_was_meant() {
+    let s = Sandbox::without_git();
+    for (typed, meant) in [
+        (&["statsu"][..], "'status'"),
+        (&["help", "statsu"], "'status'"),
+        (&["help", "change", "promot"], "'promote'"),
+        (&["promote"], "'change promote'"),
+        (&["help", "criterias"], "'help criteria'"),
+        (&["gates"], "'help gates'"),
+        (&["check", "--require", "verifyed"], "'verified'"),
+    ] {
+        let _ = s.run(typed).exits(2).says(&[meant]);
     }
 }
 

@@ -67,6 +67,13 @@ fn part(root: &Value, schema: &Value, value: &Value, at: &str) -> Result<BTreeSe
     if other {
         return Err(format!("{at} is none of the values"));
     }
+    let bound = |key: &str| Some((value.as_f64()?, schema[key].as_f64()?));
+    let is_outside = bound("minimum").is_some_and(|(it, least)| it < least)
+        || bound("exclusiveMinimum").is_some_and(|(it, least)| it <= least)
+        || bound("maximum").is_some_and(|(it, most)| it > most);
+    if is_outside {
+        return Err(format!("{at} is {value}, out of its range"));
+    }
     if let (Value::Object(object), Some(key)) =
         (value, list("required").iter().find(|key| value.get(key.as_str().unwrap()).is_none()))
     {
