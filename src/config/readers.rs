@@ -24,13 +24,15 @@ pub enum Reader {
     Jmh,
     /// The summary of k6; of the metric.
     K6,
-    /// `--output-format json` of oha; of a key of its summary, such as `average`.
+    /// `--output-format json` of oha; of a key of its summary, such as `average`, or a percentile, such as `p95`.
     Oha,
 }
 
 /// How the names of the times begin that k6 measures by itself.
 const K6_TIMES: [&str; 6] =
     ["browser_", "group_duration", "grpc_req_duration", "http_req_", "iteration_duration", "ws_"];
+
+const OHA_TIMES: [&str; 4] = ["total", "slowest", "fastest", "average"];
 
 impl Reader {
     /// Where the samples are; `NAME` stands for the benchmark's.
@@ -40,14 +42,14 @@ impl Reader {
             Self::PytestBenchmark => &["/benchmarks/name=NAME/stats/data", "/benchmarks/fullname=NAME/stats/data"],
             Self::GoogleBenchmark => &["/benchmarks/name=NAME/real_time"],
             Self::K6 => &["/metrics/NAME/values/avg", "/metrics/NAME/avg"],
-            Self::Oha => &["/summary/NAME"],
+            Self::Oha => &["/summary/NAME", "/latencyPercentiles/NAME"],
         }
     }
 
     /// The unit of what it writes of `name`; `None` where the config has to say it.
     fn unit(self, name: &str) -> Option<Unit> {
         match self {
-            Self::Oha if !matches!(name, "total" | "slowest" | "fastest" | "average") => None,
+            Self::Oha if !OHA_TIMES.contains(&name) && !name.starts_with('p') => None,
             Self::Hyperfine | Self::PytestBenchmark | Self::Oha => Some(Unit::seconds()),
             Self::Criterion | Self::GoogleBenchmark | Self::GoBench => Some(Unit::new("ns")),
             Self::K6 if !K6_TIMES.iter().any(|begin| name.starts_with(begin)) => None,

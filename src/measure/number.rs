@@ -463,7 +463,9 @@ mod tests {
         assert_eq!(read(Reader::K6, "http_req_duration", exported), (vec![4.2532618499999995], "ms".to_owned()));
         let handled = include_str!("../../tests/data/benchmarks/k6-handle-summary.json");
         assert_eq!(read(Reader::K6, "iteration_duration", handled).0, [4.34027925]);
-        assert_eq!(read(Reader::Oha, "average", r#"{"summary":{"average":0.02}}"#).0, [0.02]);
+        let oha = include_str!("../../tests/data/benchmarks/oha.json");
+        assert_eq!(read(Reader::Oha, "average", oha), (vec![0.007141769119999998], "s".to_owned()));
+        assert_eq!(read(Reader::Oha, "p95", oha), (vec![0.024162248], "s".to_owned()));
         let mut kpi = KpiProbe {
             reader: Some(Reader::Criterion),
             select: Some("sum/add::up/100".to_owned()),
