@@ -31,11 +31,16 @@ impl Ui {
     /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).
     pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        if !text.ends_with('\n') {
-            out.write_all(b"\n")?;
-        }
-        out.flush()
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        // Whoever repeats the command would record it twice.
+        let unsaid = |error: io::Error| {
+            let what = "cannot write the answer to standard output, and nothing that was recorded is taken back";
+            io::Error::new(error.kind(), format!("{what}: {error}"))
+        };
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.write_all(end.as_bytes()))
+            .and_then(|()| out.flush())
+            .map_err(unsaid)
     }
 
     /// What has been done, if anything, unless quiet.

@@ -4,17 +4,16 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
-use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::audit::record;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{self, Comparison, Settings, compare};
 use crate::model::{
-    Artifact, Better, ChangeId, Check, CheckKind, Contract, Digest, Event, Judged, Kind, MetricId, Outcome,
-    PairSession, PairedKpi, Revision, RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Validation, Verdict,
-    Verdicts, ingest,
+    Artifact, Better, Contract, Digest, Event, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi, RolloutStage,
+    Sampling, SideRevision, Snapshot, TakenFor, Verdict, Verdicts, ingest,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 use crate::workflow::{Change, Watch, watch};
@@ -28,18 +27,17 @@ const ID_DELAY: Duration = Duration::seconds(2);
 pub(crate) const EXACT_TOLERANCE: f64 = 0.01;
 const MIN_EFFECT: &str = "pair.min_effect";
 
-/// The key under which a baseline fixes the contract; earlier versions did not.
+/// The key under which a baseline fixes the contract.
 pub(crate) const CONTRACT: &str = "contract";
+/// Since when each does, in seconds of Unix time: 2026-11-28.
+const CONTRACT_SINCE: i64 = 1_795_824_000;
 
 /// The bytes of a recorded file; `None` where it is missing or altered, which is reported elsewhere.
 pub(crate) type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
 pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
-    measurements(change, fetch)
-        .or_else(|| attestation(change, fetch))
-        .or_else(|| change.validation.as_ref().and_then(|validation| validation_file(change, validation, fetch)))
-        .or_else(|| comparison(change, fetch))
+    measurements(change, fetch).or_else(|| record::repeated(change, fetch)).or_else(|| comparison(change, fetch))
 }
 
 pub(crate) fn day_role(day: u32) -> String {
@@ -76,9 +74,16 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
         return Some(format!("its {what} is not what the record says"));
     }
-    let bound = snapshot.definitions.get(CONTRACT).filter(|_| what == TakenFor::Baseline);
-    if bound.is_some_and(|contract| *contract != change.contract.digest()) {
-        return Some("it was measured for another contract".to_owned());
+    if what == TakenFor::Baseline {
+        match snapshot.definitions.get(CONTRACT) {
+            Some(contract) if *contract != change.contract.digest() => {
+                return Some("it was measured for another contract".to_owned());
+            }
+            None if taken.taken_at.timestamp() >= CONTRACT_SINCE => {
+                return Some("it does not say which contract it was measured for".to_owned());
+            }
+            Some(_) | None => {}
+        }
     }
     let apart = |at: DateTime<Utc>| (at - snapshot.generated_at).abs();
     if apart(event.at) > RECORDING_DELAY {
@@ -216,53 +221,6 @@ impl Watched {
         };
         (!same).then(|| "recomputing the verdicts from it gives other results".to_owned())
     }
-}
-
-/// The attestation's file must be of this change, and of what the record says was reviewed.
-fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
-    let attestation = change.attestation.as_ref()?;
-    let bytes = fetch(&attestation.artifact)?;
-    let path = &attestation.artifact.path;
-    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
-        return Some(format!("{path}: not valid JSON"));
-    };
-    let says = |key: &str, expected: &str| file[key].as_str() == Some(expected);
-    let agrees = says("change_id", change.id().as_str())
-        && says("reviewed", attestation.reviewed.as_str())
-        && says("tool", &attestation.tool)
-        && says("reasoning_mode", &attestation.reasoning_mode);
-    if !agrees {
-        return Some(format!("{path}: it attests something else than the record says"));
-    }
-    let names = |key: &str| file[key].as_str().is_some_and(|name| !name.trim().is_empty());
-    (!names("reviewer") && !names("model")).then(|| format!("{path}: it names neither a reviewer nor a model"))
-}
-
-#[derive(Deserialize)]
-struct ValidationFile {
-    change_id: ChangeId,
-    revision: Revision,
-    checks: Vec<Check>,
-}
-
-fn validation_file(change: &Change, validation: &Validation, fetch: &Fetch<'_>) -> Option<String> {
-    let bytes = fetch(&validation.artifact)?;
-    let path = &validation.artifact.path;
-    let file: ValidationFile = match serde_json::from_slice(&bytes) {
-        Ok(file) => file,
-        Err(error) => return Some(format!("{path}: {error}")),
-    };
-    // How long a check took is no part of its outcome.
-    let outcomes = |checks: &[Check]| -> Vec<(String, CheckKind, bool, String)> {
-        checks.iter().map(|check| (check.name.clone(), check.kind, check.passed, check.what.clone())).collect()
-    };
-    let recorded = [
-        ("change id", file.change_id == *change.id()),
-        ("revision", file.revision == validation.revision),
-        ("outcome", outcomes(&file.checks) == outcomes(&validation.checks)),
-    ];
-    let other = recorded.into_iter().find(|(_, same)| !same);
-    other.map(|(what, _)| format!("{path}: its {what} is not what the record says"))
 }
 
 /// Whether the comparison's file has the record's verdicts, and the snapshots and pairs give them again.

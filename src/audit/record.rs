@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 
+use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, ChangeId, Class, Event, Kind, Revision, Stage, Strength};
+use crate::model::{Artifact, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, InvalidEvent, replay};
 
@@ -103,6 +105,55 @@ pub(crate) fn evidence<E>(
     let problem = evidence::problem(change, &fetch);
     found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
     Ok(found)
+}
+
+/// What of the files of its review and its validation is not what the record repeats of them.
+pub(crate) fn repeated(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let validation = || validation_file(change, change.validation.as_ref()?, fetch);
+    attestation(change, fetch).or_else(validation)
+}
+
+/// The attestation's file must be of this change, and of what the record says was reviewed.
+fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let attestation = change.attestation.as_ref()?;
+    let bytes = fetch(&attestation.artifact)?;
+    let path = &attestation.artifact.path;
+    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&bytes) else {
+        return Some(format!("{path}: not valid JSON"));
+    };
+    let says = |key: &str, expected: &str| file[key].as_str() == Some(expected);
+    let agrees = says("change_id", change.id().as_str())
+        && says("reviewed", attestation.reviewed.as_str())
+        && says("tool", &attestation.tool)
+        && says("reasoning_mode", &attestation.reasoning_mode);
+    if !agrees {
+        return Some(format!("{path}: it attests something else than the record says"));
+    }
+    let names = |key: &str| file[key].as_str().is_some_and(|name| !name.trim().is_empty());
+    (!names("reviewer") && !names("model")).then(|| format!("{path}: it names neither a reviewer nor a model"))
+}
+
+#[derive(Deserialize)]
+struct ValidationFile {
+    change_id: ChangeId,
+    revision: Revision,
+    checks: Vec<Check>,
+}
+
+fn validation_file(change: &Change, validation: &Validation, fetch: &Fetch<'_>) -> Option<String> {
+    let bytes = fetch(&validation.artifact)?;
+    let path = &validation.artifact.path;
+    let file: ValidationFile = match serde_json::from_slice(&bytes) {
+        Ok(file) => file,
+        Err(error) => return Some(format!("{path}: {error}")),
+    };
+    let recorded = [
+        ("change id", file.change_id == *change.id()),
+        ("revision", file.revision == validation.revision),
+        ("outcome", file.checks == validation.checks),
+    ];
+    let other = recorded.into_iter().find(|(_, same)| !same);
+    other.map(|(what, _)| format!("{path}: its {what} is not what the record says"))
 }
 
 type Files<'r> = BTreeMap<&'r str, Vec<u8>>;

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::evidence::CONTRACT;
 use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
@@ -277,7 +276,7 @@ impl RecordCheck<'_> {
         let began_at = began_at.and_then(|commit| self.history.known(commit));
         let brought = change.events.get(known..).unwrap_or_default();
         let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
-        let (mut keys, mut found) = (Vec::new(), Vec::new());
+        let mut keys = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
             let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
             if let Ok(bytes) = snapshot
@@ -294,13 +293,6 @@ impl RecordCheck<'_> {
                         |key: &&String| !snapshot.definitions.contains_key(*key) && there.get(*key) != unset.get(*key);
                     keys.extend(there.keys().filter(is_left_out).cloned());
                 }
-                if !snapshot.definitions.contains_key(CONTRACT) {
-                    let problem = "the baseline does not say which contract it was measured for".to_owned();
-                    let what = FindingKind::VerdictsDiffer { problem };
-                    // The first states of 0.2.0 said so nowhere; a range that sets the project up may bring their records.
-                    let is_set_up = self.before.is_some();
-                    found.push(record.about(if is_set_up { Finding::fail(what) } else { Finding::warn(what) }));
-                }
                 keys.retain(|key| delta::concerns(change, key));
                 keys.sort();
                 keys.dedup();
@@ -309,7 +301,7 @@ impl RecordCheck<'_> {
         let went_past = self.before.map(|before| demands::went_past(before, self.history, change, brought));
         keys.extend(went_past.into_iter().flatten().map(str::to_owned));
         if keys.is_empty() {
-            return Ok(found);
+            return Ok(Vec::new());
         }
         let mut changes = match (&self.range.base, began_at) {
             (Some(base), Some(commit)) => {
@@ -329,8 +321,7 @@ impl RecordCheck<'_> {
             if found.is_empty() { vec![KeyChange { key: stem, old: None, new: None }] } else { found }
         };
         let changes: Vec<KeyChange> = keys.iter().flat_map(of).collect();
-        found.push(record.about(Finding::fail(policy_changed(changes, true))));
-        Ok(found)
+        Ok(vec![record.about(Finding::fail(policy_changed(changes, true)))])
     }
 
     /// What both the head's config and the one that the change began on demand, and the change went past. A config that was

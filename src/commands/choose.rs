@@ -70,8 +70,8 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> 
     if let Some(text) = typed {
         return find(ctx, text).map(Some);
     }
-    let variable = std::env::var(VARIABLE).ok().filter(|text| !text.is_empty());
-    let found = variable.map(|text| find(ctx, &text)).transpose();
+    let variable = std::env::var_os(VARIABLE).filter(|text| !text.is_empty());
+    let found = variable.map(|text| find(ctx, &text.to_string_lossy())).transpose();
     found.map_err(|error| error.hinted(format!("it is the value of {VARIABLE}: unset it or give --change-id")))
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
     let meant = match choose::named(ctx, args.change.typed())? {
         Some(id) => Some(id),
-        None => choose::among(ctx, &records, damaged, false).ok(),
+        None => choose::active(ctx).map(|_| choose::among(ctx, &records, damaged, false).ok())?,
     };
     // One of the original that is not continued is reported as what it is.
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?.filter(|it| commit::provable(ctx, it).is_ok());

@@ -34,7 +34,10 @@ pub enum StoreError {
     Locked { path: PathBuf, holder: String, waited_s: f64 },
     #[error("{} is not a directory; move it away", path.display())]
     NotADirectory { path: PathBuf },
-    #[error("{value:?} is not a number of seconds between 0 and 86400 to wait for the lock")]
+    #[error(
+        "{}={value:?} is not a number of seconds between 0 and 86400 to wait for the lock: unset it",
+        lock::WAIT_VARIABLE
+    )]
     BadWait { value: String },
     #[error("project root {} is not a directory", path.display())]
     NoRoot { path: PathBuf },
