@@ -50,7 +50,7 @@ enum Command {
     /// Measure this machine's noise and check that a known slowdown is detected
     Calibrate(commands::calibrate::CalibrateArgs),
     /// Measure how often verdicts are wrong on this machine
-    Selftest(commands::selftest::SelftestArgs),
+    Selftest(commands::calibrate::SelftestArgs),
     /// Run a busy-loop for a known amount of work
     #[command(hide = true)]
     Spin,
@@ -68,7 +68,7 @@ enum Command {
     #[command(subcommand)]
     Hooks(commands::hooks::HooksCommand),
     /// Find out where a change belongs, which evidence it needs, and how to open it
-    Route(commands::route::RouteArgs),
+    Route(commands::start::RouteArgs),
     /// Run one of the installed hooks
     #[command(hide = true)]
     HookRun(commands::hook_run::HookRunArgs),
@@ -84,14 +84,14 @@ enum Command {
     Llm(commands::preflight::LlmCommand),
     /// Let an OpenClaw agent run the daily tick
     #[command(subcommand)]
-    Openclaw(commands::openclaw::OpenclawCommand),
+    Openclaw(commands::autopilot::OpenclawCommand),
     /// Check for problems that would invalidate measurements
     Preflight(commands::preflight::PreflightArgs),
     /// Do whatever is due, for cron and other timers
     #[command(subcommand)]
     Autopilot(commands::autopilot::AutopilotCommand),
     /// Show all changes on one page: HTML by default, markdown with `--format markdown`
-    Report(commands::report::ReportArgs),
+    Report(commands::review::ReportArgs),
     /// Go through the checklists that begin and end a day
     #[command(subcommand)]
     Day(commands::day::DayCommand),
@@ -265,23 +265,23 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit> {
         Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Bisect(args) => commands::bisect::run(ctx, args),
         Command::Calibrate(args) => commands::calibrate::run(ctx, args),
-        Command::Selftest(args) => commands::selftest::run(ctx, args),
-        Command::Spin => commands::selftest::spin(),
+        Command::Selftest(args) => commands::calibrate::selftest(ctx, args),
+        Command::Spin => commands::calibrate::spin(),
         Command::Completions(args) => commands::completions::run(ctx, args, grammar()),
         Command::Status(args) => commands::status::run(ctx, args),
         Command::Verify(args) => commands::decide::verify(ctx, args),
         Command::Check(args) => commands::check::run(ctx, args),
         Command::Hooks(command) => commands::hooks::run(ctx, command),
-        Command::Route(args) => commands::route::run(ctx, args),
+        Command::Route(args) => commands::start::route(ctx, args),
         Command::HookRun(args) => commands::hook_run::run(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
         Command::Analyze(args) => commands::preflight::analyze(ctx, args),
         Command::Doctor(args) => commands::doctor::run(ctx, args),
         Command::Llm(command) => commands::preflight::llm(ctx, command, &commands::completions::sheet(&Cli::command())),
-        Command::Openclaw(command) => commands::openclaw::run(ctx, command),
+        Command::Openclaw(command) => commands::autopilot::openclaw(ctx, command),
         Command::Preflight(args) => commands::preflight::run(ctx, args),
         Command::Autopilot(command) => commands::autopilot::run(ctx, command),
-        Command::Report(args) => commands::report::run(ctx, args),
+        Command::Report(args) => commands::review::report(ctx, args),
         Command::Day(command) => commands::day::run(ctx, command),
         Command::Review(command) => commands::review::run(ctx, command),
     }

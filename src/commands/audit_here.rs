@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
-use crate::commands::{Ctx, GitHistory, commit_contents, demands, evidence as of_change};
+use crate::commands::{Ctx, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
 use crate::model::fix::CommitName;
@@ -31,8 +31,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         let by = record.change().and_then(|change| change.follow_up.as_ref());
         let by = by.and_then(|by| records.iter().find(|it| it.id == *by)?.change());
         let within = (ctx.config()?.enforcement.max_emergency_days, ctx.now());
-        let key = ctx.fix_context().trailer;
-        let history = || ctx.repo().ok().flatten().map(|repo| GitHistory::new(repo, &key));
+        let history = || ctx.history().ok().flatten();
         let by = by.filter(|by| history().is_none_or(|history| !history.is_taken_out("HEAD", by)));
         let is_here = || history().is_some_and(|history| history.holds("HEAD", &record.id));
         audit.findings.extend(record::habits(record, by, within, &mut { is_here }));

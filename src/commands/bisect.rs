@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use crate::commands::pair::BudgetArgs;
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
 use crate::commands::{Ctx, pair};
 use crate::config::Timing;
@@ -26,12 +27,8 @@ pub(crate) struct BisectArgs {
     /// Revision that is slow
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     bad: String,
-    /// Maximum number of pairs of each measurement [default: pair.max_pairs of the config]
-    #[arg(long, value_name = "N", visible_alias = "pairs")]
-    runs: Option<u32>,
-    /// Start no further pair of a measurement after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
-    #[arg(long, value_name = "SECONDS")]
-    max_time: Option<f64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Smallest slowdown that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]
     #[arg(long, value_name = "SHARE")]
     min_effect: Option<String>,
@@ -54,27 +51,25 @@ struct Bisection<'a> {
 
 /// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where that is undecided or several commits are left.
 pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
-    let repo = ctx.repo()?.ok_or_else(|| trouble("a bisection needs a git repository"))?;
+    let repo = ctx.needed_repo("a bisection needs")?;
     let (good, bad) = (repo.resolve_only(&args.good)?, repo.resolve_only(&args.bad)?);
     let commits = commits(repo, &good, &bad)?;
     let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;
     let again = Timing { name: format!("{}-again", plan.name), ..plan.clone() };
     let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
-    let (kind, effect) = match bisection.slower(&bad)? {
-        Some(Some(found)) => found,
-        Some(None) => {
-            let doc = told(format!("{} is not slower than {} by more than counts as a change.", args.bad, args.good));
-            ctx.answer(false, &json!({ "first_bad": null, "slower": false }), &doc)?;
-            return Ok(Exit::No);
+    let slower = bisection.slower(&bad)?;
+    let Some(Some((kind, effect))) = slower else {
+        let is_decided = slower.is_some();
+        let text = match is_decided {
+            true => format!("{} is not slower than {} by more than counts as a change.", args.bad, args.good),
+            false => format!("Whether {} is slower than {} is undecided.", args.bad, args.good),
+        };
+        ctx.say(false, &json!({ "first_bad": null, "slower": is_decided.then_some(false) }), &text)?;
+        if !is_decided {
+            ctx.hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
         }
-        None => {
-            let doc = told(format!("Whether {} is slower than {} is undecided.", args.bad, args.good));
-            ctx.answer(false, &json!({ "first_bad": null, "slower": null }), &doc)?;
-            let what = "allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect";
-            ctx.hint(what);
-            return Ok(Exit::NotYet);
-        }
+        return Ok(if is_decided { Exit::No } else { Exit::NotYet });
     };
     ctx.ui.tell(&format!("slower by {}; {} commits to look at", values::share(effect), commits.len()));
     let mut search = Search::new(commits.len());
@@ -119,17 +114,11 @@ fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<Timing>
     }
 }
 
-fn told(text: impl Into<crate::report::Text>) -> Doc {
-    let mut doc = Doc::new();
-    doc.paragraph(text);
-    doc
-}
-
 impl Bisection<'_> {
     fn pairs(&self, commit: &str, criteria: Vec<Criterion>) -> Result<Pairing> {
         let mut config = self.ctx.config()?.clone();
         config.pair.prepare = self.args.prepare.clone().or(config.pair.prepare);
-        let budget = pair::budget(&config, self.args.runs, self.args.max_time)?;
+        let budget = self.args.budget.of(&config)?;
         let ask = Ask::new(&config, Versions::of(&self.good, commit), &self.settings, budget);
         let probes = Probes { commands: self.plans.to_vec(), ..Probes::default() };
         pairing::run(self.ctx, &Ask { probes, criteria, ..ask })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, GitHistory, contract, delta, demands, evidence, relink, uncommitted};
+use crate::commands::{Ctx, contract, delta, demands, evidence, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
@@ -98,7 +98,7 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let review_objection = review_objection(ctx, change)?;
     let review_counts = review_objection.is_none();
     let world = World { policy, faults, reproduced, review_counts, review_objection, ..World::default() };
-    Ok(World { clean_git, follow_up_promoted, ..world })
+    effect(ctx, change, World { clean_git, follow_up_promoted, ..world })
 }
 
 /// Fails while a merge, or the like, has the tool's own files in conflict.
@@ -177,8 +177,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     if !proper || by.promotion.is_none() || !stands || replay::check(&by.events).is_err() {
         return Ok(false);
     }
-    let key = ctx.fix_context().trailer;
-    if ctx.repo()?.is_some_and(|repo| GitHistory::new(repo, &key).is_taken_out("HEAD", &by)) {
+    if ctx.history()?.is_some_and(|history| history.is_taken_out("HEAD", &by)) {
         return Ok(false);
     }
     let (faults, reproduced) = proof(ctx, &by)?;
@@ -218,8 +217,8 @@ pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<
 /// The config here, the committed one, and every one that was committed since the change's baseline.
 pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>> {
     let mut found = vec![ctx.config()?.clone()];
-    let Some(repo) = ctx.repo()? else { return Ok(found) };
-    let history = GitHistory::new(repo, &ctx.fix_context().trailer);
+    let Some(history) = ctx.history()? else { return Ok(found) };
+    let repo = history.repo;
     let mut commits = vec!["HEAD".to_owned()];
     if let Some(base) = change.baseline_commit().filter(|base| repo.resolve(base).is_ok()) {
         let paths = ctx.project.config_places().map(|path| ctx.project.relative(&path));
@@ -261,10 +260,8 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
 /// The config here with whatever the committed one demands more, which is reported: what is not committed can be put back
 /// unseen, so it loosens nothing.
 pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
-    let here = ctx.config()?;
-    let Some(repo) = ctx.repo()? else { return Ok(here.clone()) };
-    let committed = GitHistory::new(repo, &here.enforcement.trailer).config("HEAD");
-    let Ok(Some(committed)) = committed else { return Ok(here.clone()) };
+    let (here, history) = (ctx.config()?, ctx.history()?);
+    let Some(Ok(Some(committed))) = history.map(|it| it.config("HEAD")) else { return Ok(here.clone()) };
     let both = here.clone().tightened_by(&committed);
     if both != *here {
         ctx.ui.warn("the committed config demands more than the uncommitted one here: both apply");

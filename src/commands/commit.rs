@@ -138,7 +138,8 @@ fn continues(legacy: &Legacy) -> Result<()> {
     Err(trouble(legacy.sentence()).fixed_by(legacy.fixes()))
 }
 
-fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
+/// A change that begins with these events.
+pub(crate) fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
     let mut sealed = Vec::new();
     for event in events {
         let next = chain::seal(sealed.last(), event, actor.clone(), at);
@@ -163,8 +164,4 @@ pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
             ctx.ui.tell(&problem::lines(&[fix]).join("\n"));
         }
     }
-}
-
-pub(crate) fn begun(event: Kind, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
-    continued(vec![event], actor, at)
 }

@@ -25,10 +25,10 @@ use crate::workflow::{Change, Demand, End, Reason, Refusal, World, gates, window
 #[derive(Debug, Args)]
 pub(crate) struct DecisionArgs {
     #[command(flatten)]
-    change: ChangeArg,
+    pub(crate) change: ChangeArg,
     /// Reason, kept in the record
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    reason: String,
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Args)]
@@ -154,21 +154,15 @@ pub(crate) struct VerifyArgs {
 
 /// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
 pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
-    let id = match args.change.choose_monitored(ctx) {
-        Ok(id) => id,
-        Err(error) => {
-            if let Some(answer) = unknown(&error).filter(|_| ctx.globals.format.is_none() && ctx.json(true)) {
-                ctx.print(&answer)?;
-            }
-            return Err(error);
-        }
-    };
+    let id =
+        args.change.choose_monitored(ctx).map_err(|error| match unknown(&error).map(|it| ctx.print_piped(&it)) {
+            Some(Err(unprinted)) => unprinted,
+            Some(Ok(())) | None => error,
+        })?;
     let summary = parse::prose("--summary", &args.summary)?;
     let change = commit::load(ctx, &id)?;
-    if let Some(legacy) =
-        commit::legacy(ctx, &id)?.filter(|it| !it.is_planned() && ctx.globals.format.is_none() && ctx.json(true))
-    {
-        ctx.print(&report::show::verify_answer(id.as_str(), &[legacy.sentence()], &[], None))?;
+    if let Some(legacy) = commit::legacy(ctx, &id)?.filter(|it| !it.is_planned()) {
+        ctx.print_piped(&report::show::verify_answer(id.as_str(), &[legacy.sentence()], &[], None))?;
     }
     commit::provable(ctx, &change)?;
     evidence::check_record(ctx, &change)?;
@@ -177,7 +171,6 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     }
     let days = u32::try_from(args.min_monitor_days).unwrap_or(0);
     let world = collect::for_verification(ctx, &change, days, args.require_clean_git)?;
-    let world = collect::effect(ctx, &change, world)?;
     let demands = window::demands(&change, &world, ctx.now());
     let warnings = warnings(ctx, &change);
     let event = Kind::Verified { summary };
@@ -185,7 +178,8 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
         let by_demands = matches!(refusal.missing, Reason::Unverified { .. });
         // A dry run is not refused for a summary that only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Reason::Summary)) {
-            answer_refused(ctx, &change, (&refusal, &demands), args.apply)?;
+            let fixes = ctx.fix_context();
+            ctx.print_piped(&report::show::verify_refused(&change, &refusal, &demands, args.apply, &fixes))?;
             let proposed = Proposed { verify: args.apply, ..Proposed::default() };
             return Err(CommandError::refused(refusal, Some(&change)).proposing(proposed));
         }
@@ -195,13 +189,11 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
             return Ok(exit);
         }
     }
-    if !args.apply {
-        show(ctx, &change, (&demands, &warnings), None)?;
-        return Ok(Exit::Yes);
+    let change = if args.apply { commit::commit(ctx, &id, event, &world, &[])? } else { change };
+    show(ctx, &change, (&demands, &warnings), args.apply.then_some(true))?;
+    if args.apply {
+        ctx.advise(&uncommitted::steps(ctx, &change));
     }
-    let change = commit::commit(ctx, &id, event, &world, &[])?;
-    show(ctx, &change, (&demands, &warnings), Some(true))?;
-    ctx.advise(&uncommitted::steps(ctx, &change));
     Ok(Exit::Yes)
 }
 
@@ -210,15 +202,6 @@ pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
     let CommandError::Trouble { error, .. } = error else { return None };
     let Some(RecordError::Unknown { id, path }) = error.downcast_ref() else { return None };
     Some(report::show::verify_answer(id, &[format!("change record not found: {}", path.display())], &[], None))
-}
-
-/// Scripts of the original read its answer in a pipe, whatever the reason; `--format json` gets the refusal itself.
-fn answer_refused(ctx: &Ctx, change: &Change, (refusal, demands): (&Refusal, &[Demand]), apply: bool) -> Result<()> {
-    if ctx.globals.format.is_some() || !ctx.json(true) {
-        return Ok(());
-    }
-    let answer = report::show::verify_refused(change, refusal, demands, apply, &ctx.fix_context());
-    ctx.print(&answer)
 }
 
 /// A change that is already verified: is its evidence still what it was?

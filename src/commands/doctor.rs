@@ -29,19 +29,14 @@ pub(crate) struct DoctorArgs {
     apply: bool,
 }
 
-type Apply = fn(&Ctx) -> Result<()>;
-
 /// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
-struct ToDo {
-    problem: Problem,
-    apply: Option<Apply>,
-}
+type ToDo = (Problem, Option<fn(&Ctx) -> Result<()>>);
 
 /// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record or its evidence cannot be relied on. What is only worth knowing counts for nothing.
 pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
-    for ToDo { problem, apply } in todo {
+    for (problem, apply) in todo {
         if let (Some(apply), true) = (apply, args.apply) {
             apply(ctx)?;
         }
@@ -104,9 +99,9 @@ fn git() -> Value {
 }
 
 fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
-    let mut found = Vec::new();
-    let mut add = |code, message: String, apply| {
-        found.push(ToDo { problem: Problem::warn(code, message, Vec::new()), apply: Some(apply) });
+    let mut found: Vec<ToDo> = Vec::new();
+    let mut add = |code, message: String, apply: fn(&Ctx) -> Result<()>| {
+        found.push((Problem::warn(code, message, Vec::new()), Some(apply)));
     };
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
         add("INIT", "there is no config yet".to_owned(), init::ensure);
@@ -141,14 +136,12 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     }
     let (grave, notes): (Vec<Problem>, Vec<Problem>) =
         hooks::problems(ctx)?.into_iter().partition(|it| it.severity == Severity::Warn);
-    let by_hand = |problem| ToDo { problem, apply: None };
+    let by_hand = |problem| (problem, None);
     found.extend(audit_here::lost_problems(ctx)?.into_iter().map(by_hand));
-    for problem in grave {
-        let installs = hooks::installs(&problem);
-        let apply: Option<Apply> = if installs { Some(hooks::install_here) } else { None };
-        let fixes = if installs { Vec::new() } else { problem.fixes };
-        found.push(ToDo { problem: Problem { fixes, ..problem }, apply });
-    }
+    found.extend(grave.into_iter().map(|problem| match hooks::installs(&problem) {
+        true => (Problem { fixes: Vec::new(), ..problem }, Some(hooks::install_here as fn(&Ctx) -> Result<()>)),
+        false => by_hand(problem),
+    }));
     found.extend(preflight::unfetched(ctx)?.into_iter().map(by_hand));
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }

@@ -318,7 +318,7 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     let stored = recorded.comparison;
     let settings = Settings { min_effect: stored.settings.min_effect, ..Settings::default() };
     let probes = Probes { kpis: config.kpis.iter().collect(), ..Probes::of(&config) }.asked_by(change);
-    let budget = pair::budget(&config, None, None)?;
+    let budget = pair::BudgetArgs::default().of(&config)?;
     let ask = Ask::new(&config, Versions::of(&parent, last), &settings, budget).for_change(change);
     let session = match pairing::run(ctx, &Ask { probes, of_commit: true, ..ask })? {
         Pairing::Measured(session) => session,

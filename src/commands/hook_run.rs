@@ -13,7 +13,7 @@ use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncomm
 use crate::error::{Result, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::hooks::{Hook, install};
+use crate::hooks::{self, Hook};
 use crate::model::FixContext;
 use crate::report::{findings, problem};
 use crate::store::project;
@@ -36,7 +36,7 @@ fn hook(name: &str) -> Result<Hook, String> {
 }
 
 pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
-    if let Some(mark) = std::env::var_os(install::PROBE).filter(|mark| !mark.is_empty()) {
+    if let Some(mark) = std::env::var_os(hooks::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
         // Whether git stops at a refusal is asked, too.
         return Ok(if args.hook == Hook::PrepareCommitMsg { Exit::Yes } else { Exit::No });

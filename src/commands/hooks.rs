@@ -9,7 +9,7 @@ use crate::commands::{Ctx, audit_here};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
-use crate::hooks::{Done, Fired, Hook, Row, State, Status, Target, install, status};
+use crate::hooks::{self, Done, Fired, Hook, Row, State, Status, Target, status};
 use crate::model::{CommandLine, Fix, How, Problem, Severity};
 use crate::os::files;
 use crate::store::project;
@@ -28,15 +28,15 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit> {
     let repo = ctx.needed_repo("hooks need")?;
     match command {
         HooksCommand::Install => {
-            tell(ctx, &install::install(repo, &target(repo)?)?)?;
-            if install::place(repo)?.relative {
+            tell(ctx, &hooks::install(repo, &target(repo)?)?)?;
+            if hooks::place(repo)?.relative {
                 ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
             }
             audit_here::tell_hidden(ctx)?;
             Ok(Exit::Yes)
         }
         HooksCommand::Uninstall => {
-            tell(ctx, &install::uninstall(repo)?)?;
+            tell(ctx, &hooks::uninstall(repo)?)?;
             Ok(Exit::Yes)
         }
         HooksCommand::Status => show(ctx, repo),
@@ -93,7 +93,7 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
 
 pub(crate) fn install_here(ctx: &Ctx) -> Result<()> {
     if let Some(repo) = ctx.repo()? {
-        install::install(repo, &target(repo)?)?;
+        hooks::install(repo, &target(repo)?)?;
     }
     Ok(())
 }
@@ -188,7 +188,7 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
 }
 
 fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
-    let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(install::KEPT));
+    let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(hooks::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {
         let why = "another program replaced our hook; merge this one, kept from before, into its hook";

@@ -37,14 +37,10 @@ pub(crate) mod hook_run;
 pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod monitor;
-pub(crate) mod openclaw;
 pub(crate) mod preflight;
 pub(crate) mod relink;
-pub(crate) mod report;
 pub(crate) mod review;
 pub(crate) mod rollout;
-pub(crate) mod route;
-pub(crate) mod selftest;
 pub(crate) mod snapshot;
 pub(crate) mod start;
 pub(crate) mod status;
@@ -146,6 +142,11 @@ impl Ctx {
         Ok(self.ui.answer(&serde_json::to_string_pretty(value).unwrap_or_default())?)
     }
 
+    /// Answers scripts of the original, which read its JSON in a pipe whatever the reason; `--format json` gets the refusal.
+    pub(crate) fn print_piped(&self, value: &Value) -> Result<()> {
+        if self.globals.format.is_none() && self.json(true) { self.print(value) } else { Ok(()) }
+    }
+
     /// Answers with `value` where JSON is wanted, else with the text or document; `piped` says what a pipe gets.
     pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<()> {
         if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
@@ -162,6 +163,19 @@ impl Ctx {
         let as_json = self.globals.format.map_or(named, |format| format == Format::Json);
         let text = if as_json { format!("{value:#}\n") } else { scrub(&markdown::render(doc)) };
         Ok(atomic::write_free(out, text.as_bytes())?)
+    }
+
+    /// Writes a page to the file that the user named, else to one of the tool's own; its path.
+    pub(crate) fn write_page(&self, out: Option<PathBuf>, own: PathBuf, text: &str) -> Result<PathBuf> {
+        let Some(out) = out else {
+            let _lock = self.lock()?;
+            self.project.prepare_state()?;
+            guard::write(&self.project, &own, text.as_bytes())?;
+            return Ok(own);
+        };
+        guard::guard_out_path(&self.project, &out, &[])?;
+        atomic::write_free(&out, text.as_bytes())?;
+        Ok(out)
     }
 
     /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
@@ -256,6 +270,12 @@ impl Ctx {
         self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
+    /// What git tells of the project's commits, by the config's trailer; `None` outside git.
+    pub(crate) fn history(&self) -> Result<Option<GitHistory<'_>>> {
+        let key = &self.config()?.enforcement.trailer;
+        Ok(self.repo()?.map(|repo| GitHistory::new(repo, key)))
+    }
+
     pub(crate) fn repo(&self) -> Result<Option<&Repo>> {
         if let Some(repo) = self.repo.get() {
             return Ok(repo.as_ref());
@@ -321,9 +341,20 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
                 let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
             }
         }
-        CommandError::Trouble { error, fixes } if fixes.is_empty() => told(ui, &in_words(error), &steps(error), json),
-        CommandError::Trouble { error, fixes } => told(ui, &in_words(error), fixes, json),
-        CommandError::Failed { message, fixes } => told(ui, message, fixes, json),
+        CommandError::Trouble { .. } | CommandError::Failed { .. } => {
+            let (message, fixes) = said(error);
+            ui.error(&message);
+            for line in problem::lines(&fixes) {
+                ui.tell(&line);
+            }
+            if json {
+                let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
+                let hints: Vec<_> =
+                    fixes.iter().filter(|fix| fix.command().is_none()).map(|fix| &fix.purpose).collect();
+                let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
+                let _ = ui.answer(&format!("{answer:#}"));
+            }
+        }
         CommandError::ClosedPipe => {}
     }
     error.exit()
@@ -341,14 +372,19 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     }
 }
 
-pub(crate) fn in_text(error: &CommandError) -> String {
-    let (message, fixes) = match error {
-        CommandError::Refused { refusal, .. } => return refusal.missing.to_string(),
+/// What an error says, and what helps.
+fn said(error: &CommandError) -> (String, Vec<Fix>) {
+    match error {
+        CommandError::Refused { refusal, .. } => (refusal.missing.to_string(), Vec::new()),
         CommandError::Trouble { error, fixes } if fixes.is_empty() => (in_words(error), steps(error)),
         CommandError::Trouble { error, fixes } => (in_words(error), fixes.clone()),
         CommandError::Failed { message, fixes } => (message.clone(), fixes.clone()),
-        CommandError::ClosedPipe => return String::new(),
-    };
+        CommandError::ClosedPipe => (String::new(), Vec::new()),
+    }
+}
+
+pub(crate) fn in_text(error: &CommandError) -> String {
+    let (message, fixes) = said(error);
     std::iter::once(message).chain(problem::lines(&fixes)).collect::<Vec<_>>().join("\n")
 }
 
@@ -359,19 +395,6 @@ fn in_words(error: &anyhow::Error) -> String {
         () if text.contains(&cause) => text,
         () => format!("{text}: {cause}"),
     })
-}
-
-fn told(ui: &Ui, message: &str, fixes: &[Fix], json: bool) {
-    ui.error(message);
-    for line in problem::lines(fixes) {
-        ui.tell(&line);
-    }
-    if json {
-        let commands: Vec<_> = fixes.iter().filter_map(Fix::command).collect();
-        let hints: Vec<_> = fixes.iter().filter(|fix| fix.command().is_none()).map(|fix| &fix.purpose).collect();
-        let answer = json!({ "error": message, "hints": hints, "next": commands, "fixes": fixes });
-        let _ = ui.answer(&format!("{answer:#}"));
-    }
 }
 
 #[cfg(test)]

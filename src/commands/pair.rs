@@ -20,6 +20,17 @@ use crate::report;
 use crate::stats::looks;
 use crate::store::{atomic, guard};
 
+// How many pairs are measured, and for how long.
+#[derive(Debug, Default, Args)]
+pub(crate) struct BudgetArgs {
+    /// Maximum number of pairs [default: pair.max_pairs of the config]
+    #[arg(long, value_name = "N", visible_alias = "pairs")]
+    pub(crate) runs: Option<u32>,
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
+    #[arg(long, value_name = "SECONDS")]
+    max_time: Option<f64>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PairArgs {
     /// Revision to compare against
@@ -28,12 +39,8 @@ pub(crate) struct PairArgs {
     /// Revision to measure
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     after: String,
-    /// Maximum number of pairs [default: pair.max_pairs of the config]
-    #[arg(long, value_name = "N", visible_alias = "pairs")]
-    runs: Option<u32>,
-    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
-    #[arg(long, value_name = "SECONDS")]
-    max_time: Option<f64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Smallest change that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]
     #[arg(long, value_name = "SHARE")]
     min_effect: Option<String>,
@@ -87,7 +94,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     config.pair.prepare = args.prepare.or(config.pair.prepare);
     config.pair.share.extend(args.share);
     let versions = Versions { same_allowed: args.same, ..Versions::of(&args.before, &args.after) };
-    let budget = budget(&config, args.runs, args.max_time)?;
+    let budget = args.budget.of(&config)?;
     let ask = Ask::new(&config, versions, &settings, budget);
     let session = match pairing::run(ctx, &Ask { probes, profile: true, ..ask })? {
         Pairing::Measured(session) => session,
@@ -185,27 +192,25 @@ fn exit_of_one(change: &Change) -> Exit {
     }
 }
 
-/// The budget that flags and config give: who names a number of pairs gets them, however long they take. Fewer pairs than
-/// any test can decide are refused; counts of instructions decide sooner than times.
-pub(crate) fn budget(config: &Config, runs: Option<u32>, max_time_s: Option<f64>) -> Result<Budget> {
-    let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
-    let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
-    let config = &config.pair;
-    if let Some(runs) = runs.filter(|runs| *runs < least) {
-        return Err(trouble(format!(
-            "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
-        )));
+impl BudgetArgs {
+    /// With the config: who names a number of pairs gets them, however long they take. Fewer pairs than any test can decide
+    /// are refused; counts of instructions decide sooner than times.
+    pub(crate) fn of(&self, config: &Config) -> Result<Budget> {
+        let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
+        let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
+        if let Some(runs) = self.runs.filter(|runs| *runs < least) {
+            return Err(trouble(format!(
+                "--runs {runs}: with fewer than {least} pairs no test can reach the 5 % level, so nothing could ever be concluded"
+            )));
+        }
+        let seconds = self.max_time.or(self.runs.is_none().then_some(config.pair.max_time_s));
+        if let Some(seconds) = seconds.filter(|seconds| seconds.is_nan() || *seconds <= 0.0) {
+            return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
+        }
+        let max_pairs = self.runs.unwrap_or(config.pair.max_pairs);
+        let max_time = seconds.map_or(Duration::MAX, command::seconds);
+        Ok(Budget { min_pairs: config.pair.min_pairs.min(max_pairs), max_pairs, max_time })
     }
-    let seconds = max_time_s.or(runs.is_none().then_some(config.max_time_s));
-    if let Some(seconds) = seconds.filter(|seconds| seconds.is_nan() || *seconds <= 0.0) {
-        return Err(trouble(format!("--max-time {seconds}: it must be a positive number of seconds")));
-    }
-    let max_pairs = runs.unwrap_or(config.max_pairs);
-    Ok(Budget {
-        min_pairs: config.min_pairs.min(max_pairs),
-        max_pairs,
-        max_time: seconds.map_or(Duration::MAX, command::seconds),
-    })
 }
 
 #[cfg(test)]

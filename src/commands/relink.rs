@@ -118,8 +118,7 @@ struct Moved {
 
 /// Records where each commit of the changes that is gone is now; and how many were not found.
 fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) -> Result<(Vec<Moved>, usize)> {
-    let key = ctx.config()?.enforcement.trailer.clone();
-    let history = GitHistory::new(repo, &key);
+    let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let policy = demands::here(ctx.config()?)?;
     let mut heads = vec![repo.resolve("HEAD")?];
     // What the merge under way brings has not moved.
@@ -166,8 +165,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     if delta::head_with(repo, &commits)?.is_some() || repo.is_shallow() {
         return Ok(false);
     }
-    let key = ctx.fix_context().trailer;
-    let history = GitHistory::new(repo, &key);
+    let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let policy = demands::here(ctx.config()?)?;
     for old in &commits {
         if history.comes_before(old, "HEAD") != Some(true)

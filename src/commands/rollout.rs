@@ -3,6 +3,7 @@
 
 use clap::Args;
 
+use crate::commands::decide::DecisionArgs;
 use crate::commands::monitor::tick;
 use crate::commands::{
     ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, relink, status, uncommitted,
@@ -101,10 +102,7 @@ pub(crate) fn against_baseline(ctx: &Ctx, change: &Change, measurement: &Measure
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     #[command(flatten)]
-    change: ChangeArg,
-    /// Reason, kept in the record
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    reason: String,
+    decision: DecisionArgs,
     /// Revert the change's commits now, with one commit on the current branch
     #[arg(long)]
     apply: bool,
@@ -112,8 +110,8 @@ pub(crate) struct RollbackArgs {
 
 /// Records the rollback; without `--apply`, prints the action for a person to perform.
 pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
-    let id = args.change.choose(ctx)?;
-    let reason = parse::prose("--reason", &args.reason)?;
+    let id = args.decision.change.choose(ctx)?;
+    let reason = parse::prose("--reason", &args.decision.reason)?;
     let change = commit::load(ctx, &id)?;
     // One that was only written down may be performed, which the commit that is made then tells.
     let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };

@@ -56,17 +56,19 @@ pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit> {
     }
     match args.role {
         None => alone(ctx, &args),
-        Some(role) => {
-            let typed = args.change_id.as_deref();
-            let id = match role {
-                RoleArg::Before => choose::change(ctx, typed)?,
-                RoleArg::After => choose::to_measure_after(ctx, typed)?,
-            };
-            let change = commit::load(ctx, &id)?;
-            match role {
-                RoleArg::After if change.rollback.is_some() => confirm_rollback(ctx, &change, &args),
-                RoleArg::Before | RoleArg::After => of_change(ctx, &change, role, &args),
+        Some(role @ RoleArg::Before) => {
+            let id = choose::change(ctx, args.change_id.as_deref())?;
+            of_change(ctx, &commit::load(ctx, &id)?, role, &args)
+        }
+        Some(role @ RoleArg::After) => {
+            let change = commit::load(ctx, &choose::to_measure_after(ctx, args.change_id.as_deref())?)?;
+            if change.rollback.is_none() {
+                return of_change(ctx, &change, role, &args);
             }
+            let (measurement, path, exit) = rollout::confirm(ctx, &change, &label(&args, "rollback")?)?;
+            export(&args, &measurement)?;
+            answer(ctx, &path, &measurement, Some(&change))?;
+            Ok(exit)
         }
     }
 }
@@ -78,23 +80,14 @@ fn label(args: &SnapshotArgs, default: &str) -> Result<String> {
     }
 }
 
-/// A label that is part of a file's name: no path, and told where the name cannot hold it as it is.
-fn file_label(ctx: &Ctx, label: String) -> Result<String> {
+/// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
+fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
+    let change = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
+    let label = label(args, "snapshot")?;
     if label.contains(['/', '\\']) || label.contains("..") {
         let message = format!("--label: {label:?} is part of a file's name, so it cannot be a path");
         return Err(trouble(message).hinted(LABEL_FIX));
     }
-    if !label.chars().any(|c| c.is_ascii_alphanumeric()) {
-        ctx.ui.warn(&format!("--label: the file's name cannot hold {label:?}; the snapshot in it keeps the label"));
-        ctx.hint(LABEL_FIX);
-    }
-    Ok(label)
-}
-
-/// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
-fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
-    let change = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
-    let label = file_label(ctx, label(args, "snapshot")?)?;
     init::ensure(ctx)?;
     let before = if ctx.config()?.runs_anything() { Some(delta::revision(ctx)?) } else { None };
     let measurement = measure::take(ctx, &label, None, change.as_ref(), before)?;
@@ -194,14 +187,6 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     }
     ctx.hint_next(&change)?;
     Ok(Exit::Yes)
-}
-
-/// After a rollback: are the baseline's values back? Exit 1 where they are not.
-fn confirm_rollback(ctx: &Ctx, change: &Change, args: &SnapshotArgs) -> Result<Exit> {
-    let (measurement, path, exit) = rollout::confirm(ctx, change, &label(args, "rollback")?)?;
-    export(args, &measurement)?;
-    answer(ctx, &path, &measurement, Some(change))?;
-    Ok(exit)
 }
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {

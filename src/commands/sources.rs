@@ -1,14 +1,16 @@
-//! Whether what a change's measurements say is what they were read from: KPIs their text, sizes what git holds.
+//! Whether what a change's measurements say is what they were read from: KPIs their text, sizes what git holds; and what the
+//! change's commit says of its numbers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::commands::{GitHistory, validate};
+use crate::commands::{Ctx, GitHistory, collect, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
 use crate::git::Repo;
+use crate::judge::Caveat;
 use crate::measure::number;
 use crate::model::text::{count, short};
-use crate::model::{Artifact, Kpi, MetricSource, Snapshot, Taken, WorkTree, ingest};
+use crate::model::{Artifact, Kpi, MetricId, MetricSource, Snapshot, Taken, WorkTree, ingest};
 use crate::stats::median;
 use crate::store::Role;
 use crate::workflow::Change;
@@ -112,4 +114,117 @@ fn size_problem(repo: &Repo, change: &Change, snapshot: &Snapshot) -> Result<Opt
         return Ok(Some(format!("size.{path} is {bytes} B in {held} in commit {commit}, and not what it says")));
     }
     Ok(None)
+}
+
+/// As many commits are looked at for one that a change undoes, the change's own included.
+const RESTORES: &str = "-12";
+/// A larger file holds data, not a result.
+const LARGEST_RESULT: u64 = 1 << 20;
+
+/// What a comparison of the change is to be read with, apart from its numbers. One that goes on from others is one with
+/// them.
+pub(crate) fn caveats(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
+    let files = committed_numbers(ctx, change)?;
+    let continued = u32::try_from(continued).unwrap_or_default();
+    let times = change.comparisons_since_baseline().saturating_add(1).saturating_sub(continued);
+    let outputs = (!files.is_empty()).then_some(Caveat::OutputCommitted { files });
+    let tests = without_code(ctx, change)?;
+    let repeated = (times > 1).then_some(Caveat::Repeated { times });
+    Ok(outputs.into_iter().chain(tests).chain(restored(ctx, change)?).chain(repeated).collect())
+}
+
+fn without_code(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
+    let Some(delta) = change.newest_delta().filter(|it| it.tuneables.is_empty() && !it.files.is_empty()) else {
+        return Ok(None);
+    };
+    let has_code = !demands::code(ctx.config()?, &delta.files)?.is_empty();
+    Ok((!has_code).then(|| Caveat::NoCode { files: delta.files.clone() }))
+}
+
+/// Files of the change that a metric is read from, and those in which its commit puts the new value of a KPI in the place of
+/// the old, or the very line that the KPI's command printed, however a command reads it.
+fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
+    let (Some(repo), Some(delta), Some(commit)) = (ctx.repo()?, change.newest_delta(), change.commits().pop()) else {
+        return Ok(Vec::new());
+    };
+    let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else { return Ok(Vec::new()) };
+    let taken = &after.taken;
+    let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
+    let after = evidence::snapshot(ctx, &taken.snapshot)?;
+    let is_judged = |kpi: &&Kpi| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
+    let mut fetch = evidence::fetch(ctx);
+    let mut of = |kpi: &Kpi| {
+        let now = after.kpis.iter().find(|it| it.name == kpi.name)?;
+        let printed = raw(change, taken, ("after", now), &mut fetch).unwrap_or_default();
+        Some((*kpi.values.last()?, *now.values.last()?, lines_with(&printed, *now.values.last()?)))
+    };
+    let values: Vec<(f64, f64, Vec<String>)> = before.kpis.iter().filter(is_judged).filter_map(&mut of).collect();
+    let outputs = collect::outputs_in_delta(ctx, change)?;
+    let mut batch = repo.batch()?;
+    let mut found = Vec::new();
+    for file in &delta.files {
+        let path = repo.full(file);
+        let mut text = |commit: &str| batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten().unwrap_or_default();
+        let (old, new) = (text(&format!("{commit}^")), text(&commit));
+        let more = |value: f64, one: &[u8], other: &[u8]| lines_with(one, value).len() > lines_with(other, value).len();
+        let is_put = |(from, to, printed): &(f64, f64, Vec<String>)| {
+            let (olds, news) = (lines_with(&old, *to), lines_with(&new, *to));
+            let is_new = |line: &String| {
+                let count = |lines: &[String]| lines.iter().filter(|it| *it == line).count();
+                count(&news) > count(&olds)
+            };
+            more(*from, &old, &new) && news.len() > olds.len() || printed.iter().any(is_new)
+        };
+        if outputs.contains(file) || values.iter().any(is_put) {
+            found.push(file.clone());
+        }
+    }
+    Ok(found)
+}
+
+/// The commit that a change undoes, where it gives all of its files back what they were before that one.
+fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
+    let (Some(repo), Some(commit), Some(delta)) =
+        (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
+    else {
+        return Ok(None);
+    };
+    let paths = delta.files.iter().map(|path| repo.full_path(path));
+    let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
+    let output = repo.git().args(args).args(paths).long().text()?;
+    // Newest first: what each file was before the commits so far, and what the change makes of it.
+    let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
+    let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
+    let mut undone = "";
+    while let Some(token) = tokens.next() {
+        let Some(raw) = token.strip_prefix(':') else {
+            if undone != commit && !undone.is_empty() && now == then {
+                break;
+            }
+            undone = token;
+            continue;
+        };
+        let (objects, path): (Vec<&str>, _) = (raw.split(' ').collect(), tokens.next().unwrap_or_default());
+        let [_, _, old, new, ..] = objects[..] else { continue };
+        now.entry(path).or_insert(new);
+        then.insert(path, old);
+    }
+    let restores = !now.is_empty() && now == then && undone != commit;
+    let earlier = || repo.resolve(&format!("{undone}^")).ok();
+    Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
+}
+
+/// The lines of a text that hold a number, one for each time that it stands there.
+fn lines_with(text: &[u8], value: f64) -> Vec<String> {
+    let is_it = |word: &&str| word.parse().is_ok_and(|number: f64| number.to_bits() == value.to_bits());
+    let plain = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-'));
+    // With a power of ten, where there is one.
+    let scientific = |c: char| plain(c) && !matches!(c, 'e' | 'E' | '+');
+    let text = String::from_utf8_lossy(text);
+    let of = |line: &str| {
+        let powers = line.split(scientific).filter(|word| word.contains(['e', 'E']));
+        let times = line.split(plain).chain(powers).filter(is_it).count();
+        std::iter::repeat_n(line.trim().to_owned(), times).collect::<Vec<_>>()
+    };
+    text.lines().flat_map(of).collect()
 }

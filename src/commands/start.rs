@@ -1,7 +1,9 @@
-//! `change start`: open a tracked change.
+//! `change start`: open a tracked change. `route`: where it belongs, by the workflow's four questions, and what it owes.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use clap::builder::BoolishValueParser;
+use serde_json::json;
 
 use crate::commands::{
     ContractFlags, Ctx, audit_here, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
@@ -9,10 +11,12 @@ use crate::commands::{
 use crate::error::{CommandError, Result, trouble};
 use crate::exit::Exit;
 use crate::model::contract::DEFAULT_ROLLBACK;
+use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::text::short;
-use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, Opened, Proposed, fix};
+use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, Opened, Proposed, Surface, fix};
 use crate::report::{self, problem};
 use crate::store::Record;
+use crate::workflow::route::{self, Answers, QUESTIONS, Route};
 use crate::workflow::{Change, World, gates, reason};
 
 #[derive(Debug, Args)]
@@ -127,7 +131,7 @@ fn open(
     let proposed = || Proposed { opened: Some(opened.clone()), parts: parts(), ..Proposed::default() };
     gates::contract::may_open(&opened, &world, now)
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed()))?;
-    commit::begun(Kind::Opened(opened), ctx.actor(), now)
+    commit::continued(vec![Kind::Opened(opened)], ctx.actor(), now)
 }
 
 /// The change that `--from` names. The contract of an experiment is not taken over: what is a candidate needs one of its own.
@@ -226,4 +230,104 @@ fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit> {
         ctx.ui.tell(&problem::lines(&[ask]).join("\n"));
     }
     Ok(Exit::Yes)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RouteArgs {
+    /// Whether a threshold, weight, cooldown or limit for it exists already
+    #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
+    knob: Option<bool>,
+    /// Whether behaviour or the precedence of contracts has to change
+    #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
+    contract: Option<bool>,
+    /// Whether harm must be stopped right now
+    #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
+    urgent: Option<bool>,
+    /// Whether it is only an experiment, not a candidate for production
+    #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
+    experiment: Option<bool>,
+    /// Show the control hierarchy, highest authority first
+    #[arg(long)]
+    hierarchy: bool,
+}
+
+/// Asks on a terminal what the flags do not say.
+pub(crate) fn route(ctx: &Ctx, args: RouteArgs) -> Result<Exit> {
+    if args.hierarchy {
+        return hierarchy(ctx);
+    }
+    let mut answers: Answers = [args.knob, args.contract, args.urgent, args.experiment];
+    loop {
+        match route::route(&answers) {
+            Ok(way) => return answer(ctx, way),
+            Err(at) => answers[at] = Some(ask(ctx, at, &answers)?),
+        }
+    }
+}
+
+fn hierarchy(ctx: &Ctx) -> Result<Exit> {
+    let layers = Surface::ALL.iter().map(|surface| (surface.name(), layer(*surface)));
+    let json: Vec<_> = layers.clone().map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
+    let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
+    let answer = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": json });
+    ctx.say(false, &answer, &lines.join("\n"))?;
+    Ok(Exit::Yes)
+}
+
+fn ask(ctx: &Ctx, at: usize, answers: &Answers) -> Result<bool> {
+    let (flag, text) = (QUESTIONS[at].flag, QUESTIONS[at].text);
+    if !ctx.ui.can_ask() {
+        // The first yes decides, so that what is asked before one has to be a no.
+        let whole = QUESTIONS.iter().zip(answers).flat_map(|(question, answer)| {
+            let word = if *answer == Some(true) { "yes" } else { "no" };
+            [question.flag, word]
+        });
+        return Err(trouble(format!("not answered: {text}"))
+            .hinted(format!("answer it with {flag} yes or {flag} no"))
+            .fixed_by([Fix::next("all at once, such as", CommandLine::tool("route").words(whole))]));
+    }
+    loop {
+        let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {
+            return Err(trouble(format!("not answered: {text}")));
+        };
+        match answer.trim().to_lowercase().as_str() {
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => ctx.ui.tell("answer y or n"),
+        }
+    }
+}
+
+fn answer(ctx: &Ctx, way: &Route) -> Result<Exit> {
+    let class = way.class.name();
+    let start = CommandLine::tool("change start --class").word(class).ask("--title", SHORT_HYPOTHESIS);
+    let start = match way.class {
+        Class::Emergency => start.ask("--incident", WHAT_HAPPENED).words(["--expires", "DATE"]),
+        Class::Tuneable | Class::Code | Class::Experiment => start,
+    };
+    let gates: Vec<&str> = way.class.gates().iter().map(|gate| gate.name()).collect();
+    let answer = json!({
+        "schema": "vibeship_optimizer.route.v1",
+        "route": way.name,
+        "summary": way.sentence,
+        "class": way.class,
+        "surface": way.surface,
+        "gates": gates,
+        "evidence": way.evidence.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "next": start,
+    });
+    let owed: String = way.evidence.iter().map(|(_, words)| format!("owes: {words}\n")).collect();
+    let text = format!("{} (class {class})\ngates: {}\n{owed}next: {start}", way.sentence, gates.join(", "));
+    ctx.say(false, &answer, &text)?;
+    Ok(Exit::Yes)
+}
+
+fn layer(surface: Surface) -> &'static str {
+    match surface {
+        Surface::Invariants => "code safety and invariants: guards, auth, hard bounds, schema checks",
+        Surface::Contracts => "contract documents and architecture rules: the source of truth for precedence",
+        Surface::Env => "environment overrides: emergencies, canary forcing, temporary rollback",
+        Surface::Tuneables => "tuneables: the operating parameters, and the default way for what has one",
+        Surface::Overlays => "benchmark and command line overlays: experiments, never a default by themselves",
+    }
 }

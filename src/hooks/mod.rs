@@ -1,15 +1,17 @@
-//! Git hooks: small scripts that hand over to this program. Owns where they may be put, what they say and how they are
-//! taken out again; edits only between its own markers.
+//! Git hooks, where git looks for them: plain POSIX shell (also Git for Windows') that runs the hook that was there before,
+//! finds this program and hands over. Owns where they may be put, what they say and how they are taken out again; edits only
+//! between its own markers.
 
-pub(crate) mod install;
 pub(crate) mod status;
 
-pub(crate) use install::{Done, Place, Target};
 pub(crate) use status::{Fired, Row, State, Status};
 
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::git::GitError;
+use crate::git::{GitError, Repo};
+use crate::os::files;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hook {
@@ -64,5 +66,276 @@ impl HookError {
     fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub dir: PathBuf,
+    /// Whether `core.hooksPath` names it by a relative path: then each checkout has its own, and one that lacks the
+    /// directory silently runs no hook.
+    pub relative: bool,
+}
+
+pub(crate) fn place(repo: &Repo) -> Result<Place, HookError> {
+    let relative = repo.config("core.hooksPath")?.is_some_and(|path| {
+        !path.is_empty() && !path.starts_with('~') && !path.starts_with("%(prefix)") && Path::new(&path).is_relative()
+    });
+    Ok(Place { dir: repo.hooks_dir()?, relative })
+}
+
+impl Place {
+    /// Whether the directory is this repository's own and nobody else's to write.
+    pub(crate) fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
+        let dir = self.dir.clone();
+        if dir.symlink_metadata().is_ok() && !dir.is_dir() {
+            return Err(HookError::SwitchedOff { path: dir });
+        }
+        let mut homes = vec![repo.root().to_owned(), repo.git_dir().to_owned(), repo.common_dir().to_owned()];
+        homes.extend(repo.worktrees()?);
+        let resolved = without_links(&dir);
+        if !homes.iter().any(|home| resolved.starts_with(without_links(home))) {
+            return Err(HookError::Global { dir });
+        }
+        if dir.ends_with(".husky/_") {
+            let file = dir.with_file_name("commit-msg");
+            return Err(HookError::Husky { dir, file });
+        }
+        Ok(())
+    }
+}
+
+/// The path without links, as far as it exists.
+fn without_links(path: &Path) -> PathBuf {
+    let resolved = path.ancestors().find_map(|ancestor| {
+        let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
+        Some(files::canonical(ancestor).ok()?.join(rest))
+    });
+    resolved.unwrap_or_else(|| path.to_owned())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    Installed,
+    /// Installed; the hook that was there runs first.
+    Chained,
+    /// Installed; the hook that was there is kept, and does not run: git ignored it, too.
+    Idle,
+    /// Our part was brought up to date.
+    Updated,
+    Unchanged,
+    Removed,
+    /// Removed; the hook from before is back.
+    Restored,
+    /// Our part is out; text that somebody added stays.
+    RemovedOurPart,
+}
+
+/// Installs every hook; a second time changes nothing.
+pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
+    let place = place(repo)?;
+    place.may_be_written(repo)?;
+    fs::create_dir_all(&place.dir).map_err(HookError::io("create", &place.dir))?;
+    for hook in Hook::ALL {
+        let text = read(&place.dir.join(hook.name()))?.unwrap_or_default();
+        let found = parts(&text).map(|(_, ours, _)| project_of(ours));
+        if let Some(found) = found.filter(|found| found != target.project.trim_end_matches('/')) {
+            return Err(HookError::OtherProject { dir: place.dir, found });
+        }
+    }
+    Hook::ALL.into_iter().map(|hook| Ok((hook, install_one(&place.dir, hook, target)?))).collect()
+}
+
+fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookError> {
+    let path = dir.join(hook.name());
+    let Some(text) = read(&path)? else {
+        write(&path, &file(hook, target))?;
+        return Ok(Done::Installed);
+    };
+    if let Some((before, ours, after)) = parts(&text) {
+        let wanted = block(hook, target);
+        if ours == wanted && files::is_executable(&path) {
+            return Ok(Done::Unchanged);
+        }
+        write(&path, &format!("{before}{wanted}{after}"))?;
+        return Ok(Done::Updated);
+    }
+    let kept = kept(dir, hook);
+    if kept.symlink_metadata().is_ok() {
+        return Err(HookError::KeptInTheWay { kept });
+    }
+    fs::rename(&path, &kept).map_err(HookError::io("keep", &path))?;
+    if let Err(error) = write(&path, &file(hook, target)) {
+        // Without ours, the old one goes back to its place.
+        let _ = fs::rename(&kept, &path);
+        return Err(error);
+    }
+    Ok(if files::is_executable(&kept) { Done::Chained } else { Done::Idle })
+}
+
+pub(crate) fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
+    let dir = place(repo)?.dir;
+    Hook::ALL.into_iter().map(|hook| Ok((hook, uninstall_one(&dir, hook)?))).collect()
+}
+
+fn uninstall_one(dir: &Path, hook: Hook) -> Result<Done, HookError> {
+    let path = dir.join(hook.name());
+    let text = read(&path)?.unwrap_or_default();
+    let Some((before, _, after)) = parts(&text) else { return Ok(Done::Unchanged) };
+    let (rest, kept) = (format!("{before}{after}"), kept(dir, hook));
+    if !rest.lines().all(|line| line.trim().is_empty() || line.starts_with("#!")) {
+        // A script from before comes back, with what was added to ours below it.
+        let Some(script) = read(&kept)?.filter(|text| text.starts_with("#!")) else {
+            write(&path, &rest)?;
+            return Ok(Done::RemovedOurPart);
+        };
+        let added = rest.lines().filter(|line| !line.starts_with("#!")).map(|line| format!("{line}\n"));
+        write(&path, &format!("{}\n{}", script.trim_end_matches('\n'), added.collect::<String>()))?;
+        fs::remove_file(&kept).map_err(HookError::io("remove", &kept))?;
+        return Ok(Done::Restored);
+    }
+    fs::remove_file(&path).map_err(HookError::io("remove", &path))?;
+    if kept.symlink_metadata().is_err() {
+        return Ok(Done::Removed);
+    }
+    fs::rename(&kept, &path).map_err(HookError::io("put back", &kept))?;
+    Ok(Done::Restored)
+}
+
+pub(crate) fn kept(dir: &Path, hook: Hook) -> PathBuf {
+    dir.join(format!("{}{}", hook.name(), KEPT))
+}
+
+/// A hook's text; one that is not UTF-8 (a program) is not ours. `None` when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, HookError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8(bytes).unwrap_or_default())),
+        // A link to nowhere is something, though nothing can be read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.symlink_metadata().is_ok().then(String::new)),
+        Err(error) => Err(HookError::io("read", path)(error)),
+    }
+}
+
+/// Replaces a hook's file at once: a commit at the same moment runs the old one or the new one.
+fn write(path: &Path, text: &str) -> Result<(), HookError> {
+    let failed = |action| HookError::io(action, path);
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut temporary = files::temporary_in(dir, ".vibeship-optimizer-").map_err(failed("write"))?;
+    temporary.write_all(text.as_bytes()).map_err(failed("write"))?;
+    files::make_executable(temporary.path()).map_err(failed("make executable"))?;
+    files::replace(temporary, path).map_err(failed("write"))
+}
+
+/// Opens the part of a file that is ours.
+pub(crate) const BEGIN: &str = "# >>> vibeship-optimizer >>>";
+pub(crate) const END: &str = "# <<< vibeship-optimizer <<<";
+/// Follows the name of a hook that was there before.
+pub(crate) const KEPT: &str = ".before-vibeship-optimizer";
+/// Set to the path of a file while it is being proven that hooks run: ours writes its name there and ends.
+pub(crate) const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub program: String,
+    /// The project below the checkout's root, with `/`; empty when it is the root.
+    pub project: String,
+}
+
+/// Our part of a hook's file, from marker to marker, with a line end.
+pub(crate) fn block(hook: Hook, target: &Target) -> String {
+    let (name, program) = (hook.name(), quoted(&target.program.replace('\\', "/")));
+    // What git says on standard input is for both programs.
+    let (read, feed) = match hook {
+        Hook::PrePush => ("said=$(cat)\n", "printf '%s\\n' \"$said\" | "),
+        Hook::PrepareCommitMsg | Hook::CommitMsg => ("", ""),
+    };
+    // Git runs this one even for a revert and with --no-verify: it only helps, and stops nothing.
+    let (missing, exit, failed) = match hook {
+        Hook::PrepareCommitMsg => ("The message gets no trailer.", 0, ":"),
+        Hook::CommitMsg | Hook::PrePush => {
+            ("To go on without it this once, give git the option --no-verify.", 1, "exit $?")
+        }
+    };
+    let (mut enter, mut root) = (String::new(), "");
+    if !target.project.is_empty() {
+        let project = quoted(target.project.trim_end_matches('/'));
+        enter = format!("project={project}\n[ -d \"$project\" ] || exit 0\n");
+        root = "-C \"$project\" ";
+    }
+    // Inside double quotes nothing of a path may be expanded.
+    let shown = target.program.replace(['\\', '"', '$', '`'], "?");
+    format!(
+        r#"{BEGIN}
+# Made by `vibeship-optimizer hooks install`; `vibeship-optimizer hooks uninstall` puts back what was here.
+kept="${{0%/*}}/{name}{KEPT}"
+{read}if [ -z "${{{PROBE}-}}" ] && [ -x "$kept" ]; then
+  {feed}"$kept" "$@" || exit $?
+fi
+{enter}program={program}
+if [ ! -x "$program" ]; then
+  program=$(command -v vibeship-optimizer) || {{
+    echo "{name}: vibeship-optimizer is not at {shown} and not on PATH." >&2
+    echo "Install it: cargo install vibeship-optimizer, then vibeship-optimizer hooks install" >&2
+    echo "{missing}" >&2
+    exit {exit}
+  }}
+fi
+{feed}"$program" {root}hook-run {name} "$@" || {failed}
+{END}
+"#
+    )
+}
+
+pub(crate) fn file(hook: Hook, target: &Target) -> String {
+    format!("#!/bin/sh\n{}", block(hook, target))
+}
+
+/// The text before our part, our part, and the text after it; `None` when there is none.
+pub(crate) fn parts(text: &str) -> Option<(&str, &str, &str)> {
+    let begin = text.find(BEGIN)?;
+    let end = begin + text[begin..].find(END)? + END.len();
+    let end = end + text[end..].find('\n').map_or(text.len() - end, |line_end| line_end + 1);
+    Some((&text[..begin], &text[begin..end], &text[end..]))
+}
+
+/// The project that our part serves, below the checkout's root.
+pub(crate) fn project_of(block: &str) -> String {
+    let project = block.lines().find_map(|line| line.strip_prefix("project=")).unwrap_or_default();
+    let inner = project.strip_prefix('\'').and_then(|project| project.strip_suffix('\'')).unwrap_or(project);
+    inner.replace("'\\''", "'")
+}
+
+/// Text in single quotes, as the shell takes it literally.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(project: &str) -> Target {
+        Target { program: "/opt/my tools/it's/vibeship-optimizer".to_owned(), project: project.to_owned() }
+    }
+
+    #[test]
+    fn what_is_around_our_part_is_told_from_it() {
+        let ours = block(Hook::CommitMsg, &target(""));
+        let text = format!("#!/bin/sh\necho before\n{ours}echo after\n");
+        assert_eq!(parts(&text), Some(("#!/bin/sh\necho before\n", ours.as_str(), "echo after\n")));
+        assert_eq!(parts("#!/bin/sh\necho other\n"), None);
+    }
+
+    #[test]
+    fn the_project_is_read_back_from_the_shim() {
+        assert_eq!(project_of(&block(Hook::PrePush, &target("a b/it's/"))), "a b/it's");
+        assert_eq!(project_of(&block(Hook::PrePush, &target(""))), "");
+    }
+
+    #[test]
+    fn a_windows_path_is_written_for_the_shell() {
+        let target =
+            Target { program: r"C:\Program Files\x\vibeship-optimizer.exe".to_owned(), project: String::new() };
+        assert!(block(Hook::CommitMsg, &target).contains("program='C:/Program Files/x/vibeship-optimizer.exe'"));
     }
 }

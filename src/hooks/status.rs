@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::git::Repo;
-use crate::hooks::{Hook, HookError, Place, Target, install};
+use crate::hooks::{self, Hook, HookError, Place, Target};
 use crate::os::files;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Status {
 
 /// Looks at the hooks of a checkout and has git run those that are ours.
 pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
-    let place = install::place(repo)?;
+    let place = hooks::place(repo)?;
     let refused = match place.may_be_written(repo) {
         Ok(()) => None,
         Err(HookError::Git(error)) => return Err(HookError::Git(error)),
@@ -104,7 +104,7 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
     let is_husky = place.dir.ends_with(".husky/_");
     let says = |hook: Hook| {
         let file = place.dir.with_file_name(hook.name());
-        !is_husky || install::read(&file).ok().flatten().is_some_and(|text| text.contains("vibeship-optimizer"))
+        !is_husky || hooks::read(&file).ok().flatten().is_some_and(|text| text.contains("vibeship-optimizer"))
     };
     let assumed = |row: &&mut Row| row.hook == Hook::PrePush && row.state == State::Foreign && says(row.hook);
     for row in rows.iter_mut().filter(|_| hands_over).filter(assumed) {
@@ -153,8 +153,8 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     if dir.symlink_metadata().is_ok() && !dir.is_dir() {
         return Ok(State::Missing);
     }
-    let Some(text) = install::read(&path)? else { return Ok(State::Missing) };
-    let ours = install::parts(&text).map(|(_, ours, _)| ours);
+    let Some(text) = hooks::read(&path)? else { return Ok(State::Missing) };
+    let ours = hooks::parts(&text).map(|(_, ours, _)| ours);
     if ours.is_none() && !text.contains("vibeship-optimizer") {
         return Ok(State::Foreign);
     }
@@ -163,9 +163,9 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     }
     Ok(match ours {
         None => State::HandsOver,
-        Some(ours) if install::project_of(ours) != target.project.trim_end_matches('/') => State::OtherProject,
-        Some(ours) if ours != install::block(hook, target) => State::Outdated,
-        Some(_) => State::Installed { chained: files::is_executable(&install::kept(dir, hook)) },
+        Some(ours) if hooks::project_of(ours) != target.project.trim_end_matches('/') => State::OtherProject,
+        Some(ours) if ours != hooks::block(hook, target) => State::Outdated,
+        Some(_) => State::Installed { chained: files::is_executable(&hooks::kept(dir, hook)) },
     })
 }
 
@@ -176,7 +176,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let (mark, message) = (dir.path().join("mark"), dir.path().join("message"));
     fs::write(&message, "probe\n").map_err(HookError::io("write", &message))?;
     let call = repo.git().without_literal_paths().args(["hook", "run", hook.name(), "--"]).arg(&message);
-    let output = call.env(install::PROBE, &mark).output()?;
+    let output = call.env(hooks::PROBE, &mark).output()?;
     if fs::read_to_string(&mark).is_ok_and(|left| left.trim() == hook.name()) {
         // Asked so, ours refuse.
         let stops = hook == Hook::PrepareCommitMsg || output.code != Some(0);
@@ -197,8 +197,7 @@ fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
     }
     let used = files::canonical(&place.dir).ok();
     dirs.retain(|dir| files::canonical(dir).ok().is_some_and(|dir| used.as_ref() != Some(&dir)));
-    let is_ours =
-        |path: &PathBuf| install::read(path).ok().flatten().is_some_and(|text| install::parts(&text).is_some());
+    let is_ours = |path: &PathBuf| hooks::read(path).ok().flatten().is_some_and(|text| hooks::parts(&text).is_some());
     let mut found = Vec::new();
     for hook in Hook::ALL {
         found.extend(dirs.iter().map(|dir| dir.join(hook.name())).filter(is_ours));
@@ -206,7 +205,7 @@ fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
             continue;
         }
         // Somebody replaced ours: what was there before it, and what its name was changed to.
-        found.extend(Some(install::kept(&place.dir, hook)).filter(|kept| kept.symlink_metadata().is_ok()));
+        found.extend(Some(hooks::kept(&place.dir, hook)).filter(|kept| kept.symlink_metadata().is_ok()));
         let entries = fs::read_dir(&place.dir).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
         let renamed = names.filter(|name| name.strip_prefix(hook.name()).is_some_and(|rest| rest.starts_with('.')));

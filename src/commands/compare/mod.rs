@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::commands::compare::files::Outs;
+use crate::commands::pair::BudgetArgs;
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, rehearse};
+use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, rehearse, sources};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
@@ -19,7 +20,6 @@ use crate::report::{self, CompareView, Format, plot};
 use crate::store::{Record, Role};
 use crate::workflow::{Change, gates};
 
-mod caveats;
 mod files;
 
 pub(crate) use files::strips;
@@ -47,12 +47,8 @@ pub(crate) struct CompareArgs {
     /// Judge by the pairs in these files, what `pair --json-out` wrote on each machine, and measure none
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["before", "no_pair", "runs", "max_time"])]
     machines: Vec<PathBuf>,
-    /// Maximum number of pairs [default: pair.max_pairs of the config]
-    #[arg(long, value_name = "N", visible_alias = "pairs")]
-    runs: Option<u32>,
-    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
-    #[arg(long, value_name = "SECONDS")]
-    max_time: Option<f64>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// Exit with 0 on pass, 1 on fail or invalid, 3 on inconclusive
     #[arg(long)]
     exit_code: bool,
@@ -69,7 +65,15 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
             return of_change(ctx, &change, &args);
         }
         if let Some(change) = owner(ctx, &args, &new, &old)? {
-            swapped(ctx, &change, &args)?;
+            let id = change.id();
+            let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
+            // Nobody's evidence cannot have the name of one.
+            let own =
+                [Role::CompareReport, Role::CompareData].map(|it| ctx.project.evidence_dir().join(it.file_name(id)));
+            if args.out.iter().chain(&args.json_out).any(|out| own.iter().any(|own| is_same(out, own))) {
+                return Err(trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
+            }
+            ctx.ui.warn(&what);
         }
         return files::compare(ctx, &args, (before, &old), (after, &new));
     }
@@ -105,20 +109,6 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<O
             .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
     Ok(choose::unsettled(ctx)?.0.into_iter().filter_map(Record::into_change).find(owns))
-}
-
-/// A comparison of a change's snapshots the wrong way round is nobody's evidence, so it cannot have the name of one.
-fn swapped(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<()> {
-    let id = change.id();
-    let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
-    for role in [Role::CompareReport, Role::CompareData] {
-        let own = ctx.project.evidence_dir().join(role.file_name(id));
-        if args.out.iter().chain(&args.json_out).any(|out| is_same(out, &own)) {
-            return Err(trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
-        }
-    }
-    ctx.ui.warn(&what);
-    Ok(())
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -171,7 +161,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
     let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
     comparison.not_paired = not_paired;
-    comparison.caveats.extend(caveats::of_change(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
+    comparison.caveats.extend(sources::caveats(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
 
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
@@ -256,10 +246,10 @@ fn pairs(
     if !ctx.config()?.pair.enabled && !needed {
         return Ok((None, Some("the config says pair.enabled: false".to_owned())));
     }
-    let mut budget = pair::budget(&collect::demanded(ctx)?, args.runs, args.max_time)?;
+    let mut budget = args.budget.of(&collect::demanded(ctx)?)?;
     let prior = undecided(ctx, change)?;
     if let Some((_, made)) = &prior {
-        budget.max_pairs = args.runs.unwrap_or(budget.max_pairs.max(made * 2));
+        budget.max_pairs = args.budget.runs.unwrap_or(budget.max_pairs.max(made * 2));
         if budget.max_pairs <= *made {
             let message = format!("--pairs {}: so many are measured already, and decided nothing", budget.max_pairs);
             let more = fix::on(change.id(), "compare").words(["--pairs".to_owned(), (made * 2).to_string()]);

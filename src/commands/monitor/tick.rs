@@ -25,10 +25,10 @@ use crate::workflow::{Change, Idle, World, gates, watch, window};
 pub(crate) struct TickArgs {
     /// Measure only this change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
-    change_id: Option<String>,
+    pub(crate) change_id: Option<String>,
     /// Measure again even if today was measured already; adds no day
     #[arg(long)]
-    force: bool,
+    pub(crate) force: bool,
 }
 
 /// What programs say of a file, a module or a program that is not there.
@@ -168,7 +168,7 @@ pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<O
     if !config.pair.enabled || probes.is_empty() || baseline.revision.same_code(now) {
         return Ok(None);
     }
-    let budget = pair::budget(config, None, None)?;
+    let budget = pair::BudgetArgs::default().of(config)?;
     let ask = Ask::new(config, Versions::of(before, after), &watched.settings, budget).for_change(change);
     let mut session = match pairing::run(ctx, &Ask { probes, ..ask })? {
         Pairing::Measured(session) => session,
