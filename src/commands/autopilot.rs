@@ -26,11 +26,11 @@ const SCHEMA: &str = "vibeship_optimizer.autopilot_tick.v1";
 #[derive(Debug, Subcommand)]
 pub(crate) enum AutopilotCommand {
     /// Measure what is due, then list problems and what is left before verification
-    Tick(TickArgs),
+    Tick(AutopilotArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct TickArgs {
+pub(crate) struct AutopilotArgs {
     #[command(flatten)]
     tick: tick::TickArgs,
     /// Exit 0 instead of 3 while nothing is wrong and only time or a person's decision is missing
@@ -125,7 +125,7 @@ fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
     lines.join("\n")
 }
 
-fn subjects(ctx: &Ctx, args: &TickArgs, done: &[Ticked]) -> Result<Vec<Change>> {
+fn subjects(ctx: &Ctx, args: &AutopilotArgs, done: &[Ticked]) -> Result<Vec<Change>> {
     if !done.is_empty() {
         return Ok(done.iter().map(|ticked| ticked.change.clone()).collect());
     }

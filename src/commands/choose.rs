@@ -282,36 +282,29 @@ pub(crate) struct UseArgs {
     clear: bool,
 }
 
-/// Commands mean open changes only, so to choose another would leave them to mean something else.
-fn demand_open(change: Change) -> Result<Change> {
-    let Some(end) = &change.end else { return Ok(change) };
-    let message = format!("cannot select {}: it has ended ({})", change.id(), end.name());
-    Err(failed(message).fixed_by([
-        Fix::next("see which are open", CommandLine::tool("change list")),
-        Fix::or("name the ended one where it is meant", fix::on(change.id(), "change show")),
-    ]))
-}
-
 /// Writes the choice into this checkout's state; it is not committed.
 pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
-    let chosen = match args.id.or(args.change_id) {
-        Some(text) => Some(demand_open(commit::load(ctx, &find(ctx, &text)?)?)?),
-        None => None,
-    };
-    let id = chosen.as_ref().map(Change::id);
-    let _lock = ctx.lock()?;
     let path = ctx.project.active_path();
-    match id {
-        Some(id) => guard::write(&ctx.project, &path, format!("{id}\n").as_bytes())?,
-        // An empty file and no file mean the same; removing it leaves nothing behind.
-        None => match std::fs::remove_file(&path) {
+    let Some(text) = args.id.or(args.change_id) else {
+        let _lock = ctx.lock()?;
+        match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => ctx.ui.status("No change is chosen."),
-        },
+            Ok(()) | Err(_) => ctx.ui.status("No change is chosen."),
+        }
+        let answer = json!({ "change_id": null });
+        return if ctx.json(false) { ctx.print(&answer) } else { Ok(()) }.map(|()| Exit::Yes);
+    };
+    let change = commit::load(ctx, &find(ctx, &text)?)?;
+    let id = change.id();
+    // Commands mean open changes only: to choose another would leave them to mean something else.
+    if let Some(end) = &change.end {
+        return Err(failed(format!("cannot select {id}: it has ended ({})", end.name())).fixed_by([
+            Fix::next("see which are open", CommandLine::tool("change list")),
+            Fix::or("name the ended one where it is meant", fix::on(id, "change show")),
+        ]));
     }
-    match id {
-        None if !ctx.json(false) => {}
-        id => ctx.say(false, &json!({ "change_id": id }), id.map(ChangeId::as_str).unwrap_or_default())?,
-    }
+    let _lock = ctx.lock()?;
+    guard::write(&ctx.project, &path, format!("{id}\n").as_bytes())?;
+    ctx.say(false, &json!({ "change_id": id }), id.as_str())?;
     Ok(Exit::Yes)
 }

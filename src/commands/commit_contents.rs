@@ -27,18 +27,7 @@ type Moments = (DateTime<Utc>, DateTime<Utc>);
 impl GitHistory<'_> {
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>> {
         let Some((text, shown)) = self.config_text(commit)? else { return Ok(None) };
-        let name = shown.rsplit(':').next().unwrap_or_default();
-        let is_link = || -> Result<bool> {
-            let entries = self.repo.tree_entries(commit, &[&self.repo.full(name)])?;
-            Ok(entries.iter().any(|entry| entry.mode == "120000"))
-        };
-        match file::parse(&text, Path::new(&shown)) {
-            Ok((config, _)) => Ok(Some(config)),
-            Err(_) if is_link()? => Err(trouble(format!(
-                "{shown} is a link to {text}, and git holds the link alone: put the config itself there"
-            ))),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Some(file::parse(&text, Path::new(&shown))?.0))
     }
 
     /// The config in a commit; where it was taken away and the records were not, the last that there was.

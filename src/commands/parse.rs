@@ -38,7 +38,7 @@ pub(crate) fn line(what: &str, text: &str) -> Result<String> {
         let rule = format!("{what} holds {}; it has to be one line of text", unseen(c));
         return Err(trouble(rule));
     }
-    no_secret(what, text)?;
+    no_secret(what, text, &scrub_prose(text), "leave it out, or name the variable that holds it")?;
     no_placeholder(what, text)?;
     Ok(text.to_owned())
 }
@@ -53,7 +53,7 @@ pub(crate) fn prose(what: &str, text: &str) -> Result<String> {
     if let Some(c) = text.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
         return Err(trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
-    no_secret(what, &text)?;
+    no_secret(what, &text, &scrub_prose(&text), "leave it out, or name the variable that holds it")?;
     no_placeholder(what, &text)?;
     Ok(text)
 }
@@ -67,25 +67,20 @@ fn no_placeholder(what: &str, text: &str) -> Result<()> {
 }
 
 /// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.
-fn no_secret(what: &str, text: &str) -> Result<()> {
-    let masked = scrub_prose(text);
+fn no_secret(what: &str, text: &str, masked: &str, instead: &str) -> Result<()> {
     if masked == text {
         return Ok(());
     }
     let shown: String = masked.chars().take(MAX_TITLE).collect();
     Err(trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {shown}"))
-        .hinted("it would be committed: leave it out, or name the variable that holds it"))
+        .hinted(format!("it would be committed: {instead}")))
 }
 
 /// A command for people to run, with no secret in it.
 pub(crate) fn command(what: &str, text: &str) -> Result<String> {
     let text = required(what, text)?;
-    let masked = scrub(&text);
-    if masked == text {
-        return Ok(text);
-    }
-    Err(trouble(format!("{what} holds what looks like a secret, where {MASK} stands here: {masked}"))
-        .hinted("it would be committed: read it from a variable, such as $TOKEN, or put the command into a script"))
+    no_secret(what, &text, &scrub(&text), "read it from a variable, such as $TOKEN, or put the command into a script")?;
+    Ok(text)
 }
 
 /// Whether a character would not be seen, or would change how others are read.

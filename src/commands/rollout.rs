@@ -147,15 +147,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     let (title, id) = (&change.opened.title, change.id());
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
     let again = fix::on(id, "change rollback").words(["--reason", reason, "--apply"]);
-    if let Some(error) = newest_first.iter().find_map(|sha| repo.resolve(sha).err()) {
-        if repo.is_shallow() {
-            return Err(error.into());
-        }
-        let fetch = Fix::next("fetch what the remote has", CommandLine::git("fetch --all --tags"));
-        return Err(
-            trouble(format!("the change's commit is not here: {error}")).fixed_by([fetch, Fix::then("", again)])
-        );
-    }
+    newest_first.iter().try_for_each(|sha| repo.resolve(sha).map(drop))?;
     if delta::head_with(repo, &newest_first)?.is_none() {
         let shas = text::joined(newest_first.iter().map(|sha| text::short(sha)));
         let why = format!("the change is not in what is checked out: {shas} is not in its history");
@@ -265,7 +257,6 @@ pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Chan
 pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
     for change in left_in_tree(ctx, std::iter::once(change)) {
         let apply = fix::with_reason(change.id(), "rollback").word("--apply");
-        let fixes = [Fix::next("its commit is still in the tree: take it out", apply)];
-        ctx.ui.status(&problem::lines(&fixes).join("\n"));
+        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", apply)]);
     }
 }

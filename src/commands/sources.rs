@@ -89,7 +89,7 @@ fn kpi_problem(
 }
 
 /// The text that the last value of a KPI was read from.
-pub(crate) fn raw(
+fn raw(
     change: &Change,
     taken: &Taken,
     (role, kpi): (&str, &Kpi),

@@ -209,7 +209,7 @@ pub(crate) fn check_unchanged(
     if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
         let text = format!("the commands wrote files that git does not ignore: {}", files.lines().join(", "));
         ctx.ui.warn(&text);
-        ctx.ui.status(&problem::lines(&ignore.into_iter().collect::<Vec<_>>()).join("\n"));
+        ctx.advise(&ignore.into_iter().collect::<Vec<_>>());
         return Ok(Some(text));
     }
     let shown = match &tracked[..] {

@@ -170,8 +170,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     let answer = json!({ "change_id": change.id(), "passed": passed, "checks": checks });
     ctx.answer(false, &answer, &report::show::validation(change, checks))?;
     if passed {
-        warn_of_no_id(ctx, change);
-        warn_of_no_words(ctx, change);
+        warn_of_commits(ctx, change);
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui
                 .warn(&format!("{file}, which a metric is read from, was committed with the change and not measured"));
@@ -201,37 +200,31 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     Ok(Exit::No)
 }
 
-/// Here the id can still be added. The amended commit is another one, so it is validated again.
-fn warn_of_no_id(ctx: &Ctx, change: &Change) {
+/// Tells of a commit without the id, and of one whose subject is that of the hint. The last one can still be amended, and is
+/// validated again.
+fn warn_of_commits(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
-    let mut own = validation.delta.own_commits().filter(|commit| !commit.merge);
-    let Some(commit) = own.find(|commit| commit.change_ids.is_empty()) else { return };
-    let sha = short(&commit.sha);
-    ctx.ui.warn(&format!(
-        "the commit {sha} does not carry the change's id: only the record says that it is the change's"
-    ));
-    if validation.revision.commit.as_ref() == Some(&commit.sha) {
-        let fixes = ctx.fix_context();
-        let amend = fixes.with_trailer(CommandLine::git("commit --amend --no-edit"), change.id());
-        tell_amend(ctx, change, amend);
-    }
-}
-
-/// A subject that only stands for one was run as the hint has it.
-fn warn_of_no_words(ctx: &Ctx, change: &Change) {
-    let Some(validation) = &change.validation else { return };
-    for commit in validation.delta.own_commits().filter(|it| PLACEHOLDERS.contains(&it.subject.as_str())) {
-        let sha = short(&commit.sha);
-        ctx.ui.warn(&format!("the subject of the commit {sha}, {}, only stands for your own words", commit.subject));
+    let own = || validation.delta.own_commits();
+    let without_id = own().find(|it| !it.merge && it.change_ids.is_empty()).map(|it| {
+        let amend = ctx.fix_context().with_trailer(CommandLine::git("commit --amend --no-edit"), change.id());
+        let sha = short(&it.sha);
+        (
+            it,
+            format!("the commit {sha} does not carry the change's id: only the record says that it is the change's"),
+            amend,
+        )
+    });
+    let without_words = own().filter(|it| PLACEHOLDERS.contains(&it.subject.as_str())).map(|it| {
+        let (sha, subject) = (short(&it.sha), &it.subject);
+        let what = format!("the subject of the commit {sha}, {subject}, only stands for your own words");
+        (it, what, CommandLine::git("commit --amend"))
+    });
+    for (commit, what, amend) in without_id.into_iter().chain(without_words) {
+        ctx.ui.warn(&what);
         if validation.revision.commit.as_ref() == Some(&commit.sha) {
-            tell_amend(ctx, change, CommandLine::git("commit --amend"));
+            ctx.advise(&[Fix::next("while it is not pushed", amend.and(fix::on(change.id(), "validate")))]);
         }
     }
-}
-
-fn tell_amend(ctx: &Ctx, change: &Change, amend: CommandLine) {
-    let validate = fix::on(change.id(), "validate");
-    ctx.advise(&[Fix::next("while it is not pushed", amend.and(validate))]);
 }
 
 /// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything

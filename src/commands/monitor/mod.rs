@@ -117,21 +117,19 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
 /// The fields of one as the original has them; where several are monitored, those of the first, and all in `changes`.
 fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Finding]) -> Value {
     let active = states.iter().any(|state| state["active"] == true);
-    let mut answer = match (states.first(), legacy) {
-        (Some(Value::Object(first)), _) => first.clone(),
-        (_, Some(legacy)) => legacy.clone(),
-        (_, None) => Map::new(),
-    };
-    if states.is_empty() && legacy.is_some() {
-        answer.insert("legacy".to_owned(), json!(true));
+    let mut answer = json!(legacy.cloned().unwrap_or_default());
+    match states.first() {
+        Some(first) => answer.clone_from(first),
+        None if legacy.is_some() => answer["legacy"] = json!(true),
+        None => {}
     }
     if let Some(first) = lost.first() {
-        answer.insert("error".to_owned(), json!(first.named()));
-        answer.insert("records_not_known".to_owned(), tick::not_known(lost));
+        answer["error"] = json!(first.named());
+        answer["records_not_known"] = tick::not_known(lost);
     }
-    answer.insert("active".to_owned(), json!(active));
-    answer.insert("changes".to_owned(), Value::Array(states));
-    Value::Object(answer)
+    answer["active"] = json!(active);
+    answer["changes"] = Value::Array(states);
+    answer
 }
 
 /// That the original's monitor runs no more, and how to go on.

@@ -1,7 +1,7 @@
 //! `monitor tick`: measure once, and for every change that is due today judge it, record the day, raise the alarms.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::report::{self, DayView};
 use crate::store::Role;
-use crate::workflow::{Change, Idle, World, gates, watch, window};
+use crate::workflow::{Change, Idle, World, demand_fixes, gates, watch, window};
 
 #[derive(Debug, Args)]
 pub(crate) struct TickArgs {
@@ -270,11 +270,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
         ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
     ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
-    let id = change.id();
-    ctx.advise(&[
-        Fix::then("", fix::with_reason(id, "rollback")),
-        Fix::or("if it is harmless", fix::with_reason(id, "resolve")),
-    ]);
+    ctx.advise(&demand_fixes::alarm(change));
 }
 
 /// The original's fields; with several changes those of the first that was measured, and all in `changes`.
@@ -284,19 +280,14 @@ pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Val
         all.push(one(ctx, ticked)?);
     }
     let first = done.iter().position(|ticked| ticked.idle.is_none()).unwrap_or(0);
-    let mut answer = match all.get(first) {
-        Some(Value::Object(fields)) => fields.clone(),
-        _ => Map::from_iter([
-            ("skipped".to_owned(), json!(true)),
-            ("reason".to_owned(), json!(if lost.is_empty() { "no_active_monitor" } else { "records_not_known" })),
-            ("today_utc".to_owned(), json!(ctx.now().date_naive())),
-        ]),
-    };
-    answer.insert("changes".to_owned(), Value::Array(all));
+    let reason = if lost.is_empty() { "no_active_monitor" } else { "records_not_known" };
+    let nothing = || json!({ "skipped": true, "reason": reason, "today_utc": ctx.now().date_naive() });
+    let mut answer = all.get(first).cloned().unwrap_or_else(nothing);
+    answer["changes"] = Value::Array(all);
     if !lost.is_empty() {
-        answer.insert("records_not_known".to_owned(), not_known(lost));
+        answer["records_not_known"] = not_known(lost);
     }
-    Ok(Value::Object(answer))
+    Ok(answer)
 }
 
 fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
