@@ -18,7 +18,7 @@ use crate::model::{
     ChangeId, Class, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken,
     Verdicts, fix, text,
 };
-use crate::report::{self, problem, verdict};
+use crate::report::{self, verdict};
 use crate::store::Role;
 use crate::workflow::{Change, End, World, gates};
 

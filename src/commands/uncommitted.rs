@@ -16,7 +16,6 @@ use crate::model::fix::How;
 use crate::model::text::joined;
 use crate::model::{ChangeId, CommandLine, Fix, PROGRAM, Revision, Uncommitted, WorkTree, fix};
 use crate::os::files;
-use crate::report::problem;
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::restore;
 
