@@ -193,6 +193,12 @@ fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> Command
         let steps = [Fix::next("revert without a signature", unsigned), Fix::or("once the key can be used", again)];
         return trouble.fixed_by(steps);
     }
+    // Left behind by a git that was killed, or held by one that runs.
+    let said = error.to_string();
+    if let Some((lock, _)) = said.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'")) {
+        let unlock = CommandLine::new("rm").word(format!("{lock}.lock"));
+        return trouble.fixed_by([Fix::next("once no other git runs here", unlock), Fix::then("", again)]);
+    }
     let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
     trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", CommandLine::git("stash pop"))])
 }

@@ -133,7 +133,13 @@ fn a_stage_whose_guardrail_breaks_does_not_begin() {
 fn a_rollback_reverts_and_a_snapshot_confirms_it() {
     let s = Sandbox::new();
     s.rolled_out("x");
-    let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
+    // A git that was killed leaves its lock behind.
+    let locked = || s.on(&["change", "rollback", "--reason", "users complain", "--apply"]);
+    let lock = s.write(".git/index.lock", "").path(".git/index.lock");
+    let _ =
+        locked().exits(2).says(&["once no other git runs here", "next: rm ", "index.lock"]).never_says(&["git stash"]);
+    std::fs::remove_file(lock).unwrap();
+    let _ = locked().ok();
     assert_eq!(s.read("ops.json"), crate::support::kpi(100.0));
     assert!(s.git(&["log", "-1", "--format=%B"]).contains(&format!("Optimizer-Change: {}", s.id())));
     assert_eq!(s.shown()["status"], "rolled_back");

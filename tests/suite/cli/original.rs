@@ -157,6 +157,12 @@ fn its_documented_examples_end_as_there_or_as_the_list_of_differences_says() {
     ] {
         run(line, 0, 0, "");
     }
+    for row in ["`snapshot --as` writes to `snapshots/`", "the markdown of `compare` has four sections"] {
+        assert!(include_str!("../../../docs/migrating.md").contains(row), "{row}");
+    }
+    let compared = s.read("reports/vibeship_optimizer_compare.md");
+    let places = ["## Verdicts", "## Git", "## Size deltas", "## Timing deltas", "## HTTP probes"];
+    assert!(places.map(|title| compared.find(title).unwrap()).is_sorted(), "{compared}");
     run("monitor start --change-id ID --days 5", 0, 1, "any order of commands");
     run("monitor tick", 0, 2, "a change is monitored from its full rollout on");
     let _ = s.on(&["change", "promote"]).ok();
