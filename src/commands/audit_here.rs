@@ -235,7 +235,6 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
 /// Lines, each with the `.gitignore` that it belongs into.
 type Lines = Vec<(String, String)>;
 
-/// What the tool calls its evidence of a change.
 const NAMES: [&str; 5] =
     [".gitattributes", "chg-1_before_snapshot.json", "chg-1_compare.json", "chg-1_compare.md", "chg-1_compare.svg"];
 
@@ -310,7 +309,6 @@ fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Lines> {
     Ok(lines.into_iter().map(|line| (file.clone(), line)).collect())
 }
 
-/// The lines of each file, in its order.
 fn by_file(lines: &[(String, String)]) -> BTreeMap<String, String> {
     let mut files: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (file, line) in lines {
@@ -319,7 +317,6 @@ fn by_file(lines: &[(String, String)]) -> BTreeMap<String, String> {
     files.into_iter().map(|(file, lines)| (file, lines.join("\n"))).collect()
 }
 
-/// Recorded evidence that git ignores, so that no clone will have it.
 fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let mut owners: BTreeMap<&str, &ChangeId> = BTreeMap::new();

@@ -242,7 +242,6 @@ impl RecordCheck<'_> {
         Ok(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())).collect())
     }
 
-    /// What is wrong with the pages that people read of a change.
     fn pages(&self, batch: &mut Batch, change: &Change) -> Result<Vec<Finding>> {
         let batch = RefCell::new(batch);
         let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
@@ -257,7 +256,6 @@ impl RecordCheck<'_> {
         Ok(found)
     }
 
-    /// An evidence file as the head has it, where it is what was recorded.
     fn intact(&self, batch: &mut Batch, artifact: &Artifact) -> Option<Vec<u8>> {
         self.history.artifact(batch, &self.range.head, artifact).ok()?.ok()
     }

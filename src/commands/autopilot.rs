@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use crate::audit::Finding;
 use crate::commands::monitor::{self, Ticked, tick};
 use crate::commands::{Ctx, choose, collect, commit, decide, parse, preflight, uncommitted};
-use crate::error::{CommandError, Result, trouble};
+use crate::error::{CommandError, Result};
 use crate::exit::Exit;
+use crate::measure::Place;
 use crate::model::scrub::scrub;
 use crate::model::{ChangeId, Gate, Problem, Severity};
-use crate::os::process::{self, Invocation, Output, shell_line};
-use crate::os::{Ended, Spec};
+use crate::os::Ended;
+use crate::os::process::{self, Invocation, shell_line};
 use crate::report::{self, problem};
 use crate::store::Project;
 use crate::workflow::{Change, Demand, DemandKind, End, gates, window};
@@ -60,7 +61,10 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
         Err(CommandError::Refused { refusal, .. }) if !refusal.is_of_effect() => Vec::new(),
         other => other?,
     };
-    let changes = subjects(ctx, &args, &done)?;
+    let mut changes: Vec<Change> = done.iter().map(|ticked| ticked.change.clone()).collect();
+    if let (true, Some(id)) = (changes.is_empty(), choose::named(ctx, args.tick.change_id.as_deref())?) {
+        changes.push(commit::load(ctx, &id)?);
+    }
     let only = changes.first().map(Change::id).filter(|_| args.tick.change_id.is_some());
     let found = preflight::findings(ctx, only)?;
     let mut verified = Vec::new();
@@ -123,14 +127,6 @@ fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
     }
     lines.push(String::new());
     lines.join("\n")
-}
-
-fn subjects(ctx: &Ctx, args: &AutopilotArgs, done: &[Ticked]) -> Result<Vec<Change>> {
-    if !done.is_empty() {
-        return Ok(done.iter().map(|ticked| ticked.change.clone()).collect());
-    }
-    let named = choose::named(ctx, args.tick.change_id.as_deref())?;
-    Ok(named.map(|id| commit::load(ctx, &id)).transpose()?.into_iter().collect())
 }
 
 fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>> {
@@ -263,7 +259,7 @@ pub(crate) fn openclaw(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawComm
         format!("vibeship-optimizer autopilot tick{of}")
     });
     for (flag, text) in [("--name", &name), ("--cron", &args.cron), ("--tz", &args.tz), ("--project-root", &root)] {
-        parse::title(text).map_err(|_| trouble(format!("{flag}: {text:?} is not one short line of text")))?;
+        parse::line(flag, text)?;
     }
     let message = message(&root, id.as_ref());
     let argv = argv(&args, &name, &message);
@@ -297,8 +293,7 @@ pub(crate) fn openclaw(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawComm
     let ok = result["ok"] == true;
     if let Some(error) = result["error"].as_str() {
         ctx.ui.error(error);
-        let what = "install openclaw and put it on PATH; without --apply the command is printed";
-        ctx.hint(what);
+        ctx.hint("install openclaw and put it on PATH; without --apply the command is printed");
     }
     result["command"] = json!(command);
     result["argv"] = json!(argv);
@@ -334,19 +329,10 @@ fn argv(args: &CronArgs, name: &str, message: &str) -> Vec<String> {
     ["openclaw", "cron", "add"].into_iter().chain(options).chain([deliver]).map(str::to_owned).collect()
 }
 
-/// What adding the job came to, in the original's words.
 fn added(ctx: &Ctx, argv: &[String]) -> Result<Value> {
-    let keep = Output::Keep { head_bytes: 0, tail_bytes: 2000 };
-    let spec = Spec {
-        invocation: Invocation::Argv(argv.iter().map(OsString::from).collect()),
-        cwd: ctx.project.root().to_owned(),
-        env: Vec::new(),
-        timeout: TIMEOUT,
-        stdout: keep,
-        stderr: keep,
-        alone: false,
-        stays: false,
-    };
+    let mut spec = Place { root: ctx.project.root().to_owned(), env: Vec::new() }.shell("", TIMEOUT);
+    spec.invocation = Invocation::Argv(argv.iter().map(OsString::from).collect());
+    spec.stdout = spec.stderr;
     let began = std::time::Instant::now();
     let finished = match process::run(&spec, ctx.interrupt()?) {
         Ok(finished) => finished,

@@ -181,7 +181,6 @@ fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f
     Ok(Injected { metric, share, seen })
 }
 
-/// Measures the commands in so many sessions apart in time, and enters how far those differ with nothing changed.
 fn measure_sessions(
     ctx: &Ctx,
     (sessions, pause): (u32, Duration),

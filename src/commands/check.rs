@@ -18,7 +18,6 @@ use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
 const REVERSED: &str = "the range is reversed, so it holds no commit";
-/// What `--range` without a value stands for.
 const UNPUBLISHED: &str = "@{upstream}...HEAD";
 
 #[derive(Debug, Args)]

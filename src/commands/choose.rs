@@ -52,7 +52,6 @@ impl ChangeArg {
     }
 }
 
-/// The change that `typed` means, or that is meant without it.
 pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     choose_or_default(ctx, typed, false)
 }
@@ -183,7 +182,6 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
     })
 }
 
-/// Every record; damaged ones are reported and left out.
 pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     records_as(ctx, Some)
 }

@@ -207,7 +207,6 @@ pub(crate) fn person_objection(configs: &[Config], actor: Option<&str>, author: 
     (demanded && !other).then(|| format!("review.other_person: git's user, {who}, is the author of the change"))
 }
 
-/// Why a review in this mode does not count, where a config forbids it.
 pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<String> {
     let forbidden = review.enforce_recommended_modes && !review.allows(tool, mode);
     let modes = review.modes(tool).unwrap_or_default().join(", ");

@@ -51,7 +51,6 @@ pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Re
     Err(failed(what).fixed_by([Fix::decide(How::Next, step)]))
 }
 
-/// Fails for a record of the original that is not continued.
 pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<()> {
     if change.opened.imported.is_none() {
         return Ok(());
@@ -67,7 +66,6 @@ pub(crate) fn legacy(ctx: &Ctx, id: &ChangeId) -> Result<Option<Legacy>> {
     }
 }
 
-/// Records an event that asks nothing of the world and has no files.
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
     commit(ctx, id, event, &World::default(), &[])
 }
@@ -138,7 +136,6 @@ fn continues(legacy: &Legacy) -> Result<()> {
     Err(trouble(legacy.sentence()).fixed_by(legacy.fixes()))
 }
 
-/// A change that begins with these events.
 pub(crate) fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<Utc>) -> Result<Change> {
     let mut sealed = Vec::new();
     for event in events {

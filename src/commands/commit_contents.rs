@@ -76,7 +76,6 @@ impl GitHistory<'_> {
         !known.is_empty() && known.iter().all(Remade::is_same)
     }
 
-    /// The config in a commit as it is written; empty where there is none.
     pub(crate) fn config_value(&self, commit: &str) -> Result<Value> {
         let text = self.config_text(commit)?;
         Ok(text.and_then(|(text, _)| yaml::parse(&text).ok()).unwrap_or_default())
@@ -207,7 +206,6 @@ pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordS
     }
 }
 
-/// A commit that changed the file of a record.
 #[derive(Debug, Clone)]
 struct Touch {
     commit: CommitName,
@@ -359,7 +357,6 @@ fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
     Some(value["events"].as_array()?.iter().map(stamp).collect())
 }
 
-/// When each of these commits was made, for those that are known here.
 pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>> {
     let is_hash = |name: &&String| name.len() >= 40 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let asked: String = commits.iter().filter(is_hash).map(|hash| format!("{hash}\n")).collect();

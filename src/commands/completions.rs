@@ -20,7 +20,6 @@ const PROGRAM: &str = "vibeship-optimizer";
 /// Command lines that work as they stand, in the order of the work.
 pub(crate) const EXAMPLES: &str = include_str!("examples.txt");
 
-/// What `help` explains beside the commands.
 const TOPICS: [&str; 3] = ["gates", "criteria", "exit-codes"];
 
 /// Write the completions of the shells and the man pages
@@ -37,14 +36,12 @@ pub(crate) struct CompletionsArgs {
     names: Option<Names>,
 }
 
-/// Names that only the project knows.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Names {
     Ids,
     Metrics,
 }
 
-/// Prints one, or writes all and prints the directory.
 pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> Result<Exit> {
     if let Some(names) = args.names {
         let names: Vec<String> = match names {
@@ -66,7 +63,6 @@ pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> R
     Ok(Exit::Yes)
 }
 
-/// The commands that the help names.
 fn shown(grammar: &clap::Command) -> clap::Command {
     let about = grammar.get_about().cloned().unwrap_or_default();
     let below = grammar.get_subcommands().filter(|it| !it.is_hide_set()).cloned();
@@ -144,7 +140,6 @@ pub(crate) fn topic(arguments: &[OsString]) -> Option<String> {
     }
 }
 
-/// Each command with its examples at the end of its help.
 pub(crate) fn with_examples(command: clap::Command, path: &str) -> clap::Command {
     let is_own = |line: &&str| line.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     let own: Vec<&str> = EXAMPLES.lines().filter(is_own).collect();
@@ -159,7 +154,6 @@ pub(crate) fn with_examples(command: clap::Command, path: &str) -> clap::Command
     })
 }
 
-/// The commands that have examples, each with what it does.
 pub(crate) fn sheet(grammar: &clap::Command) -> String {
     let mut sheet = String::new();
     for line in EXAMPLES.lines() {

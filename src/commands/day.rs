@@ -6,10 +6,9 @@ use serde_json::json;
 
 use crate::commands::monitor::tick;
 use crate::commands::{Ctx, choose, commit, measure, parse, preflight, validate};
-use crate::error::{CommandError, Result, failed, trouble};
+use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
-use crate::report::visible::visible_line;
 use crate::report::{Decision, Evening, Morning, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};
 
@@ -110,16 +109,15 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>> {
 /// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
 fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
-    let decisions = complete(ctx, &open_changes(ctx)?, named)?;
+    all_decided(ctx, &open_changes(ctx)?, &named)?;
     if !args.no_tick {
         for ticked in tick::tick(ctx, None, false)? {
             tick::tell(ctx, &ticked);
         }
     }
-    for decision in &decisions {
-        let (word, reason) = (decision.word.to_owned(), decision.reason.clone());
-        let event = Kind::DayDecided { utc_date: ctx.now().date_naive(), decision: word, reason };
-        commit::record(ctx, &decision.id, event)?;
+    for Decision { id, word, reason } in named {
+        let event = Kind::DayDecided { utc_date: ctx.now().date_naive(), decision: word.to_owned(), reason };
+        commit::record(ctx, &id, event)?;
     }
     let open = open_changes(ctx)?;
     // What was decided earlier today stands.
@@ -167,8 +165,8 @@ fn decision(ctx: &Ctx, text: &str) -> Result<Decision> {
     Ok(Decision { id, word, reason })
 }
 
-/// A decision for every open change: those named, those of today, and what a person at the terminal answers.
-fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Vec<Decision>> {
+/// Fails unless each open change is decided on once, now or earlier today.
+fn all_decided(ctx: &Ctx, open: &[Change], decided: &[Decision]) -> Result<()> {
     for (i, decision) in decided.iter().enumerate() {
         if !open.iter().any(|change| *change.id() == decision.id) {
             return Err(trouble(format!("--decide: {} is not an open change", decision.id))
@@ -178,21 +176,13 @@ fn complete(ctx: &Ctx, open: &[Change], mut decided: Vec<Decision>) -> Result<Ve
             return Err(trouble(format!("--decide: {} is decided twice", decision.id)));
         }
     }
-    let mut missing = Vec::new();
-    for change in open {
-        if decided.iter().any(|decision| decision.id == *change.id()) || of_today(ctx, change).is_some() {
-            continue;
-        }
-        match ask(ctx, change)? {
-            Some(decision) => decided.push(decision),
-            None => missing.push(change.id().clone()),
-        }
+    let is_decided = |id: &ChangeId| decided.iter().any(|decision| decision.id == *id);
+    let missing = open.iter().filter(|change| !is_decided(change.id()) && of_today(ctx, change).is_none());
+    let names: Vec<&str> = missing.map(|change| change.id().as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
     }
-    if missing.is_empty() {
-        return Ok(decided);
-    }
-    let names: Vec<&str> = missing.iter().map(ChangeId::as_str).collect();
-    let close = missing.iter().fold(CommandLine::tool("day close"), |line, id| {
+    let close = names.iter().fold(CommandLine::tool("day close"), |line, id| {
         line.words(["--decide".to_owned(), format!("{id}=undecided:WHY")])
     });
     Err(failed(format!("the day is not closed: nothing is decided about {}", names.join(", ")))
@@ -207,21 +197,4 @@ fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
         let word = DECISIONS.into_iter().find(|known| known == decision).filter(|_| *utc_date == today)?;
         Some(Decision { id: change.id().clone(), word, reason: reason.clone() })
     })
-}
-
-fn ask(ctx: &Ctx, change: &Change) -> Result<Option<Decision>> {
-    if !ctx.ui.can_ask() {
-        return Ok(None);
-    }
-    let title = visible_line(&change.opened.title);
-    loop {
-        let question = format!("{} ({title}): promote, hold, rollback or undecided?", change.id());
-        let Some(word) = ctx.ui.ask(&question)?.filter(|word| !word.is_empty()) else { return Ok(None) };
-        let Some(reason) = ctx.ui.ask("Why?")?.filter(|reason| !reason.is_empty()) else { return Ok(None) };
-        match decision(ctx, &format!("{}={word}:{reason}", change.id())) {
-            Ok(decision) => return Ok(Some(decision)),
-            Err(CommandError::Trouble { error, .. }) => ctx.ui.error(&error.to_string()),
-            Err(other) => return Err(other),
-        }
-    }
 }

@@ -72,7 +72,6 @@ pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     status::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
 }
 
-/// Ended changes take notes too.
 pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {
     let text = parse::required("the note", &args.text)?;
     status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
@@ -204,7 +203,6 @@ pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
     Some(report::show::verify_answer(id, &[format!("change record not found: {}", path.display())], &[], None))
 }
 
-/// A change that is already verified: is its evidence still what it was?
 fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit> {
     let (faults, reproduced) = collect::proof(ctx, change)?;
     let demands = vec![

@@ -30,12 +30,10 @@ pub(crate) fn unless_hidden(ctx: &Ctx, mut revision: Revision) -> Result<Revisio
     Ok(revision)
 }
 
-/// The code here, with version 1's description of it.
 pub(crate) fn observe(ctx: &Ctx) -> Seen {
     measure::revision::observe(ctx.project.root(), ctx.repo().ok().flatten())
 }
 
-/// The files that git tracks, from the project's root; `None` outside git.
 pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let files = repo.tracked_with_submodules(repo.prefix())?;
@@ -67,7 +65,6 @@ pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String
     Ok(if found.is_empty() { known } else { found.into_iter().map(|commit| commit.sha).collect() })
 }
 
-/// The code here, and what changed since the change's baseline.
 pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> Result<()> {
     world.revision = revision(ctx)?;
     let Some(baseline) = &change.baseline else { return Ok(()) };
@@ -230,7 +227,6 @@ pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Whether a change rests on a definition of the config.
 pub(crate) fn concerns(change: &Change, stem: &str) -> bool {
     let named = || change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
     // Where the contract names the least effect, the config's is not asked.
@@ -238,7 +234,6 @@ pub(crate) fn concerns(change: &Change, stem: &str) -> bool {
     is_asked && (stem == TUNEABLES || compare::is_general(stem) || named())
 }
 
-/// Whether pairs of the change were measured with success since its baseline.
 fn was_paired(change: &Change) -> bool {
     let compared = change.events.iter().rev().map(|event| &event.what);
     let compared = compared.take_while(|what| !matches!(what, Kind::BaselineTaken(_)));
@@ -254,7 +249,6 @@ pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
 
-/// As [`in_effect`], for commits, oldest first.
 pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
     let mut newest_first = commits;
     newest_first.reverse();
@@ -283,7 +277,6 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     Ok(if is_reverted { InEffect::Reverted } else { InEffect::Yes })
 }
 
-/// The commit checked out, where all of `commits` are in its history.
 pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>> {
     let Some(head) = repo.head()?.at else { return Ok(None) };
     for commit in commits {

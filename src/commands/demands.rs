@@ -28,34 +28,23 @@ const WITNESS_DAYS: u32 = 2;
 /// The demands of the config at head and, where there was one, of the config before: what either one guards is
 /// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
 pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy> {
-    let configured =
-        before.map_or(head.enforcement.require, |base| base.enforcement.require.max(head.enforcement.require));
+    let both = || std::iter::once(head).chain(before).map(|config| &config.enforcement);
+    let days = both().filter_map(|it| it.witness_within_days).min();
+    let configured = both().map(|it| it.require).max().unwrap_or(head.enforcement.require);
     Ok(Policy {
         require: require.unwrap_or(configured),
         exempt: exemptions(head)?,
         exempt_before: before.map(exemptions).transpose()?,
         surfaces: surfaces(head, before)?,
-        deadline: deadline(head, before),
-        max_emergency_days: std::iter::once(head)
-            .chain(before)
-            .map(|config| config.enforcement.max_emergency_days)
-            .min()
-            .unwrap_or_default(),
+        deadline: CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() },
+        max_emergency_days: both().map(|it| it.max_emergency_days).min().unwrap_or_default(),
     })
 }
 
-/// The demands of the config here; the set-up itself may always be committed.
 pub(crate) fn here(config: &Config) -> Result<Policy> {
     let mut policy = policy(config, None, None)?;
     policy.exempt.push(set_up(true)?);
     Ok(policy)
-}
-
-/// The days within which monitored days are to be committed: the fewest that either config demands.
-fn deadline(head: &Config, before: Option<&Config>) -> CommitDeadline {
-    let demanded = |config: &Config| config.enforcement.witness_within_days;
-    let days = std::iter::once(head).chain(before).filter_map(demanded).min();
-    CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() }
 }
 
 /// The keys of a config whose demands a change went past in these of its events: a config that was loosened for a moment
@@ -102,7 +91,6 @@ fn review_missed(history: &GitHistory<'_>, before: &Config, change: &Change) -> 
     collect::person_objection(std::slice::from_ref(before), actor, author.as_deref()).map(|_| "review.other_person")
 }
 
-/// The keys of two configs, as they are written, that say something else.
 pub(crate) fn differences(old: &Value, new: &Value) -> Vec<KeyChange> {
     let (old, new) = (leaves(old), leaves(new));
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();

@@ -63,7 +63,6 @@ fn is_original<'c>(
     Ok(imported.is_some() && imported == kept.as_ref())
 }
 
-/// Those of `artifacts` that are missing or altered.
 pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>> {
     faults_among(ctx, artifacts, false)
 }
@@ -105,7 +104,6 @@ pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot> {
     ingest::parse_snapshot(&bytes).map_err(|error| trouble(format!("{}: {error}", artifact.path)))
 }
 
-/// Gives the bytes of a recorded file, if it is as it was recorded.
 pub(crate) fn fetch(ctx: &Ctx) -> impl Fn(&Artifact) -> Option<Vec<u8>> {
     move |file: &Artifact| evidence::read_verified(&ctx.project, file).ok().and_then(|found| found.ok())
 }
@@ -216,7 +214,6 @@ pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
     plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).map(String::into_bytes)
 }
 
-/// The page that says how to take the change back, as the record was when it was promoted.
 fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
     let promotion = &change.promotion.as_ref()?.what;
     let at = change.events.iter().rposition(|event| matches!(event.what, Kind::Promoted(_)))?;

@@ -10,12 +10,10 @@ use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk}
 use crate::model::ChangeId;
 use crate::store::project;
 
-/// How many reverts of reverts the hooks follow back.
 const REVERTS: u32 = 8;
 /// What the message of a commit that reverts another one has, beside the ids of changes.
 const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 
-/// A repository, asked about one project in it.
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) key: String,
@@ -25,7 +23,6 @@ pub(crate) struct GitHistory<'a> {
     ids: Option<BTreeSet<String>>,
     /// Old histories revert the same few commits many times.
     looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
-    /// The commits that records name, each looked up once.
     named: RefCell<BTreeMap<String, Option<(String, String)>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
     failed: RefCell<Option<GitError>>,
@@ -72,7 +69,6 @@ impl<'a> GitHistory<'a> {
         self.remake(&asked).into_iter().flatten().any(is_here)
     }
 
-    /// What went wrong while git was asked, if anything did.
     pub(crate) fn failure(&self) -> Result<()> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
     }

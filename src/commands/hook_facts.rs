@@ -90,7 +90,6 @@ fn staged_since(repo: &Repo, base: Option<&str>, prefix: &[u8]) -> Result<Vec<Fi
     Ok(repo.staged_files(base, index.as_deref(), &Scope { prefix, ..Scope::ALL })?)
 }
 
-/// Whether the commit that is made touches files, and none of the project's: then it is the affair of others.
 pub(crate) fn is_beside(ctx: &Ctx, repo: &Repo, message: &str) -> Result<bool> {
     if repo.prefix().is_empty() {
         return Ok(false);
@@ -111,7 +110,6 @@ fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String> {
     Ok(if blank && !text.is_empty() { format!("\n{text}") } else { text })
 }
 
-/// The records and the commits of their changes, looked up in the work tree and in git.
 pub(crate) struct Here<'a> {
     ctx: &'a Ctx,
     history: &'a GitHistory<'a>,
@@ -120,7 +118,6 @@ pub(crate) struct Here<'a> {
     before: RefCell<Option<Option<String>>>,
     /// By the commit from which on it was looked for: the first commit of each change that is named after it.
     first_commits: RefCell<BTreeMap<Option<String>, BTreeMap<String, String>>>,
-    /// The records that may be worked on, read once, and how many are damaged.
     unsettled: OnceCell<(Vec<Record>, usize)>,
     failed: RefCell<Option<CommandError>>,
 }

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{self, Done, Fired, Hook, Row, State, Status, Target, status};
-use crate::model::{CommandLine, Fix, How, Problem, Severity};
+use crate::model::{CommandLine, Fix, Problem, Severity};
 use crate::os::files;
 use crate::store::project;
 
@@ -49,22 +49,11 @@ pub(crate) fn target(repo: &Repo) -> Result<Target> {
 }
 
 fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<()> {
-    let word = |done: Done| match done {
-        Done::Installed => "installed",
-        Done::Chained => "installed; the hook that was there runs first",
-        Done::Idle => "installed; the hook that was there is kept, and does not run, as it is not executable",
-        Done::Updated => "updated",
-        Done::Unchanged => "unchanged",
-        Done::Removed => "removed",
-        Done::Restored => "removed; the hook from before is back",
-        Done::RemovedOurPart => "our part removed; other lines stay",
-    };
-    let hooks: Vec<_> = done.iter().map(|(hook, done)| json!({"hook": hook.name(), "done": word(*done)})).collect();
-    let lines: Vec<String> = done.iter().map(|(hook, done)| format!("{}: {}", hook.name(), word(*done))).collect();
+    let hooks: Vec<_> = done.iter().map(|(hook, done)| json!({"hook": hook.name(), "done": done})).collect();
+    let lines: Vec<String> = done.iter().map(|(hook, done)| format!("{}: {done}", hook.name())).collect();
     ctx.say(false, &json!({ "hooks": hooks }), &lines.join("\n"))
 }
 
-/// Exit 0 when every hook is there and git runs it.
 fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     let status = status::examine(repo, &target(repo)?)?;
     let good = status.works();
@@ -197,17 +186,14 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
         return Ok(vec![Fix::next(why, put_aside), Fix::then("", install_line())]);
     }
     if status.place.dir.ends_with(".husky/_") {
-        let missing = status.rows.iter().filter(|row| !row.works());
-        let steps = missing.map(|row| {
+        let add = |row: &Row| {
             let line = format!("vibeship-optimizer hook-run {} \"$@\"", row.hook.name());
             let file = status.root.join(".husky").join(row.hook.name());
-            Fix::then("", CommandLine::new("printf").word("%s\\n").word(line).append_to(&file.to_string_lossy()))
-        });
+            CommandLine::new("printf").word("%s\\n").word(line).append_to(&file.to_string_lossy())
+        };
+        let all = status.rows.iter().filter(|row| !row.works()).map(add).reduce(CommandLine::and);
         let purpose = "husky runs the files in .husky: add our line to them, and commit them";
-        return Ok(steps
-            .enumerate()
-            .map(|(at, step)| if at == 0 { Fix { how: How::Next, purpose: purpose.to_owned(), ..step } } else { step })
-            .collect());
+        return Ok(all.map(|all| Fix::next(purpose, all)).into_iter().collect());
     }
     if status.refused.is_none() {
         return Ok(vec![Fix::next("", install_line())]);

@@ -141,7 +141,10 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         .iter()
         .map(|it| json!({ "code": code(it.key), "value": cmd, "key": it.key, "before": it.before }))
         .collect();
-    let next: Vec<String> = next_steps().iter().map(ToString::to_string).collect();
+    // The first loop, in the order in which the gates take it.
+    let steps = ["change contract", "snapshot --as before", "validate", "snapshot --as after", "compare"];
+    let steps = std::iter::once(fix::start()).chain(steps.map(CommandLine::tool));
+    let next: Vec<String> = steps.map(|step| step.to_string()).collect();
     let head = if args.dry_run { "Would apply:" } else { "Applied:" };
     let mut lines = vec![format!("Onboarding complete. Config: {}", config.display())];
     lines.push(if applied.is_empty() { "No config changes applied.".to_owned() } else { head.to_owned() });
@@ -174,18 +177,6 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
 
 fn code(key: &str) -> &'static str {
     if key == "commands.test" { "COMMANDS_TEST_SET" } else { "TIMINGS_CMD_SET" }
-}
-
-/// The first loop, in the order in which the gates take it.
-fn next_steps() -> [CommandLine; 6] {
-    [
-        fix::start(),
-        CommandLine::tool("change contract"),
-        CommandLine::tool("snapshot --as before"),
-        CommandLine::tool("validate"),
-        CommandLine::tool("snapshot --as after"),
-        CommandLine::tool("compare"),
-    ]
 }
 
 /// Fills the guess into an existing config where it is still empty, for `init --onboard`.

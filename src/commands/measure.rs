@@ -25,7 +25,6 @@ use crate::store::{Role, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
 
-/// Up to how many bytes the raw output of a KPI is kept within the snapshot.
 const SHORT_OUTPUT: usize = 1024;
 
 pub(crate) struct Measurement {
@@ -169,7 +168,6 @@ impl Measurement {
         self.without_value(contract, |why| !matches!(why, Unusable::Stale { .. }))
     }
 
-    /// What is older than the code.
     pub(crate) fn stale(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         self.without_value(contract, |why| matches!(why, Unusable::Stale { .. }))
     }
@@ -217,7 +215,6 @@ impl Bar {
         self.0.set_message(step.to_owned());
     }
 
-    /// Shows how many of at most so many pairs there are, and what they say so far.
     pub(crate) fn pairs(&mut self, made: usize, most: u32, said: &str) {
         if self.0.length() != Some(u64::from(most)) {
             self.0.set_length(u64::from(most));

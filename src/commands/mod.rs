@@ -60,7 +60,6 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
-mod rehearse;
 mod sources;
 mod uncommitted;
 
@@ -190,7 +189,6 @@ impl Ctx {
         Ok(self.ui.answer(&text)?)
     }
 
-    /// The config, read once; its warnings are reported once.
     pub(crate) fn config(&self) -> Result<&Config> {
         if let Some(config) = self.config.get() {
             return Ok(config);
@@ -249,7 +247,6 @@ impl Ctx {
         Ok(StepView::new(change, &step, &self.fix_context()))
     }
 
-    /// Tells steps that help, unless quiet.
     pub(crate) fn advise(&self, steps: &[Fix]) {
         self.ui.status(&problem::lines(steps).join("\n"));
     }
@@ -284,7 +281,6 @@ impl Ctx {
         Ok(self.repo.get_or_init(|| repo).as_ref())
     }
 
-    /// The repository, for what cannot be done without one.
     pub(crate) fn needed_repo(&self, what: &str) -> Result<&Repo> {
         let missing = || trouble(format!("{what} a git repository, and there is none here"));
         self.repo()?.ok_or_else(|| missing().fixed_by([Fix::next("make one", CommandLine::git("init"))]))
@@ -309,7 +305,6 @@ impl Ctx {
         Ok(Exclusive::acquire(&self.project, &holder, wait)?)
     }
 
-    /// The wish to stop, listened for from the first call on.
     pub(crate) fn interrupt(&self) -> Result<&Interrupt> {
         if let Some(interrupt) = self.interrupt.get() {
             return Ok(interrupt);
@@ -372,7 +367,6 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     }
 }
 
-/// What an error says, and what helps.
 fn said(error: &CommandError) -> (String, Vec<Fix>) {
     match error {
         CommandError::Refused { refusal, .. } => (refusal.missing.to_string(), Vec::new()),

@@ -61,7 +61,6 @@ pub(crate) struct PairArgs {
     command: Vec<String>,
 }
 
-/// The settings of the config, with the smallest change that counts as it was given.
 pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings> {
     let mut settings = calibrate::settings(ctx, None)?;
     if let Some(text) = min_effect {
@@ -115,9 +114,9 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
     }
     let failed_on_both = |pair: &Pair| !pair.before.succeeded() && !pair.after.succeeded();
     if session.commands.iter().any(|command| command.pairs.iter().any(failed_on_both)) {
-        let what =
-            "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores";
-        ctx.hint(what);
+        ctx.hint(
+            "each side runs in a clean checkout: --prepare COMMAND builds on each, --share PATH links what git ignores",
+        );
     }
     let rows = pair_rows(session, settings);
     let answer = json!({ "pair": session, "results": rows });
@@ -146,7 +145,6 @@ pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Res
     Ok(Timing { shell, ..Timing::once(name_of(&cmd), cmd, timeout_s) })
 }
 
-/// The program's name without its directory, as far as it makes a metric's name.
 fn name_of(cmd: &str) -> String {
     let program = cmd.split_whitespace().next().and_then(|word| word.rsplit(['/', '\\']).next()).unwrap_or_default();
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');

@@ -70,7 +70,6 @@ pub(crate) struct Probes<'a> {
 }
 
 impl<'a> Probes<'a> {
-    /// What the sides of a pair can run of the config.
     pub(crate) fn of(config: &'a Config) -> Self {
         Self {
             commands: timings(config),
@@ -213,14 +212,12 @@ fn spoiled(session: &mut PairSession, given: &Stamps, now: &Stamps) {
     }
 }
 
-/// Whether a session measured what is checked out, on this machine.
 fn is_of(session: &PairSession, checkouts: &Checkouts, machine: &Machine) -> bool {
     let (before, after) = (&checkouts.before.version, &checkouts.after.version);
     let same = session.before.tree == before.tree && session.after.tree == after.tree;
     same && machine.differences(&session.machine).is_empty()
 }
 
-/// A session before its first pair, or before the first one after those of `prior`.
 fn begun(
     ask: &Ask<'_>,
     prior: Option<&PairSession>,
@@ -257,7 +254,6 @@ pub(crate) fn warn(ctx: &Ctx, session: &PairSession) {
     }
 }
 
-/// The configured paths that are there on both sides, measured before anything runs on them.
 fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Size, Size)>> {
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {

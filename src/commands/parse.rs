@@ -76,7 +76,6 @@ fn no_secret(what: &str, text: &str, masked: &str, instead: &str) -> Result<()> 
         .hinted(format!("it would be committed: {instead}")))
 }
 
-/// A command for people to run, with no secret in it.
 pub(crate) fn command(what: &str, text: &str) -> Result<String> {
     let text = required(what, text)?;
     no_secret(what, &text, &scrub(&text), "read it from a variable, such as $TOKEN, or put the command into a script")?;

@@ -278,7 +278,6 @@ pub(crate) struct BundleArgs {
     out: Option<PathBuf>,
 }
 
-/// `sheet` lists the commands, as their definitions have them.
 pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
     let prompt = report::project::llm_prompt(&ctx.config()?.enforcement.trailer, sheet);
     match command {

@@ -219,7 +219,6 @@ fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change, only: Opti
     Ok(found)
 }
 
-/// How many commits of a record are looked at.
 const LOOK_BACK: &str = "200";
 
 /// Another version of a record, with where git has it: a commit, or a stage of the index.
@@ -243,7 +242,11 @@ pub(crate) struct Joined {
 /// more than that, this side's record stands.
 pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
-    let conflicted = take_one_side(repo)?;
+    let (here, conflicted) = in_conflict(repo)?;
+    // In the work tree this side's files then lie whole.
+    if !here.is_empty() {
+        repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
+    }
     let has_logbook = conflicted.keys().any(|path| path.ends_with(project::LOGBOOK));
     let mut joined = Vec::new();
     let mut ids = Record::ids(&ctx.project)?;
@@ -344,15 +347,6 @@ pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeMap<String,
         }
     }
     Ok((here, there))
-}
-
-/// In the work tree this side's files then lie whole.
-fn take_one_side(repo: &Repo) -> Result<BTreeMap<String, String>> {
-    let (here, there) = in_conflict(repo)?;
-    if !here.is_empty() {
-        repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
-    }
-    Ok(there)
 }
 
 /// The versions of a record that git has, by its path from the repository's root: of the last commits, oldest first, and of

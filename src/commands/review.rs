@@ -73,7 +73,6 @@ pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit> {
     }
 }
 
-/// `{"wrote": P}`, as the original.
 fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let id = change.id();
@@ -135,7 +134,6 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// Who reviewed: as given, else git's user. An attestation of nobody, person or model, is none.
 fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String> {
     let named = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
     let reviewer = parse::prose("--reviewer", &named)?;
@@ -168,7 +166,6 @@ fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str, r
     Ok(format!("{document:#}\n").into_bytes())
 }
 
-/// The change's own commits, and nothing else of what is between them.
 fn diffs(ctx: &Ctx, change: &Change) -> Result<Vec<CommitDiff>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let mut room = DIFF_LIMIT;

@@ -1,20 +1,27 @@
-//! `snapshot`: measure the project as it is now, alone or as the before or after of a change.
+//! `snapshot`: measure the project as it is now, alone or as the before or after of a change. With the baseline, what the contract
+//! measures is tried in a clean checkout: what a side of a pair will lack is told before the change is made.
 
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use crate::commands::pairing::Probes;
 use crate::commands::{
-    Ctx, GitHistory, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rehearse, rollout,
-    validate,
+    Bar, Ctx, GitHistory, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rollout,
+    uncommitted, validate,
 };
 use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
-use crate::model::fix::How;
+use crate::measure::pair::{CheckoutError, Checkouts, Project};
+use crate::measure::{Runner, SystemRunner, command, http, kpi};
+use crate::model::scrub::scrub;
 use crate::model::text::moment;
-use crate::model::{After, Baseline, CommandLine, Contract, Fix, Gate, Kind, Strength, fix, hyperfine};
+use crate::model::{
+    After, Baseline, Check, CommandLine, Contract, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, fix,
+    hyperfine, own,
+};
 use crate::os::files;
 use crate::report::metric;
 use crate::store::{Role, atomic, guard};
@@ -88,6 +95,10 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
         let message = format!("--label: {label:?} is part of a file's name, so it cannot be a path");
         return Err(trouble(message).hinted(LABEL_FIX));
     }
+    if !label.chars().any(|c| c.is_ascii_alphanumeric()) {
+        ctx.ui.warn(&format!("--label: the file's name cannot hold {label:?}; the snapshot in it keeps the label"));
+        ctx.hint(LABEL_FIX);
+    }
     init::ensure(ctx)?;
     let before = if ctx.config()?.runs_anything() { Some(delta::revision(ctx)?) } else { None };
     let measurement = measure::take(ctx, &label, None, change.as_ref(), before)?;
@@ -103,11 +114,6 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
         ctx.ui.warn(&format!("this is no state of {change}: give --as before or --as after for that"));
     }
     answer(ctx, &file.path, &measurement, None)
-}
-
-/// The baseline or the state after, with every default; for `next --run`.
-pub(crate) fn take(ctx: &Ctx, change: &Change, role: RoleArg) -> Result<Exit> {
-    of_change(ctx, change, role, &SnapshotArgs::default())
 }
 
 /// Fails where a clock that was ahead dated the commit checked out.
@@ -127,7 +133,7 @@ fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
+pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
     let (gate, name, file) = match role {
         RoleArg::Before => (Gate::Baseline, "before", Role::Before),
         RoleArg::After => (Gate::After, "after", Role::After),
@@ -183,7 +189,7 @@ fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> 
     let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
     answer(ctx, &path, &measurement, Some(&change))?;
     if matches!(role, RoleArg::Before) {
-        rehearse::rehearse(ctx, &change)?;
+        rehearse(ctx, &change)?;
     }
     ctx.hint_next(&change)?;
     Ok(Exit::Yes)
@@ -210,4 +216,118 @@ fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Chan
     let answer = json!({ "path": path, "snapshot": measurement.snapshot });
     ctx.say(false, &answer, &shown.display().to_string())?;
     Ok(Exit::Yes)
+}
+
+const SHOWN: usize = 5;
+
+/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is reported before
+/// the change is made, and not when it is compared.
+pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
+    let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
+    let probes = Probes::of(config).asked_by(change);
+    let baseline = change.baseline_commit().filter(|_| config.pair.enabled && !probes.is_empty());
+    let Some(commit) = baseline else { return Ok(()) };
+    let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
+    let mut bar = Bar::new(&ctx.ui);
+    let project = Project { repo, config };
+    let (mut failures, mut built) = (Vec::new(), Vec::new());
+    match Checkouts::one(project, commit, &mut runner, &mut |step| bar.show(step)) {
+        Ok((place, scratch)) => {
+            for plan in &probes.commands {
+                bar.show(&format!("trying {} in a clean checkout", plan.name));
+                let said = match command::run_once(&mut runner, plan, &command::spec(plan, &place)) {
+                    Ok(finished) if finished.success() => continue,
+                    Ok(finished) => command::error_tail(&finished),
+                    Err(error) => error.to_string(),
+                };
+                failures.push(format!("timing {} fails in a clean checkout: {}", plan.name, scrub(&said)));
+            }
+            for group in &kpi::groups(probes.kpis) {
+                let samples = kpi::samples(&mut runner, &place, group);
+                let errors = group.iter().zip(samples).filter_map(|(kpi, sample)| Some((kpi, sample.err()?)));
+                failures.extend(errors.map(|(kpi, why)| format!("KPI {} fails in a clean checkout: {why}", kpi.name)));
+            }
+            for probe in probes.http {
+                bar.show(&format!("serving {} from a clean checkout", probe.name));
+                let answer = http::probe(probe, &place, &|| runner.stopped());
+                let why = answer.error.map(|why| format!("{} fails in a clean checkout: {why}", probe.name));
+                failures.extend(why);
+            }
+            built = ignored(repo)?.into_iter().filter(|path| place.root.join(path).exists()).collect();
+            drop(scratch);
+        }
+        Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
+        Err(error) => failures.push(error.to_string()),
+    }
+    bar.finish();
+    validate::stop_if_asked(ctx)?;
+    if failures.is_empty() {
+        return Ok(());
+    }
+    for failure in failures {
+        ctx.ui.warn(&failure);
+    }
+    tell_needs(ctx, repo, &built)
+}
+
+/// Which of the checks that failed, each by its name, fail in a clean checkout of the baseline, too: then the change may
+/// not be the reason. Where there can be none, nothing is said.
+pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Vec<String>> {
+    let failed = |name: &str| checks.iter().any(|check| !check.passed && check.name == name);
+    let (config, Some(repo), Some(commit)) = (ctx.config()?, ctx.repo()?, change.baseline_commit()) else {
+        return Ok(Vec::new());
+    };
+    let (mut bar, interrupt) = (Bar::new(&ctx.ui), ctx.interrupt()?);
+    let mut runner = SystemRunner::new(interrupt.clone());
+    let made = Checkouts::one(Project { repo, config }, commit, &mut runner, &mut |step| bar.show(step));
+    let Ok((place, _scratch)) = made else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (name, _, cmd, timeout_s) in validate::commands(config) {
+        // What comes before may build what a failed one needs.
+        bar.show(&format!("{name}, without the change"));
+        let fails = validate::run_command(&place.root, cmd, timeout_s, interrupt).is_some();
+        found.extend((fails && failed(name)).then(|| name.to_owned()));
+    }
+    validate::stop_if_asked(ctx)?;
+    Ok(found)
+}
+
+fn ignored(repo: &Repo) -> Result<Vec<String>> {
+    let ignored = repo.ignored_here()?.into_iter().map(|path| path.trim_end_matches('/').to_owned());
+    Ok(ignored.filter(|path| !own::is_own_or_left(path.as_bytes())).collect())
+}
+
+/// Names the keys of the config that bring what a clean checkout lacks. What is `built` there is not to be shared: both
+/// sides would run the build of the last one.
+fn tell_needs(ctx: &Ctx, repo: &Repo, built: &[String]) -> Result<()> {
+    let builds = ctx.config()?.pair.prepare.is_some() || ctx.config()?.commands.build.is_some();
+    let is_built = |path: &String| built.contains(path) || builds && uncommitted::is_built(path);
+    let mut ignored = ignored(repo)?;
+    ignored.retain(|path| !is_built(path));
+    ignored.truncate(SHOWN);
+    let file = ctx.project.config_path().map_or_else(|| "the config".to_owned(), |path| ctx.project.relative(&path));
+    let share = format!("share: [{}]", ignored.join(", "));
+    let submodules = "prepare: git submodule update --init --recursive";
+    let edits = [
+        ("link what git ignores", share.as_str(), !ignored.is_empty()),
+        ("check out the submodules", submodules, repo.root().join(".gitmodules").exists()),
+        ("build on each side", "prepare: COMMAND", !builds),
+    ];
+    let edits = edits.into_iter().filter(|(.., applies)| *applies).enumerate();
+    let how = |i: usize| if i == 0 { How::Next } else { How::Or };
+    let what = "each side of a pair runs in a clean checkout; before `compare`, name what they need";
+    let mut steps = vec![Fix::decide(How::Next, what)];
+    steps.extend(edits.map(|(i, (purpose, line, _))| Fix::edit(how(i), purpose, &file, "pair", line)));
+    ctx.advise(&steps);
+    Ok(())
+}
+
+/// Where a timed command ran in neither checkout: what may be missing there.
+pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
+    let fails =
+        |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());
+    match ctx.repo()?.filter(|_| session.commands.iter().any(fails)) {
+        Some(repo) => tell_needs(ctx, repo, &[]),
+        None => Ok(()),
+    }
 }

@@ -117,7 +117,9 @@ fn open(
         expires: args.expires.as_deref().map(|text| parse::moment("--expires", text, now)).transpose()?,
         imported: None,
     };
-    let undecided = if args.parallel { Vec::new() } else { undecided(ctx)? };
+    let undecided = |change: Change| (!change.is_decided()).then(|| change.id().clone());
+    let open = if args.parallel { Vec::new() } else { choose::unsettled(ctx)?.0 };
+    let undecided = open.into_iter().filter_map(Record::into_change).filter_map(undecided).collect();
     let config = if class == Class::Emergency { collect::demanded(ctx)? } else { ctx.config()?.clone() };
     let world = World {
         undecided,
@@ -197,13 +199,6 @@ pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
 }
 
-/// The changes about which it is not decided yet; damaged records are reported.
-fn undecided(ctx: &Ctx) -> Result<Vec<ChangeId>> {
-    let (records, _) = choose::unsettled(ctx)?;
-    let changes = records.into_iter().filter_map(Record::into_change).filter(|change| !change.is_decided());
-    Ok(changes.map(|change| change.id().clone()).collect())
-}
-
 /// An id that no record has; under the lock it stays free.
 fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId> {
     let mut attempt = 0;
@@ -251,7 +246,6 @@ pub(crate) struct RouteArgs {
     hierarchy: bool,
 }
 
-/// Asks on a terminal what the flags do not say.
 pub(crate) fn route(ctx: &Ctx, args: RouteArgs) -> Result<Exit> {
     if args.hierarchy {
         return hierarchy(ctx);

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::monitor::tick;
-use crate::commands::snapshot::RoleArg;
+use crate::commands::snapshot::{RoleArg, SnapshotArgs};
 use crate::commands::{
     ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot, start,
     uncommitted, validate,
@@ -213,13 +213,13 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
                 let what = "the commit of the change that this one takes up again is still in the tree";
                 return Err(failed(what).fixed_by(start::taken_up(ctx, &change)?));
             }
-            Step::Baseline => snapshot::take(ctx, &change, RoleArg::Before)?,
+            Step::Baseline => snapshot::of_change(ctx, &change, RoleArg::Before, &SnapshotArgs::default())?,
             // Not made yet, so that a person comes next and there is nothing to refuse.
             Step::Validate if done > 0 && matches!(validate::made(ctx, &change).0, Progressed::Nothing) => {
                 return standing(ctx, &change);
             }
             Step::Validate => validate::validate(ctx, id)?,
-            Step::After => snapshot::take(ctx, &change, RoleArg::After)?,
+            Step::After => snapshot::of_change(ctx, &change, RoleArg::After, &SnapshotArgs::default())?,
             Step::Tick => {
                 let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
                 ticked.iter().for_each(|done| tick::tell(ctx, done));
@@ -340,8 +340,7 @@ pub(crate) fn trailer(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     let line = format!("{key}: {}", change.id());
     ctx.say(false, &json!({ "key": key, "value": change.id(), "line": line }), &line)?;
     if !ctx.json(false) {
-        let what = "put it last in the message or the pull request's text, after an empty line";
-        ctx.hint(what);
+        ctx.hint("put it last in the message or the pull request's text, after an empty line");
     }
     Ok(Exit::Yes)
 }

@@ -55,7 +55,6 @@ pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
     std::iter::once(join).chain(relink::go_on(ctx, repo).into_iter().map(Fix::after)).collect()
 }
 
-/// The command; `None` where everything is committed, or there is no repository to commit to.
 fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     let Some(repo) = ctx.repo()? else { return Ok(None) };
     let record = ctx.project.relative(&ctx.project.record_path(change.id()));
@@ -152,7 +151,6 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
 /// How much of a file is read to see whether it is empty, in bytes; a larger one is not.
 const WHOLE: u64 = 4096;
 
-/// As many records are asked about.
 const SHOWN: usize = 5;
 
 /// What tools leave behind wherever they run.
@@ -162,7 +160,6 @@ const CACHES: [&str; 8] =
 /// Directories that builds write, where git tracks nothing in them.
 const OUTPUT: [&str; 7] = ["build", "coverage", "dist", "htmlcov", "target", ".cache", ".next"];
 
-/// Whether a directory has the name of those that builds write.
 pub(crate) fn is_built(dir: &str) -> bool {
     dir.rsplit('/').next().is_some_and(|name| OUTPUT.contains(&name))
 }
@@ -332,13 +329,11 @@ pub(crate) fn config(ctx: &Ctx, change: &Change) -> Result<Option<(String, Vec<S
     Ok((!what.is_empty()).then(|| (ctx.project.relative(&path), what)))
 }
 
-/// Whether a metric is read from this file of the project.
 pub(crate) fn is_output(config: &Config, path: &str) -> bool {
     config.results().any(|(_, file)| files::normal(Path::new(file)) == Path::new(path))
 }
 
 impl Ctx {
-    /// Refuses a sparse checkout that leaves out files of the tool's own.
     pub(crate) fn refuse_sparse_checkout(&self) -> Result<()> {
         // Where git cannot be asked, that is reported by who needs its answer.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };

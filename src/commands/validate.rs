@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, audit_here, collect, commit, delta, evidence, rehearse, uncommitted,
+    Bar, ChangeArg, Ctx, Pending, audit_here, collect, commit, delta, evidence, snapshot, uncommitted,
 };
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, failed, trouble};
@@ -27,7 +27,6 @@ use crate::report::{self, Progressed};
 use crate::store::Role;
 use crate::workflow::{Change, Reason, Refusal, gates, window};
 
-/// The beginning of a smoke check's name, before the probe's.
 const SMOKE: &str = "smoke:";
 /// Why a command failed that could not be started, in the shell's words.
 const NOT_STARTED: &str = "exit code 127";
@@ -178,7 +177,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         ctx.hint_next(change)?;
         return Ok(Exit::Yes);
     }
-    let before = rehearse::failing_before(ctx, change, checks)?;
+    let before = snapshot::failing_before(ctx, change, checks)?;
     if !before.is_empty() {
         let names = before.join(", ");
         ctx.ui.warn(&format!(
@@ -298,7 +297,6 @@ pub(crate) fn run_command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &In
     Some(text)
 }
 
-/// Asks a health probe; its URL as it may be kept, and why it failed.
 pub(crate) fn smoke(root: &Path, probe: &HttpProbe, interrupt: &Interrupt) -> (String, Option<String>) {
     let place = Place { root: root.to_owned(), env: Vec::new() };
     let answer = http::probe(probe, &place, &|| interrupt.requested());

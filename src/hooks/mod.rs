@@ -24,7 +24,6 @@ impl Hook {
     /// Every hook, in the order in which git runs them.
     pub(crate) const ALL: [Self; 3] = [Self::PrepareCommitMsg, Self::CommitMsg, Self::PrePush];
 
-    /// Its name, which is its file's too.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::PrepareCommitMsg => "prepare-commit-msg",
@@ -105,7 +104,6 @@ impl Place {
     }
 }
 
-/// The path without links, as far as it exists.
 fn without_links(path: &Path) -> PathBuf {
     let resolved = path.ancestors().find_map(|ancestor| {
         let rest = path.strip_prefix(ancestor).unwrap_or(Path::new(""));
@@ -114,22 +112,11 @@ fn without_links(path: &Path) -> PathBuf {
     resolved.unwrap_or_else(|| path.to_owned())
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Done {
-    Installed,
-    /// Installed; the hook that was there runs first.
-    Chained,
-    /// Installed; the hook that was there is kept, and does not run: git ignored it, too.
-    Idle,
-    /// Our part was brought up to date.
-    Updated,
-    Unchanged,
-    Removed,
-    /// Removed; the hook from before is back.
-    Restored,
-    /// Our part is out; text that somebody added stays.
-    RemovedOurPart,
-}
+/// What was done with a hook, in words.
+pub(crate) type Done = &'static str;
+
+const UNCHANGED: Done = "unchanged";
+const RESTORED: Done = "removed; the hook from before is back";
 
 /// Installs every hook; a second time changes nothing.
 pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
@@ -150,15 +137,15 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
     let path = dir.join(hook.name());
     let Some(text) = read(&path)? else {
         write(&path, &file(hook, target))?;
-        return Ok(Done::Installed);
+        return Ok("installed");
     };
     if let Some((before, ours, after)) = parts(&text) {
         let wanted = block(hook, target);
         if ours == wanted && files::is_executable(&path) {
-            return Ok(Done::Unchanged);
+            return Ok(UNCHANGED);
         }
         write(&path, &format!("{before}{wanted}{after}"))?;
-        return Ok(Done::Updated);
+        return Ok("updated");
     }
     let kept = kept(dir, hook);
     if kept.symlink_metadata().is_ok() {
@@ -170,7 +157,11 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
         let _ = fs::rename(&kept, &path);
         return Err(error);
     }
-    Ok(if files::is_executable(&kept) { Done::Chained } else { Done::Idle })
+    Ok(match files::is_executable(&kept) {
+        true => "installed; the hook that was there runs first",
+        // Git ignored it, too.
+        false => "installed; the hook that was there is kept, and does not run, as it is not executable",
+    })
 }
 
 pub(crate) fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
@@ -181,25 +172,25 @@ pub(crate) fn uninstall(repo: &Repo) -> Result<Vec<(Hook, Done)>, HookError> {
 fn uninstall_one(dir: &Path, hook: Hook) -> Result<Done, HookError> {
     let path = dir.join(hook.name());
     let text = read(&path)?.unwrap_or_default();
-    let Some((before, _, after)) = parts(&text) else { return Ok(Done::Unchanged) };
+    let Some((before, _, after)) = parts(&text) else { return Ok(UNCHANGED) };
     let (rest, kept) = (format!("{before}{after}"), kept(dir, hook));
     if !rest.lines().all(|line| line.trim().is_empty() || line.starts_with("#!")) {
         // A script from before comes back, with what was added to ours below it.
         let Some(script) = read(&kept)?.filter(|text| text.starts_with("#!")) else {
             write(&path, &rest)?;
-            return Ok(Done::RemovedOurPart);
+            return Ok("our part removed; other lines stay");
         };
         let added = rest.lines().filter(|line| !line.starts_with("#!")).map(|line| format!("{line}\n"));
         write(&path, &format!("{}\n{}", script.trim_end_matches('\n'), added.collect::<String>()))?;
         fs::remove_file(&kept).map_err(HookError::io("remove", &kept))?;
-        return Ok(Done::Restored);
+        return Ok(RESTORED);
     }
     fs::remove_file(&path).map_err(HookError::io("remove", &path))?;
     if kept.symlink_metadata().is_err() {
-        return Ok(Done::Removed);
+        return Ok("removed");
     }
     fs::rename(&kept, &path).map_err(HookError::io("put back", &kept))?;
-    Ok(Done::Restored)
+    Ok(RESTORED)
 }
 
 pub(crate) fn kept(dir: &Path, hook: Hook) -> PathBuf {
@@ -226,7 +217,6 @@ fn write(path: &Path, text: &str) -> Result<(), HookError> {
     files::replace(temporary, path).map_err(failed("write"))
 }
 
-/// Opens the part of a file that is ours.
 pub(crate) const BEGIN: &str = "# >>> vibeship-optimizer >>>";
 pub(crate) const END: &str = "# <<< vibeship-optimizer <<<";
 /// Follows the name of a hook that was there before.
@@ -241,7 +231,6 @@ pub(crate) struct Target {
     pub project: String,
 }
 
-/// Our part of a hook's file, from marker to marker, with a line end.
 pub(crate) fn block(hook: Hook, target: &Target) -> String {
     let (name, program) = (hook.name(), quoted(&target.program.replace('\\', "/")));
     // What git says on standard input is for both programs.
@@ -298,14 +287,12 @@ pub(crate) fn parts(text: &str) -> Option<(&str, &str, &str)> {
     Some((&text[..begin], &text[begin..end], &text[end..]))
 }
 
-/// The project that our part serves, below the checkout's root.
 pub(crate) fn project_of(block: &str) -> String {
     let project = block.lines().find_map(|line| line.strip_prefix("project=")).unwrap_or_default();
     let inner = project.strip_prefix('\'').and_then(|project| project.strip_suffix('\'')).unwrap_or(project);
     inner.replace("'\\''", "'")
 }
 
-/// Text in single quotes, as the shell takes it literally.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -87,7 +87,6 @@ impl Status {
     }
 }
 
-/// Looks at the hooks of a checkout and has git run those that are ours.
 pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
     let place = hooks::place(repo)?;
     let refused = match place.may_be_written(repo) {

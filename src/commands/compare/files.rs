@@ -31,7 +31,6 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     read_or(path, take)
 }
 
-/// `make` is what writes such a file.
 pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
     let missing = || trouble(format!("{} does not exist", path.display()));
     atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([make()]))

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::commands::compare::files::Outs;
 use crate::commands::pair::BudgetArgs;
 use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, rehearse, sources};
+use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, snapshot, sources};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::judge::{Settings, compare};
@@ -198,7 +198,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
     if let Some(pair) = &pair {
-        rehearse::tell_if_none_ran(ctx, pair)?;
+        snapshot::tell_if_none_ran(ctx, pair)?;
     }
     ctx.hint_next(&change)?;
     Ok(exit)

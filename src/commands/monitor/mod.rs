@@ -132,7 +132,6 @@ fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Findi
     answer
 }
 
-/// That the original's monitor runs no more, and how to go on.
 pub(crate) fn legacy_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
     let of = legacy.get("change_id").and_then(Value::as_str).map(visible_line).unwrap_or_default();
     let path = ctx.project.relative(&ctx.project.monitor_path());
@@ -171,7 +170,6 @@ fn is_monitored(change: &Change) -> bool {
     change.is_open() && change.fully_rolled_out_at().is_some()
 }
 
-/// Where the monitor of a change stands, in the original's words.
 fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
     let policy = ctx.policy()?;
     let now = ctx.now();

@@ -51,7 +51,9 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
         lost = audit_here::removed(ctx).unwrap_or_default();
     }
     let mut value = answer(ctx, &done, &lost)?;
-    let nothing = if done.is_empty() && lost.is_empty() { Some(no_monitor(ctx)?) } else { None };
+    let legacy = monitor::legacy(ctx)?.map(|it| monitor::legacy_text(ctx, &it));
+    let why = legacy.as_deref().unwrap_or("no change is rolled out");
+    let nothing = (done.is_empty() && lost.is_empty()).then(|| format!("no active monitor: {why}"));
     if let Some(error) = &nothing {
         value["ok"] = json!(false);
         value["error"] = json!(error);
@@ -78,13 +80,6 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     tell_lost(ctx, &lost);
     let exit = exit(&done);
     Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })
-}
-
-fn no_monitor(ctx: &Ctx) -> Result<String> {
-    Ok(match monitor::legacy(ctx)? {
-        Some(legacy) => format!("no active monitor: {}", monitor::legacy_text(ctx, &legacy)),
-        None => "no active monitor: no change is rolled out".to_owned(),
-    })
 }
 
 pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
