@@ -1,5 +1,4 @@
-//! What a record says of its evidence, recomputed from the files: measurements, validation, pairs, settings, verdicts.
-//! The caller hands over the files' bytes.
+//! What a record says of its evidence, recomputed from the files' bytes, which the caller hands over.
 
 use std::collections::BTreeSet;
 
@@ -226,8 +225,7 @@ impl Watched {
 /// Whether the comparison's file has the record's verdicts, and the snapshots and pairs give them again.
 fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let (baseline, after, recorded) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
-    let (before, after) = (fetch(&baseline.taken.snapshot)?, fetch(&after.taken.snapshot)?);
-    let (before, after) = (ingest::parse_snapshot(&before).ok()?, ingest::parse_snapshot(&after).ok()?);
+    let (before, after) = (snapshot(&baseline.taken.snapshot, fetch)?, snapshot(&after.taken.snapshot, fetch)?);
     let mut pair = None;
     if let Some(artifact) = &recorded.pair {
         let read = ingest::parse_pair(&fetch(artifact)?).map_err(|error| error.to_string());

@@ -322,6 +322,12 @@ impl Finding {
         Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
+    /// About these files, at the first of them; none where there are none.
+    pub(crate) fn on_paths(paths: Vec<String>, what: impl FnOnce(Vec<String>) -> FindingKind) -> Option<Self> {
+        let first = paths.first().cloned()?;
+        Some(Self::fail(what(paths)).at(first))
+    }
+
     pub(crate) fn warn(what: FindingKind) -> Self {
         Self { level: Severity::Warn, ..Self::fail(what) }
     }

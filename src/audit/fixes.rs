@@ -216,7 +216,7 @@ impl Fixes<'_> {
                 Fix::decide(How::Or, "if there is none, move it to another directory"),
             ],
             FindingKind::GateNotReached { end: Some(_), .. } => self.of_change(|id| {
-                let out = fix::with_reason(id, "rollback").word("--apply");
+                let out = fix::take_out(id);
                 vec![
                     Fix::next("it has ended: take its commit out", out),
                     Fix::or("take it up again", fix::start_from(id)),
@@ -224,13 +224,11 @@ impl Fixes<'_> {
             }),
             FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
             // A squash may hold the record and the evidence too, which a plain revert would take away.
-            FindingKind::NotReverted { known: true, .. } => {
-                self.run(|id| fix::with_reason(id, "rollback").word("--apply"))
-            }
+            FindingKind::NotReverted { known: true, .. } => self.run(|id| fix::take_out(id)),
             FindingKind::NotReverted { known: false, .. } => vec![Fix::next("", revert())],
             FindingKind::PolicyLoosened { .. } => self.of_change(|id| {
                 let again = "revert the commit and start a new change; the record cannot be repaired";
-                let show = CommandLine::tool("change show").word(id.as_str());
+                let show = fix::show(id);
                 vec![Fix::next("", show), Fix::decide(How::Then, again)]
             }),
             FindingKind::CommitNotValidated { .. } | FindingKind::RelinkUnproven { .. } => self.of_change(|id| {
@@ -253,7 +251,7 @@ impl Fixes<'_> {
                 let doctor = Fix::next("write the sections again", CommandLine::tool("doctor --apply"));
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
             }
-            FindingKind::ReportDiffers { .. } => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
+            FindingKind::ReportDiffers { .. } => self.run(|id| fix::show(id)),
             FindingKind::ChangeNotHere => self.of_change(|id| {
                 vec![
                     Fix::next("bring its commit here, or find it under its new hash", fix::on(id, "change relink")),
@@ -266,7 +264,7 @@ impl Fixes<'_> {
                 Fix::or("with gpg, whose public keys are known here", CommandLine::new("gpg").word("--list-keys")),
             ],
             FindingKind::RemeasuredDifferently { .. } => self.of_change(|id| {
-                let rollback = fix::with_reason(id, "rollback").word("--apply");
+                let rollback = fix::take_out(id);
                 vec![
                     Fix::next(
                         "measure it on another machine",
@@ -304,15 +302,10 @@ impl Fixes<'_> {
                 "- {name: canary, check: COMMAND}\n- {name: full}",
             )],
             // It says whether it can be continued.
-            FindingKind::RecordUnproven => self.run(|id| CommandLine::tool("change show").word(id.as_str())),
+            FindingKind::RecordUnproven => self.run(|id| fix::show(id)),
             FindingKind::Budget { .. } if self.finding.level < Severity::Fail => Vec::new(),
             FindingKind::Budget { changes, .. } => {
-                let show = |id: &ChangeId| {
-                    Fix::next(
-                        "what costs most: win it back, or take it out",
-                        CommandLine::tool("change show").word(id.as_str()),
-                    )
-                };
+                let show = |id: &ChangeId| Fix::next("what costs most: win it back, or take it out", fix::show(id));
                 let larger =
                     Fix::decide(How::Or, "have the budget raised in the config, in a reviewed commit of its own");
                 changes.first().map(show).into_iter().chain([larger]).collect()

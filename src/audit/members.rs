@@ -1,12 +1,9 @@
-//! The commits of one change against its record: one commit, after the baseline, the one that was validated, with the
-//! demanded gate passed.
-
-use std::collections::BTreeMap;
+//! The commits of one change against its record: one, after the baseline, as validated, with the demanded gate passed.
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RecordFacts, range};
-use crate::model::{ChangeId, Class, FileChange, Gate, Remade, Remake, Revision};
+use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RangeAudit, range};
+use crate::model::{Class, FileChange, Gate, Remade, Remake, Revision};
 use crate::workflow::gates::contract;
 use crate::workflow::window::CLOCK_TOLERANCE;
 use crate::workflow::{Change, End};
@@ -29,36 +26,13 @@ impl Member {
     }
 }
 
-#[derive(Clone, Copy)]
-pub(crate) struct Demands<'a> {
-    pub(crate) policy: &'a Policy,
-    pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// When the head was made, or now, whichever is later.
-    pub(crate) now: DateTime<Utc>,
-}
-
-/// The change that a commit names, or the finding that there is none.
-pub(crate) fn named(
-    records: &BTreeMap<ChangeId, RecordFacts>,
-    commit: &CommitName,
-    text: &str,
-) -> Result<ChangeId, Finding> {
-    let what = match text.parse::<ChangeId>() {
-        Ok(id) if records.contains_key(&id) => return Ok(id),
-        Ok(id) => FindingKind::UnknownId { id },
-        Err(_) => FindingKind::MalformedId { value: text.to_owned() },
-    };
-    Err(Finding::fail(what).of_commit(commit))
-}
-
 /// What is wrong with the commits (oldest first, not empty) of a change that were not taken back; `earlier` are those
-/// that it has before the range, `relinked` tells the commit whose place one took by the record.
-pub(crate) fn findings<'r>(
+/// that it has before the range.
+pub(crate) fn findings(
     change: &Change,
     members: &[Member],
     earlier: &[CommitName],
-    relinked: &dyn Fn(&str) -> Option<&'r String>,
-    demands: Demands<'_>,
+    audit: &RangeAudit<'_>,
     history: &dyn History,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -87,12 +61,12 @@ pub(crate) fn findings<'r>(
             found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back));
         }
         Some(End::Held { .. } | End::Verified { .. }) | None => {
-            found.extend(gate(change, demands).map(|finding| finding.of_commit(last)));
+            found.extend(gate(change, audit).map(|finding| finding.of_commit(last)));
         }
     }
     for member in members {
-        let what = match relinked(member.work()) {
-            Some(old) => (!is_the_validated_one(change, member, demands.policy, history))
+        let what = match audit.replaced(change.id(), member.work()) {
+            Some(old) => (!is_the_validated_one(change, member, audit.policy, history))
                 .then(|| FindingKind::RelinkUnproven { old: old.clone() }),
             None => {
                 let order = baseline_order(change, member, history);
@@ -126,8 +100,8 @@ fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Opt
 }
 
 /// The first gate up to the demanded one that the class passes and the change has not; or that it never passes.
-fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
-    let (class, require) = (change.opened.class, demands.policy.require);
+fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
+    let (class, require) = (change.opened.class, audit.policy.require);
     let mut owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
     if let Some(missing) = owed.find(|gate| !change.passed(*gate)) {
         let end = change.end.as_ref().map(End::name);
@@ -137,33 +111,32 @@ fn gate(change: &Change, demands: Demands<'_>) -> Option<Finding> {
         Class::Experiment if require >= Gate::Decide => {
             Some(Finding::fail(FindingKind::ClassNeverPasses { class, gate: require }))
         }
-        Class::Emergency if require >= Gate::Decide => expired_emergency(change, demands),
+        Class::Emergency if require >= Gate::Decide => expired_emergency(change, audit),
         Class::Tuneable | Class::Code | Class::Emergency | Class::Experiment => None,
     }
 }
 
 /// What stands for the decision on an emergency: its override has not expired, and holds for no longer than allowed; or
 /// a change that can be promoted took it over.
-fn expired_emergency(change: &Change, demands: Demands<'_>) -> Option<Finding> {
-    let days = demands.policy.max_emergency_days;
-    let expired = override_ends(change, days);
-    let by = change.follow_up.as_ref().and_then(|id| demands.records.get(id)?.change());
-    let taken_over = by.is_some_and(|by| takes_over(change, by, days, demands.now));
+fn expired_emergency(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
+    let by = change.follow_up.as_ref().and_then(|id| audit.records.get(id)?.change());
     // An override that outlived its own expiry is reported with its record.
-    let verified = matches!(change.end, Some(End::Verified { .. }));
-    let fails = !verified && !taken_over && !change.is_open() && expired <= demands.now;
-    fails.then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
+    let is_decided = change.is_open() || matches!(change.end, Some(End::Verified { .. }));
+    expired(change, by, audit.policy.max_emergency_days, audit.now).filter(|_| !is_decided)
 }
 
-/// When an emergency's override ends: when it says so, and after the days that one may hold at the latest.
-pub(crate) fn override_ends(change: &Change, days: u32) -> DateTime<Utc> {
+/// That an emergency's override has ended, when it said so or after the days that one may hold at the latest, and `by`
+/// does not take it over.
+pub(crate) fn expired(change: &Change, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Option<Finding> {
     let latest = contract::longest(change.opened_at, days);
-    change.opened.expires.map_or(latest, |at| at.min(latest))
+    let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
+    let stands = change.opened.class == Class::Emergency && !by.is_some_and(|by| takes_over(change, by, days, now));
+    (stands && expired <= now).then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
 }
 
 /// Whether a change takes an emergency over. One that was there before, was only opened, or has been undecided for longer
 /// than an override may hold, does not; nor does one that was opened later than that, until it is promoted.
-pub(crate) fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
+fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
     let soon = by.opened_at <= contract::longest(change.opened_at, days);
     let in_time = by.promotion.is_some() || soon && contract::longest(by.opened_at, days) > now;
     let active = by.is_open() && by.baseline.is_some() && in_time;

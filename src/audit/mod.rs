@@ -17,7 +17,7 @@ mod reverts;
 pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::MessageFacts;
 pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
-pub(crate) use members::{Demands, Member};
+pub(crate) use members::Member;
 pub(crate) use policy::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 pub(crate) use range::{History, RangeAudit};
 pub(crate) use record::{EarlierRecord, Found, RecordFacts, RecordState};

@@ -93,11 +93,9 @@ impl Policy {
 
     /// The finding for a commit of the range that names no change.
     pub(crate) fn untracked(&self, commit: &Commit) -> Finding {
-        let finding = self.surfaces.untracked(commit.paths());
         let newly_exempt = !self.was_exempt(commit) && self.exempt.iter().any(|exemption| exemption.covers(commit));
-        let is_code = matches!(finding.what, FindingKind::CommitWithoutId { .. });
         let may_be_older = self.exempt_before.is_none();
-        if is_code { Finding::fail(FindingKind::CommitWithoutId { newly_exempt, may_be_older }) } else { finding }
+        self.surfaces.untracked(commit.paths(), FindingKind::CommitWithoutId { newly_exempt, may_be_older })
     }
 
     pub(crate) fn exempts_path(&self, path: &str) -> bool {
@@ -142,33 +140,29 @@ impl Surfaces {
     }
 
     /// The finding for a commit that names no change; tuneables and overrides by environment have codes of their own.
-    pub(crate) fn untracked<'a>(&self, paths: impl Iterator<Item = &'a str> + Clone) -> Finding {
-        let tuneables = self.on(Surface::Tuneables, paths.clone());
-        if let Some(first) = tuneables.first().cloned() {
-            return Finding::fail(FindingKind::TuneablesUntracked { paths: tuneables }).at(first);
-        }
-        let env = self.on(Surface::Env, paths);
-        match env.first().cloned() {
-            Some(first) => Finding::fail(FindingKind::EnvOverrideUndocumented { paths: env }).at(first),
-            None => Finding::fail(FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false }),
-        }
+    pub(crate) fn untracked<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a str> + Clone,
+        otherwise: FindingKind,
+    ) -> Finding {
+        let on =
+            |surface, what: fn(Vec<String>) -> FindingKind| Finding::on_paths(self.on(surface, paths.clone()), what);
+        on(Surface::Tuneables, |paths| FindingKind::TuneablesUntracked { paths })
+            .or_else(|| on(Surface::Env, |paths| FindingKind::EnvOverrideUndocumented { paths }))
+            .unwrap_or_else(|| Finding::fail(otherwise))
     }
 
     /// What the commits of a change touch that its class must not, or leave out that it owes.
     pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
         let class = change.opened.class;
         let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();
-        let wrong = self.not_of(class, &paths).into_iter().map(|(surface, paths)| {
-            let first = paths.first().cloned().unwrap_or_default();
-            Finding::fail(FindingKind::WrongClass { class, surface: Some(surface), paths }).at(first)
-        });
+        let wrong_class = |surface| move |paths| FindingKind::WrongClass { class, surface, paths };
+        let wrong = self.not_of(class, &paths).into_iter();
+        let wrong = wrong.filter_map(|(surface, paths)| Finding::on_paths(paths, wrong_class(Some(surface))));
         let mut found: Vec<Finding> = wrong.collect();
         if class == Class::Tuneable && found.is_empty() {
-            let code: Vec<String> =
-                paths.iter().filter(|path| self.is_code(path)).map(|path| (*path).to_owned()).collect();
-            if let Some(first) = code.first().cloned() {
-                found.push(Finding::fail(FindingKind::WrongClass { class, surface: None, paths: code }).at(first));
-            }
+            let code = paths.iter().filter(|path| self.is_code(path)).map(|path| (*path).to_owned()).collect();
+            found.extend(Finding::on_paths(code, wrong_class(None)));
         }
         if class == Class::Code {
             found.extend(self.contract_without_docs(&paths));
@@ -189,7 +183,6 @@ impl Surfaces {
 
     fn contract_without_docs(&self, paths: &[&str]) -> Option<Finding> {
         let contracts = self.on(Surface::Contracts, paths.iter().copied());
-        let first = contracts.first().cloned()?;
         // A document on the contracts surface is its own documentation.
         let mut docs = self.docs.iter().filter(|docs| !docs.is_empty()).peekable();
         if docs.peek().is_some() && docs.all(|docs| contracts.iter().all(|path| docs.is_match(path))) {
@@ -200,8 +193,8 @@ impl Surfaces {
         };
         let others: Vec<&str> = paths.iter().copied().filter(|path| !contracts.iter().any(|it| it == path)).collect();
         let (docs, tests) = (matched(&self.docs, paths), matched(&self.tests, &others));
-        (!docs || !tests)
-            .then(|| Finding::fail(FindingKind::ContractWithoutDocs { paths: contracts, docs, tests }).at(first))
+        Finding::on_paths(contracts, |paths| FindingKind::ContractWithoutDocs { paths, docs, tests })
+            .filter(|_| !docs || !tests)
     }
 }
 

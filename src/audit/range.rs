@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::reverts::{Lineage, Merge, brought_back, of_merges};
+use crate::audit::reverts::{Lineage, brought_back, of_merges};
 use crate::audit::{
-    Audit, CommitName, Demands, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
+    Audit, CommitName, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
 };
 use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
 use crate::workflow::Change;
@@ -44,7 +44,8 @@ pub(crate) trait History {
 pub(crate) struct RangeAudit<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    now: DateTime<Utc>,
+    /// When the head was made, or now, whichever is later.
+    pub(crate) now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
     /// The commits that records name as validated: a hash says more than a trailer.
@@ -55,7 +56,8 @@ pub(crate) struct RangeAudit<'a> {
     reverts: Vec<Member>,
     /// Data among the tool's own files that commits of changes brought.
     pub(crate) beside: Vec<(CommitName, String)>,
-    pub(crate) merges: Vec<Merge>,
+    /// With the project's files alone, as they were changed for the first parent.
+    pub(crate) merges: Vec<Commit>,
     /// Every commit of the range by hash, without its files.
     pub(crate) seen: BTreeMap<String, Commit>,
     /// Its commits with the paths that they change, merges without any, newest first.
@@ -105,7 +107,8 @@ impl<'a> RangeAudit<'a> {
         let paths = commit.paths().filter(|_| !commit.is_merge()).map(str::to_owned).collect();
         self.touched.push((commit.id.clone(), paths));
         if commit.is_merge() {
-            self.merges.push(Merge::of(commit));
+            let files = commit.files.iter().filter(|file| !file.own).cloned().collect();
+            self.merges.push(Commit { files, ..commit.clone() });
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             if !commit.is_evidence_only() {
                 self.audit.exempted.push(Exempted { commit: commit.name(), reason });
@@ -150,6 +153,21 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
+    /// The commit whose place one took by a change's record.
+    pub(crate) fn replaced(&self, id: &ChangeId, commit: &str) -> Option<&String> {
+        self.relinked.get(commit).filter(|(of, _)| of == id).map(|(_, old)| old)
+    }
+
+    /// The change that a commit names, or the finding that there is none.
+    pub(crate) fn named(&self, commit: &CommitName, text: &str) -> Result<ChangeId, Finding> {
+        let what = match text.parse::<ChangeId>() {
+            Ok(id) if self.records.contains_key(&id) => return Ok(id),
+            Ok(id) => FindingKind::UnknownId { id },
+            Err(_) => FindingKind::MalformedId { value: text.to_owned() },
+        };
+        Err(Finding::fail(what).of_commit(commit))
+    }
+
     fn add(&mut self, commit: &Commit, finding: Finding) {
         self.audit.findings.push(finding.of_commit(&commit.name()));
     }
@@ -177,7 +195,7 @@ impl<'a> RangeAudit<'a> {
             self.add(commit, Finding::fail(FindingKind::SeveralIds { ids: member.ids.clone() }));
         }
         for text in &member.ids {
-            match members::named(self.records, &member.name, text) {
+            match self.named(&member.name, text) {
                 Ok(id) => self.members.entry(id).or_default().push(member.clone()),
                 Err(finding) => self.audit.findings.push(finding),
             }
@@ -187,7 +205,7 @@ impl<'a> RangeAudit<'a> {
     /// Ends the check: asks git about the commits that belong to changes, and each change for its gate. Also says which
     /// changes these are.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
-        let of_merges = of_merges(&self.merges, self.records, &self.policy.surfaces, history);
+        let of_merges = of_merges(&self, history);
         let back = brought_back(&self, &of_merges, history);
         self.audit.findings.extend(of_merges.into_iter().chain(back));
         let reverts = std::mem::take(&mut self.reverts);
@@ -230,9 +248,7 @@ impl<'a> RangeAudit<'a> {
             return Vec::new();
         }
         let earlier = self.earlier(change, &members, taken_back, history);
-        let demands = Demands { policy: self.policy, records: self.records, now: self.now };
-        let relinked = |commit: &str| self.relinked.get(commit).filter(|(id, _)| *id == record.id).map(|(_, old)| old);
-        let mut found = members::findings(change, &members, &earlier, &relinked, demands, history);
+        let mut found = members::findings(change, &members, &earlier, self, history);
         found.extend(self.policy.surfaces.findings(change, &members));
         found
     }

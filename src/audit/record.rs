@@ -1,5 +1,4 @@
-//! A record by itself and against git: its chain and replay, its growth since the base, its evidence files, and the
-//! commits that it names.
+//! A record by itself and against git: its replay, its growth since the base, its evidence files, its commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +7,7 @@ use serde::Deserialize;
 
 use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
+use crate::model::{Artifact, ChangeId, Check, Event, Kind, Revision, Stage, Strength, Validation};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, InvalidEvent, replay};
 
@@ -190,11 +189,7 @@ pub(crate) fn habits(
     is_here: &mut dyn FnMut() -> bool,
 ) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
-    let is_emergency = change.opened.class == Class::Emergency;
-    let taken_over = by.is_some_and(|by| members::takes_over(change, by, days, now));
-    let expired = Some(members::override_ends(change, days)).filter(|at| is_emergency && !taken_over && *at <= now);
-    let expired = expired.filter(|_| change.is_open() || is_here());
-    let expired = expired.map(|expired| Finding::fail(FindingKind::EnvOverrideExpired { expired }));
+    let expired = members::expired(change, by, days, now).filter(|_| change.is_open() || is_here());
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);

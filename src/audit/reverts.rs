@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::{
-    CommitName, Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity, Surfaces, members,
-};
+use crate::audit::{Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity};
 use crate::model::{ChangeId, Commit, FileChange, Remade, Remake, Surface};
 
 /// What a commit is once its reverts are followed to their ends: a commit's work, or its taking out.
@@ -107,7 +105,8 @@ impl<'a> Lineage<'a> {
             }
             self.add_work(revert, reverts_all, &mut settled);
             if reverts_all && revert.ids.is_empty() && !self.has_records(&revert.name.id) {
-                let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str));
+                let no_id = FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false };
+                let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str), no_id);
                 let finding = finding.of_commit(&revert.name);
                 // Reverting what came with this very range restores what was there before.
                 let restores = claims.iter().all(|claim| self.came_with_the_range(&claim.target));
@@ -127,7 +126,7 @@ impl<'a> Lineage<'a> {
         let ids: Vec<&String> = if revert.ids.is_empty() { inherited.collect() } else { revert.ids.iter().collect() };
         for text in ids {
             let origin = origins.iter().find(|origin| origin.ids.contains(text));
-            match members::named(self.audit.records, &revert.name, text) {
+            match self.audit.named(&revert.name, text) {
                 Ok(_) if takes_out && origin.is_some() => {}
                 Ok(id) => {
                     let root = origin.filter(|it| !it.takes_out).map(|it| it.root.clone());
@@ -235,47 +234,26 @@ impl<'a> Lineage<'a> {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Merge {
-    name: CommitName,
-    parents: Vec<String>,
-    ids: Vec<String>,
-    /// What it did to its first parent.
-    files: Vec<FileChange>,
-}
-
-impl Merge {
-    pub(crate) fn of(commit: &Commit) -> Self {
-        let files = commit.files.iter().filter(|file| !file.own).cloned().collect();
-        Self { name: commit.name(), parents: commit.parents.clone(), ids: commit.ids.clone(), files }
-    }
-}
-
 /// What merges contain beyond what merging their parents gives: content added where no other commit shows it, or dropped.
-/// Merges themselves need no change, and the ids that they name are held to nothing. Fails for content of a merge's own; warns for a resolved conflict, unless it decides on tuneables and no change that
-/// there is answers for it.
-pub(crate) fn of_merges(
-    merges: &[Merge],
-    records: &BTreeMap<ChangeId, RecordFacts>,
-    surfaces: &Surfaces,
-    history: &dyn History,
-) -> Vec<Finding> {
+/// Merges themselves need no change, and the ids that they name are held to nothing. Fails for content of a merge's own;
+/// warns for a resolved conflict, unless it decides on tuneables and no change that is there answers for it.
+pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Finding> {
+    let (merges, surfaces) = (&audit.merges, &audit.policy.surfaces);
     let asked: Vec<Remake<'_>> =
-        merges.iter().map(|merge| Remake::Merge { commit: &merge.name.id, parents: &merge.parents }).collect();
+        merges.iter().map(|merge| Remake::Merge { commit: &merge.id, parents: &merge.parents }).collect();
     let mut found = Vec::new();
     for (merge, remade) in merges.iter().zip(history.remake(&asked)) {
         let Some(remade) = remade else { continue };
-        let known = |id: &String| members::named(records, &merge.name, id).is_ok();
+        let known = |id: &String| audit.named(&merge.name(), id).is_ok();
         let answered = !merge.ids.is_empty() && merge.ids.iter().all(known);
         let mut add = |files: &[FileChange], conflict: bool| {
             let paths: Vec<String> = files.iter().map(|file| file.name().to_owned()).collect();
-            let Some(first) = paths.first().cloned() else { return };
             let tuned = surfaces.on(Surface::Tuneables, paths.iter().map(String::as_str));
-            let fails = !conflict || !tuned.is_empty() && !answered;
+            let level = if conflict && (tuned.is_empty() || answered) { Severity::Warn } else { Severity::Fail };
             let new_file = !conflict && files.iter().any(FileChange::is_new);
-            let what = FindingKind::MergeBringsContent { paths, new_file, conflict, back: false };
-            let finding = if fails { Finding::fail(what) } else { Finding::warn(what) };
-            found.push(finding.at(first).of_commit(&merge.name));
+            let what = |paths| FindingKind::MergeBringsContent { paths, new_file, conflict, back: false };
+            let finding = Finding::on_paths(paths, what).map(|finding| finding.of_commit(&merge.name()));
+            found.extend(finding.map(|finding| Finding { level, ..finding }));
         };
         add(&remade.differs, false);
         add(&remade.decided, true);
@@ -293,7 +271,7 @@ pub(crate) fn brought_back(audit: &RangeAudit<'_>, told: &[Finding], history: &d
     let is_told = |path: &str| {
         told.iter().any(|it| matches!(&it.what, FindingKind::MergeBringsContent { paths, .. } if paths.iter().any(|told| told == path)))
     };
-    let merges: BTreeMap<&str, &Merge> = audit.merges.iter().map(|merge| (merge.name.id.as_str(), merge)).collect();
+    let merges: BTreeMap<&str, &Commit> = audit.merges.iter().map(|merge| (merge.id.as_str(), merge)).collect();
     let mut found = Vec::new();
     let mut behind: BTreeSet<&str> = BTreeSet::new();
     for (commit, from) in since(audit, &base) {
@@ -316,11 +294,9 @@ pub(crate) fn brought_back(audit: &RangeAudit<'_>, told: &[Finding], history: &d
                 && !audit.policy.exempts_path(name)
                 && !is_moved(file, &files, merge, from, history)
         });
-        let back: Vec<String> = back.map(|file| file.name().to_owned()).collect();
-        if let Some(first) = back.first().cloned() {
-            let what = FindingKind::MergeBringsContent { paths: back, new_file: false, conflict: false, back: true };
-            found.push(Finding::fail(what).at(first).of_commit(&merge.name));
-        }
+        let back = back.map(|file| file.name().to_owned()).collect();
+        let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
+        found.extend(Finding::on_paths(back, what).map(|finding| finding.of_commit(&merge.name())));
     }
     found
 }
@@ -345,12 +321,12 @@ fn since<'a>(audit: &'a RangeAudit<'_>, base: &'a str) -> Vec<(&'a str, &'a str)
 }
 
 /// Whether a merge only carried a change to where one of its sides had moved the file.
-fn is_moved(file: &FileChange, all: &[FileChange], merge: &Merge, from: &str, history: &dyn History) -> bool {
+fn is_moved(file: &FileChange, all: &[FileChange], merge: &Commit, from: &str, history: &dyn History) -> bool {
     match file.status.as_str() {
         "A" => all.iter().any(|other| other.status == "D" && other.old_object == file.new_object),
         "D" => all.iter().any(|other| other.status == "A" && other.new_object == file.old_object),
         _ => merge.parents.iter().filter(|parent| *parent != from).all(|parent| {
-            let differing = history.changed(parent, &merge.name.id);
+            let differing = history.changed(parent, &merge.id);
             differing.iter().any(|other| other.path == file.path && other.is_new())
         }),
     }

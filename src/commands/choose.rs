@@ -8,7 +8,7 @@ use crate::commands::{Ctx, audit_here, commit};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::model::text::{joined, nearest};
-use crate::model::{BadId, ChangeId, CommandLine, Fix, fix};
+use crate::model::{ChangeId, CommandLine, Fix, fix};
 use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, Step, next};
 
@@ -156,12 +156,12 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     if ids.len() > 1 {
         ids.retain(|id| near.iter().any(|near| near == id.as_str()));
     }
-    let error = match parsed.map(|id| id.to_string()) {
-        Ok(id) | Err(BadId::Prefix(id)) => {
-            let path = ctx.project.changes_dir().join(format!("{id}.json"));
-            CommandError::from(RecordError::Unknown { path, id })
+    let error = match parsed {
+        Err(error) if !ChangeId::could_hold(text) => CommandError::from(error),
+        Ok(_) | Err(_) => {
+            let path = ctx.project.changes_dir().join(format!("{text}.json"));
+            CommandError::from(RecordError::Unknown { path, id: text.to_owned() })
         }
-        Err(error) => CommandError::from(error),
     };
     let error = match is_enough {
         true => error,

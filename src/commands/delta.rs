@@ -354,7 +354,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     let now = measure::tuneables::read(ctx.project.root(), &config.tuneables)?;
     // One of the layer alone is no change.
     let changes = tuneable_changes(&before.tuneables, &now.values).into_iter().filter(|it| it.old != it.new);
-    let as_delta = |it: compare::TuneableChange| TuneableChange {
+    let as_delta = |it: compare::EffectiveChange| TuneableChange {
         key: it.key,
         before: it.old,
         after: it.new,

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::audit;
 use crate::commands::{Ctx, Pending, commit, delta, demands, evidence, uncommitted, validate};
 use crate::error::Result;
-use crate::judge::compare::{TuneableChange, tuneable_changes};
+use crate::judge::compare::{EffectiveChange, tuneable_changes};
 use crate::judge::series;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
@@ -253,7 +253,7 @@ pub(crate) struct InForce {
     pub(crate) now: Effective,
     /// What was measured last and is expected to be in force, with the path of its file.
     pub(crate) expected: Option<(String, Snapshot)>,
-    pub(crate) moved: Vec<TuneableChange>,
+    pub(crate) moved: Vec<EffectiveChange>,
 }
 
 pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce> {

@@ -99,7 +99,7 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
         let diff = now.map(|now| CommandLine::git("diff").words([short(&old), short(&now.sha)]));
         let see = diff.map(|diff| Fix::next("what differs from the validated commit", diff));
         let how = if see.is_some() { Fix::then } else { Fix::next };
-        let out = fix::with_reason(change.id(), "rollback").word("--apply");
+        let out = fix::take_out(change.id());
         let again = Fix::then("measure it again, with the same contract", fix::start_from(change.id()));
         let steps = [how("nothing proves what is there now: take it out", out), again];
         return Ok(see.into_iter().chain(steps).collect());

@@ -262,7 +262,6 @@ pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Chan
 
 pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
     for change in left_in_tree(ctx, std::iter::once(change)) {
-        let apply = fix::with_reason(change.id(), "rollback").word("--apply");
-        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", apply)]);
+        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", fix::take_out(change.id()))]);
     }
 }

@@ -1,5 +1,4 @@
-//! The contract of a change: what should improve, what must not get worse, when and how to go back.
-//! Owns when it is complete; must not know whether its metrics can be measured.
+//! The contract of a change: what should improve, what must not get worse, when and how to go back; when it is complete.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;

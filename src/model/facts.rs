@@ -1,5 +1,4 @@
 //! What the world looked like when a gate was asked for: gathered by commands, judged by gates, kept in events.
-//! Plain data; must not decide anything.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
-//! What to do about a problem: steps in the order in which they are to be done, and the steps that every part of the
-//! tool has to offer.
+//! What to do about a problem: steps in their order, and the steps that every part of the tool has to offer.
 
 use serde::Serialize;
 
@@ -299,6 +298,15 @@ pub fn after(id: &ChangeId) -> CommandLine {
 
 pub fn rollout(id: &ChangeId, stage: Stage) -> CommandLine {
     on(id, &format!("change rollout {}", stage.name()))
+}
+
+/// Reverts the commit of a change.
+pub fn take_out(id: &ChangeId) -> CommandLine {
+    with_reason(id, "rollback").word("--apply")
+}
+
+pub fn show(id: &ChangeId) -> CommandLine {
+    CommandLine::tool("change show").word(id.as_str())
 }
 
 /// Ends a change or resolves its alarms, with a reason: `hold`, `reject`, `rollback`, `resolve`.

@@ -1,5 +1,4 @@
-//! The gates in their order, the classes of change with the gates that each has to pass, and the surfaces that a class
-//! may touch. Must not know which paths those are; the config says.
+//! The gates in their order, the classes of change with their gates, and the surfaces that a class may touch.
 
 use serde::{Deserialize, Serialize};
 

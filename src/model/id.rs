@@ -1,5 +1,4 @@
-//! Change ids. Owns which texts are ids (they become file names) and how a new one is made from a title.
-//! Must not check whether an id is taken.
+//! Change ids: which texts are ids (they become file names), and how a new one is made from a title.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,17 +19,13 @@ const MAX_SLUG: usize = 36;
 #[serde(transparent)]
 pub struct ChangeId(String);
 
+/// The beginning of a text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadId {
-    #[error(
-        "invalid change id {0:?}: ids begin with \"chg-\" and a letter or digit, like chg-20260218-123900-faster-cache"
-    )]
-    Prefix(String),
-    #[error("invalid change id {id:?}: it holds {found:?}, and ids hold only letters, digits, '-' and '_'")]
-    Character { id: String, found: char },
-    #[error("the change id beginning {0:?} is too long: ids have at most 120 characters")]
-    TooLong(String),
-}
+#[error(
+    "invalid change id {0:?}: ids begin with \"chg-\" and hold at most {MAX_ID} letters, digits, '-' and '_', like \
+     chg-20260218-123900-faster-cache"
+)]
+pub struct BadId(String);
 
 impl ChangeId {
     /// Makes an id from the moment and the title: `chg-YYYYMMDD-HHMMSS-slug`. `attempt` 0 gives the plain id,
@@ -47,22 +42,23 @@ impl ChangeId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a text is no longer than an id and holds only what ids do, as a part of one does.
+    pub fn could_hold(text: &str) -> bool {
+        text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    }
 }
 
 impl FromStr for ChangeId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let shown: String = text.chars().take(80).collect();
-        if text.len() > MAX_ID {
-            return Err(BadId::TooLong(shown));
-        }
-        if let Some(found) = text.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))) {
-            return Err(BadId::Character { id: shown, found });
-        }
-        match text.strip_prefix("chg-").and_then(|rest| rest.chars().next()) {
-            Some(first) if first.is_ascii_alphanumeric() => Ok(Self(text.to_owned())),
-            _ => Err(BadId::Prefix(shown)),
+        let begins =
+            text.strip_prefix("chg-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric()));
+        if begins && Self::could_hold(text) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadId(text.chars().take(80).collect()))
         }
     }
 }

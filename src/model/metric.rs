@@ -1,5 +1,4 @@
-//! Metrics: their names, what is known of every kind of them (one table: [`MetricKind::row`]), and which of them a
-//! configuration can measure.
+//! Metrics: their names, what is known of every kind of them (one table: [`MetricKind::row`]), and which can be measured.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,5 +1,4 @@
-//! Which code was measured, and on which machine. Owns the difference between "the same code" and "the same commit", and
-//! when two machines count as the same.
+//! Which code was measured and on which machine: when two are the same code, and when two are the same machine.
 
 use serde::{Deserialize, Serialize};
 

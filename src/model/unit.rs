@@ -1,5 +1,4 @@
-//! Units of measured values and the conversions between them. Owns the table of known unit symbols;
-//! must not know what a metric is.
+//! Units of measured values, the table of their symbols, and the conversions between them.
 
 use std::fmt;
 

@@ -178,16 +178,14 @@ fn candidates(dir: &Path, interpreter: &str) -> Vec<Candidate> {
 
 /// What a project of no known kind calls its tests.
 fn script(dir: &Path, names: &[String]) -> Option<Candidate> {
-    let has_target = |name: &String| {
+    let has_target = |name: &&String| {
         let text = text(&dir.join(name)).unwrap_or_default();
         text.lines().any(|line| line.starts_with("test:"))
     };
     let make = names.iter().find(|name| ["Makefile", "makefile", "GNUmakefile"].contains(&name.as_str()));
-    let test = match make.filter(|name| has_target(name)) {
-        Some(_) => "make test",
-        None => "sh test.sh",
-    };
-    (test == "make test" || names.iter().any(|name| name == "test.sh")).then(|| Candidate::new(test, None))
+    let make = make.filter(has_target).map(|_| "make test");
+    let test = make.or(names.iter().any(|name| name == "test.sh").then_some("sh test.sh"));
+    test.map(|test| Candidate::new(test, None))
 }
 
 fn node(dir: &Path) -> Option<Candidate> {

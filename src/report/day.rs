@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::judge::{Caveat, Comparison, Role, compare::TuneableChange};
+use crate::judge::{Caveat, Comparison, Role, compare::EffectiveChange};
 use crate::model::{ChangeId, Fix, Judged, Policy, Problem, Snapshot, Tuneable, WorkTree, fix};
 use crate::report::{
     Doc, Table, Text, Tone, code, compare, logbook, mark, markdown, method, metric, problem, rollback, status, values,
@@ -193,7 +193,7 @@ pub(crate) struct Morning<'a> {
     pub(crate) tuneables: &'a BTreeMap<String, Tuneable>,
     /// The file of the measurement that they are expected to be as in.
     pub(crate) expected: Option<&'a str>,
-    pub(crate) moved: &'a [TuneableChange],
+    pub(crate) moved: &'a [EffectiveChange],
     /// The open changes with their next steps.
     pub(crate) changes: &'a [(&'a Change, Step)],
 }

@@ -309,7 +309,10 @@ mod tests {
                     more: Vec::new(),
                 },
             ),
-            (Gate::Contract, Reason::ContractSense { criterion: "a <= 1".to_owned(), why: VacuousCriterion::Doubled }),
+            (
+                Gate::Contract,
+                Reason::ContractSense { criterion: "a <= 1".to_owned(), why: VacuousCriterion::LooserThanKpi },
+            ),
             (Gate::Baseline, Reason::CommitsBeforeBaseline { commits: vec![commit()], at_tip: true }),
             (Gate::Baseline, Reason::Dirty { paths: 3, own: None, at_tip: false }),
             (Gate::Validate, Reason::Dirty { paths: 1, own: None, at_tip: false }),
@@ -464,7 +467,7 @@ mod tests {
         # name another metric
         or:   vibeship-optimizer change contract --change-id chg-1 --kpi "METRIC <= -10%"
 
-        refused at gate 1 (contract): a <= 1 is KPI and guardrail at once: it guards nothing
+        refused at gate 1 (contract): a <= 1 holds wherever the KPI does: it guards nothing
         next: vibeship-optimizer change contract --change-id chg-1 --guardrail "METRIC <= +2%"
 
         refused at gate 2 (baseline): 1 commit carries this change's id already, and a baseline has to come before the change

@@ -1,5 +1,4 @@
-//! Writing a file so that a crash leaves the old content or the new, never a part. Owns temporary names and
-//! their removal.
+//! Writing a file so that a crash leaves the old content or the new, never a part; temporary names and their removal.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read as _, Write as _};

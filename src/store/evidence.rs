@@ -1,5 +1,4 @@
-//! Evidence files under `reports/optimizer/`: their names, writing them so that none is ever lost, and checking
-//! them against what was recorded.
+//! Evidence files: their names, writing them so that none is ever lost, and checking them against what was recorded.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

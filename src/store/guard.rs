@@ -1,5 +1,4 @@
-//! Which paths may be written: the tool's own files only inside the project, and free output never over what the tool
-//! or the user must keep. Owns where a path leads.
+//! Which paths may be written: the tool's own inside the project, and free output never over what must be kept.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,5 +1,4 @@
-//! The only writer of the state directory, the report directory and the logbook. Here: what can go wrong in it; every
-//! message names the file.
+//! The only writer of the state, the reports and the logbook. Here: what can go wrong in it, each with the file's name.
 
 pub(crate) mod atomic;
 pub(crate) mod evidence;

@@ -10,7 +10,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use crate::model::strict_json::parse_json;
-use crate::model::{BadId, ChangeId, Class, CommandLine, Contract, Digest, Event, Fix, JsonError, Kind, Opened, fix};
+use crate::model::{BadId, ChangeId, Class, Contract, Digest, Event, Fix, JsonError, Kind, Opened, fix};
 use crate::store::{self, Exclusive, Project, StoreError, Unsettled, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
@@ -211,15 +211,14 @@ fn legacy(fields: Map<String, Value>, path: &Path) -> Result<Legacy, RecordError
 fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordError> {
     let raw = fields.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     chain::verify(raw).map_err(|source| RecordError::Chain { path: path.to_owned(), source })?;
-    let mut events: Vec<Event> = Vec::with_capacity(raw.len());
-    for (index, event) in raw.iter().enumerate() {
-        let event = Event::deserialize(event).map_err(|error| RecordError::Event {
+    let read = |(at, event): (usize, &Value)| {
+        Event::deserialize(event).map_err(|error| RecordError::Event {
             path: path.to_owned(),
-            seq: index + 1,
+            seq: at + 1,
             message: error.to_string(),
-        })?;
-        events.push(event);
-    }
+        })
+    };
+    let events = raw.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
     let change = Change::replay(events).map_err(|source| RecordError::NotARecord { path: path.to_owned(), source })?;
     view_agrees(&change, &fields, path)?;
     Ok(change)
@@ -283,7 +282,7 @@ impl Legacy {
     /// How to go on. Only what was planned is continued: the other states claim what nothing proves, and an open change
     /// in their place would hide the claim.
     pub(crate) fn fixes(&self) -> Vec<Fix> {
-        let show = Fix::or("look at it", CommandLine::tool("change show").word(self.id.as_str()));
+        let show = Fix::or("look at it", fix::show(&self.id));
         let next = match self.is_planned() {
             true => Fix::next("continue it", fix::on(&self.id, "change contract")),
             false => Fix::next("prove it again, as a change of its own", fix::start()),

@@ -115,7 +115,7 @@ impl Fixes<'_> {
         if self.change.commits_to_revert().is_empty() {
             return vec![Fix::next("put the old values back, then", fix::after(id))];
         }
-        let apply = fix::with_reason(id, "rollback").word("--apply");
+        let apply = fix::take_out(id);
         vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
     }
 
@@ -142,7 +142,7 @@ impl Fixes<'_> {
         if self.change.is_open() {
             return vec![Fix::next("end it instead", fix::with_reason(id, "reject"))];
         }
-        let apply = fix::with_reason(id, "rollback").word("--apply");
+        let apply = fix::take_out(id);
         vec![Fix::next("if a commit with its id is in the history, revert it", apply)]
     }
 
@@ -166,8 +166,7 @@ impl Fixes<'_> {
     /// The change's files alone are stashed: a stash of everything would take the record back, too.
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
-            let rollback =
-                Fix::or("if it is to be taken out", fix::with_reason(self.change.id(), "rollback").word("--apply"));
+            let rollback = Fix::or("if it is to be taken out", fix::take_out(self.change.id()));
             return self.under_way(operation).into_iter().chain([rollback]).collect();
         }
         let mut work = self.ctx.uncommitted.clone();

@@ -1,5 +1,4 @@
-//! What stands for a change: its commits, its evidence files, what a review covers, how it is taken out again. Must not
-//! decide whether that suffices.
+//! What stands for a change: its commits, its evidence files, what a review covers, how it is taken out again.
 
 use serde_json::{Value, json};
 

@@ -195,8 +195,7 @@ pub(crate) fn other_criterion(
         VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Some(Part::Trigger),
         VacuousCriterion::NoCommit => Some(Part::Rollback),
         VacuousCriterion::NoShare => None,
-        VacuousCriterion::Doubled
-        | VacuousCriterion::LooserThanKpi
+        VacuousCriterion::LooserThanKpi
         | VacuousCriterion::CannotFail
         | VacuousCriterion::CannotHold { kpi: false } => Some(Part::Guardrails),
     };

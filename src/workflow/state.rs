@@ -1,5 +1,4 @@
-//! A change as its events tell it. Owns the folding of events into state; state is never stored. Must not decide
-//! whether an event may happen.
+//! A change as its events tell it: the folding of events into state, which is never stored.
 
 use std::ops::Deref;
 

@@ -1,5 +1,4 @@
 //! The fields of the original's record, as a view of the events: other tools read them, this one recomputes them.
-//! Must hold nothing that the events do not.
 
 use chrono::NaiveDate;
 use serde::Serialize;

@@ -137,7 +137,7 @@ fn http(before: &Snapshot, after: &Snapshot) -> Vec<HttpDelta> {
 /// A key whose effective value, or the layer that it comes from, changed.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TuneableChange {
+pub struct EffectiveChange {
     pub key: String,
     /// The effective value before; null where the key was not set (see `old_layer`).
     pub old: Option<Value>,
@@ -150,13 +150,13 @@ pub struct TuneableChange {
 pub fn tuneable_changes(
     before: &BTreeMap<String, Tuneable>,
     after: &BTreeMap<String, Tuneable>,
-) -> Vec<TuneableChange> {
+) -> Vec<EffectiveChange> {
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     keys.into_iter()
         .filter_map(|key| {
             let (old, new) = (before.get(key), after.get(key));
             let same = old.zip(new).is_some_and(|(old, new)| old.value == new.value && old.layer == new.layer);
-            (!same).then(|| TuneableChange {
+            (!same).then(|| EffectiveChange {
                 key: key.clone(),
                 old: old.map(|tuneable| tuneable.value.clone()),
                 new: new.map(|tuneable| tuneable.value.clone()),

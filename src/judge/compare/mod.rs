@@ -6,7 +6,7 @@ mod changes;
 mod rows;
 
 pub use changes::{
-    Deltas, TuneableChange, VariableChange, governs, has_general, is_general, redefined, tuneable_changes,
+    Deltas, EffectiveChange, VariableChange, governs, has_general, is_general, redefined, tuneable_changes,
 };
 pub(crate) use changes::{other_commands, variable_changes};
 pub(crate) use rows::files_read;
@@ -74,7 +74,7 @@ pub struct Comparison {
     /// Every metric of either side, by name.
     pub metrics: Vec<MetricRow>,
     /// Tuneables whose effective value or layer changed, by key.
-    pub tuneables: Vec<TuneableChange>,
+    pub tuneables: Vec<EffectiveChange>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<VariableChange>,
     pub decisive: Vec<DecisiveRow>,

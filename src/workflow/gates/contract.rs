@@ -12,8 +12,6 @@ use crate::workflow::{Change, Reason, Refusal, World, gates, proof, window};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
 #[serde(rename_all = "snake_case")]
 pub enum VacuousCriterion {
-    #[error("is KPI and guardrail at once: it guards nothing")]
-    Doubled,
     #[error("demands no improvement as KPI")]
     NoImprovement,
     #[error("holds wherever the KPI does: it guards nothing")]
@@ -39,11 +37,6 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
     gates::require(gate, change.baseline.is_none() && change.rollout.is_empty(), || Reason::Frozen)?;
     gates::known_metrics(gate, world)?;
     let vacuous = |criterion: String, why| Err(Refusal::new(gate, Reason::ContractSense { criterion, why }));
-    // A guardrail that is the KPI itself guards nothing.
-    let doubled = contract.guardrails.iter().find(|guardrail| Some(*guardrail) == contract.kpi.as_ref());
-    if let Some(criterion) = doubled {
-        return vacuous(criterion.to_string(), VacuousCriterion::Doubled);
-    }
     if let Some(effect) = contract.min_effect.filter(|effect| !(0.0..1.0).contains(effect)) {
         return vacuous(format!("minimum effect {effect}"), VacuousCriterion::NoShare);
     }
@@ -82,11 +75,12 @@ fn demands_nothing<'c>(
     {
         return Some((trigger, VacuousCriterion::FiresOnGood));
     }
-    contract.guardrails.iter().filter(|guardrail| better.contains_key(&guardrail.metric)).find_map(|guardrail| {
-        if kpi.is_some_and(|kpi| follows_from(guardrail, kpi)) {
+    contract.guardrails.iter().find_map(|guardrail| {
+        let known = known(guardrail);
+        if kpi.is_some_and(|kpi| guardrail == kpi || known && follows_from(guardrail, kpi)) {
             Some((guardrail, VacuousCriterion::LooserThanKpi))
         } else {
-            always_holds(guardrail).then_some((guardrail, VacuousCriterion::CannotFail))
+            (known && always_holds(guardrail)).then_some((guardrail, VacuousCriterion::CannotFail))
         }
     })
 }

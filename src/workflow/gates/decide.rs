@@ -1,5 +1,4 @@
-//! Gates 6 to 8: promotion, the rollout by stages, and the verification at the end of the monitored days; and the ends that
-//! are neither: held, rejected, rolled back, which are always possible with a reason.
+//! Gates 6 to 8: promotion, rollout and verification; and the ends that are neither, always possible with a reason.
 
 use chrono::{DateTime, Duration, Utc};
 

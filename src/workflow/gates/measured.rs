@@ -1,5 +1,4 @@
-//! Gates 2 to 5: what is measured and checked of a change before it is decided: the baseline, the delta, the state after,
-//! the comparison.
+//! Gates 2 to 5: what is measured and checked before a change is decided: baseline, delta, state after, comparison.
 
 use crate::model::{
     After, Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation, WorkTree,

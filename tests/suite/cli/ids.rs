@@ -78,7 +78,7 @@ fn a_bad_variable_names_itself() {
     $ validate
     exit 2
     --- stderr
-    error: invalid change id "../../etc/passwd": it holds '.', and ids hold only letters, digits, '-' and '_'
+    error: invalid change id "../../etc/passwd": ids begin with "chg-" and hold at most 120 letters, digits, '-' and '_', like chg-20260218-123900-faster-cache
     hint: did you mean chg-20260302-090000-x?
     # see the changes
     next: vibeship-optimizer change list
