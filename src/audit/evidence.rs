@@ -229,29 +229,25 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let mut pair = None;
     if let Some(artifact) = &recorded.pair {
         let read = ingest::parse_pair(&fetch(artifact)?).map_err(|error| error.to_string());
-        let problem = match &read {
-            Ok(read) => pair_session(change, (&before, &after), read),
-            Err(error) => Some(error.clone()),
-        };
-        if let Some(problem) = problem {
-            return Some(format!("{}: {problem}", artifact.path));
+        let read = read.and_then(|pair| pair_session(change, (&before, &after), &pair).map_or(Ok(pair), Err));
+        match read {
+            Ok(read) => pair = Some(read),
+            Err(problem) => return Some(format!("{}: {problem}", artifact.path)),
         }
-        pair = read.ok();
     } else if change.commit_and_parent().is_some() {
-        return Some(
-            "others committed since the baseline, and the change was not measured on its commit alone".to_owned(),
-        );
+        let problem = "others committed since the baseline, and the change was not measured on its commit alone";
+        return Some(problem.to_owned());
     }
-    let json = &recorded.json;
-    let stored: Comparison = match serde_json::from_slice(&fetch(json)?) {
+    let of_json = |problem: String| Some(format!("{}: {problem}", recorded.json.path));
+    let stored: Comparison = match serde_json::from_slice(&fetch(&recorded.json)?) {
         Ok(stored) => stored,
-        Err(error) => return Some(format!("{}: {error}", json.path)),
+        Err(error) => return of_json(error.to_string()),
     };
     if let Some(problem) = settings(&change.contract, &before, &stored.settings) {
-        return Some(format!("{}: {problem}", json.path));
+        return of_json(problem);
     }
     if stored.verdicts().is_none_or(|stored| difference(&recorded.verdicts, &stored).is_some()) {
-        return Some(format!("{}: its verdicts are not those of the record", json.path));
+        return of_json("its verdicts are not those of the record".to_owned());
     }
     let again = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
     match again.verdicts() {

@@ -332,23 +332,19 @@ impl Finding {
         Self { level: Severity::Warn, ..Self::fail(what) }
     }
 
-    #[must_use]
     pub(crate) fn of_commit(self, commit: &CommitName) -> Self {
         Self { commit: Some(commit.clone()), ..self }
     }
 
     /// The same, taken back: nothing of it is left, which is worth knowing and no more.
-    #[must_use]
     pub(crate) fn taken_back(self) -> Self {
         Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
     }
 
-    #[must_use]
     pub(crate) fn of_change(self, change: &ChangeId) -> Self {
         Self { change: Some(change.clone()), ..self }
     }
 
-    #[must_use]
     pub(crate) fn at(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
     }

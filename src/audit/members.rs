@@ -111,18 +111,14 @@ fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
         Class::Experiment if require >= Gate::Decide => {
             Some(Finding::fail(FindingKind::ClassNeverPasses { class, gate: require }))
         }
-        Class::Emergency if require >= Gate::Decide => expired_emergency(change, audit),
+        Class::Emergency if require >= Gate::Decide => {
+            let by = change.follow_up.as_ref().and_then(|id| audit.records.get(id)?.change());
+            // An override that outlived its own expiry is reported with its record.
+            let is_decided = change.is_open() || matches!(change.end, Some(End::Verified { .. }));
+            expired(change, by, audit.policy.max_emergency_days, audit.now).filter(|_| !is_decided)
+        }
         Class::Tuneable | Class::Code | Class::Emergency | Class::Experiment => None,
     }
-}
-
-/// What stands for the decision on an emergency: its override has not expired, and holds for no longer than allowed; or
-/// a change that can be promoted took it over.
-fn expired_emergency(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
-    let by = change.follow_up.as_ref().and_then(|id| audit.records.get(id)?.change());
-    // An override that outlived its own expiry is reported with its record.
-    let is_decided = change.is_open() || matches!(change.end, Some(End::Verified { .. }));
-    expired(change, by, audit.policy.max_emergency_days, audit.now).filter(|_| !is_decided)
 }
 
 /// That an emergency's override has ended, when it said so or after the days that one may hold at the latest, and `by`

@@ -83,7 +83,6 @@ impl Fix {
         Self::run(How::Then, purpose, command)
     }
 
-    #[must_use]
     pub fn after(self) -> Self {
         Self { how: How::Then, ..self }
     }

@@ -38,38 +38,60 @@ const LEAST_DIGITS: usize = 10;
 /// Fewer characters after a prefix are a word like any other.
 const LEAST_TOKEN: usize = 16;
 
-static KNOWN_TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let prefixes: Vec<String> = PREFIXES.split(' ').map(regex::escape).collect();
-    let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
-    let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
-    let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
-    let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
-    Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}|{SHAPES}")).ok()
-});
-/// What stands between `://` and the last `@` before the path; or, in addresses that nobody escaped, `user:pass/word@`.
-static USERINFO: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let escaped = r#"[^/?#\s@"']*(?:@[^/?#\s@"']*)*@"#;
-    let plain = r#"[^/?#\s@:"']+:[0-9]*[^0-9/\s@"'][^\s"']*@"#;
-    Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})")).ok()
-});
-static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?[ \t]*(?:[=:][ \t]*|,\s*|[ \t]+(?:(?:is|was)[ \t]+)?)"#).ok()
-});
-/// `<name>value</`, as XML has it.
-static ELEMENT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(<([A-Za-z][A-Za-z0-9_.:\-]*)(?:\s[^<>]*)?>)([^<>]+)</").ok());
-/// `-u name:password`, as curl and many after it take it.
-static USER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let option = r#"(?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?"#;
-    Regex::new(&format!(r#"({option}[^\s:"'=]+:)([^\s"'@]+)"#)).ok()
-});
-/// What follows the name of a scheme of authentication.
-static SCHEME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\b(bearer|basic)[ \t]+([A-Za-z0-9._~+/=\-]{8,})").ok());
-/// A value that only says where the secret is: `$NAME`, `${NAME}`, `$(…)`, `%NAME%`.
-static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"^(?i:(?:bearer|basic|token)[ \t]+)?["']?(?:\$(?:env:)?\w+|\$\{\w+\}?|\$\([^)]*\)?|%\w+%)["']?$"#).ok()
-});
+/// How secrets are recognized in a text.
+struct Patterns {
+    known_token: Regex,
+    /// What stands between `://` and the last `@` before the path; or, in addresses that nobody escaped, `user:pass/word@`.
+    userinfo: Regex,
+    named: Regex,
+    /// `<name>value</`, as XML has it.
+    element: Regex,
+    /// `-u name:password`, as curl and many after it take it.
+    user: Regex,
+    /// What follows the name of a scheme of authentication.
+    scheme: Regex,
+    /// A value that only says where the secret is: `$NAME`, `${NAME}`, `$(…)`, `%NAME%`.
+    reference: Regex,
+}
+
+/// Were one not to compile, everything would be hidden; a test shows that all do.
+static PATTERNS: LazyLock<Option<Patterns>> = LazyLock::new(|| Patterns::new().ok());
+
+impl Patterns {
+    fn new() -> Result<Self, regex::Error> {
+        let prefixes: Vec<String> = PREFIXES.split(' ').map(regex::escape).collect();
+        let tokens = format!(r"\b(?:{})[A-Za-z0-9_\-./+=]{{{LEAST_TOKEN},}}", prefixes.join("|"));
+        let jwt = r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*";
+        let hook = r"\bhooks\.slack\.com/services/[A-Za-z0-9/]+|\bdiscord(?:app)?\.com/api/webhooks/[A-Za-z0-9/_\-]+";
+        let pem = r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]*PRIVATE KEY-----|\z)";
+        let escaped = r#"[^/?#\s@"']*(?:@[^/?#\s@"']*)*@"#;
+        let plain = r#"[^/?#\s@:"']+:[0-9]*[^0-9/\s@"'][^\s"']*@"#;
+        let option = r#"(?:^|\s)(?:-u|-U|--user|--proxy-user)(?:[ \t]+|=)["']?"#;
+        let name = r#"([A-Za-z][A-Za-z0-9_.\-]*)(?:\\?["'])?"#;
+        let scheme = "(?i:(?:bearer|basic|token)[ \\t]+)?";
+        Ok(Self {
+            known_token: Regex::new(&format!("{tokens}|{jwt}|{hook}|{pem}|{SHAPES}"))?,
+            userinfo: Regex::new(&format!(r"([A-Za-z][A-Za-z0-9+.\-]*://)(?:{escaped}|{plain})"))?,
+            named: Regex::new(&format!(r"{name}[ \t]*(?:[=:][ \t]*|,\s*|[ \t]+(?:(?:is|was)[ \t]+)?)"))?,
+            element: Regex::new(r"(<([A-Za-z][A-Za-z0-9_.:\-]*)(?:\s[^<>]*)?>)([^<>]+)</")?,
+            user: Regex::new(&format!(r#"({option}[^\s:"'=]+:)([^\s"'@]+)"#))?,
+            scheme: Regex::new(r"(?i)\b(bearer|basic)[ \t]+([A-Za-z0-9._~+/=\-]{8,})")?,
+            reference: Regex::new(&format!(
+                r#"^{scheme}["']?(?:\$(?:env:)?\w+|\$\{{\w+\}}?|\$\([^)]*\)?|%\w+%)["']?$"#
+            ))?,
+        })
+    }
+
+    /// The text without what is a secret by its form alone.
+    fn unmistakable(&self, text: &str) -> String {
+        let text = self.userinfo.replace_all(text, format!("$1{MASK}@"));
+        let text = self.known_token.replace_all(&text, MASK);
+        let scheme = |found: &Captures<'_>| {
+            if looks_random(&found[2]) { format!("{} {MASK}", &found[1]) } else { found[0].to_owned() }
+        };
+        self.scheme.replace_all(&text, scheme).into_owned()
+    }
+}
 
 /// Whether the text `value` of the key, variable or option `name` looks secret.
 pub fn is_secret(name: &str, value: &str) -> bool {
@@ -98,35 +120,35 @@ pub fn is_secret_name(name: &str) -> bool {
 
 /// A URL without its userinfo, and with the values of secret query parameters masked.
 pub fn scrub_url(url: &str) -> String {
-    let masked = replace(&USERINFO, url, "$1");
-    let (address, fragment) = masked.split_once('#').map_or((masked.as_str(), None), |(a, f)| (a, Some(f)));
-    let Some((path, query)) = address.split_once('?') else { return replace(&KNOWN_TOKEN, &masked, MASK) };
+    let Some(patterns) = PATTERNS.as_ref() else { return MASK.to_owned() };
+    let tokens_hidden = |text: &str| patterns.known_token.replace_all(text, MASK).into_owned();
+    let masked = patterns.userinfo.replace_all(url, "$1");
+    let (address, fragment) = masked.split_once('#').map_or((&*masked, None), |(a, f)| (a, Some(f)));
+    let Some((path, query)) = address.split_once('?') else { return tokens_hidden(&masked) };
     let pairs: Vec<String> = query.split('&').map(query_pair).collect();
     let fragment = fragment.map(|fragment| format!("#{}", query_pair(fragment))).unwrap_or_default();
-    replace(&KNOWN_TOKEN, &format!("{path}?{}{fragment}", pairs.join("&")), MASK)
+    tokens_hidden(&format!("{path}?{}{fragment}", pairs.join("&")))
 }
 
 /// A command line or captured output with everything masked that looks secret: userinfo in URLs, `name=value` and
 /// `name: value` of secret names, authorization headers, private keys, tokens of well-known services, `-u name:password`.
 /// What only names a variable stays.
 pub fn scrub(text: &str) -> String {
-    let Some(text) = unmistakable(text) else { return MASK.to_owned() };
-    let (Some(named), Some(user), Some(element)) = (NAMED.as_ref(), USER.as_ref(), ELEMENT.as_ref()) else {
-        return MASK.to_owned();
-    };
+    let Some(patterns) = PATTERNS.as_ref() else { return MASK.to_owned() };
+    let text = patterns.unmistakable(text);
     let hide = |found: &Captures<'_>| {
         let value = &found[2];
         let kept = is_reference(value) || value.bytes().all(|byte| byte.is_ascii_digit());
         if kept { found[0].to_owned() } else { format!("{}{MASK}", &found[1]) }
     };
-    let text = user.replace_all(&text, hide);
+    let text = patterns.user.replace_all(&text, hide);
     let hide = |found: &Captures<'_>| {
         if is_secret(&found[2], &found[3]) { format!("{}{MASK}</", &found[1]) } else { found[0].to_owned() }
     };
-    let text = element.replace_all(&text, hide);
+    let text = patterns.element.replace_all(&text, hide);
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
-    while let Some(found) = named.captures_at(&text, at) {
+    while let Some(found) = patterns.named.captures_at(&text, at) {
         let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else { break };
         out.push_str(&text[at..whole.end()]);
         at = whole.end();
@@ -143,17 +165,7 @@ pub fn scrub(text: &str) -> String {
 /// Prose with only that masked which can be nothing but a secret: tokens and keys by their form, userinfo in URLs.
 /// `password: hashing is slow` stays.
 pub fn scrub_prose(text: &str) -> String {
-    unmistakable(text).unwrap_or_else(|| MASK.to_owned())
-}
-
-/// The text without what is a secret by its form alone; `None` where a pattern did not compile.
-fn unmistakable(text: &str) -> Option<String> {
-    let text = replace(&USERINFO, text, &format!("$1{MASK}@"));
-    let text = replace(&KNOWN_TOKEN, &text, MASK);
-    let scheme = |found: &Captures<'_>| {
-        if looks_random(&found[2]) { format!("{} {MASK}", &found[1]) } else { found[0].to_owned() }
-    };
-    Some(SCHEME.as_ref()?.replace_all(&text, scheme).into_owned())
+    PATTERNS.as_ref().map_or_else(|| MASK.to_owned(), |patterns| patterns.unmistakable(text))
 }
 
 /// Whether what follows a name is its value: after `=` or `:`, after an option's name, or after `is` where it is no state.
@@ -190,7 +202,7 @@ fn is_secret_here(text: &str, name: &Match<'_>, value: &str) -> bool {
 }
 
 fn is_reference(value: &str) -> bool {
-    REFERENCE.as_ref().is_some_and(|reference| reference.is_match(value.trim().trim_end_matches(['"', '\''])))
+    PATTERNS.as_ref().is_some_and(|patterns| patterns.reference.is_match(value.trim().trim_end_matches(['"', '\''])))
 }
 
 #[derive(PartialEq, Eq)]
@@ -313,11 +325,6 @@ fn enclosed(text: &str) -> &str {
     text
 }
 
-fn replace(regex: &LazyLock<Option<Regex>>, text: &str, by: &str) -> String {
-    // A pattern that did not compile hides everything; a test shows that all do.
-    regex.as_ref().map_or_else(|| MASK.to_owned(), |regex| regex.replace_all(text, by).into_owned())
-}
-
 /// What may be recorded of a value. Maps and lists are concealed whole where anything in them looks secret.
 pub fn conceal(name: &str, value: &Value) -> Value {
     if !is_secret_value(name, value) {
@@ -405,8 +412,7 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert!(KNOWN_TOKEN.is_some() && USERINFO.is_some() && NAMED.is_some());
-        assert!(USER.is_some() && SCHEME.is_some() && REFERENCE.is_some() && ELEMENT.is_some());
+        assert!(PATTERNS.is_some());
     }
 
     #[test]
