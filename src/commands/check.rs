@@ -52,28 +52,34 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
         let remeasure = Fix::next("", CommandLine::tool("check --range BASE..HEAD --remeasure"));
         return Err(trouble("--remeasure needs a range or the id of a change").fixed_by([remeasure]));
     }
-    let checked = args.range.as_deref().map_or_else(|| here(ctx), |text| over_range(ctx, text, args.require));
-    let mut outcome = match checked {
+    let checked = || {
+        let mut outcome =
+            args.range.as_deref().map_or_else(|| here(ctx), |text| over_range(ctx, text, args.require))?;
+        if args.require_signed {
+            unsigned(ctx, &mut outcome)?;
+        }
+        if let Some(id) = &args.remeasure {
+            remeasure(ctx, &mut outcome, id)?;
+        }
+        Ok(outcome)
+    };
+    let outcome: Checked = match checked() {
         Ok(outcome) => outcome,
         Err(error) => {
             // A report without a test is taken for success by some services.
-            if let Some(report) = findings::trouble(ctx.globals.format, &in_text(&error)) {
+            let said = in_text(&error);
+            if let Some(report) = findings::trouble(ctx.globals.format, &said) {
                 ctx.ui.answer(&report)?;
             }
+            summarize(ctx, &args, findings::trouble(Some(Format::Markdown), &said).unwrap_or_default());
             return Err(error);
         }
     };
-    if args.require_signed {
-        unsigned(ctx, &mut outcome)?;
-    }
-    if let Some(id) = &args.remeasure {
-        remeasure(ctx, &mut outcome, id)?;
-    }
     let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
     // GitHub's paths begin at the repository's root.
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
     ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes(ctx, &outcome), &prefix))?;
-    summarize(ctx, &args, &outcome)?;
+    summarize(ctx, &args, markdown::render(&findings::document(audit, &fixes(ctx, &outcome))));
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
@@ -316,27 +322,29 @@ fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
 }
 
-fn summarize(ctx: &Ctx, args: &CheckArgs, outcome: &Checked) -> Result<()> {
-    let markdown = |taken| {
-        findings::cut_summary(markdown::render(&findings::document(&outcome.audit, &fixes(ctx, outcome))), taken)
-    };
-    if let Some(path) = &args.summary {
-        return Ok(atomic::write_free(path, markdown(0).as_bytes())?);
-    }
+/// The findings were told: where they cannot be written too, that changes no answer.
+fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: String) {
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-    if let (Some(Format::Github), Some(path)) = (ctx.globals.format, step) {
-        // The findings were told; CI services may hand over the variable and not the file.
-        if let Err(error) = append(Path::new(&path), &markdown) {
-            ctx.ui.warn(&format!("the step summary was not written to {}: {error}", Path::new(&path).display()));
+    let step = step.filter(|_| ctx.globals.format == Some(Format::Github)).map(std::path::PathBuf::from);
+    let written = match (&args.summary, &step) {
+        (Some(path), _) => {
+            let markdown = findings::cut_summary(markdown, 0);
+            atomic::write_free(path, markdown.as_bytes()).map_err(|error| error.to_string())
         }
+        (None, Some(path)) => {
+            append(path, markdown).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        }
+        (None, None) => return,
+    };
+    if let Err(error) = written {
+        ctx.ui.warn(&format!("the summary was not written: {error}"));
     }
-    Ok(())
 }
 
 /// Other tools of the step write to the same file, so this is put at its end.
-fn append(path: &Path, text: &dyn Fn(u64) -> String) -> std::io::Result<()> {
+fn append(path: &Path, markdown: String) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
     let taken = file.metadata()?.len();
-    file.write_all(text(taken).as_bytes())
+    file.write_all(findings::cut_summary(markdown, taken).as_bytes())
 }

@@ -54,7 +54,10 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let config = ctx.config()?;
     let times = config.timings.iter().any(Timing::is_measurable);
     let measures = times || !config.kpis.is_empty() || !config.http_probes.is_empty();
-    ctx.advise(&if measures { vec![start] } else { vec![name, Fix { how: How::Then, ..start }] });
+    // The onboarding has said it.
+    let name = Some(name).filter(|_| !measures && !args.onboard);
+    let how = if measures { How::Next } else { How::Then };
+    ctx.advise(&name.into_iter().chain([Fix { how, ..start }]).collect::<Vec<_>>());
     Ok(Exit::Yes)
 }
 

@@ -261,7 +261,11 @@ pub(crate) fn trouble(format: Option<Format>, message: &str) -> Option<String> {
             let case = test_case("check", "check", &format!("<error message=\"{line}\">{all}</error>"));
             Some(suite("tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"", &case))
         }
-        Some(Format::Json | Format::Markdown | Format::Text | Format::Html) | None => None,
+        Some(Format::Markdown) => {
+            let quoted: Vec<String> = message.lines().map(|line| format!("    {line}\n")).collect();
+            Some(format!("## The check cannot tell\n\n{}", quoted.concat()))
+        }
+        Some(Format::Json | Format::Text | Format::Html) | None => None,
     }
 }
 

@@ -131,6 +131,14 @@ fn the_formats_say_the_same() {
         .exits(1)
         .says(&["fail COMMIT_WITHOUT_ID"]);
     assert!(std::fs::read_to_string(&summary).unwrap().contains("The check fails"));
+    let unknown = ["check", "--range", "gone..HEAD", "--format", "markdown", "--summary", summary.to_str().unwrap()];
+    sandbox.run(&unknown).exits(2).says(&["## The check cannot tell", "names no commit", "next: git fetch"]);
+    assert!(std::fs::read_to_string(&summary).unwrap().contains("The check cannot tell"));
+    #[cfg(target_os = "linux")]
+    sandbox
+        .run(&["check", "--range", &since(&base), "--summary", "/dev/full"])
+        .exits(1)
+        .says(&["the summary was not written"]);
 }
 
 #[test]
@@ -456,5 +464,5 @@ fn a_check_that_cannot_be_made_leaves_a_report_for_ci() {
     commit(&s, "src/a.rs", "1\n", "Code");
     s.set("GITHUB_STEP_SUMMARY", "/no/such/dir/s.md");
     let answer = s.run(&["check", "--range", &since(&base), "--format", "github"]).exits(1);
-    assert!(answer.stderr.contains("not written to /no/such/dir/s.md"), "{answer}");
+    assert!(answer.stderr.contains("cannot write /no/such/dir/s.md"), "{answer}");
 }
