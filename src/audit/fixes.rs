@@ -224,7 +224,7 @@ impl Fixes<'_> {
             }),
             FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
             // A squash may hold the record and the evidence too, which a plain revert would take away.
-            FindingKind::NotReverted { known: true, .. } => self.run(|id| fix::take_out(id)),
+            FindingKind::NotReverted { known: true, .. } => self.run(fix::take_out),
             FindingKind::NotReverted { known: false, .. } => vec![Fix::next("", revert())],
             FindingKind::PolicyLoosened { .. } => self.of_change(|id| {
                 let again = "revert the commit and start a new change; the record cannot be repaired";
@@ -251,7 +251,7 @@ impl Fixes<'_> {
                 let doctor = Fix::next("write the sections again", CommandLine::tool("doctor --apply"));
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
             }
-            FindingKind::ReportDiffers { .. } => self.run(|id| fix::show(id)),
+            FindingKind::ReportDiffers { .. } => self.run(fix::show),
             FindingKind::ChangeNotHere => self.of_change(|id| {
                 vec![
                     Fix::next("bring its commit here, or find it under its new hash", fix::on(id, "change relink")),
@@ -302,7 +302,7 @@ impl Fixes<'_> {
                 "- {name: canary, check: COMMAND}\n- {name: full}",
             )],
             // It says whether it can be continued.
-            FindingKind::RecordUnproven => self.run(|id| fix::show(id)),
+            FindingKind::RecordUnproven => self.run(fix::show),
             FindingKind::Budget { .. } if self.finding.level < Severity::Fail => Vec::new(),
             FindingKind::Budget { changes, .. } => {
                 let show = |id: &ChangeId| Fix::next("what costs most: win it back, or take it out", fix::show(id));
