@@ -54,11 +54,13 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     }
     let message = message.body(()).map_err(|error| HttpError::BadRequest(error.to_string()))?;
     let start = Instant::now();
-    let answer = agent.run(message).map_err(|error| match explain(error, request) {
-        HttpError::Failed(said) if said == CLOSED && !request.url.to_ascii_lowercase().starts_with("https:") => {
-            HttpError::Failed(format!("{CLOSED}; if what listens there speaks TLS, try https://"))
+    let is_plain = !request.url.to_ascii_lowercase().starts_with("https:");
+    let answer = agent.run(message).map_err(|error| {
+        let error = explain(error, request);
+        if is_plain && matches!(&error, HttpError::Failed(said) if said == CLOSED) {
+            return HttpError::Failed(format!("{CLOSED}; if what listens there speaks TLS, try https://"));
         }
-        other => other,
+        error
     })?;
     if let Some(scheme) = unknown_scheme(&request.url, answer.get_uri().path()) {
         return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is not a web address")));
