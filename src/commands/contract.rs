@@ -276,11 +276,8 @@ pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable) ->
 }
 
 fn known(parts: &Contract, measurable: &Measurable) -> Result<()> {
-    match unknown(parts, measurable)?.into_iter().next() {
-        None => Ok(()),
-        Some((metric, nearest)) => {
-            let nearest = nearest.into_iter().collect();
-            Err(trouble(Unmeasurable::UnknownMetric { metric, nearest }))
-        }
-    }
+    let wrong = |(metric, nearest): UnknownMetric| {
+        trouble(Unmeasurable::UnknownMetric { metric, nearest: nearest.into_iter().collect() })
+    };
+    unknown(parts, measurable)?.into_iter().next().map_or(Ok(()), |it| Err(wrong(it)))
 }
