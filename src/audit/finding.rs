@@ -136,8 +136,11 @@ pub(crate) enum FindingKind {
     GateNotReached { missing: Gate, end: Option<&'static str> },
     #[error("{gate} is demanded, which a change of class {} never passes", .class.name())]
     ClassNeverPasses { class: Class, gate: Gate },
-    #[error("the change was promoted, but no commit of it is in this history")]
-    ChangeNotHere,
+    #[error("{}", not_here(*.taken_back))]
+    ChangeNotHere {
+        /// Whether it was taken back before it was called verified.
+        taken_back: bool,
+    },
     #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
     NotReverted {
         end: &'static str,
@@ -224,6 +227,13 @@ pub(crate) enum FindingKind {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         judged: bool,
     },
+}
+
+fn not_here(taken_back: bool) -> &'static str {
+    match taken_back {
+        true => "the change was verified, though it had been taken back before",
+        false => "the change was promoted, but no commit of it is in this history",
+    }
 }
 
 fn hashes(commits: &[CommitName]) -> String {

@@ -252,7 +252,10 @@ impl Fixes<'_> {
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
             }
             FindingKind::ReportDiffers { .. } => self.run(fix::show),
-            FindingKind::ChangeNotHere => self.of_change(|id| {
+            FindingKind::ChangeNotHere { taken_back: true } => {
+                self.of_change(|id| vec![Fix::next("record that it was taken out", fix::with_reason(id, "rollback"))])
+            }
+            FindingKind::ChangeNotHere { taken_back: false } => self.of_change(|id| {
                 vec![
                     Fix::next("bring its commit here, or find it under its new hash", fix::on(id, "change relink")),
                     Fix::or("if it was given up", fix::with_reason(id, "rollback")),

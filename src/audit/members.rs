@@ -66,7 +66,7 @@ pub(crate) fn findings(
     }
     for member in members {
         let what = match audit.replaced(change.id(), member.work()) {
-            Some(old) => (!is_the_validated_one(change, member, audit.policy, history))
+            Some(old) => (!is_the_validated_one(change, (&member.name.id, &member.paths), audit.policy, history))
                 .then(|| FindingKind::RelinkUnproven { old: old.clone() }),
             None => {
                 let order = baseline_order(change, member, history);
@@ -143,9 +143,13 @@ fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bo
 /// Whether a relinked commit really is the one that was validated: picking that again gives it, except files that need
 /// no change. Where the old commit is not known here, it ends in the validated code and touches nothing else. What the
 /// record says of the move proves nothing.
-fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, history: &dyn History) -> bool {
+pub(crate) fn is_the_validated_one(
+    change: &Change,
+    (new, paths): (&str, &[String]),
+    policy: &Policy,
+    history: &dyn History,
+) -> bool {
     let Some(validation) = &change.validation else { return false };
-    let new = member.name.id.as_str();
     let own: Vec<&str> = validation.delta.own_commits().map(|own| own.sha.as_str()).collect();
     if own.contains(&new) {
         return true;
@@ -153,10 +157,9 @@ fn is_the_validated_one(change: &Change, member: &Member, policy: &Policy, histo
     let picks: Vec<Remake<'_>> = own.iter().map(|own| Remake::Pick { commit: new, of: own }).collect();
     let picked = history.remake(&picks);
     if picked.iter().flatten().next().is_some() {
-        return is_of_validated_files(change, &member.paths, policy)
-            && picked.iter().flatten().any(|it| is_picked(it, policy));
+        return is_of_validated_files(change, paths, policy) && picked.iter().flatten().any(|it| is_picked(it, policy));
     }
-    brings_the_code(change, &member.name.id, &member.paths, policy, history)
+    brings_the_code(change, new, paths, policy, history)
 }
 
 /// Whether a commit touches nothing but what was validated: git carries a change over to a file that looks alike.

@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, ChangeId, Check, Event, Kind, Revision, Stage, Strength, Validation};
+use crate::model::{Artifact, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
-use crate::workflow::{Change, InvalidEvent, replay};
+use crate::workflow::{Change, End, InvalidEvent, replay};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RecordFacts {
@@ -190,11 +190,16 @@ pub(crate) fn habits(
 ) -> Vec<Finding> {
     let Some(change) = record.change() else { return Vec::new() };
     let expired = members::expired(change, by, days, now).filter(|_| change.is_open() || is_here());
+    let is_emergency = change.opened.class == Class::Emergency;
+    let verified = is_emergency && matches!(change.end, Some(End::Verified { .. }));
+    let unproven = verified && by.is_none_or(|by| by.promotion.is_none());
+    let problem = "it is verified, and no promoted change takes the override over".to_owned();
+    let unproven = unproven.then(|| Finding::fail(FindingKind::VerdictsDiffer { problem }));
     let stages = change.promotion.as_ref().map(|promotion| &promotion.policy.stages);
     let only_full = stages.is_some_and(|stages| stages.iter().all(|plan| plan.stage == Stage::Full));
     let from = change.opened.from.clone().filter(|_| only_full);
     let unchecked = from.map(|from| Finding::warn(FindingKind::PromotedWithoutLiveCheck { from: Some(from) }));
-    expired.into_iter().chain(unchecked).map(|finding| record.about(finding)).collect()
+    expired.into_iter().chain(unproven).chain(unchecked).map(|finding| record.about(finding)).collect()
 }
 
 pub(crate) fn expired(change: &Change, now: DateTime<Utc>) -> Option<Finding> {

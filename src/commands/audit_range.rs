@@ -11,7 +11,7 @@ use crate::audit::{
     policy as demanded, record, timestamps,
 };
 use crate::commands::commit_contents::{self, Touches};
-use crate::commands::{GitHistory, collect, delta, demands, evidence, sources};
+use crate::commands::{GitHistory, collect, delta, demands, evidence, sources, standing};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
 use crate::git::{Batch, Repo};
@@ -108,7 +108,9 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let unknown = evidence::unknown(&history, &range.head, &beside, &records, &audit)?;
     audit.findings.extend(unknown);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
-    audit.findings.extend(check.absent(unreferenced, &concerned)?);
+    let ended = unreferenced.clone().filter(|it| concerned.contains(it.id()));
+    audit.findings.extend(ended.filter_map(|it| standing::left(&history, &range.head, it)));
+    audit.findings.extend(standing::absent(&history, range, unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(demands::budgets(repo, (&config, before.as_ref()), at_head, &range.head)?);
     history.failure()?;
@@ -146,7 +148,10 @@ impl RecordCheck<'_> {
         let mut batch = self.history.repo.batch()?;
         for id in concerned {
             let before = earlier.get(id).map(|(record, _)| record);
-            audit.findings.extend(self.findings(&mut batch, self.records.get(id), id, before)?);
+            let mut found = self.findings(&mut batch, self.records.get(id), id, before)?;
+            // Of a commit of the range itself it is known already.
+            found.retain(|new| !audit.findings.iter().any(|it| it.what == new.what && it.commit == new.commit));
+            audit.findings.extend(found);
         }
         let mut sections = logbook(self.history, &mut batch, self.range, self.records)?;
         let fails = |it: &Finding, id: &Option<ChangeId>| it.level == Severity::Fail && it.change == *id;
@@ -196,6 +201,15 @@ impl RecordCheck<'_> {
             }
         }
         let Some(record) = record else { return Ok(found) };
+        if let Some(change) = change {
+            let known = before.as_ref().map_or(0, |before| before.events.len());
+            found.extend(standing::of_events(
+                self.history,
+                (self.touches, batch),
+                (self.policy, &self.range.head),
+                (change, known),
+            )?);
+        }
         let latest = match self.touches.latest(id) {
             Some(latest) => latest,
             None => self.history.last_commit_of(&self.range.head, &record.path)?.map_or(self.head, |(_, made)| made),
@@ -226,20 +240,6 @@ impl RecordCheck<'_> {
             found.extend(self.pages(batch, change)?);
         }
         Ok(found)
-    }
-
-    /// Those of these changes that stand, and whose commits are not in the history.
-    fn absent<'c>(
-        &self,
-        changes: impl Iterator<Item = &'c Change>,
-        concerned: &BTreeSet<ChangeId>,
-    ) -> Result<Vec<Finding>> {
-        let (repo, head, base) = (self.history.repo, &self.range.head, self.range.base.as_deref());
-        // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
-        let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, head))?;
-        let may_be_gone = changes.filter(|it| !follows || concerned.contains(it.id()));
-        let absent = may_be_gone.filter(|it| self.history.lacks(head, it));
-        Ok(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere).of_change(it.id())).collect())
     }
 
     fn pages(&self, batch: &mut Batch, change: &Change) -> Result<Vec<Finding>> {

@@ -134,6 +134,9 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     // All that reads objects below shares it.
     let _reader = repo.batch()?;
     let range = range(repo, text)?;
+    if range.base.is_none() {
+        ctx.ui.status("the range has no base, so every commit is checked");
+    }
     one_project(ctx, repo, &range, text)?;
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
@@ -256,8 +259,9 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, None) => (text, "", false),
     };
     let head = if head.is_empty() { "HEAD" } else { head };
+    // An empty base is git's empty tree: everything is looked at.
     if base.is_empty() {
-        return Err(wrong(text, "it has no base, which is what a variable that is not set leaves"));
+        return Ok(Range { base: None, head: named_commit(repo, head, repo.resolve_only(head))? });
     }
     // What forges give as the commit before a new branch.
     if base.bytes().all(|digit| digit == b'0') {

@@ -102,7 +102,7 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
 }
 
 /// Fails while a merge, or the like, has the tool's own files in conflict.
-fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
+pub(crate) fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
     let merging = uncommitted::merging(ctx, Some(change));
     if merging.is_empty() { Ok(()) } else { Err(failed("the tool's own files are in conflict").fixed_by(merging)) }
 }

@@ -70,10 +70,21 @@ impl GitHistory<'_> {
 
     /// Whether a change has commits, and taking them back would change nothing at `head`.
     pub(crate) fn is_taken_out(&self, head: &str, change: &Change) -> bool {
-        let commits = change.commits();
-        let asked: Vec<Remake<'_>> = commits.iter().map(|of| Remake::Gone { head, of }).collect();
-        let known: Vec<Remade> = self.remake(&asked).into_iter().flatten().collect();
+        let known = self.taken_back(head, &change.commits());
         !known.is_empty() && known.iter().all(Remade::is_same)
+    }
+
+    /// Whether each of a change's commits is behind `head`, and can be taken back, which would change something.
+    pub(crate) fn is_in_effect(&self, head: &str, commits: &[String]) -> bool {
+        let is_behind = |commit: &String| *commit == head || self.comes_before(commit, head) == Some(true);
+        let would_change = |it: &Remade| it.decided.is_empty() && !it.differs.is_empty();
+        let known = self.taken_back(head, commits);
+        !known.is_empty() && commits.iter().all(is_behind) && known.iter().all(would_change)
+    }
+
+    fn taken_back(&self, head: &str, commits: &[String]) -> Vec<Remade> {
+        let asked: Vec<Remake<'_>> = commits.iter().map(|of| Remake::Gone { head, of }).collect();
+        self.remake(&asked).into_iter().flatten().collect()
     }
 
     pub(crate) fn config_value(&self, commit: &str) -> Result<Value> {

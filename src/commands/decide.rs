@@ -15,7 +15,7 @@ use crate::error::{CommandError, Result};
 use crate::exit::Exit;
 use crate::git::Reverted;
 use crate::model::text::few;
-use crate::model::{Gate, Kind, Promotion, Proposed, Rehearsal};
+use crate::model::{Class, Gate, Kind, Promotion, Proposed, Rehearsal};
 use crate::os::files;
 use crate::report;
 use crate::store::{RecordError, Role};
@@ -81,8 +81,10 @@ pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {
 pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
+    let other = commit::load(ctx, &by)?;
+    let proven = matches!(other.opened.class, Class::Tuneable | Class::Code);
     // What there was before the emergency did not come of it.
-    if commit::load(ctx, &by)?.opened_at < commit::load(ctx, &id)?.opened_at {
+    if !proven || other.opened_at < commit::load(ctx, &id)?.opened_at {
         return Err(CommandError::refused(Refusal::new(Gate::Verify, Reason::FollowUp), None));
     }
     status::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)

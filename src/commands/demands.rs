@@ -231,7 +231,11 @@ pub(crate) fn budgets<'a>(
         let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
         let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();
         let is_since = |change: &&Change| change.commits().iter().any(|commit| commits.contains(commit.as_str()));
-        let in_effect: Vec<&Change> = changes.clone().filter(is_since).collect();
+        // One whose rollback was only written down goes on costing.
+        let is_in = |change: &&Change| {
+            change.rollback.is_none() || GitHistory::new(repo, "").is_in_effect(head, &change.commits())
+        };
+        let in_effect: Vec<&Change> = changes.clone().filter(is_since).filter(is_in).collect();
         found.extend(spent(budget, spec, &in_effect));
     }
     Ok(found)
@@ -249,7 +253,7 @@ fn moves(repo: &Repo, name: &str) -> Result<bool> {
 fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
     let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
     let mut unjudged = 0;
-    for change in in_effect.iter().filter(|change| change.promotion.is_some() && change.rollback.is_none()) {
+    for change in in_effect.iter().filter(|change| change.promotion.is_some()) {
         match cost(spec, change) {
             Some(cost) => costs.push((cost, change.id())),
             None => unjudged += 1,

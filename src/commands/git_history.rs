@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use chrono::{DateTime, Utc};
+
 use crate::audit::{CommitName, History};
 use crate::error::Result;
 use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk};
 use crate::model::ChangeId;
 use crate::store::project;
+use crate::workflow::Change;
 
 const REVERTS: u32 = 8;
 /// What the message of a commit that reverts another one has, beside the ids of changes.
@@ -123,6 +126,18 @@ impl<'a> GitHistory<'a> {
         let walk = || self.repo.commits(base, head, &Walk::naming(&self.key, texts));
         let found = self.ask(self.repo.needs_whole(base, head).and_then(|()| walk()), Vec::new());
         found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
+    }
+}
+
+impl GitHistory<'_> {
+    /// Whether commits that take a change back are in the history of `head`, the newest made before that moment.
+    pub(crate) fn reverted_before(&self, head: &str, change: &Change, at: DateTime<Utc>) -> bool {
+        let began = change.baseline_commit().and_then(|commit| self.known(commit));
+        let commits = change.commits();
+        let is_own = |hash: &String| commits.iter().any(|own| own.starts_with(hash));
+        let reverts = self.naming(began.as_deref(), head, &REVERTING).into_iter();
+        let newest = reverts.filter(|it| it.reverted().iter().any(is_own)).map(|it| it.commit_time).max();
+        newest.is_some_and(|made| made < at.timestamp())
     }
 }
 

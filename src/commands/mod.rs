@@ -61,6 +61,7 @@ pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
 mod sources;
+mod standing;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;

@@ -116,7 +116,13 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     // One that was only written down may be performed, which the commit that is made then tells.
     let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };
     commit::ask(ctx, &change, gates::check(&change, &asked, &World::default(), ctx.now()))?;
-    let commit = if args.apply { Some(revert(ctx, &relink::again(ctx, change)?, &reason)?) } else { None };
+    let commit = match args.apply {
+        true => {
+            collect::settled(ctx, &change)?;
+            Some(revert(ctx, &relink::again(ctx, change)?, &reason)?)
+        }
+        false => None,
+    };
     if let Some(made) = &commit {
         ctx.ui.status(&format!("reverted by commit {made}"));
     }

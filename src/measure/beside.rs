@@ -1,19 +1,39 @@
 //! What stands beside a KPI's number in the text that it is read from.
 
+use serde_json::{Map, Value};
+
 use crate::config::{Extract, KpiProbe};
 use crate::measure::number::{of_unit, parsed, plain, unit_of};
 use crate::measure::pointer::follow;
+use crate::model::Unit;
 use crate::model::scrub::scrub;
 
 /// So many words on each side of a number are kept.
 const BESIDE: usize = 2;
+const LONGEST_WORD: usize = 60;
+/// Keys of numbers that say how much was done.
+const COUNTED: [&str; 12] = [
+    "n",
+    "count",
+    "errors",
+    "failed",
+    "failures",
+    "items",
+    "iterations",
+    "passed",
+    "requests",
+    "rows",
+    "samples",
+    "skipped",
+];
 
 /// What stands beside a number: a change of it is a change of what was done.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Beside {
     /// With `#` for the number, as in `heap # Mi`; of a number in JSON its unit there. Other words may say another unit.
     pub(crate) words: String,
-    /// The whole numbers of its line, each with the word that follows: `120 passed`.
+    /// The whole numbers of its line, each with the word that follows: `120 passed`. In JSON the texts beside it and what
+    /// is counted there: `name parse`, `errors 0`.
     pub(crate) counts: Vec<String>,
 }
 
@@ -30,8 +50,13 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
         Extract::Pointer(pointer) => {
             let value = parsed(text).ok()?;
             let found = follow(&value, &pointer).ok()?;
-            let unit = unit_of(&found.first()?.within, &pointer, &config.unit)?;
-            return Some(Beside { words: format!("# {unit}"), counts: Vec::new() });
+            let within = &found.first()?.within;
+            let unit = unit_of(within, &pointer, &config.unit);
+            let words = unit.map(|unit| format!("# {unit}")).unwrap_or_default();
+            return Some(Beside {
+                words,
+                counts: within.iter().rev().find_map(|it| it.as_object()).map_or_else(Vec::new, members),
+            });
         }
         Extract::Whole | Extract::Pointers(_) | Extract::Hyperfine(_) | Extract::Jmh(_) | Extract::Criterion => {
             return None;
@@ -55,11 +80,26 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
     Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
 }
 
+/// Not every number: a time beside it may repeat itself by chance, and a path is another on each side.
+fn members(object: &Map<String, Value>) -> Vec<String> {
+    let is_word =
+        |text: &str| text.len() <= LONGEST_WORD && !text.contains(|c: char| c.is_ascii_digit() || "/\\".contains(c));
+    let told = |key: &str, value: &Value| match value {
+        Value::String(text) if is_word(text) => Some(format!("{key} {text}")),
+        Value::Number(number) if COUNTED.contains(&key.to_ascii_lowercase().as_str()) => {
+            Some(format!("{key} {number}"))
+        }
+        Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    object.iter().map(|(key, value)| told(key, value).unwrap_or_default()).collect()
+}
+
 fn counts(part: &str) -> Vec<String> {
     let trimmed = |word: &str| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_owned();
     let words: Vec<String> = part.split_whitespace().map(trimmed).collect();
     let is_count = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    let all = words.iter().enumerate().filter(|(_, word)| is_count(word));
+    let is_measured = |at: usize| words.get(at + 1).is_some_and(|next| Unit::spelled(next).is_known());
+    let all = words.iter().enumerate().filter(|(at, word)| is_count(word) && !is_measured(*at));
     all.map(|(at, word)| words.get(at + 1).map_or_else(|| word.clone(), |next| format!("{word} {next}"))).collect()
 }
 
@@ -82,10 +122,12 @@ mod tests {
         assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
         assert_eq!(near("([0-9]+)$", "1\n2"), "#");
         assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
-        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}"), None);
+        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}").unwrap().words, "");
         assert_eq!(beside(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#).unwrap().words, "# crates");
         assert_eq!(beside(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#).unwrap().words, "# us");
-        let line = b"9 of old\n[x1] 120 passed, (2 skipped) in 3.5 s at 10:15, v2.1 /tmp/7";
+        let json = br#"{"p": {"name": "sort", "n": 3, "ms": 4, "at": "10:30", "v": 1}}"#;
+        assert_eq!(beside(&pointer("/p/v"), json).unwrap().counts, ["name sort", "n 3", "", "", ""]);
+        let line = b"9 of old\n[x1] 120 passed, (2 skipped) of 30 ms in 3.5 s at 10:15, v2.1 /tmp/7";
         assert_eq!(beside(&regex("in ([0-9.]+) s"), line).unwrap().counts, ["120 passed", "2 skipped"]);
     }
 }

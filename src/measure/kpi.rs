@@ -104,7 +104,7 @@ fn take(measured: &mut Measured, config: &KpiProbe, run: u32, sample: Result<Sam
             }
             measured.raw = Some(sample.raw);
             kpi.said = sample.said;
-            kpi.beside = sample.beside.map(|beside| beside.words);
+            kpi.beside = sample.beside.map(|beside| beside.words).filter(|words| !words.is_empty());
         }
         Err(error) => {
             let which = if config.runs > 1 { format!("run {run} of {}: ", config.runs) } else { String::new() };

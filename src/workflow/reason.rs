@@ -205,7 +205,7 @@ pub enum Reason {
     NoAlarm,
     #[error("the change is not fully rolled out, so there is nothing to monitor")]
     NotRolledOut,
-    #[error("only an emergency is followed up, by another change that was opened after it")]
+    #[error("only an emergency is followed up, by a change of class code or tuneable that was opened after it")]
     FollowUp,
 }
 

@@ -178,7 +178,7 @@ impl Session<'_> {
                 (Ok(before), Ok(after)) => {
                     waited = [before.waited, after.waited];
                     if let (Some(old), Some(new)) = (&before.beside, &after.beside) {
-                        if old.words != new.words {
+                        if old.words != new.words && !old.words.is_empty() && !new.words.is_empty() {
                             it.first_runs.beside.get_or_insert_with(|| [old.words.clone(), new.words.clone()]);
                         }
                         keep_steady(counted, [&old.counts, &new.counts]);

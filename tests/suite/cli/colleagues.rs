@@ -203,7 +203,7 @@ fn a_revert_in_conflict_is_named_with_both_ways_on() {
     s.on(&["change", "rollout", "full"]).ok();
     commit_evidence(&s);
     assert_ne!(s.try_git(&["revert", "--no-edit", "HEAD~1"]).code, 0);
-    for command in [&["status"][..], &["monitor", "tick"]] {
+    for command in [&["status"][..], &["monitor", "tick"], &["change", "rollback", "--reason", "r", "--apply"]] {
         let told = s.run(command).says(&["a revert is in progress", "git revert --abort", "change rollback"]);
         let _ = told.never_says(&["stash", "--continue"]);
     }

@@ -267,14 +267,18 @@ fn other_words_beside_a_number_and_fewer_numbers_are_told() {
     s.config(
         "version: 1\nkpis:\n  - {name: power, cmd: sh work.sh, regex: 'uses ([0-9.]+)', better: lower, exact: true}\n  \
          - {name: cases, cmd: sh cases.sh, regex: 'took ([0-9.]+)', matches: all, better: lower}\n  \
+         - {name: agg, cmd: sh agg.sh, pointer: /v, better: lower}\n  \
          - {name: passed, cmd: sh passed.sh, regex: 'in ([0-9]+) s', unit: s, better: lower}\n",
     );
+    let agg = |name: &str| format!("echo '{{\"agg\": \"{name}\", \"run\": \"'$$'\", \"v\": 3}}'\n");
+    s.write("agg.sh", agg("mean"));
     s.write("passed.sh", "echo 120 passed in $(date +%N | tail -c 3) s, seed $$\n");
     let cases = |times: &[&str]| times.iter().map(|time| format!("echo it took {time}\n")).collect::<String>();
     s.write("cases.sh", cases(&["9", "8", "300"]));
     s.write("work.sh", "echo it uses 900 mW\n").commit_as("one", &[]);
     let before = s.run(&["snapshot", "--label", "a"]).ok().stdout.trim().to_owned();
     s.write("cases.sh", cases(&["9", "8"]));
+    s.write("agg.sh", agg("min"));
     s.write("passed.sh", "echo 1 passed in $(date +%N | tail -c 2) s, seed $$\n");
     s.write("work.sh", "echo it uses 1.2 W\n").commit_as("other", &[]);
     let told = [
@@ -282,7 +286,8 @@ fn other_words_beside_a_number_and_fewer_numbers_are_told() {
         "cases was read from other output: 3 numbers, the last in it took # before, 2 numbers, the last in it took # after",
     ];
     let fewer = "passed was read from other output: 120 passed before, 1 passed after";
-    let _ = s.run(&["pair", "--runs", "6"]).says(&told).says(&[fewer]).never_says(&["seed"]);
+    let other = "agg was read from other output: agg mean before, agg min after";
+    let _ = s.run(&["pair", "--runs", "6"]).says(&told).says(&[fewer, other]).never_says(&["seed"]);
     let after = s.run(&["snapshot", "--label", "b"]).ok().stdout.trim().to_owned();
     let _ = s.run(&["compare", "--before", &before, "--after", &after, "--format", "text"]).says(&told);
 }

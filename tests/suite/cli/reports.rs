@@ -151,6 +151,9 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
     grown("two", 1690);
     let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
     let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src got 69.0 % worse since v1"]);
+    // What was only written down to be rolled back goes on costing.
+    let _ = s.on(&["change", "rollback", "--reason", "r"]).ok();
+    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
     for moving in ["HEAD~1", "main", "@"] {
         s.config_plus(&format!("budget: [{{metric: size.src, since: \"{moving}\", at_most: 50%}}]\n"));
         let _ = s.run(&["check"]).exits(2).says(&["moves, so that nothing would add up", "name a tag"]);

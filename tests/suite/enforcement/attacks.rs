@@ -384,7 +384,7 @@ fn promoting_and_verifying_refuse_a_record_that_the_gates_did_not_make() {
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
     for command in [&["change", "promote"][..], &["verify"], &["change", "verify", "--apply", "--summary", "x"]] {
         let answer = sandbox.run(&[command, &["--change-id", &id]].concat());
-        answer.exits(1).says(&["event 4", &file, "refuses it", "git log --oneline -- "]);
+        answer.exits(1).says(&["event 4", &file, "refuses it", "git log --stat --oneline -- "]);
     }
 }
 

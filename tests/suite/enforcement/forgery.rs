@@ -794,6 +794,48 @@ fn a_review_is_held_to_what_the_base_demands_of_one() {
 }
 
 #[test]
+fn what_was_taken_back_is_neither_moved_to_another_commit_nor_verified() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = promoted();
+    let change = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    let _ = on(&["change", "rollout", "full"]);
+    sandbox.commit_evidence();
+    let honest = sandbox.head();
+    let back = reverted(&sandbox, &change);
+    assert_eq!(sandbox.codes(&since(&honest)), [""; 0]);
+    let moved = Kind::Relinked { commits: vec![(change.clone(), base.clone())], by: "tree".to_owned() };
+    forge(&sandbox, &id, |kinds| kinds.push(moved));
+    sandbox.commit_evidence();
+    assert!(fails(&sandbox, &since(&back), &[]).contains(&"RELINK_UNPROVEN".to_owned()));
+    // Three quiet days, and a branch from before the revert.
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
+    let _ = on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Somebody"]);
+    for day in 1..=3 {
+        in_days(&sandbox, day);
+        let _ = on(&["monitor", "tick"]);
+    }
+    let last = in_days(&sandbox, 3);
+    sandbox.commit_evidence_at(&last);
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git_at(&last, &["revert", "--no-edit", &change]);
+    let back = sandbox.head();
+    sandbox.git(&["checkout", "-q", "work"]);
+    in_days(&sandbox, 4);
+    let _ = on(&["monitor", "tick"]);
+    let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]);
+    let last = in_days(&sandbox, 4);
+    sandbox.commit_evidence_at(&last);
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git_at(&last, &["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
+    let told = "the change was verified, though it had been taken back before";
+    for range in [since(&back), since(&base)] {
+        sandbox.run(&["check", "--range", &range]).exits(1).says(&[told]);
+    }
+}
+
+#[test]
 fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
     let sandbox = Sandbox::enforced();
     assert_eq!(sandbox.run(&["check", "--range", ""]).code, 2);

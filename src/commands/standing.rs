@@ -1,0 +1,75 @@
+//! Whether what a record says of its change's commits holds in the history that is checked.
+
+use std::collections::BTreeSet;
+
+use crate::audit::{Finding, FindingKind, History, Policy, members};
+use crate::commands::commit_contents::Touches;
+use crate::commands::{GitHistory, Range};
+use crate::error::Result;
+use crate::git::Batch;
+use crate::model::{ChangeId, Event, Kind};
+use crate::workflow::{Change, End};
+
+/// What speaks against the events that a range brings, all but the first `known`: a commit that took the validated one's
+/// place has to do the same, wherever it is, and a change that was taken back before is not verified.
+pub(crate) fn of_events(
+    history: &GitHistory<'_>,
+    (touches, batch): (&Touches, &mut Batch),
+    (policy, head): (&Policy, &str),
+    (change, known): (&Change, usize),
+) -> Result<Vec<Finding>> {
+    let brought = change.events.get(known..).unwrap_or_default();
+    let mut found: Vec<Finding> = brought.iter().flat_map(|event| unproven(history, policy, change, event)).collect();
+    let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
+    if let Some(event) = verified.filter(|_| history.is_taken_out(head, change)) {
+        let versions = touches.versions(batch, history.repo.prefix(), change.id())?;
+        let has = |events: &Vec<_>| events.len() as u64 >= u64::from(event.seq);
+        let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
+        let then = first.is_some_and(|version| history.is_taken_out(&version.commit.id, change));
+        if then || history.reverted_before(head, change, event.at) {
+            found.push(Finding::fail(FindingKind::ChangeNotHere { taken_back: true }).of_change(change.id()));
+        }
+    }
+    Ok(found)
+}
+
+/// The commits of a move that do not do what the validated one does.
+fn unproven(history: &GitHistory<'_>, policy: &Policy, change: &Change, event: &Event) -> Vec<Finding> {
+    let Kind::Relinked { commits, .. } = &event.what else { return Vec::new() };
+    let one = |(old, new): &(String, String)| {
+        let commit = history.commit(new)?;
+        let paths = commit.files.iter().filter(|file| !file.own).map(|file| file.name().to_owned());
+        let paths: Vec<String> = paths.collect();
+        let proven = members::is_the_validated_one(change, (&commit.id, &paths), policy, history);
+        let what = FindingKind::RelinkUnproven { old: old.clone() };
+        (!proven).then(|| Finding::fail(what).of_commit(&commit.name()).of_change(change.id()))
+    };
+    commits.iter().filter_map(one).collect()
+}
+
+/// That a change ended without being taken out, though no commit of the range is its own.
+pub(crate) fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding> {
+    let end = change.end.as_ref().filter(|end| matches!(end, End::Rejected { .. } | End::RolledBack))?;
+    let what = FindingKind::NotReverted { end: end.name(), known: true };
+    // An emergency's commits are those that carry its id.
+    let mut commits = change.commits();
+    if commits.is_empty() {
+        commits = History::earlier(history, change.id(), None).into_iter().map(|commit| commit.id).collect();
+    }
+    history.is_in_effect(head, &commits).then(|| Finding::fail(what).of_change(change.id()))
+}
+
+/// Those of these changes that stand, and whose commits are not in the history.
+pub(crate) fn absent<'c>(
+    history: &GitHistory<'_>,
+    range: &Range,
+    changes: impl Iterator<Item = &'c Change>,
+    concerned: &BTreeSet<ChangeId>,
+) -> Result<Vec<Finding>> {
+    let (repo, head, base) = (history.repo, &range.head, range.base.as_deref());
+    // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
+    let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, head))?;
+    let may_be_gone = changes.filter(|it| !follows || concerned.contains(it.id()));
+    let absent = may_be_gone.filter(|it| history.lacks(head, it));
+    Ok(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere { taken_back: false }).of_change(it.id())).collect())
+}
