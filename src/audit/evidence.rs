@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::audit::record;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
-use crate::judge::{self, Comparison, Settings, compare};
+use crate::judge::{self, Caveat, Comparison, Settings, compare};
 use crate::model::{
     Artifact, Better, Contract, Digest, Event, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi, RolloutStage,
     Sampling, SideRevision, Snapshot, TakenFor, Verdict, Verdicts, ingest,
@@ -132,7 +132,7 @@ impl Seen {
     }
 }
 
-/// What a change was compared from, and what came of it, where each file is as it was recorded.
+/// What a change was compared from, where each file is as it was recorded, and what comes of it again.
 pub(crate) struct Judgement {
     pub(crate) before: Snapshot,
     pub(crate) after: Snapshot,
@@ -147,12 +147,14 @@ impl Judgement {
             Some(artifact) => Some(ingest::parse_pair(&fetch(artifact)?).ok()?),
             None => None,
         };
-        Some(Self {
-            before: snapshot(&change.baseline.as_ref()?.taken.snapshot, fetch)?,
-            after: snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?,
-            pair,
-            comparison: serde_json::from_slice(&fetch(&recorded.json)?).ok()?,
-        })
+        let before = snapshot(&change.baseline.as_ref()?.taken.snapshot, fetch)?;
+        let after = snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?;
+        let stored: Comparison = serde_json::from_slice(&fetch(&recorded.json)?).ok()?;
+        let mut comparison = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
+        // What git and the record say of the numbers, and why there are no pairs, was known then alone.
+        comparison.caveats.extend(stored.caveats.into_iter().filter(Caveat::is_of_change));
+        comparison.not_paired = stored.not_paired;
+        Some(Self { before, after, pair, comparison })
     }
 }
 

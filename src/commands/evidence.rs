@@ -13,6 +13,7 @@ use crate::judge::{self, Comparison, CriterionRow, Settings};
 use crate::measure::TOOL;
 use crate::measure::pair::Versions;
 use crate::model::strict_json::parse_json;
+use crate::model::text;
 use crate::model::{
     Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Kind, MetricId, Outcome, Sampling,
     Snapshot, Tick, Verdict, fix, ingest,
@@ -192,8 +193,8 @@ pub(crate) fn rendered_again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifac
 /// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
 /// which is a warning.
 pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
-    let pages =
-        comparison_page(change, fetch).into_iter().chain(day_pages(change, fetch)).chain(rollback_page(change, fetch));
+    let pages = comparison_page(change, fetch).into_iter().chain(comparison_data(change, fetch));
+    let pages = pages.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch));
     let differing = pages.filter(|page| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256);
     // The first states of 0.2.0 had other words, and did not bind the baseline to its contract.
     let baseline =
@@ -220,6 +221,13 @@ fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> 
     let then = Change::replay(change.events[..at].to_vec()).ok()?;
     let tool = audit::evidence::snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?.tool;
     Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
+}
+
+/// What programs read of the comparison.
+fn comparison_data<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+    let Judgement { after, comparison, .. } = Judgement::of(change, fetch)?;
+    let text = String::from_utf8(text::json(&comparison).ok()?).ok()?;
+    Some(Page { recorded: &change.comparison.as_ref()?.json, text, tool: after.tool })
 }
 
 fn comparison_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {

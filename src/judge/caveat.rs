@@ -222,6 +222,16 @@ fn listed<T: std::fmt::Display>(names: &[T]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
+impl Caveat {
+    /// Whether git and the record say it, and not the numbers.
+    pub(crate) fn is_of_change(&self) -> bool {
+        matches!(
+            self,
+            Self::OutputCommitted { .. } | Self::NoCode { .. } | Self::Restores { .. } | Self::Repeated { .. }
+        )
+    }
+}
+
 fn paths_of(paths: Option<u64>) -> String {
     paths.map(|n| format!(" ({})", count(n, "path", "paths"))).unwrap_or_default()
 }

@@ -14,6 +14,8 @@ use crate::model::strict_json::parse_json;
 const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}', '\u{66b}', '\u{66c}'];
 /// Multipliers that may follow a number at once.
 const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
+/// So many bytes on each side of a number are looked at.
+const NEAR: usize = 1024;
 /// Those that follow one behind a blank, too, and are no unit of their own.
 const LARGE: [char; 3] = ['M', 'G', 'T'];
 
@@ -149,11 +151,13 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
     let trimmed = group.as_str().trim();
     let start = group.start() + (group.as_str().len() - group.as_str().trim_start().len());
     let end = start + trimmed.len();
-    // Of its own line: what is in others is another number's.
-    let before = text[..start].rsplit('\n').next().unwrap_or_default();
-    let after = text[end..].split('\n').next().unwrap_or_default();
+    // Near by, of its own line: what is in others is another number's, and a line may hold many.
+    let near = text.floor_char_boundary(start.saturating_sub(NEAR))..text.ceil_char_boundary(end.saturating_add(NEAR));
+    let before = text[near.start..start].rsplit('\n').next().unwrap_or_default();
+    let after = text[end..near.end].split('\n').next().unwrap_or_default();
     let place = || {
-        let (line, column) = (text[..start].matches('\n').count() + 1, before.chars().count() + 1);
+        let line = text[..start].matches('\n').count() + 1;
+        let column = text[..start].rsplit('\n').next().map_or(0, |before| before.chars().count()) + 1;
         format!(" line {line}, column {column}")
     };
     let value =

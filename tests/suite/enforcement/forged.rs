@@ -83,4 +83,9 @@ fn the_files_say_what_the_record_says() {
         ("its change id", "validation", &|file| file["change_id"] = json!("chg-other")),
         ("its revision", "validation", &|file| file["revision"]["commit"] = json!("0".repeat(40))),
     ]);
+    // Nor do the rows and the objections beside the verdicts.
+    let (sandbox, id, base) = compared();
+    edit(&sandbox, &id, "compare", &|file| file["metrics"] = json!([]));
+    sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["REPORT_DIFFERS", "compare.json"]);
 }
