@@ -202,6 +202,7 @@ fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
 /// Why a review that git's user `actor` attests does not count, where a config demands another person than the author.
 pub(crate) fn person_objection(configs: &[Config], actor: Option<&str>, author: Option<&str>) -> Option<String> {
     let demanded = configs.iter().any(|config| config.review.other_person);
+    let actor = actor.filter(|actor| !actor.trim().is_empty());
     let other = matches!((actor, author), (Some(actor), Some(author)) if address(actor) != address(author));
     let who = actor.unwrap_or("nobody");
     (demanded && !other).then(|| format!("review.other_person: git's user, {who}, is the author of the change"))

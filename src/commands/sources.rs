@@ -78,7 +78,11 @@ fn kpi_problem(
             }
         }
         let probe = known.and_then(|config| config.kpis.iter().find(|it| it.name == kpi.name));
-        let text = raw(change, taken, (snapshot.role.as_deref().unwrap_or_default(), kpi), fetch);
+        let kept = kept_in(change, taken, snapshot.role.as_deref().unwrap_or_default(), kpi);
+        if kpi.raw.is_none() && kept.is_none() && !kpi.values.is_empty() {
+            return Ok(Some(format!("KPI {} has values, and not the text that they were read from", kpi.name)));
+        }
+        let text = kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(kept?));
         let (Some(probe), Some(text), Some(value)) = (probe, text, kpi.values.last()) else { continue };
         let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
         if read != Some(*value) {
@@ -88,17 +92,10 @@ fn kpi_problem(
     Ok(None)
 }
 
-/// The text that the last value of a KPI was read from.
-fn raw(
-    change: &Change,
-    taken: &Taken,
-    (role, kpi): (&str, &Kpi),
-    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
-) -> Option<Vec<u8>> {
+/// Where the text that the last value of a KPI was read from is kept, if not beside the value.
+fn kept_in<'t>(change: &Change, taken: &'t Taken, role: &str, kpi: &Kpi) -> Option<&'t Artifact> {
     let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
-    let stem = name.trim_end_matches('x');
-    let file = || taken.kpi_artifacts.iter().find(|file| file.path.contains(stem));
-    kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(file()?))
+    taken.kpi_artifacts.iter().find(|file| file.path.contains(name.trim_end_matches('x')))
 }
 
 /// A size is what git holds in the commit of the snapshot.
@@ -152,13 +149,14 @@ fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
     let after = evidence::snapshot(ctx, &taken.snapshot)?;
     let is_judged = |kpi: &&Kpi| change.contract.criteria().any(|it| it.metric == MetricId::kpi(&kpi.name));
-    let mut fetch = evidence::fetch(ctx);
-    let mut of = |kpi: &Kpi| {
+    let fetch = evidence::fetch(ctx);
+    let of = |kpi: &Kpi| {
         let now = after.kpis.iter().find(|it| it.name == kpi.name)?;
-        let printed = raw(change, taken, ("after", now), &mut fetch).unwrap_or_default();
+        let kept = || fetch(kept_in(change, taken, "after", now)?);
+        let printed = now.raw.clone().map(String::into_bytes).or_else(kept).unwrap_or_default();
         Some((*kpi.values.last()?, *now.values.last()?, lines_with(&printed, *now.values.last()?)))
     };
-    let values: Vec<(f64, f64, Vec<String>)> = before.kpis.iter().filter(is_judged).filter_map(&mut of).collect();
+    let values: Vec<(f64, f64, Vec<String>)> = before.kpis.iter().filter(is_judged).filter_map(of).collect();
     let outputs = collect::outputs_in_delta(ctx, change)?;
     let mut batch = repo.batch()?;
     let mut found = Vec::new();

@@ -14,6 +14,8 @@ use crate::os::files;
 
 /// Files written within this time of each other were written together.
 const TOGETHER: Duration = Duration::from_secs(2);
+/// So many bytes of a file tell whether it was written again; a log may be larger than the memory.
+const HASHED: u64 = 64 << 20;
 /// How the names of programs end that need not be marked as executable.
 const PROGRAMS: [&str; 16] =
     ["class", "cjs", "dll", "dylib", "exe", "jar", "js", "mjs", "php", "pl", "py", "pyc", "rb", "sh", "so", "wasm"];
@@ -110,7 +112,7 @@ impl<'a> Freshness<'a> {
         let full = self.plan.root.join(path);
         Some(ReadFile {
             path: path.display().to_string(),
-            sha256: Digest::of_bytes(&files::read_file(&full, u64::MAX).ok()?),
+            sha256: Digest::of_bytes(&files::read_file(&full, HASHED).ok()?),
             modified: fs::metadata(&full).and_then(|metadata| metadata.modified()).ok()?.into(),
             older_than: None,
             stale_ok: None,

@@ -512,13 +512,14 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
         ("all", differs),
         ("config", differs),
         ("none", differs),
+        ("raw", "KPI steps has values, and not the text"),
         ("kpi.steps", "KPI steps has values, and no definition"),
     ] {
         edit(&sandbox, &id, "after_snapshot", &|snapshot| {
             snapshot["kpis"][0]["values"] = serde_json::json!([20.0]);
-            snapshot["kpis"][0]["raw"] = "***\n".into();
+            snapshot["kpis"][0]["raw"] = if definitions == "raw" { serde_json::Value::Null } else { "***\n".into() };
             snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| match definitions {
-                "all" | "config" => true,
+                "all" | "config" | "raw" => true,
                 "none" => false,
                 left_out => key != left_out,
             });
