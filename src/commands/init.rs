@@ -134,7 +134,9 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         ensure(ctx)?;
     }
     let guess = project::guess(ctx.project.root());
-    let cmd = args.timing_cmd.or_else(|| guess.test.clone());
+    let named = args.timing_cmd.clone();
+    // What the config tests with is known, and what is found only guessed.
+    let cmd = named.or(ctx.config()?.commands.test.clone()).or_else(|| guess.test.clone());
     let changes = match &cmd {
         Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
         None => Vec::new(),
@@ -170,6 +172,10 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     ctx.say(false, &answer, &lines.join("\n"))?;
     for other in &guess.others {
         ctx.hint(format!("the project could also be tested with: {other}"));
+    }
+    if let Some(named) = args.timing_cmd.filter(|_| applied.is_empty() && !args.force) {
+        let force = CommandLine::tool("onboard --force --timing-cmd").word(named);
+        ctx.advise(&[Fix::next("the config has other commands; to replace them", force)]);
     }
     if cmd.is_none() {
         ctx.ui.warn("no test command was found in this project");

@@ -98,14 +98,15 @@ pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Resul
 }
 
 /// The warnings that matter to these contracts: a peak memory that could not be measured does where one asks for it. The
-/// snapshot keeps them all.
+/// snapshot keeps them all, and what was left behind has been reported.
 pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
     contracts: &'a [&Contract],
 ) -> impl Iterator<Item = &'a String> + 'a {
     let asked = |contract: &&Contract| contract.criteria().any(|it| it.metric.kind() == Some(MetricKind::MaxRss));
     let memory = contracts.iter().any(asked);
-    snapshot.warnings.iter().filter(move |text| memory || !text.contains(RSS_UNTOLD))
+    let is_known = |text: &str| text.starts_with(uncommitted::LEFT);
+    snapshot.warnings.iter().filter(move |text| (memory || !text.contains(RSS_UNTOLD)) && !is_known(text))
 }
 
 impl Measurement {

@@ -1,7 +1,7 @@
 //! A file for each verb or group of verbs: load, decide, commit, render. Here: what the verbs share, made once per process,
 //! and telling why one failed.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
 use crate::ui::Ui;
-use crate::workflow::{Change, Reason, next};
+use crate::workflow::{Change, Step, next};
 
 pub(crate) mod autopilot;
 pub(crate) mod bisect;
@@ -100,6 +100,8 @@ pub(crate) struct Ctx {
     criteria: OnceCell<contract::Examples>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
+    /// Whether the steps that need nobody are taken one after the other: only what comes after them is told.
+    pub runs_on: Cell<bool>,
 }
 
 impl Ctx {
@@ -116,6 +118,7 @@ impl Ctx {
             criteria: OnceCell::new(),
             interrupt: OnceCell::new(),
             told: RefCell::default(),
+            runs_on: Cell::default(),
         })
     }
 
@@ -258,6 +261,10 @@ impl Ctx {
     }
 
     pub(crate) fn hint_next(&self, change: &Change) -> Result<()> {
+        if self.runs_on.get() && matches!(next::next(change, &self.policy()?, self.now()), Step::After | Step::Compare)
+        {
+            return Ok(());
+        }
         let evidence = uncommitted::steps(self, change);
         self.advise(&self.next(change)?.steps().into_iter().chain(evidence).collect::<Vec<_>>());
         Ok(())
@@ -323,13 +330,8 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             let _ = ctx.map(Ctx::config);
             let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
             fixes.proposed = (**proposed).clone();
-            let is_of_uncommitted = matches!(
-                refusal.missing,
-                Reason::Dirty { .. } | Reason::CommitsBeforeBaseline { .. } | Reason::NotAsCommitted { .. }
-            );
-            if is_of_uncommitted {
-                fixes.uncommitted = ctx.map(uncommitted::paths).unwrap_or_default();
-            }
+            let asked = ctx.filter(|_| refusal.missing.is_of_uncommitted());
+            fixes.uncommitted = asked.map(uncommitted::paths).unwrap_or_default();
             let refused = problem::refused(refusal, change.as_deref(), &fixes);
             ui.tell(&problem::refusal_text(&refused));
             if json {

@@ -15,8 +15,8 @@ use crate::exit::Exit;
 use crate::git::{GitError, Reverted};
 use crate::model::scrub::scrub;
 use crate::model::{
-    ChangeId, Class, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken,
-    Verdicts, fix, text,
+    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken, Verdicts,
+    fix, text,
 };
 use crate::report::{self, verdict};
 use crate::store::Role;
@@ -237,11 +237,10 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
 /// Only the newest of them are looked at: asking git takes a moment for each.
 pub(crate) const LOOKED_AT: usize = 3;
 
-/// Whether a change is rejected or was rolled back without a commit.
+/// Whether a change is rejected or held, or was rolled back without a commit.
 pub(crate) fn may_be_left(change: &Change) -> bool {
     match &change.rollback {
-        None if change.opened.class == Class::Experiment => matches!(change.end, Some(End::Held { .. })),
-        None => matches!(change.end, Some(End::Rejected { .. })),
+        None => matches!(change.end, Some(End::Held { .. } | End::Rejected { .. })),
         Some(rollback) => {
             change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()
         }

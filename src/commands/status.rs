@@ -204,6 +204,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
 /// Runs gate after gate; the answer is where the change stands at the end.
 fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let mut done = 0;
+    ctx.runs_on.set(true);
     loop {
         let change = commit::load(ctx, id)?;
         commit::provable(ctx, &change)?;

@@ -3,6 +3,8 @@
 //! there and be written over what git holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::commands::{Ctx, GitHistory, choose, delta, evidence, relink};
@@ -122,7 +124,12 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         let pattern = ignore_pattern(path, &tracked);
         let dir = pattern.strip_prefix('/').and_then(|dir| dir.strip_suffix('/'));
         let is_output = |dir: &str| is_built(dir) || environments.contains(dir);
-        named || is_local(path) || dir.is_some_and(is_output) || path.split('/').any(|part| CACHES.contains(&part))
+        let compiled = || is_compiled(&repo.root().join(path));
+        named
+            || is_local(path)
+            || compiled()
+            || dir.is_some_and(is_output)
+            || path.split('/').any(|part| CACHES.contains(&part))
     };
     let patterns = |paths: &mut dyn Iterator<Item = &&String>| -> Vec<String> {
         let patterns: BTreeSet<String> = paths.map(|path| ignore_pattern(path, &tracked)).collect();
@@ -144,12 +151,16 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         intended,
         gone,
         operation: repo.operation(),
+        stashed: repo.common_dir().join("logs/refs/stash").exists(),
         hooked,
     }
 }
 
 /// How much of a file is read to see whether it is empty, in bytes; a larger one is not.
 const WHOLE: u64 = 4096;
+
+/// What is reported of the files that commands leave, as soon as they are seen.
+pub(crate) const LEFT: &str = "the commands wrote files that git does not ignore";
 
 const SHOWN: usize = 5;
 
@@ -172,6 +183,15 @@ fn is_local(path: &str) -> bool {
     let is_secret = (name == ".env" || name == ".envrc" || name.starts_with(".env.")) && !is_pattern;
     let of_kind = name.rsplit_once('.').is_some_and(|(_, end)| ["log", "o", "obj", "pyc", "swp", "tmp"].contains(&end));
     is_secret || of_kind || [".DS_Store", "Thumbs.db", "a.out"].contains(&name)
+}
+
+/// Whether a compiler or linker wrote the file, by its first bytes: ELF, Mach-O, Windows, an archive of objects, Java.
+fn is_compiled(path: &Path) -> bool {
+    const BEGIN: [&[u8]; 6] =
+        [b"\x7fELF", b"\xcf\xfa\xed\xfe", b"MZ\x90\x00", b"!<ar", b"\xca\xfe\xba\xbe", b"\x00asm"];
+    let mut first = [0; 4];
+    let is_file = path.symlink_metadata().is_ok_and(|it| it.is_file());
+    is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok()) && BEGIN.contains(&&first[..])
 }
 
 /// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache wherever it is.
@@ -203,7 +223,7 @@ pub(crate) fn check_unchanged(
         .ignore(&files.ignores)
         .map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
     if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
-        let text = format!("the commands wrote files that git does not ignore: {}", files.lines().join(", "));
+        let text = format!("{LEFT}: {}", files.lines().join(", "));
         ctx.ui.warn(&text);
         ctx.advise(&ignore.into_iter().collect::<Vec<_>>());
         return Ok(Some(text));

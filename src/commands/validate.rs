@@ -1,6 +1,7 @@
 //! `validate`: check the one change that was made: its commit, the project's checks (commands that must succeed), the smoke
 //! probes. Why a check failed is reported in words that may be kept: scrubbed and short.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::commands::{
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
+use crate::git::{Scope, Side};
 use crate::judge::compare;
 use crate::measure::{self, Place, command, http};
 use crate::model::fix::PLACEHOLDERS;
@@ -24,7 +26,7 @@ use crate::model::{
 };
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
-use crate::store::Role;
+use crate::store::{Role, project};
 use crate::workflow::{Change, Reason, Refusal, gates, window};
 
 const SMOKE: &str = "smoke:";
@@ -170,6 +172,13 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     ctx.answer(false, &answer, &report::show::validation(change, checks))?;
     if passed {
         warn_of_commits(ctx, change);
+        let beside = in_other_projects(ctx, change)?;
+        if !beside.is_empty() {
+            let files = text::joined(&beside);
+            ctx.ui.warn(&format!("of another project, whose check will find no record of this change: {files}"));
+            let split = "while it is not pushed, take these files out of the commit, and validate it again";
+            ctx.advise(&[Fix::decide(How::Next, split)]);
+        }
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui
                 .warn(&format!("{file}, which a metric is read from, was committed with the change and not measured"));
@@ -197,6 +206,23 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         ctx.advise(&[again]);
     }
     Ok(Exit::No)
+}
+
+/// The files in the change's commits that are below another project of the repository.
+fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
+    let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
+    let names = || project::config_names().iter().map(|name| name.as_bytes());
+    let place = |path: &[u8]| names().find_map(|name| path.strip_suffix(name)).map(<[u8]>::to_vec);
+    let mut places: Vec<Vec<u8>> = repo.tracked(b"")?.iter().filter_map(|path| place(path)).collect();
+    places.retain(|dir| dir.ends_with(b"/") && !repo.prefix().starts_with(dir));
+    let mut found = BTreeSet::new();
+    for commit in validation.delta.own_commits().filter(|_| !places.is_empty()) {
+        let files = repo.changed_files(&format!("{}~1", commit.sha), Side::Commit(&commit.sha), &Scope::ALL)?;
+        let is_of = |path: &[u8]| places.iter().any(|dir| path.starts_with(dir));
+        let beside = files.iter().filter(|file| is_of(&file.path));
+        found.extend(beside.map(|file| String::from_utf8_lossy(&file.path).into_owned()));
+    }
+    Ok(found.into_iter().collect())
 }
 
 /// Tells of a commit without the id, and of one whose subject is that of the hint. The last one can still be amended, and is

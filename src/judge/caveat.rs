@@ -209,8 +209,8 @@ pub enum Caveat {
         listed(.metrics), listed(.files))]
     StaleAllowed { metrics: Vec<String>, files: Vec<String> },
     /// The same change was compared so many times since the baseline, this one included; set by whoever knows of that.
-    #[error("This is comparison {times} since the baseline. Each comparison wrongly reports an improvement with a probability \
-        of up to 2.5 %; at least one of {times} does with up to {:.1} %. One comparison of more pairs says more.",
+    #[error("This is comparison {times} since the baseline. Where samples decide, each wrongly reports an improvement with a \
+        probability of up to 2.5 %; at least one of {times} does with up to {:.1} %, and one of more pairs says more.",
         (1.0 - 0.975_f64.powi(i32::try_from(*.times).unwrap_or(i32::MAX))) * 100.0)]
     Repeated { times: u32 },
 }

@@ -36,6 +36,8 @@ pub struct Uncommitted {
     /// What the index has lost, as by a rename: most commands take no name that is nowhere.
     pub gone: Vec<String>,
     pub operation: Option<Operation>,
+    /// Whether anything is stashed.
+    pub stashed: bool,
     /// Whether a hook of the tool holds commits here.
     pub hooked: bool,
 }

@@ -111,7 +111,10 @@ pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
     let named = |days: &[NaiveDate]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = Vec::new();
     if !unjudged.missed.is_empty() {
-        lines.push(format!("the KPI did not hold on {}: its number is not what was promoted", named(&unjudged.missed)));
+        lines.push(format!(
+            "the KPI did not hold on {}: its number is not what the contract asks for",
+            named(&unjudged.missed)
+        ));
     }
     if !unjudged.days.is_empty() {
         lines.push(format!("nothing of the contract was judged on {}", named(&unjudged.days)));

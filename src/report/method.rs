@@ -233,7 +233,7 @@ mod tests {
         - The change alters tests and documents alone: `tests/a.py`. What is measured may be other work now, and not faster code.
         - The change gives its files back what they were at `aaaaaaaaaaaa`, before `bbbbbbbbbbbb` changed them: what it improves on is that commit, and nothing before it.
         - `kpi.ops` may be of older code: `build/ops`, which it is read from or runs, was written before the code was changed last.
-        - This is comparison 3 since the baseline. Each comparison wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.3 %. One comparison of more pairs says more.
+        - This is comparison 3 since the baseline. Where samples decide, each wrongly reports an improvement with a probability of up to 2.5 %; at least one of 3 does with up to 7.3 %, and one of more pairs says more.
         ");
     }
 }

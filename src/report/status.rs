@@ -18,7 +18,7 @@ pub(crate) struct StatusView<'a> {
     /// The change that is clearly meant, with its next step.
     pub(crate) active: Option<(&'a Change, &'a StepView)>,
     pub(crate) others: &'a [(&'a Change, Step)],
-    /// Rejected or rolled back ones whose commit is still in the tree.
+    /// Rejected, held or rolled back ones whose commit is still in the tree.
     pub(crate) left: &'a [&'a Change],
     /// Those that were rolled back and not measured since.
     pub(crate) to_confirm: &'a [&'a Change],
@@ -40,7 +40,7 @@ pub(crate) struct StatusAnswer {
     pub(crate) active: Option<StatusLine>,
     /// Every open change, the active one among them.
     pub(crate) open: Vec<StatusLine>,
-    /// Rejected or rolled back changes whose commit is still in the tree.
+    /// Rejected, held or rolled back changes whose commit is still in the tree.
     pub(crate) left_in_tree: Vec<ChangeId>,
     /// Changes that were rolled back and not measured since.
     pub(crate) to_confirm: Vec<StatusLine>,
@@ -192,7 +192,7 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
         doc.field("days", text);
     }
     for line in view.unjudged.map(day::unjudged).unwrap_or_default() {
-        doc.field("not judged", mark(Tone::Unsure, line));
+        doc.field("doubt", mark(Tone::Unsure, line));
     }
     for judged in &change.open_alarms {
         doc.field("alarm", mark(Tone::Bad, verdict::alarm_line(judged)));

@@ -29,8 +29,12 @@ impl Fixes<'_> {
     pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
         let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
         // The contract is frozen from the baseline on.
+        let stashed = self.ctx.uncommitted.stashed.then(|| {
+            let needed = "if it reads a file that was stashed: bring that back, and let git ignore it";
+            Fix::or(needed, CommandLine::git("stash pop"))
+        });
         let other = if self.gate == Gate::Baseline {
-            on_other_metrics(self.change, metrics, self.ctx)
+            stashed.or_else(|| on_other_metrics(self.change, metrics, self.ctx))
         } else {
             Some(self.reject("if it is gone for good, drop it and start over with another contract"))
         };

@@ -226,6 +226,12 @@ pub enum Detail<'a> {
 }
 
 impl Reason {
+    /// Whether what helps depends on what is uncommitted or stashed.
+    pub(crate) fn is_of_uncommitted(&self) -> bool {
+        let is_of_tree = matches!(self, Self::Dirty { .. } | Self::NotAsCommitted { .. });
+        is_of_tree || matches!(self, Self::CommitsBeforeBaseline { .. } | Self::Unmeasured { .. })
+    }
+
     /// The particulars, a line each, in the order in which the reason holds them.
     pub fn details(&self, ctx: &FixContext) -> Vec<Detail<'_>> {
         let lines = |lines: &[String]| lines.iter().cloned().map(Detail::Line).collect();

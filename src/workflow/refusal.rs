@@ -238,8 +238,10 @@ pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixC
     let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
     let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
-    // Not the metrics that the config names first: one of them may be what gave no value.
-    let shapes = FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
-    let command = || shapes.contract(change.id(), change.opened.class, &parts);
+    // Unless what the config proposes is what gave no value.
+    let is_of = |text: &String| metrics.iter().any(|it| text.split(' ').next() == Some(it.as_str()));
+    let shapes = || FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
+    let proposed = if ctx.criteria.iter().any(is_of) { shapes() } else { ctx.clone() };
+    let command = || proposed.contract(change.id(), change.opened.class, &parts);
     (!parts.is_empty()).then(|| Fix::or("write the contract on metrics that have a value", command()))
 }

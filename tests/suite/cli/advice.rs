@@ -198,6 +198,9 @@ fn work_that_came_late_is_taken_into_the_changes_commit() {
     let refused = s.on(&["validate"]).exits(1);
     follow(&s, &refused);
     s.validate();
+    // What a linker wrote is no work, whatever its name.
+    s.write("prog", "\x7fELF\x02\x01").write("src/prog.txt", "ELF");
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["next: printf '%s\\n' /prog >> "]);
 }
 
 #[test]
@@ -422,7 +425,7 @@ fn files_that_checks_and_measured_commands_leave_are_named_and_ignored_by_one_li
     s.config(&(CONFIG.replace("exit 0", check) + timing));
     s.start("x").contract();
     let told = s.on(&["snapshot", "--as", "before"]).ok();
-    let _ = told.says(&["does not ignore: out/t.bin"]);
+    assert_eq!(told.stderr.matches("does not ignore: out/t.bin").count(), 1, "{told}");
     let line = |told: &CommandOutput| {
         let line =
             told.stderr.lines().find_map(|line| line.strip_prefix("next: printf")).unwrap_or_else(|| panic!("{told}"));
@@ -649,6 +652,20 @@ fn caches_and_what_is_built_are_neither_set_aside_nor_committed() {
     let told = s.on(&["snapshot", "--as", "before"]).exits(1);
     let _ =
         told.says(&["next: printf '%s\\n' /prog __pycache__/ >> [PROJECT]/.git/info/exclude"]).never_says(&["stash"]);
+}
+
+/// Which file a script reads, only a run tells: what was set aside for the baseline comes back where it fails.
+#[test]
+#[cfg(unix)]
+fn a_stashed_file_that_a_script_needs_is_brought_back() {
+    let s = Sandbox::new();
+    let script = CONFIG.replace("file: ops.json, ", "").replace(", exact: true", ", cmd: sh src/read.sh, exact: true");
+    s.write("src/read.sh", "cat local.json\n").config(&script);
+    s.start("x").contract().write("local.json", kpi(100.0));
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["or:   printf '%s\\n' /local.json >> "]);
+    run(&s, "git stash push -u -- ':(top)local.json'");
+    let _ = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["or:   git stash pop"]).never_says(&["OTHER_METRIC"]);
+    drop(refused);
 }
 
 /// Neither aside and back into `git add -A`, nor committed by name.

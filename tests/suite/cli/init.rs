@@ -72,10 +72,13 @@ fn onboard_fills_in_what_is_empty_and_keeps_the_rest_of_the_file() {
             && now.contains("lint: make lint"),
         "{now}"
     );
-    let _ = s.run(&["onboard", "--timing-cmd", "make other"]).ok();
+    let other = s.run(&["onboard", "--timing-cmd", "make other"]).ok();
+    let _ = other.says(&["next: vibeship-optimizer onboard --force --timing-cmd \"make other\""]);
     assert_eq!(s.read("vibeship_optimizer.yml"), now, "what is there stays without --force");
     let _ = s.run(&["onboard", "--timing-cmd", "make other", "--force"]).ok();
     assert!(s.read("vibeship_optimizer.yml").contains("make other"));
+    s.write("vibeship_optimizer.yml", "version: 1\ncommands: {test: make check}\n");
+    let _ = s.run(&["onboard"]).ok().says(&["- TIMINGS_CMD_SET: make check"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where output may go, and which links are followed: nothing that must be kept is ever replaced, nothing is written
 //! outside the project.
 
-use crate::support::Sandbox;
+use crate::support::{Sandbox, kpi};
 
 #[test]
 fn output_that_would_replace_what_is_kept_is_refused_by_every_command() {
@@ -231,4 +231,11 @@ fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
     let trailer = format!("Optimizer-Change: {}", s.id());
     s.git(&["commit", "-q", "-m", "faster", "--trailer", &trailer, "--", "../lib/n"]);
     s.refuses(&["validate"], 3, "only_outside");
+    // With work of both, the other project's check is told of before it fails.
+    s.write("../lib/vibeship_optimizer.yml", "version: 1\n")
+        .write("ops.json", kpi(50.0))
+        .write("src/main.txt", "fewer\n");
+    s.git(&["add", "../lib", "ops.json", "src"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit"]);
+    let _ = s.on(&["validate"]).ok().says(&["no record of this change: lib/n", "take these files out of the commit"]);
 }

@@ -204,6 +204,10 @@ fn a_rejection_says_that_it_ended_and_what_is_left() {
     let _ = empty.says(&["hint: the change has ended: rejected"]).never_says(&["nothing: it", "still in the tree"]);
     s.start("y").contract().before().improve(50.0).validate();
     let _ = s.on(&["change", "reject", "--reason", "no"]).ok().says(&["its commit is still in the tree", "--apply"]);
+    let _ = s.on(&["change", "rollback", "--reason", "no", "--apply"]).ok();
+    s.compared("z");
+    let _ = s.on(&["change", "hold", "--reason", "later"]).ok().says(&["its commit is still in the tree", "--apply"]);
+    let _ = s.run(&["status"]).ok().says(&["still in the tree: [SHORT] of the held change"]);
 }
 
 #[test]

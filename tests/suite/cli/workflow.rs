@@ -177,7 +177,8 @@ fn next_run_performs_what_needs_no_human() {
     let ran = s.run(&["next", "--run"]).ok();
     assert_eq!(ran.stderr.matches("make the one change").count(), 1, "{ran}");
     s.improve(40.0);
-    let _ = s.run(&["status", "--run"]).ok();
+    let ran = s.run(&["status", "--run"]).ok().says(&["next: vibeship-optimizer change promote"]);
+    let _ = ran.never_says(&["--as after", "compare --change-id"]);
     assert!(s.path(s.evidence("compare.md")).is_file(), "{}", s.on(&["status"]));
     assert_eq!(s.shown()["status"], "compared", "promotion is a decision");
 }
