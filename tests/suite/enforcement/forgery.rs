@@ -494,9 +494,8 @@ fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
 }
 
-#[test]
-fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_contract() {
-    use vibeship_optimizer::model::Kind;
+/// A change that was measured before and after; all is committed.
+fn measured() -> (Sandbox, String, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -504,8 +503,14 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
     sandbox.run(&["validate", "--change-id", &id]).ok();
     sandbox.run(&["snapshot", "--as", "after", "--change-id", &id]).ok();
     sandbox.commit_evidence();
-    let honest = sandbox.head();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
+    (sandbox, id, base)
+}
+
+#[test]
+fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
+    let (sandbox, id, base) = measured();
+    let honest = sandbox.head();
     // Whatever is left out of the file beside it.
     let differs = "KPI steps differs from its raw output";
     for (definitions, told) in [
@@ -548,7 +553,13 @@ fn a_number_comes_out_of_its_raw_text_a_size_of_git_and_a_baseline_is_of_its_con
         sandbox.run(&["change", "promote", "--change-id", &id]).exits(1).says(&[size]);
         sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
-    // A baseline that leaves out what it was measured for or by is told.
+}
+
+#[test]
+fn what_a_baseline_or_a_validation_leaves_out_is_told() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = measured();
+    let honest = sandbox.head();
     for (left_out, told) in [("commands.test", "POLICY_CHANGED"), ("contract", "does not say which contract")] {
         edit(&sandbox, &id, "before_snapshot", &|snapshot| {
             snapshot["definitions"].as_object_mut().unwrap().retain(|key, _| key != left_out);
