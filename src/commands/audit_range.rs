@@ -108,9 +108,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let unknown = evidence::unknown(&history, &range.head, &beside, &records, &audit)?;
     audit.findings.extend(unknown);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
-    let ended = unreferenced.clone().filter(|it| concerned.contains(it.id()));
-    audit.findings.extend(ended.filter_map(|it| standing::left(&history, &range.head, it)));
-    audit.findings.extend(standing::absent(&history, range, unreferenced, &concerned)?);
+    audit.findings.extend(standing::of_changes(&history, range, unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(demands::budgets(repo, (&config, before.as_ref()), at_head, &range.head)?);
     history.failure()?;
@@ -176,33 +174,11 @@ impl RecordCheck<'_> {
         if let (Some(before), Some(base)) = (&mut before, &self.range.base) {
             before.committed = self.history.last_commit_of(base, &before.path)?.map(|(written, _)| written);
         }
-        let mut found: Vec<Finding> =
-            before.as_ref().and_then(|before| record::growth(id, before, record)).into_iter().collect();
-        // What is wrong between the ends is wrong in between too; one finding is enough.
-        if found.is_empty() {
-            let versions = self.touches.versions(batch, self.history.repo.prefix(), id)?;
-            let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
-            let deadline = self.policy.deadline;
-            found = timestamps::findings(id, path, before.as_ref(), &versions, record, deadline);
-        }
-        // Quiet days that another clone recorded after the change was taken out say nothing of it any more.
-        let change = record.and_then(RecordFacts::change);
-        let is_out = change.is_some_and(|it| !it.is_open() && !matches!(it.end, Some(End::Verified { .. })));
-        found.retain(|it| !is_out || !matches!(it.what, FindingKind::RecordForked { .. }));
-        for finding in &mut found {
-            if let FindingKind::RecordForked { seq } = finding.what
-                && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?
-            {
-                *finding = Finding {
-                    level: Severity::Fail,
-                    what: FindingKind::RecordRewritten { seq, days: true },
-                    ..finding.clone()
-                };
-            }
-        }
+        let before = before.as_ref();
+        let mut found = self.of_versions(batch, record, id, before)?;
         let Some(record) = record else { return Ok(found) };
-        if let Some(change) = change {
-            let known = before.as_ref().map_or(0, |before| before.events.len());
+        if let Some(change) = record.change() {
+            let known = before.map_or(0, |before| before.events.len());
             found.extend(standing::of_events(
                 self.history,
                 (self.touches, batch),
@@ -226,7 +202,7 @@ impl RecordCheck<'_> {
         let within = (self.policy.max_emergency_days, self.head.max(self.now));
         found.extend(record::habits(record, by, within, &mut || self.history.holds(&self.range.head, id)));
         found.extend(self.loosened(record));
-        found.extend(self.judged_by_new_yardstick(batch, record, before.as_ref())?);
+        found.extend(self.judged_by_new_yardstick(batch, record, before)?);
         found.extend(record::evidence(record, &mut |it| self.history.artifact(batch, &self.range.head, it))?);
         let verdicts_differ =
             |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
@@ -238,6 +214,41 @@ impl RecordCheck<'_> {
         // Where the record itself is wrong, so is everything that is rendered from it.
         if let (Some(change), false) = (record.change(), found.iter().any(|it| it.level == Severity::Fail)) {
             found.extend(self.pages(batch, change)?);
+        }
+        Ok(found)
+    }
+
+    /// Whether the record only grew, from version to version.
+    fn of_versions(
+        &self,
+        batch: &mut Batch,
+        record: Option<&RecordFacts>,
+        id: &ChangeId,
+        before: Option<&EarlierRecord>,
+    ) -> Result<Vec<Finding>> {
+        let mut found: Vec<Finding> =
+            before.and_then(|before| record::growth(id, before, record)).into_iter().collect();
+        // What is wrong between the ends is wrong in between too; one finding is enough.
+        if found.is_empty() {
+            let versions = self.touches.versions(batch, self.history.repo.prefix(), id)?;
+            let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
+            let deadline = self.policy.deadline;
+            found = timestamps::findings(id, path, before, &versions, record, deadline);
+        }
+        // Quiet days that another clone recorded after the change was taken out say nothing of it any more.
+        let change = record.and_then(RecordFacts::change);
+        let is_out = change.is_some_and(|it| !it.is_open() && !matches!(it.end, Some(End::Verified { .. })));
+        found.retain(|it| !is_out || !matches!(it.what, FindingKind::RecordForked { .. }));
+        for finding in &mut found {
+            if let FindingKind::RecordForked { seq } = finding.what
+                && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?
+            {
+                *finding = Finding {
+                    level: Severity::Fail,
+                    what: FindingKind::RecordRewritten { seq, days: true },
+                    ..finding.clone()
+                };
+            }
         }
         Ok(found)
     }

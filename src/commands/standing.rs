@@ -23,7 +23,7 @@ pub(crate) fn of_events(
     let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
     if let Some(event) = verified.filter(|_| history.is_taken_out(head, change)) {
         let versions = touches.versions(batch, history.repo.prefix(), change.id())?;
-        let has = |events: &Vec<_>| events.len() as u64 >= u64::from(event.seq);
+        let has = |events: &Vec<_>| events.len() as u64 >= event.seq;
         let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
         let then = first.is_some_and(|version| history.is_taken_out(&version.commit.id, change));
         if then || history.reverted_before(head, change, event.at) {
@@ -48,7 +48,7 @@ fn unproven(history: &GitHistory<'_>, policy: &Policy, change: &Change, event: &
 }
 
 /// That a change ended without being taken out, though no commit of the range is its own.
-pub(crate) fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding> {
+fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding> {
     let end = change.end.as_ref().filter(|end| matches!(end, End::Rejected { .. } | End::RolledBack))?;
     let what = FindingKind::NotReverted { end: end.name(), known: true };
     // An emergency's commits are those that carry its id.
@@ -59,17 +59,22 @@ pub(crate) fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Opt
     history.is_in_effect(head, &commits).then(|| Finding::fail(what).of_change(change.id()))
 }
 
-/// Those of these changes that stand, and whose commits are not in the history.
-pub(crate) fn absent<'c>(
+/// Those of these changes, which no commit of the range is of, that stand without a commit in the history, and those that
+/// ended in the range and are still in it.
+pub(crate) fn of_changes<'c>(
     history: &GitHistory<'_>,
     range: &Range,
-    changes: impl Iterator<Item = &'c Change>,
+    changes: impl Iterator<Item = &'c Change> + Clone,
     concerned: &BTreeSet<ChangeId>,
 ) -> Result<Vec<Finding>> {
     let (repo, head, base) = (history.repo, &range.head, range.base.as_deref());
     // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
     let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, head))?;
+    let ended = changes.clone().filter(|it| concerned.contains(it.id()));
+    let mut found: Vec<Finding> = ended.filter_map(|it| left(history, head, it)).collect();
     let may_be_gone = changes.filter(|it| !follows || concerned.contains(it.id()));
     let absent = may_be_gone.filter(|it| history.lacks(head, it));
-    Ok(absent.map(|it| Finding::fail(FindingKind::ChangeNotHere { taken_back: false }).of_change(it.id())).collect())
+    let not_here = || Finding::fail(FindingKind::ChangeNotHere { taken_back: false });
+    found.extend(absent.map(|it| not_here().of_change(it.id())));
+    Ok(found)
 }

@@ -528,7 +528,7 @@ mod tests {
 
         refused at gate 2 (baseline): the contract names sizes of paths that git does not track, so a commit cannot change them: dist (ignored)
         # write the contract on metrics that have a value
-        next: vibeship-optimizer change contract --change-id chg-1 --guardrail "OTHER_METRIC <= +2%"
+        next: vibeship-optimizer change contract --change-id chg-1 --guardrail "METRIC <= +2%"
         # to measure build output, define a KPI whose cmd builds it; then
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
@@ -720,7 +720,7 @@ mod tests {
         refused at gate 8 (verify): the change is not fully rolled out, so there is nothing to monitor
         next: vibeship-optimizer change rollout full --change-id chg-1
 
-        refused at gate 8 (verify): only an emergency is followed up, by another change that was opened after it
+        refused at gate 8 (verify): only an emergency is followed up, by a change of class code or tuneable that was opened after it
         next: vibeship-optimizer status --change-id chg-1
         "#);
     }
