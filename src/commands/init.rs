@@ -134,9 +134,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         ensure(ctx)?;
     }
     let guess = project::guess(ctx.project.root());
-    let named = args.timing_cmd.clone();
-    // What the config tests with is known, and what is found only guessed.
-    let cmd = named.or(ctx.config()?.commands.test.clone()).or_else(|| guess.test.clone());
+    let cmd = args.timing_cmd.clone().or_else(|| guess.test.clone());
     let changes = match &cmd {
         Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
         None => Vec::new(),

@@ -179,7 +179,13 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::of_setup(Severity::Fail, "CONFIG_MISSING", "there is no config", run("", "init")));
     }
     if config.timings.is_empty() {
-        found.push(Problem::warn("TIMINGS_EMPTY", "no command is timed", run("", "onboard")));
+        // What the config tests with can be timed, whatever else the project looks like.
+        let onboard = CommandLine::tool("onboard");
+        let onboard = match &config.commands.test {
+            Some(test) => onboard.word("--timing-cmd").word(test),
+            None => onboard,
+        };
+        found.push(Problem::warn("TIMINGS_EMPTY", "no command is timed", vec![Fix::next("", onboard)]));
     } else if !config.timings.iter().any(Timing::is_measurable) {
         let message = format!("none of {} timings has a command or results to read", config.timings.len());
         found.push(Problem::warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
