@@ -179,10 +179,10 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::of_setup(Severity::Fail, "CONFIG_MISSING", "there is no config", run("", "init")));
     }
     if config.timings.is_empty() {
-        // What the config tests with can be timed, whatever else the project looks like.
+        // A command that the config has is not repeated: what is found goes into bundles for models, too.
         let onboard = CommandLine::tool("onboard");
         let onboard = match &config.commands.test {
-            Some(test) => onboard.word("--timing-cmd").word(test),
+            Some(_) => onboard.ask("--timing-cmd", "COMMAND"),
             None => onboard,
         };
         found.push(Problem::warn("TIMINGS_EMPTY", "no command is timed", vec![Fix::next("", onboard)]));

@@ -78,7 +78,7 @@ fn onboard_fills_in_what_is_empty_and_keeps_the_rest_of_the_file() {
     let _ = s.run(&["onboard", "--timing-cmd", "make other", "--force"]).ok();
     assert!(s.read("vibeship_optimizer.yml").contains("make other"));
     s.write("vibeship_optimizer.yml", "version: 1\ncommands: {test: make check}\n");
-    let timed = "next: vibeship-optimizer onboard --timing-cmd \"make check\"";
+    let timed = "next: vibeship-optimizer onboard --timing-cmd \"COMMAND\"";
     let _ = s.run(&["preflight", "--format", "text"]).says(&["TIMINGS_EMPTY", timed]);
     let _ = s.run(&["onboard", "--timing-cmd", "make check"]).ok().says(&["- TIMINGS_CMD_SET: make check"]);
 }
