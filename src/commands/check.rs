@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
@@ -25,8 +26,8 @@ pub(crate) struct CheckArgs {
     /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
     range: Option<String>,
-    /// Require each change to have passed this gate; `promoted` and `verified` stand for decide and verify [default: from the config at both ends of the range]
-    #[arg(long, value_name = "GATE", value_enum)]
+    /// Require each change to have passed this gate [default: from the config at both ends of the range]
+    #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(gates().map(|(name, _)| name)).try_map(|name| gate(&name)))]
     require: Option<Gate>,
     /// Fail where an event of the range's records is not signed by somebody who may, by git's configuration
     #[arg(long, requires = "range")]
@@ -42,6 +43,16 @@ pub(crate) struct CheckArgs {
 /// What a failure is in this format, where that has a form for it.
 pub(crate) fn trouble_in(format: &str, message: &str) -> Option<String> {
     findings::trouble(clap::ValueEnum::from_str(format, false).ok(), message)
+}
+
+/// The gates by name, and what two of them are called by what they give: the documents know these.
+fn gates() -> impl Iterator<Item = (&'static str, Gate)> {
+    let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
+    Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also)
+}
+
+fn gate(name: &str) -> Result<Gate, String> {
+    gates().find(|(known, _)| *known == name).map(|(_, gate)| gate).ok_or_else(|| "no gate".to_owned())
 }
 
 pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {

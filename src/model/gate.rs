@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A step that may be entered only when what it demands is there.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     Open,
@@ -13,10 +13,8 @@ pub enum Gate {
     Validate,
     After,
     Compare,
-    #[value(alias = "promoted")]
     Decide,
     Rollout,
-    #[value(alias = "verified")]
     Verify,
 }
 

@@ -424,7 +424,7 @@ fn a_slip_in_a_command_or_a_topic_of_the_help_is_told_what_was_meant() {
         (&["promote"], "'change promote'"),
         (&["help", "criterias"], "'help criteria'"),
         (&["gates"], "'help gates'"),
-        (&["check", "--require", "verifyed"], "'verify'"),
+        (&["check", "--require", "verifyed"], "'verified'"),
     ] {
         let _ = s.run(typed).exits(2).says(&[meant]);
     }
