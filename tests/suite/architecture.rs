@@ -267,7 +267,7 @@ fn no_module_has_a_name_that_says_nothing() {
 fn the_dependencies_stay_few() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let packages = lock.matches("[[package]]").count();
-    assert!(packages <= 150, "{packages} packages in Cargo.lock");
+    assert!(packages <= 155, "{packages} packages in Cargo.lock");
 }
 
 #[test]

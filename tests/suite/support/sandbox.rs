@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::process::Command;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::Value;
@@ -342,12 +342,9 @@ impl Sandbox {
         if self.now.is_some() { vec![(self.root(), "[PROJECT]"), (self.outside(), "[TEMP]")] } else { Vec::new() }
     }
 
-    fn answer<S: Borrow<str>>(&self, mut command: Command, shown: &[S], places: &[(&Path, &str)]) -> CommandOutput {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap();
-        let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || tell.send(child.wait_with_output()));
-        let output = told.recv_timeout(std::time::Duration::from_secs(120)).expect("it ends in two minutes").unwrap();
+    fn answer<S: Borrow<str>>(&self, command: Command, shown: &[S], places: &[(&Path, &str)]) -> CommandOutput {
+        let mut command = assert_cmd::Command::from_std(command);
+        let output = command.timeout(std::time::Duration::from_secs(120)).output().unwrap();
         let text = |bytes: &[u8]| match places {
             [] => String::from_utf8_lossy(bytes).into_owned(),
             places => normal(std::str::from_utf8(bytes).unwrap(), places),
