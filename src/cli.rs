@@ -325,12 +325,11 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     if asked { Exit::Yes } else { Exit::Trouble }
 }
 
-/// A list of the commands names those that the help names; one of a group that was typed without it gets its group, and
-/// after `help`, where clap suggests nothing, what is spelled nearly so.
+/// A list of the commands names those that the help names; what is spelled nearly so is looked for in every group of
+/// commands and among the pages of the help, first in the group that was typed.
 fn suggest(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
-    let grammar = Cli::command();
-    let (below, _) = named(&grammar, arguments);
-    let mut grammar = grammar;
+    let mut grammar = Cli::command();
+    let (group, _) = named(&grammar, arguments);
     grammar.build();
     if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
         let shown = |name: &&String| grammar.find_subcommand(name).is_none_or(|it| !it.is_hide_set());
@@ -338,14 +337,8 @@ fn suggest(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
         error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let mut groups = grammar.get_subcommands().filter(|group| group.find_subcommand(typed).is_some());
-    let whole = groups.next().map(|group| vec![format!("{} {typed}", group.get_name())]);
-    let names = below.as_ref().unwrap_or(&grammar).get_subcommands().filter(|it| !it.is_hide_set());
-    let near = commands::completions::meant(typed, names.map(clap::Command::get_name), below.is_none());
-    let is_unknown = error.get(ContextKind::SuggestedSubcommand).is_none();
-    if let Some(names) = whole.or_else(|| Some(near).filter(|near| is_unknown && !near.is_empty())) {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(names));
-    }
+    let meant = commands::completions::meant(typed, &grammar, group.as_ref()).into_iter().collect();
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
     error
 }
 

@@ -20,6 +20,7 @@ const PROGRAM: &str = "vibeship-optimizer";
 /// Command lines that work as they stand, in the order of the work.
 pub(crate) const EXAMPLES: &str = include_str!("examples.txt");
 
+/// Pages of the help that are about no command.
 const TOPICS: [&str; 3] = ["gates", "criteria", "exit-codes"];
 
 /// Write the completions of the shells and the man pages
@@ -115,11 +116,20 @@ fn ask_for_names(shell: Shell, script: &str) -> String {
     before.zip(script.lines()).map(line).collect()
 }
 
-/// The names that are nearly spelled so, of commands and, where `of_help`, of pages of the help.
-pub(crate) fn meant<'n>(typed: &str, names: impl Iterator<Item = &'n str>, of_help: bool) -> Vec<String> {
-    let topics = TOPICS.into_iter().filter(|_| of_help);
-    let called = |near: &str| if TOPICS.contains(&near) { format!("help {near}") } else { near.to_owned() };
-    nearest(typed, names.chain(topics), 2).into_iter().map(called).collect()
+/// The command or page of the help that is spelled most nearly so, first one of the `group` that was typed.
+pub(crate) fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
+    let shown = |command: &&clap::Command| !command.is_hide_set();
+    let below = |group: &clap::Command| {
+        let called = |it: &clap::Command| (it.get_name().to_owned(), format!("{} {}", group.get_name(), it.get_name()));
+        group.get_subcommands().filter(shown).map(called).collect::<Vec<_>>()
+    };
+    let commands: Vec<&clap::Command> = grammar.get_subcommands().filter(shown).collect();
+    let whole = commands.iter().map(|it| (it.get_name().to_owned(), it.get_name().to_owned()));
+    let topics = TOPICS.iter().map(|topic| ((*topic).to_owned(), format!("help {topic}")));
+    let all = group.into_iter().flat_map(below).chain(whole);
+    let all = all.chain(commands.iter().flat_map(|it| below(it))).chain(topics).collect::<Vec<_>>();
+    let near = nearest(typed, all.iter().map(|(name, _)| name.as_str()), 1);
+    all.iter().find(|(name, _)| near.contains(&name.as_str())).map(|(_, called)| called.clone())
 }
 
 /// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.

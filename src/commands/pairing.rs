@@ -374,7 +374,7 @@ fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
 fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
     let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
     let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
-    let estimate = change.finding().map(report::values::change);
+    let estimate = change.finding().map(|finding| report::values::change(finding, None));
     let (pairs, most) = (progress.so_far.pairs.len(), ask.budget.max_pairs);
     let left = measure::left(progress.more, pairs, most);
     format!("{name}: pair {pairs} of at most {most}{left}  {}", estimate.unwrap_or_default())

@@ -42,7 +42,7 @@ pub(crate) fn result(row: &MetricRow) -> Text {
     }
     let finding = row.result.finding();
     let paired = finding.is_some_and(|finding| finding.design == Design::Paired);
-    change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding)))
+    change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding, None)))
 }
 
 /// The difference with its interval. Where there is no estimate, the bare difference of the medians in parentheses, as
@@ -54,8 +54,8 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
         (row.sampling != Sampling::Rate && share.is_finite()).then(|| format!("({})", values::share(share)))
     };
     let shown = |finding: &Finding| match row.sampling {
-        Sampling::Rate => values::points_estimate(&finding.estimate),
-        Sampling::Sampled | Sampling::Exact => values::change(finding),
+        Sampling::Rate => values::points_estimate(&finding.estimate, None),
+        Sampling::Sampled | Sampling::Exact => values::change(finding, None),
     };
     row.result.finding().map(shown).or_else(bare).into()
 }
@@ -71,7 +71,7 @@ fn level_text(side: Option<Level>, row: &MetricRow) -> Option<String> {
         return Some(values::plain_share(value));
     }
     let (low, high) = interval.unwrap_or((value, value));
-    Some(values::quantity_estimate(&Estimate { value, low, high, confidence: 0.95 }, &row.unit))
+    Some(values::quantity_estimate(&Estimate { value, low, high, confidence: 0.95 }, &row.unit, None))
 }
 
 /// A side's median alone, with as many digits as [`level`] gives it.

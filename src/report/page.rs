@@ -294,7 +294,7 @@ fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
         "<svg class=\"interval\" viewBox=\"0 0 240 24\" role=\"img\" aria-label=\"{}\">\
          <path class=\"g\" d=\"M0 12H240\"/><path class=\"a\" d=\"M{} 3V21\"/>{bound}\
          <g class=\"{}\"><path class=\"bar\" d=\"M{} 12H{}\"/><circle cx=\"{}\" cy=\"12\" r=\"5\"/></g></svg>",
-        xml_line(&values::share_estimate(estimate)),
+        xml_line(&values::share_estimate(estimate, None)),
         x(0.0),
         class(*tone),
         x(estimate.low),

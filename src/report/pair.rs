@@ -82,7 +82,7 @@ fn side(side: &SideRevision) -> String {
 
 fn cells(row: &PairRow) -> Vec<Text> {
     let level = |value: Option<f64>| value.map(|value| values::quantity(value, &row.unit)).into();
-    let change = row.change.finding().map(values::change);
+    let change = row.change.finding().map(|finding| values::change(finding, None));
     let name = code(row.metric.as_str());
     vec![
         if row.decisive { name.plain(" *") } else { name },
@@ -115,7 +115,7 @@ pub(crate) fn calibration(found: &Calibration) -> Doc {
                 code(command.name.as_str()),
                 values::share(it.share).into(),
                 code(it.metric.as_str()),
-                seen.map(values::share_estimate).into(),
+                seen.map(|seen| values::share_estimate(seen, None)).into(),
                 metric::change_mark(&it.seen).plain(if is_more { ": more than was added" } else { "" }),
             ]);
         }

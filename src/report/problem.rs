@@ -207,7 +207,7 @@ fn line(detail: Detail<'_>) -> String {
 
 /// A demand of verification in words, with where it stands.
 pub(crate) fn demand(demand: &Demand) -> String {
-    demand.kind.words(&verdict::alarm_line)
+    demand.words(&verdict::alarm_line)
 }
 
 #[cfg(test)]
@@ -692,10 +692,10 @@ mod tests {
 
         refused at gate 8 (verify): 4 of 5 demands are not met
           ✓ fully rolled out
-          ✗ 3 days of monitoring, which end 2026-02-07 10:00 UTC
+          ✗ 3 days of monitoring end 2026-02-07 10:00 UTC
           ✗ measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
-          ✗ no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
-          ✗ a review of the present state (the attested one is stale)
+          ✗ open alarm: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
+          ✗ the attested review is of an earlier state
         # measure once on every UTC day
         next: vibeship-optimizer monitor tick --change-id chg-1
         # go back

@@ -141,12 +141,12 @@ pub(crate) fn demands(change: &Change, demands: &[Demand], applied: Option<bool>
 }
 
 fn demand_item(demand: &Demand, change: &Change, ctx: &FixContext) -> Text {
-    let (tone, word) = match demand.met {
-        true => (Tone::Good, "met"),
-        false if demand.kind.comes_with_time() => (Tone::Unsure, "not yet"),
-        false => (Tone::Bad, "not met"),
+    let tone = match demand.met {
+        true => Tone::Good,
+        false if demand.kind.comes_with_time() => Tone::Unsure,
+        false => Tone::Bad,
     };
-    let text = mark(tone, word).plain(format!(": {}", problem::demand(demand)));
+    let text = mark(tone, problem::demand(demand));
     if demand.met {
         return text;
     }
@@ -241,7 +241,7 @@ fn failure(demand: &Demand, change: &Change) -> String {
 
 fn unmet(demand: &Demand) -> String {
     let words = original_words(&demand.kind).map(|words| format!("{words}; ")).unwrap_or_default();
-    format!("{words}not met: {}", problem::demand(demand))
+    format!("{words}{}", problem::demand(demand))
 }
 
 /// What the original calls an unmet demand: jobs that it set up keep quiet while this is all that is missing.
@@ -318,20 +318,20 @@ mod tests {
         insta::assert_snapshot!(text, @r#"
         Shorten the advisory cooldown (chg-1)
 
-        - ✓ met: fully rolled out
-        - ? not yet: 3 days of monitoring, which end 2026-02-07 10:00 UTC
-        - ? not yet: measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
+        - ✓ fully rolled out
+        - ? 3 days of monitoring end 2026-02-07 10:00 UTC
+        - ? measured on 2 of 3 distinct UTC days (2026-02-04, 2026-02-05)
           measure once on every UTC day
           next: vibeship-optimizer monitor tick --change-id chg-1
-        - ✗ not met: no open alarm (open: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it)
+        - ✗ open alarm: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
           go back
           next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
           if it is harmless
           or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
-        - ✓ met: every evidence file present and unaltered
-        - ✓ met: recorded verdicts reproduced from the evidence
-        - ✓ met: no recorded time is in the future
-        - ✗ not met: a review of the present state, attested
+        - ✓ every evidence file is present and unaltered
+        - ✓ the recorded verdicts follow from the evidence
+        - ✓ no recorded time is in the future
+        - ✗ no review of the present state is attested
           have it reviewed
           next: vibeship-optimizer review bundle --change-id chg-1
           then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
@@ -405,7 +405,7 @@ mod tests {
             Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },
         ];
         let change = fixture::passed(7);
-        insta::assert_snapshot!(verify(&change, &demands, &["w".to_owned()], Some(false)), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
+        insta::assert_snapshot!(verify(&change, &demands, &["w".to_owned()], Some(false)), @r#"{"schema":"vibeship_optimizer.verify_apply.v1","change_id":"chg-1","ok":false,"failures":["insufficient monitor ticks: have 0 need 3; measured on 0 of 3 distinct UTC days; run vibeship-optimizer monitor tick --change-id chg-1"],"warnings":["w"],"applied":false}"#);
         assert_eq!(verify(&change, &demands[..1], &[], None)["ok"], true);
     }
 }

@@ -25,23 +25,34 @@ pub(crate) fn signed_quantity(value: f64, unit: &Unit) -> String {
     plus(quantity(value, unit))
 }
 
-/// A value in a unit with its interval: `12.3 s [11.9 s, 12.8 s]`; an exact one alone.
-pub(crate) fn quantity_estimate(estimate: &Estimate, unit: &Unit) -> String {
+/// A value in a unit with its interval: `12.3 s [11.9 s, 12.8 s]`; an exact one alone. With as many digits as it takes to
+/// tell it from the `bound` that it is held against.
+pub(crate) fn quantity_estimate(estimate: &Estimate, unit: &Unit, bound: Option<f64>) -> String {
     let largest = estimate.value.abs().max(estimate.low.abs()).max(estimate.high.abs());
     let (factor, symbol) = scale(largest, unit);
     let width = (estimate.high - estimate.low) / factor;
     let digits = exponent(largest / factor) - exponent(width) + 1;
+    let decimals = decimals_apart(decimals_for(width), estimate, bound, 1.0 / factor);
     let number = |value: f64| match is_extreme(largest / factor) {
         true => scientific(value, digits),
-        false => fixed(value, decimals_for(width)),
+        false => fixed(value, decimals),
     };
-    with_interval(estimate, |value| quantity(value, unit), |value| with_symbol(&number(value / factor), &symbol))
+    let exact = |value: f64| match quantity(value, unit) {
+        text if bound.is_some_and(|bound| bound != value && quantity(bound, unit) == text) => {
+            with_symbol(&(value / factor).to_string(), &symbol)
+        }
+        text => text,
+    };
+    with_interval(estimate, exact, |value| with_symbol(&number(value / factor), &symbol))
 }
 
 /// A share as a percentage with its sign: `+1.2 %`.
 pub(crate) fn share(value: f64) -> String {
-    let percent = value * 100.0;
-    percentage(percent, if percent.abs() < 1.0 { 2 } else { 1 })
+    percentage(value * 100.0, share_decimals(value))
+}
+
+fn share_decimals(value: f64) -> i32 {
+    if value.abs() < 0.01 { 2 } else { 1 }
 }
 
 /// A share as written in a bound: `+2 %`, `-12.5 %`.
@@ -54,29 +65,32 @@ pub(crate) fn plain_share(value: f64) -> String {
     format!("{} %", written(value * 100.0, 2))
 }
 
-/// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone.
-pub(crate) fn share_estimate(estimate: &Estimate) -> String {
-    let decimals = decimals_for((estimate.high - estimate.low) * 100.0);
+/// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone. With as many digits as it takes to tell it
+/// from the `bound` that it is held against.
+pub(crate) fn share_estimate(estimate: &Estimate, bound: Option<f64>) -> String {
+    let decimals = |least: i32| decimals_apart(least, estimate, bound, 100.0);
+    let exact = |value: f64| percentage(value * 100.0, decimals(share_decimals(value)));
+    let decimals = decimals(decimals_for((estimate.high - estimate.low) * 100.0));
     // An end that rounds to zero still says on which side of it it is.
     let shown = |value: f64| match percentage(value * 100.0, decimals) {
         text if value < 0.0 => text.replacen('+', "-", 1),
         text => text,
     };
-    with_interval(estimate, share, shown)
+    with_interval(estimate, exact, shown)
 }
 
 /// A change against the baseline: a share or, from zero, the bare difference.
-pub(crate) fn change(finding: &Finding) -> String {
+pub(crate) fn change(finding: &Finding, bound: Option<f64>) -> String {
     if !finding.from_zero {
-        return share_estimate(&finding.estimate);
+        return share_estimate(&finding.estimate, bound);
     }
     let number = |value: f64| plus(significant(value));
     format!("{} from zero", with_interval(&finding.estimate, number, number))
 }
 
 /// A difference of rates in points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.
-pub(crate) fn points_estimate(estimate: &Estimate) -> String {
-    share_estimate(estimate).replace(" %", " points")
+pub(crate) fn points_estimate(estimate: &Estimate, bound: Option<f64>) -> String {
+    share_estimate(estimate, bound).replace(" %", " points")
 }
 
 /// A rate as a percentage with its interval: `98.5 % [95.1 %, 99.9 %]`.
@@ -199,6 +213,16 @@ fn decimals_for(width: f64) -> i32 {
     if width > 0.0 { (1 - exponent(width)).clamp(0, MAX_DECIMALS) } else { 2 }
 }
 
+/// Decimals, `least` or more, that show no end of an estimate as the bound unless it is the bound; both times `factor`.
+fn decimals_apart(least: i32, estimate: &Estimate, bound: Option<f64>, factor: f64) -> i32 {
+    let Some(bound) = bound else { return least };
+    let is_lost =
+        |value: f64, decimals| value != bound && fixed(value * factor, decimals) == fixed(bound * factor, decimals);
+    let is_apart =
+        |decimals: &i32| ![estimate.value, estimate.low, estimate.high].iter().any(|it| is_lost(*it, *decimals));
+    (least..=MAX_DECIMALS).find(is_apart).unwrap_or(least)
+}
+
 /// The power of ten of a number's first digit.
 fn exponent(value: f64) -> i32 {
     if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 }
@@ -255,12 +279,25 @@ mod tests {
 
     #[test]
     fn an_interval_sets_how_many_digits_are_worth_showing() {
-        assert_eq!(share_estimate(&estimate(0.0123, -0.0081, 0.0312)), "+1.2 % [-0.8 %, +3.1 %]");
-        assert_eq!(share_estimate(&estimate(0.01234, 0.012, 0.0126)), "+1.234 % [+1.200 %, +1.260 %]");
-        assert_eq!(share_estimate(&estimate(0.5, -0.2, 0.9)), "+50 % [-20 %, +90 %]");
-        assert_eq!(share_estimate(&Estimate::exact(0.05)), "+5.0 %");
-        let wall = quantity_estimate(&estimate(12.31, 11.92, 12.8), &Unit::seconds());
+        assert_eq!(share_estimate(&estimate(0.0123, -0.0081, 0.0312), None), "+1.2 % [-0.8 %, +3.1 %]");
+        assert_eq!(share_estimate(&estimate(0.01234, 0.012, 0.0126), None), "+1.234 % [+1.200 %, +1.260 %]");
+        assert_eq!(share_estimate(&estimate(0.5, -0.2, 0.9), None), "+50 % [-20 %, +90 %]");
+        assert_eq!(share_estimate(&Estimate::exact(0.05), None), "+5.0 %");
+        let wall = quantity_estimate(&estimate(12.31, 11.92, 12.8), &Unit::seconds(), None);
         assert_eq!(wall, "12.31 s [11.92 s, 12.80 s]");
+    }
+
+    #[test]
+    fn what_differs_from_the_bound_is_never_shown_as_the_bound() {
+        let beside = |value, low, high, bound| share_estimate(&estimate(value, low, high), Some(bound));
+        assert_eq!(beside(0.031, 0.0204, 0.042, 0.02), "+3.10 % [+2.04 %, +4.20 %]");
+        assert_eq!(beside(0.031, 0.02, 0.042, 0.02), "+3.1 % [+2.0 %, +4.2 %]");
+        assert_eq!(share_estimate(&Estimate::exact(0.0204), Some(0.02)), "+2.04 %");
+        assert_eq!(share_estimate(&Estimate::exact(0.1 + 0.2), Some(0.3)), "+30.0 %");
+        let wall = |value, low, high| quantity_estimate(&estimate(value, low, high), &Unit::seconds(), Some(12.0));
+        assert_eq!(wall(12.31, 12.004, 12.8), "12.310 s [12.004 s, 12.800 s]");
+        let exact = |value| quantity_estimate(&Estimate::exact(value), &Unit::none(), Some(400.0));
+        assert_eq!([exact(400.01), exact(400.0), exact(399.0)], ["400.01", "400", "399"]);
     }
 
     #[test]
@@ -271,8 +308,8 @@ mod tests {
             [of(7e300), of(-7.254_36e-300), of(7e14), of(0.000_012)],
             ["7e300", "-7.254e-300", "700000000000000", "0.000012"]
         );
-        assert_eq!(quantity_estimate(&estimate(7e300, 6.9e300, 7.12e300), &none), "7e300 [6.9e300, 7.1e300]");
-        assert_eq!(quantity_estimate(&estimate(7e-300, 0.0, 8e-300), &none), "7e-300 [0, 8e-300]");
+        assert_eq!(quantity_estimate(&estimate(7e300, 6.9e300, 7.12e300), &none, None), "7e300 [6.9e300, 7.1e300]");
+        assert_eq!(quantity_estimate(&estimate(7e-300, 0.0, 8e-300), &none, None), "7e-300 [0, 8e-300]");
         assert_eq!(share(1e20), "+1e22 %");
         assert_eq!(bound(&Criterion::parse("a <= 7e300").unwrap()), "≤ 7e300");
         assert_eq!(quantity(7e300, &Unit::seconds()), "7e300 s");
@@ -311,7 +348,7 @@ mod tests {
     fn rates_are_percentages_and_their_differences_points() {
         let rate = estimate(0.985, 0.951, 0.999);
         assert_eq!(rate_estimate(&rate), "98.5 % [95.1 %, 99.9 %]");
-        assert_eq!(points_estimate(&estimate(-0.01, -0.03, 0.01)), "-1.0 points [-3.0 points, +1.0 points]");
+        assert_eq!(points_estimate(&estimate(-0.01, -0.03, 0.01), None), "-1.0 points [-3.0 points, +1.0 points]");
         assert_eq!(bound(&Criterion::parse("http.h.ok >= -1%").unwrap()), "≥ -1 points");
     }
 }

@@ -178,18 +178,19 @@ fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>
 
 fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> String {
     match &criterion.bound {
-        Bound::Relative { .. } => difference(&criterion.metric, finding),
+        Bound::Relative { share } => difference(&criterion.metric, finding, Some(*share)),
         Bound::Absolute { .. } if criterion.metric.is_rate() => values::rate_estimate(&finding.estimate),
-        bound @ Bound::Absolute { .. } => {
-            let by_name = || values::unit_of(&criterion.metric, bound);
-            values::quantity_estimate(&finding.estimate, &unit.cloned().unwrap_or_else(by_name))
+        bound @ Bound::Absolute { value, unit: written } => {
+            let unit = unit.cloned().unwrap_or_else(|| values::unit_of(&criterion.metric, bound));
+            let factor = written.as_ref().map_or(Some(1.0), |written| written.factor_to(&unit));
+            values::quantity_estimate(&finding.estimate, &unit, factor.map(|factor| value * factor))
         }
     }
 }
 
 /// A difference from the baseline: a percentage, for rates in points.
-pub(crate) fn difference(metric: &MetricId, finding: &Finding) -> String {
-    if metric.is_rate() { values::points_estimate(&finding.estimate) } else { values::change(finding) }
+pub(crate) fn difference(metric: &MetricId, finding: &Finding, bound: Option<f64>) -> String {
+    if metric.is_rate() { values::points_estimate(&finding.estimate, bound) } else { values::change(finding, bound) }
 }
 
 /// How much was measured: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.

@@ -65,18 +65,22 @@ impl DemandKind {
     pub fn comes_with_time(&self) -> bool {
         matches!(self, Self::Window { .. } | Self::Ticks { .. })
     }
+}
 
-    /// In words, with as they are now; `alarm` puts one into words.
+impl Demand {
+    /// A sentence that is true as things are; `alarm` puts an alarm into words.
     pub fn words(&self, alarm: &dyn Fn(&Judged) -> String) -> String {
-        match self {
-            Self::FullRollout => "fully rolled out".to_owned(),
-            Self::Window { days, closes: None } => {
-                format!("{} of monitoring, counted from the full rollout", count(*days, "day", "days"))
+        let either = |met: &str, unmet: &str| if self.met { met } else { unmet }.to_owned();
+        match &self.kind {
+            DemandKind::FullRollout => either("fully rolled out", "not fully rolled out"),
+            DemandKind::Window { days, closes } => {
+                let days = count(*days, "day", "days");
+                match closes {
+                    None => format!("{days} of monitoring, counted from the full rollout"),
+                    Some(at) => format!("{days} of monitoring {} {}", either("ended", "end"), moment(*at)),
+                }
             }
-            Self::Window { days, closes: Some(at) } => {
-                format!("{} of monitoring, which end {}", count(*days, "day", "days"), moment(*at))
-            }
-            Self::Ticks { need, have } => {
+            DemandKind::Ticks { need, have } => {
                 let shown = if have.is_empty() { String::new() } else { format!(" ({})", joined(have)) };
                 match have.len() {
                     more if more > *need as usize => {
@@ -85,30 +89,36 @@ impl DemandKind {
                     days => format!("measured on {days} of {need} distinct UTC days{shown}"),
                 }
             }
-            Self::NoAlarm { open } if open.is_empty() => "no open alarm".to_owned(),
-            Self::NoAlarm { open } => {
-                format!("no open alarm (open: {})", open.iter().map(alarm).collect::<Vec<_>>().join("; "))
+            DemandKind::NoAlarm { open } if open.is_empty() => either("no open alarm", "an alarm is open"),
+            DemandKind::NoAlarm { open } => {
+                format!("open alarm: {}", open.iter().map(alarm).collect::<Vec<_>>().join("; "))
             }
-            Self::Attestation { objection: Some(why), .. } => format!("a valid review ({why})"),
-            Self::Attestation { stale: true, .. } => "a review of the present state (the attested one is stale)".into(),
-            Self::Attestation { stale: false, .. } => "a review of the present state, attested".to_owned(),
-            Self::Artifacts { faults } if faults.is_empty() => "every evidence file present and unaltered".to_owned(),
-            Self::Artifacts { faults } => {
+            DemandKind::Attestation { objection: Some(why), .. } => format!("the review does not count: {why}"),
+            DemandKind::Attestation { stale: true, .. } => "the attested review is of an earlier state".to_owned(),
+            DemandKind::Attestation { stale: false, .. } => {
+                either("a review of the present state is attested", "no review of the present state is attested")
+            }
+            DemandKind::Artifacts { faults } if faults.is_empty() => {
+                either("every evidence file is present and unaltered", "evidence files are missing or altered")
+            }
+            DemandKind::Artifacts { faults } => {
                 let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                format!("every evidence file present and unaltered ({})", lines.join("; "))
+                format!("evidence files are missing or altered: {}", lines.join("; "))
             }
-            Self::Reproduced => "recorded verdicts reproduced from the evidence".to_owned(),
-            Self::Clock { latest: None } => "no recorded time is in the future".to_owned(),
-            Self::Clock { latest: Some(at) } => {
-                format!("no recorded time is in the future (one is {})", moment(*at))
-            }
-            Self::CleanGit => "a clean work tree".to_owned(),
-            Self::FollowUp => "taken over by a promoted change that is in effect".to_owned(),
+            DemandKind::Reproduced => either(
+                "the recorded verdicts follow from the evidence",
+                "the recorded verdicts do not follow from the evidence",
+            ),
+            DemandKind::Clock { latest: None } => "no recorded time is in the future".to_owned(),
+            DemandKind::Clock { latest: Some(at) } => format!("a recorded time is in the future: {}", moment(*at)),
+            DemandKind::CleanGit => either("the work tree is clean", "the work tree has uncommitted changes"),
+            DemandKind::FollowUp => either(
+                "taken over by a promoted change that is in effect",
+                "no promoted change that is in effect takes it over",
+            ),
         }
     }
-}
 
-impl Demand {
     /// What meets it; nothing where only time does.
     pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
         let id = change.id();

@@ -420,7 +420,9 @@ fn a_slip_in_a_command_or_a_topic_of_the_help_is_told_what_was_meant() {
     for (typed, meant) in [
         (&["statsu"][..], "'status'"),
         (&["help", "statsu"], "'status'"),
-        (&["help", "change", "promot"], "'promote'"),
+        (&["help", "change", "promot"], "'change promote'"),
+        (&["promot"], "'change promote'"),
+        (&["change", "validat"], "'validate'"),
         (&["promote"], "'change promote'"),
         (&["help", "criterias"], "'help criteria'"),
         (&["gates"], "'help gates'"),

@@ -48,9 +48,9 @@ fn before_the_rollout_it_is_refused() {
       "ok": false,
       "failures": [
         "refused at gate 8 (verify): gate 6 (decide) has not been passed; run vibeship-optimizer change promote --change-id chg-20260302-090000-x",
-        "not met: fully rolled out",
-        "insufficient monitor ticks: the window of 3 days is open; not met: 3 days of monitoring, counted from the full rollout",
-        "insufficient monitor ticks: have 0 need 3; not met: measured on 0 of 3 distinct UTC days"
+        "not fully rolled out",
+        "insufficient monitor ticks: the window of 3 days is open; 3 days of monitoring, counted from the full rollout",
+        "insufficient monitor ticks: have 0 need 3; measured on 0 of 3 distinct UTC days"
       ],
       "warnings": [],
       "applied": false
@@ -82,5 +82,5 @@ fn a_clean_tree_can_be_demanded() {
     let s = Sandbox::new();
     s.rolled_out("x").write("src/main.txt", "loose\n");
     let loose = s.on(&["verify", "--require-clean-git"]).exits(1).json();
-    assert!(loose["failures"].to_string().contains("a clean work tree"), "{loose}");
+    assert!(loose["failures"].to_string().contains("the work tree has uncommitted changes"), "{loose}");
 }
