@@ -9,16 +9,16 @@ use serde_json::{Value, json};
 use crate::commands::monitor::tick;
 use crate::commands::snapshot::{RoleArg, SnapshotArgs};
 use crate::commands::{
-    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, evidence, monitor, relink, rollout, snapshot, start,
-    uncommitted, validate,
+    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, delta, evidence, monitor, relink, rollout, snapshot,
+    start, uncommitted, validate,
 };
 use crate::error::{Result, failed};
 use crate::exit::Exit;
 use crate::model::text::moment;
-use crate::model::{ChangeId, Fix, Gate, fix};
+use crate::model::{ChangeId, Fix, Gate, InEffect, fix};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
-use crate::workflow::{Change, Reason, Refusal, Step, World, gates, next, view_v1};
+use crate::workflow::{Change, Step, World, gates, next, view_v1};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -192,10 +192,14 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         fixes.uncommitted = uncommitted::paths(ctx);
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
-    let rests_on_commit = matches!(step, Step::After | Step::Compare | Step::Promote | Step::Rollout { .. });
-    let asks = if change.promotion.is_some() { Gate::Rollout } else { Gate::Decide };
-    if rests_on_commit && relink::is_gone(ctx, change).unwrap_or(false) {
-        let refusal = Refusal::new(asks, Reason::NotInEffect { reverted: false, files: Vec::new() });
+    let measures = matches!(step, Step::After | Step::Compare | Step::Promote);
+    let in_effect = match matches!(step, Step::Rollout { .. }) {
+        true => delta::in_effect(ctx, change).unwrap_or(InEffect::Yes),
+        false if measures && relink::is_gone(ctx, change).unwrap_or(false) => InEffect::Absent,
+        false => InEffect::Yes,
+    };
+    let gate = if measures { Gate::Decide } else { Gate::Rollout };
+    if let Err(refusal) = gates::in_effect(gate, &World { in_effect, ..World::default() }) {
         return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
     }
     StepView::new(change, step, &fixes)

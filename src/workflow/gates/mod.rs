@@ -154,7 +154,7 @@ fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> 
     }
 }
 
-fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
+pub(crate) fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     let (reverted, files) = match world.in_effect {
         InEffect::Absent => (false, Vec::new()),
         InEffect::Yes | InEffect::NoCommit if world.taken_back.is_empty() => return Ok(()),

@@ -238,6 +238,7 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     sandbox.git(&["commit", "-q", "--no-verify", "-m", "Squashed (#1)"]);
     let relink = format!("vibeship-optimizer change relink --change-id {id}");
     sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).exits(1).says(&[&relink]);
+    sandbox.run(&["status"]).ok().says(&[&relink]);
     // A merge that brings the commit itself is under way.
     sandbox.git(&["merge", "-q", "--no-commit", "--no-ff", "main"]);
     sandbox.run(&["change", "relink"]).ok().says(&["nothing relinked"]);
