@@ -252,10 +252,33 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
         return of_json("its verdicts are not those of the record".to_owned());
     }
     let again = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
-    match again.verdicts() {
-        Some(again) => difference(&recorded.verdicts, &again),
-        None => Some("the contract has no KPI to judge".to_owned()),
-    }
+    let Some(again) = again.verdicts() else { return Some("the contract has no KPI to judge".to_owned()) };
+    difference(&recorded.verdicts, &again).or_else(|| {
+        let alone = compare::compare(&before, &after, None, &change.contract, &stored.settings).verdicts()?;
+        let is_of_both = pair.as_ref().is_some_and(|pair| !pair.of_commit);
+        is_of_both.then(|| contradicted(&after, &again, &alone)).flatten()
+    })
+}
+
+/// A criterion on an exact KPI on which the pairs decide otherwise than the snapshots: what is exact is the same in both.
+fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option<String> {
+    let exact: Vec<MetricId> =
+        after.kpis.iter().filter(|kpi| kpi.sampling == Sampling::Exact).map(|kpi| MetricId::kpi(&kpi.name)).collect();
+    let is_exact = |judged: &Judged| judged.criterion.criterion().is_some_and(|it| exact.contains(&it.metric));
+    let mut both = criteria(paired).into_iter().zip(criteria(alone));
+    let differs = |(one, other): &(&Judged, &Judged)| is_exact(one) && one.verdict.outcome() != other.verdict.outcome();
+    let (one, other) = both.find(differs)?;
+    let (criterion, word) =
+        (&one.criterion, |judged: &Judged| format!("{:?}", judged.verdict.outcome()).to_lowercase());
+    Some(format!(
+        "`{criterion}` is {} by the pairs and {} by the snapshots, though the KPI is exact",
+        word(one),
+        word(other)
+    ))
+}
+
+fn criteria(verdicts: &Verdicts) -> Vec<&Judged> {
+    std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger).collect()
 }
 
 /// Whether the pairs are of this change and its commits, measured between the state after and the comparison, with the
@@ -323,10 +346,7 @@ fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Op
 
 /// The first criterion that was not judged as the evidence gives it.
 fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
-    fn all(verdicts: &Verdicts) -> Vec<&Judged> {
-        std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger).collect()
-    }
-    let (recorded, again) = (all(recorded), all(again));
+    let (recorded, again) = (criteria(recorded), criteria(again));
     if recorded.len() != again.len() {
         return Some("the record judges other criteria than the contract has".to_owned());
     }

@@ -66,15 +66,13 @@ pub(crate) fn findings(
     }
     for member in members {
         let what = match audit.replaced(change.id(), member.work()) {
-            Some(old) => (!is_the_validated_one(change, (&member.name.id, &member.paths), audit.policy, history))
-                .then(|| FindingKind::RelinkUnproven { old: old.clone() }),
-            None => {
-                let order = baseline_order(change, member, history);
-                found.extend(order.map(|what| Finding::fail(what).of_commit(&member.name)));
-                not_validated(change, member, history)
+            Some(old) => {
+                let proven = is_the_validated_one(change, (&member.name.id, &member.paths), audit.policy, history);
+                [written_first(change, member), (!proven).then(|| FindingKind::RelinkUnproven { old: old.clone() })]
             }
+            None => [baseline_order(change, member, history), not_validated(change, member, history)],
         };
-        found.extend(what.map(|what| Finding::fail(what).of_commit(&member.name)));
+        found.extend(what.into_iter().flatten().map(|what| Finding::fail(what).of_commit(&member.name)));
     }
     found
 }
@@ -173,8 +171,8 @@ pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
 
-/// Whether a commit makes of the validated files what was made of them, or of the baseline's code the validated one, and
-/// touches nothing but what was validated. One that only ends in the validated code may have done a part of it.
+/// Whether a commit makes the validated code of the baseline's or, on other code, of the validated files what was made of
+/// them, and touches nothing but what was validated. One that only ends in the validated code may have done a part of it.
 pub(crate) fn brings_the_code(
     change: &Change,
     commit: &str,
@@ -183,18 +181,25 @@ pub(crate) fn brings_the_code(
     history: &dyn History,
 ) -> bool {
     let Some(validation) = &change.validation else { return false };
-    let is_code =
-        |commit: &str, of: &Revision| of.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()));
-    let same_code = || {
-        let began = change.baseline.as_ref().is_some_and(|it| is_code(&format!("{commit}^1"), &it.taken.revision));
-        began && is_code(commit, &validation.revision)
-    };
     let same_change = || {
         let (Some(content), Some(commit)) = (&validation.delta.content, history.commit(commit)) else { return false };
         let files = commit.files.iter().filter(|file| !file.own).map(|file| (file.name().to_owned(), file));
         FileChange::content(files.filter(|(path, _)| validation.delta.files.contains(path))) == *content
     };
-    (same_change() || same_code()) && is_of_validated_files(change, paths, policy)
+    let brings = match is_on_the_baseline(change, commit, history) {
+        true => is_code(&validation.revision, commit, history),
+        false => same_change(),
+    };
+    brings && is_of_validated_files(change, paths, policy)
+}
+
+/// Whether a commit was made on the very code that the baseline measured.
+pub(crate) fn is_on_the_baseline(change: &Change, commit: &str, history: &dyn History) -> bool {
+    change.baseline.as_ref().is_some_and(|it| is_code(&it.taken.revision, &format!("{commit}^1"), history))
+}
+
+fn is_code(revision: &Revision, commit: &str, history: &dyn History) -> bool {
+    revision.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()))
 }
 
 /// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where
@@ -204,13 +209,16 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     let commit = member.name.id.as_str();
     // Without a commit at the baseline git knows nothing of it.
     if let Some(baseline) = taken.revision.commit.as_deref() {
-        let same_code =
-            || taken.revision.code.as_ref().is_some_and(|code| history.code_is(&format!("{commit}^1"), code.as_str()));
-        if history.comes_before(baseline, commit) != Some(true) && !same_code() {
+        if history.comes_before(baseline, commit) != Some(true) && !is_on_the_baseline(change, commit, history) {
             return Some(FindingKind::BaselineNotFirst { baseline: taken.revision.short() });
         }
     }
-    let measured = taken.taken_at;
+    written_first(change, member)
+}
+
+/// That a commit was written before the baseline was measured.
+fn written_first(change: &Change, member: &Member) -> Option<FindingKind> {
+    let measured = change.baseline.as_ref()?.taken.taken_at;
     // A commit that was made before the baseline, as it is now, comes from another clock, or from one that was set back.
     // One that was written before and made after it was written first.
     let other_clock = measured.timestamp() > member.made;

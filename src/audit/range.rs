@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::reverts::{Lineage, brought_back, of_merges};
+use crate::audit::reverts::{Lineage, of_merges, unexplained};
 use crate::audit::{
     Audit, CommitName, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
 };
@@ -28,8 +28,8 @@ pub(crate) trait History {
     fn commit(&self, hash: &str) -> Option<Commit>;
     /// The project's files, without the tool's own, as they differ from one commit to another.
     fn changed(&self, from: &str, to: &str) -> Vec<FileChange>;
-    /// The commit in which the range and its base part, where there is one and no other.
-    fn parted(&self, head: &str) -> Option<String>;
+    /// The commits in which the range and its base part; none where the range has no base.
+    fn parted(&self, head: &str) -> Vec<String>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
     /// Whether a commit after this one, on the way to `head`, touches one of these files.
@@ -206,10 +206,10 @@ impl<'a> RangeAudit<'a> {
     /// changes these are.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
         let of_merges = of_merges(&self, history);
-        let back = brought_back(&self, &of_merges, history);
-        self.audit.findings.extend(of_merges.into_iter().chain(back));
         let reverts = std::mem::take(&mut self.reverts);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
+        let back = unexplained(&self, &settled, &of_merges, history);
+        self.audit.findings.extend(of_merges.into_iter().chain(back));
         let taken_back = settled.taken_back;
         self.audit.findings.extend(settled.findings);
         for finding in &mut self.audit.findings {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
+use crate::model::{Artifact, Attestation, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, End, InvalidEvent, replay};
 
@@ -128,7 +128,7 @@ fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     if !agrees {
         return Some(format!("{path}: it attests something else than the record says"));
     }
-    let names = |key: &str| file[key].as_str().is_some_and(|name| !name.trim().is_empty());
+    let names = |key: &str| file[key].as_str().is_some_and(Attestation::is_name);
     (!names("reviewer") && !names("model")).then(|| format!("{path}: it names neither a reviewer nor a model"))
 }
 

@@ -24,6 +24,8 @@ struct Claim {
 pub(crate) struct Settled {
     pub(crate) taken_back: BTreeSet<String>,
     pub(crate) findings: Vec<Finding>,
+    /// Reverts of what came with the range, of which both leave nothing.
+    undoing: BTreeSet<String>,
     /// Reverts that are work.
     pub(crate) members: Vec<(ChangeId, Member)>,
 }
@@ -102,6 +104,9 @@ impl<'a> Lineage<'a> {
             if reverts_all && !settled.taken_back.contains(&revert.name.id) {
                 let gone = claims.iter().map(|claim| &claim.target).filter(|target| !kept.contains(target.as_str()));
                 settled.taken_back.extend(gone.cloned());
+                if claims.iter().all(|claim| self.audit.seen.contains_key(&claim.target)) {
+                    settled.undoing.insert(revert.name.id.clone());
+                }
             }
             self.add_work(revert, reverts_all, &mut settled);
             if reverts_all && revert.ids.is_empty() && !self.has_records(&revert.name.id) {
@@ -261,63 +266,46 @@ pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Fi
     found
 }
 
-/// Files that a merge brings to the range's base, or to what came of it, although no commit behind the merge touches them in
-/// the range: they were taken out before it, and merges alone bring them back. `told` are what merges hold of their own.
-pub(crate) fn brought_back(audit: &RangeAudit<'_>, told: &[Finding], history: &dyn History) -> Vec<Finding> {
-    let Some(base) = (!audit.merges.is_empty()).then(|| history.parted(&audit.head)).flatten() else {
-        return Vec::new();
-    };
-    let paths: BTreeMap<&str, &[String]> = audit.touched.iter().map(|(id, paths)| (id.as_str(), &paths[..])).collect();
+/// What the head of a range with merges differs in from what the range began with, although no commit of the range that is
+/// still in effect touches it: merges alone bring that back. `told` are what merges hold of their own.
+pub(crate) fn unexplained(
+    audit: &RangeAudit<'_>,
+    settled: &Settled,
+    told: &[Finding],
+    history: &dyn History,
+) -> Option<Finding> {
+    let newest = audit.merges.first()?;
+    let stands = |id: &String| !settled.taken_back.contains(id) && !settled.undoing.contains(id);
+    let touching = audit.touched.iter().filter(|(id, _)| stands(id)).flat_map(|(_, paths)| paths);
+    let touched: BTreeSet<&str> = touching.map(String::as_str).collect();
     let is_told = |path: &str| {
         told.iter().any(|it| matches!(&it.what, FindingKind::MergeBringsContent { paths, .. } if paths.iter().any(|told| told == path)))
     };
-    let merges: BTreeMap<&str, &Commit> = audit.merges.iter().map(|merge| (merge.id.as_str(), merge)).collect();
-    let mut found = Vec::new();
-    let mut behind: BTreeSet<&str> = BTreeSet::new();
-    for (commit, from) in since(audit, &base) {
-        behind.insert(commit);
-        let mut open: Vec<&str> =
-            audit.seen[commit].parents.iter().map(String::as_str).filter(|it| *it != from).collect();
-        let mut touched: BTreeSet<&str> = BTreeSet::new();
-        while let Some(next) = open.pop() {
-            let Some(it) = audit.seen.get(next).filter(|_| behind.insert(next)) else { continue };
-            open.extend(it.parents.iter().map(String::as_str));
-            touched.extend(paths.get(next).into_iter().flat_map(|paths| paths.iter().map(String::as_str)));
-        }
-        let Some(merge) = merges.get(commit) else { continue };
-        let is_first = merge.parents.first().is_some_and(|first| first == from);
-        let files = if is_first { merge.files.clone() } else { history.changed(from, commit) };
-        let back = files.iter().filter(|file| {
-            let name = file.name();
-            !touched.contains(name)
-                && !is_told(name)
-                && !audit.policy.exempts_path(name)
-                && !is_moved(file, &files, merge, from, history)
+    let mut names: Option<BTreeSet<String>> = None;
+    for base in history.parted(&audit.head) {
+        let files = history.changed(&base, &audit.head);
+        let differing = files
+            .iter()
+            .map(|file| file.name().to_owned())
+            .filter(|name| !touched.contains(name.as_str()) && !is_told(name) && !audit.policy.exempts_path(name));
+        let differing: BTreeSet<String> = differing.collect();
+        names = Some(match names {
+            Some(names) => names.intersection(&differing).cloned().collect(),
+            None => differing,
         });
-        let back = back.map(|file| file.name().to_owned()).collect();
-        let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
-        found.extend(Finding::on_paths(back, what).map(|finding| finding.of_commit(&merge.name())));
     }
-    found
-}
-
-/// The commits of a range that come of its base, oldest first, each with the parent by which it does.
-fn since<'a>(audit: &'a RangeAudit<'_>, base: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut from: BTreeMap<&str, &str> = BTreeMap::new();
-    for (id, _) in audit.touched.iter().rev() {
-        let parents = audit.seen[id].parents.iter().map(String::as_str);
-        if let Some(parent) = parents.into_iter().find(|it| *it == base || from.contains_key(it)) {
-            from.insert(id, parent);
-        }
-    }
-    let mut chain = Vec::new();
-    let mut at = audit.head.as_str();
-    while let Some((commit, parent)) = from.get_key_value(at) {
-        chain.push((*commit, *parent));
-        at = parent;
-    }
-    chain.reverse();
-    chain
+    let is_moved = |path: &String| {
+        let mut firsts = audit.merges.iter().filter_map(|merge| Some((merge, merge.parents.first()?)));
+        firsts.any(|(merge, first)| {
+            let file = merge.files.iter().find(|file| file.name() == path);
+            file.is_some_and(|file| is_moved(file, &merge.files, merge, first, history))
+        })
+    };
+    let back: Vec<String> = names?.into_iter().filter(|path| !is_moved(path)).collect();
+    let merge =
+        audit.merges.iter().find(|merge| merge.files.iter().any(|file| back.iter().any(|it| it == file.name())));
+    let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
+    Some(Finding::on_paths(back, what)?.of_commit(&merge.unwrap_or(newest).name()))
 }
 
 /// Whether a merge only carried a change to where one of its sides had moved the file.

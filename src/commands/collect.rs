@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, contract, delta, demands, evidence, relink, uncommitted};
+use crate::commands::{Ctx, contract, delta, demands, evidence, relink, standing, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
@@ -98,7 +98,11 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let review_objection = review_objection(ctx, change)?;
     let review_counts = review_objection.is_none();
     let world = World { policy, faults, reproduced, review_counts, review_objection, ..World::default() };
-    effect(ctx, change, World { clean_git, follow_up_promoted, ..world })
+    let world = effect(ctx, change, World { clean_git, follow_up_promoted, ..world })?;
+    // What is not in effect is refused for that.
+    let is_here = world.in_effect == InEffect::Yes && world.taken_back.is_empty();
+    let history = ctx.history()?.filter(|_| is_here);
+    Ok(World { brought_back: history.and_then(|history| history.moved_last("HEAD", change)), ..world })
 }
 
 /// Fails while a merge, or the like, has the tool's own files in conflict.
@@ -177,7 +181,8 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     if !proper || by.promotion.is_none() || !stands || replay::check(&by.events).is_err() {
         return Ok(false);
     }
-    if ctx.history()?.is_some_and(|history| history.is_taken_out("HEAD", &by)) {
+    let policy = demands::here(ctx.config()?)?;
+    if ctx.history()?.is_some_and(|history| !standing::takes_over(&history, "HEAD", change.id(), &by, &policy)) {
         return Ok(false);
     }
     let (faults, reproduced) = proof(ctx, &by)?;

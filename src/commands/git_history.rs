@@ -72,6 +72,15 @@ impl<'a> GitHistory<'a> {
         self.remake(&asked).into_iter().flatten().any(is_here)
     }
 
+    /// The files of a change's commits that taking these back would still change at `head`.
+    pub(crate) fn files_in_effect(&self, head: &str, id: &ChangeId) -> BTreeSet<String> {
+        let mut commits = self.naming(None, head, &[id.as_str()]);
+        commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
+        let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
+        let remade = self.remake(&asked).into_iter().flatten();
+        remade.flat_map(|it| it.differs.into_iter().chain(it.decided)).map(|file| file.name().to_owned()).collect()
+    }
+
     pub(crate) fn failure(&self) -> Result<()> {
         self.failed.take().map_or(Ok(()), |error| Err(error.into()))
     }
@@ -141,6 +150,23 @@ impl GitHistory<'_> {
     }
 }
 
+impl GitHistory<'_> {
+    /// When a change was last taken back, or brought back, by a commit in the history of `head`.
+    pub(crate) fn moved_last(&self, head: &str, change: &Change) -> Option<DateTime<Utc>> {
+        let began = change.baseline_commit().and_then(|commit| self.known(commit));
+        let validated = change.validation.iter().flat_map(|it| it.delta.own_commits()).map(|own| own.sha.clone());
+        let mut moving: Vec<String> = validated.chain(change.commits()).collect();
+        let mut last = None;
+        for commit in self.naming(began.as_deref(), head, &REVERTING).into_iter().rev() {
+            if commit.reverted().iter().any(|hash| moving.iter().any(|it| it.starts_with(hash))) {
+                last = last.max(Some(commit.commit_time));
+                moving.push(commit.id);
+            }
+        }
+        DateTime::from_timestamp(last?, 0)
+    }
+}
+
 impl History for GitHistory<'_> {
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
         let (ancestor, commit) = match (self.known(ancestor), self.known(commit)) {
@@ -205,12 +231,11 @@ impl History for GitHistory<'_> {
         self.counted(self.ask(self.repo.changed_files(from, Side::Commit(to), &self.repo.project()), Vec::new()))
     }
 
-    fn parted(&self, head: &str) -> Option<String> {
-        let call = self.repo.git().args(["merge-base", "--all", self.base.as_deref()?, head]);
+    fn parted(&self, head: &str) -> Vec<String> {
+        let Some(base) = self.base.as_deref() else { return Vec::new() };
+        let call = self.repo.git().args(["merge-base", "--all", base, head]);
         let all = self.ask(call.answer(), None).unwrap_or_default();
-        let mut all = std::str::from_utf8(&all).ok()?.lines();
-        // Where histories crossed before, each has of the other what is in no range.
-        all.next().filter(|_| all.next().is_none()).map(str::to_owned)
+        String::from_utf8_lossy(&all).lines().map(str::to_owned).collect()
     }
 
     fn brought(&self, merge: &str) -> Vec<Commit> {

@@ -137,7 +137,7 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
 fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String> {
     let named = args.reviewer.clone().or_else(|| ctx.actor()).unwrap_or_default();
     let reviewer = parse::prose("--reviewer", &named)?;
-    if [reviewer.as_str(), &args.model].iter().all(|name| !name.contains(char::is_alphanumeric)) {
+    if ![reviewer.as_str(), &args.model].into_iter().any(Attestation::is_name) {
         return Err(failed("give the reviewer: --reviewer NAME or --model NAME")
             .fixed_by([Fix::next("", ctx.fix_context().attest(id))]));
     }

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::members;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
-use crate::git::Repo;
 use crate::judge::Caveat;
-use crate::measure::number;
+use crate::measure::{self, number};
+use crate::model::scrub::scrub;
 use crate::model::text::{count, short};
 use crate::model::{Artifact, Kpi, MetricId, MetricSource, Snapshot, Taken, WorkTree, ingest};
 use crate::stats::median;
@@ -23,14 +24,14 @@ pub(crate) fn problem(
     fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
 ) -> Result<Option<String>> {
     if let Some(name) = history.map(|history| unrun(history, change)).transpose()?.flatten() {
-        return Ok(Some(format!("the validation lacks the check `{name}`, which the config of its commit has")));
+        return Ok(Some(format!("the validation lacks the check `{name}` as the config of its commit has it")));
     }
     let current = change.artifacts();
     let taken = change.events.iter().filter_map(|event| event.what.taken());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
         let problem = match (kpi_problem((config, history), change, taken, &snapshot, fetch)?, history) {
-            (None, Some(history)) => size_problem(history.repo, change, &snapshot)?,
+            (None, Some(history)) => size_problem(history, change, &snapshot)?,
             (problem, _) => problem,
         };
         if let Some(problem) = problem {
@@ -40,13 +41,31 @@ pub(crate) fn problem(
     Ok(None)
 }
 
-/// A check that the config of the validated commit has, and the validation has not.
+/// The first check that the config of the validated commit has and the validation did not run. If nobody has that commit any
+/// more, the commit that took its place counts, for the checks that were there before it.
 fn unrun(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
     let Some(validation) = &change.validation else { return Ok(None) };
-    let commit = validation.revision.commit.as_deref().and_then(|commit| history.known(commit));
-    let Some(config) = commit.map(|commit| history.config(&commit)).transpose()?.flatten() else { return Ok(None) };
-    let mut names = validate::names(&config);
-    Ok(names.find(|name| !validation.checks.iter().any(|check| check.name == *name)))
+    let named = validation.revision.commit.as_deref();
+    let Some(commit) = named.and_then(|commit| here(history, change, commit)) else { return Ok(None) };
+    let checks_at = |commit: &str| -> Result<BTreeMap<String, Option<String>>> {
+        Ok(history.config(commit)?.map(|config| validate::planned(&config).collect()).unwrap_or_default())
+    };
+    let mut checks = checks_at(&commit)?;
+    if named.is_some_and(|named| history.known(named).is_none()) {
+        let before = change.baseline_commit().and_then(|baseline| history.known(baseline));
+        let before = checks_at(&before.unwrap_or_else(|| format!("{commit}^1")))?;
+        checks.retain(|name, cmd| before.get(name) == Some(cmd));
+    }
+    let ran = |name: &str, cmd: &Option<String>| {
+        let is_it = |what: &str| cmd.as_ref().is_none_or(|cmd| scrub(what) == *cmd);
+        validation.checks.iter().any(|check| check.name == name && is_it(&check.what))
+    };
+    Ok(checks.into_iter().find(|(name, cmd)| !ran(name, cmd)).map(|(name, _)| name))
+}
+
+/// A commit of the change's measurements and checks, or, if nobody has it any more, the one that took its place.
+fn here(history: &GitHistory<'_>, change: &Change, commit: &str) -> Option<String> {
+    history.known(commit).or_else(|| history.known(&change.commits().pop()?))
 }
 
 fn kpi_problem(
@@ -70,7 +89,7 @@ fn kpi_problem(
         let mut known = config.filter(defines);
         if let (None, Some(history), Some(commit)) = (known, history, commit.filter(|_| is_fixed)) {
             if there.is_none() {
-                there = history.known(commit).map(|commit| history.config(&commit)).transpose()?.flatten();
+                there = here(history, change, commit).map(|commit| history.config(&commit)).transpose()?.flatten();
             }
             known = there.as_ref().filter(defines);
             if known.is_none() && there.is_some() {
@@ -78,6 +97,11 @@ fn kpi_problem(
             }
         }
         let probe = known.and_then(|config| config.kpis.iter().find(|it| it.name == kpi.name));
+        let spec = probe.map(measure::kpi::unmeasured);
+        if spec.is_some_and(|it| (&it.unit, it.better, it.sampling) != (&kpi.unit, kpi.better, kpi.sampling)) {
+            let what = "another unit, direction or way of sampling than its definition";
+            return Ok(Some(format!("KPI {} has {what}", kpi.name)));
+        }
         let kept = kept_in(change, taken, snapshot.role.as_deref().unwrap_or_default(), kpi);
         if kpi.raw.is_none() && kept.is_none() && !kpi.values.is_empty() {
             return Ok(Some(format!("KPI {} has values, and not the text that they were read from", kpi.name)));
@@ -98,16 +122,24 @@ fn kept_in<'t>(change: &Change, taken: &'t Taken, role: &str, kpi: &Kpi) -> Opti
     taken.kpi_artifacts.iter().find(|file| file.path.contains(name.trim_end_matches('x')))
 }
 
-/// A size is what git holds in the commit of the snapshot.
-fn size_problem(repo: &Repo, change: &Change, snapshot: &Snapshot) -> Result<Option<String>> {
+/// A size is what git holds in the commit of the snapshot or, after the change, in the one that took its place on the same
+/// code.
+fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) -> Result<Option<String>> {
     let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
     let Some(commit) = revision.and_then(|revision| revision.commit.as_deref()) else { return Ok(None) };
+    let is_after = change.after.as_ref().is_some_and(|after| after.taken.revision.commit.as_deref() == Some(commit));
+    let moved = || here(history, change, commit).filter(|it| members::is_on_the_baseline(change, it, history));
+    let commit = match change.is_moved() && history.known(commit).is_none() {
+        true => moved().filter(|_| is_after),
+        false => Some(commit.to_owned()),
+    };
+    let Some(commit) = commit else { return Ok(None) };
     let sizes = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Size));
     let paths: BTreeSet<&str> = sizes.filter_map(|it| it.metric.subject()).collect();
     for (path, size) in paths.into_iter().filter_map(|path| snapshot.sizes.get_key_value(path)) {
         let said = size.tracked_bytes.zip(size.tracked_files);
-        let Some((bytes, files)) = repo.holds_other(commit, path, said)? else { continue };
-        let (held, commit) = (count(files, "file", "files"), short(commit));
+        let Some((bytes, files)) = history.repo.holds_other(&commit, path, said)? else { continue };
+        let (held, commit) = (count(files, "file", "files"), short(&commit));
         return Ok(Some(format!("size.{path} is {bytes} B in {held} in commit {commit}, and not what it says")));
     }
     Ok(None)

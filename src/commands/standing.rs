@@ -7,8 +7,9 @@ use crate::commands::commit_contents::Touches;
 use crate::commands::{GitHistory, Range};
 use crate::error::Result;
 use crate::git::Batch;
+use crate::model::text::{moment, short};
 use crate::model::{ChangeId, Event, Kind};
-use crate::workflow::{Change, End};
+use crate::workflow::{Change, End, World, window};
 
 /// What speaks against the events that a range brings, all but the first `known`: a commit that took the validated one's
 /// place has to do the same, wherever it is, and a change that was taken back before is not verified.
@@ -21,6 +22,10 @@ pub(crate) fn of_events(
     let brought = change.events.get(known..).unwrap_or_default();
     let mut found: Vec<Finding> = brought.iter().flat_map(|event| unproven(history, policy, change, event)).collect();
     let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
+    let elsewhere = measured_elsewhere(history, change, brought);
+    let too_soon = || watched_too_short(history, head, change, verified?);
+    let problem = elsewhere.or_else(too_soon).map(|problem| FindingKind::VerdictsDiffer { problem });
+    found.extend(problem.map(|what| Finding::fail(what).of_change(change.id())));
     if let Some(event) = verified.filter(|_| history.is_taken_out(head, change)) {
         let versions = touches.versions(batch, history.repo.prefix(), change.id())?;
         let has = |events: &Vec<_>| events.len() as u64 >= event.seq;
@@ -31,6 +36,51 @@ pub(crate) fn of_events(
         }
     }
     Ok(found)
+}
+
+/// A measurement of the change that was made at a commit where the change is not.
+fn measured_elsewhere(history: &GitHistory<'_>, change: &Change, brought: &[Event]) -> Option<String> {
+    let own: Vec<String> =
+        change.validation.iter().flat_map(|it| it.delta.own_commits()).map(|it| it.sha.clone()).collect();
+    let mut places: Vec<(&Event, String)> = Vec::new();
+    for event in brought
+        .iter()
+        .filter(|it| !own.is_empty() && !matches!(it.what, Kind::BaselineTaken(_) | Kind::RollbackConfirmed { .. }))
+    {
+        let commit = event.what.taken().and_then(|taken| history.known(taken.revision.commit.as_deref()?));
+        places.extend(commit.filter(|commit| !places.iter().any(|(_, other)| other == commit)).map(|it| (event, it)));
+    }
+    let stands = |commit: &str| history.stands_at(commit, &own) || history.stands_at(commit, &change.commits());
+    let (event, commit) = places.into_iter().find(|(_, commit)| !stands(commit))?;
+    Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(&commit)))
+}
+
+/// That the days before a verification do not count, as the change was taken back and brought back after them.
+fn watched_too_short(history: &GitHistory<'_>, head: &str, change: &Change, verified: &Event) -> Option<String> {
+    let brought_back = history.moved_last(head, change).filter(|at| *at <= verified.at)?;
+    let world = World { brought_back: Some(brought_back), ..World::granted(change, &verified.what) };
+    let demands = window::demands(change, &world, verified.at);
+    let is_short = demands.iter().any(|demand| !demand.met && demand.kind.comes_with_time());
+    is_short.then(|| {
+        format!(
+            "it was taken back and brought back, last at {}, and was not watched long enough since",
+            moment(brought_back)
+        )
+    })
+}
+
+/// Whether a change takes an emergency over, or is on its way: it is in effect, and once it is validated, whatever files the
+/// emergency's commits still make differ are among its own.
+pub(crate) fn takes_over(
+    history: &GitHistory<'_>,
+    head: &str,
+    emergency: &ChangeId,
+    by: &Change,
+    policy: &Policy,
+) -> bool {
+    let Some(validation) = &by.validation else { return true };
+    let is_taken_over = |file: &String| validation.delta.files.contains(file) || policy.exempts_path(file);
+    !history.is_taken_out(head, by) && history.files_in_effect(head, emergency).iter().all(is_taken_over)
 }
 
 /// The commits of a move that do not do what the validated one does.

@@ -272,10 +272,10 @@ fn smoke_name(probe: &HttpProbe) -> String {
     format!("{SMOKE}{}", probe.name)
 }
 
-/// The names of all checks that a validation by this config has.
-pub(crate) fn names(config: &Config) -> impl Iterator<Item = String> {
-    let smoke = config.http_probes.iter().filter(|_| config.validation.smoke).map(smoke_name);
-    commands(config).map(|(name, ..)| name.to_owned()).chain(smoke)
+/// The checks that a validation by this config has, by name, each with its command, if it runs one.
+pub(crate) fn planned(config: &Config) -> impl Iterator<Item = (String, Option<String>)> {
+    let smoke = config.http_probes.iter().filter(|_| config.validation.smoke).map(|probe| (smoke_name(probe), None));
+    commands(config).map(|(name, _, cmd, _)| (name.to_owned(), Some(scrub(cmd)))).chain(smoke)
 }
 
 /// The commands that must succeed, in order: name, kind, command, time limit in seconds.

@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::model::fix::PLACEHOLDERS;
 use crate::model::text::short;
 use crate::model::{Artifact, Contract, Digest, Outcome, Revision, Stated, Verdict};
 
@@ -332,4 +333,11 @@ pub struct Attestation {
     pub reviewed: crate::model::Digest,
     pub tool: String,
     pub reasoning_mode: String,
+}
+
+impl Attestation {
+    /// Whether a text names a reviewer or a model.
+    pub fn is_name(text: &str) -> bool {
+        text.contains(char::is_alphanumeric) && !PLACEHOLDERS.contains(&text.trim())
+    }
 }

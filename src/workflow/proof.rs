@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{Artifact, Class, Delta, Digest, Event, Kind, Strength, TuneableChange, Validation};
+use crate::model::{Artifact, Class, Delta, Digest, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
 
 pub const COMMIT_PLACEHOLDER: &str = "<sha>";
@@ -63,6 +63,10 @@ impl Change {
         self.relinks().any(|(.., by)| by == "tree")
     }
 
+    pub fn is_moved(&self) -> bool {
+        self.relinks().next().is_some()
+    }
+
     /// Which commit was found again as which, and by what (`pick`, `patch-id` or `tree`), oldest first.
     fn relinks(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let relinked = self.events.iter().filter_map(|event| {
@@ -105,9 +109,11 @@ impl Change {
         })
     }
 
-    /// Every evidence file that stands for the present state, in the order in which it was recorded; without those that
-    /// a later event replaced by one of the same name.
+    /// Every evidence file that stands for the present state, in the order in which it was recorded. A day that was
+    /// measured again has one measurement; whatever else stands has a file of its own.
     pub fn artifacts(&self) -> Vec<&Artifact> {
+        let is_again = |at: usize, day: u32| self.ticks[at + 1..].iter().any(|later| later.day == day);
+        let days = self.ticks.iter().enumerate().filter(|(at, tick)| !is_again(*at, tick.day)).map(|(_, tick)| tick);
         let mut found: Vec<&Artifact> = Vec::new();
         found.extend(self.baseline.iter().flat_map(|baseline| baseline.taken.artifacts()));
         found.extend(self.validation.iter().map(|validation| &validation.artifact));
@@ -115,18 +121,9 @@ impl Change {
         found.extend(self.comparison.iter().flat_map(|comparison| comparison.artifacts()));
         found.extend(self.promotion.iter().map(|promotion| &promotion.note));
         found.extend(self.rollout.iter().flat_map(|done| done.taken.artifacts()));
-        found.extend(self.ticks.iter().flat_map(|tick| tick.taken.artifacts().chain([&tick.report])));
+        found.extend(days.flat_map(|tick| tick.taken.artifacts().chain([&tick.report])));
         found.extend(self.attestation.iter().map(|attestation| &attestation.artifact));
-        found.retain(|artifact| self.is_newest(artifact));
         found
-    }
-
-    /// Whether an evidence file is the newest that was recorded under its name: that one has the name to itself.
-    fn is_newest(&self, artifact: &Artifact) -> bool {
-        let of_name = |event: &Event| {
-            event.what.artifacts().into_iter().rfind(|other| other.path == artifact.path).map(|it| it.sha256.clone())
-        };
-        self.events.iter().rev().find_map(of_name).is_none_or(|newest| newest == artifact.sha256)
     }
 
     pub fn baseline_commit(&self) -> Option<&str> {

@@ -153,8 +153,10 @@ pub(crate) fn unmet(demands: &[Demand]) -> String {
 pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
     let days = verify_days(change, &world.policy);
     let rolled_out = change.fully_rolled_out_at();
-    let closes = rolled_out.map(|at| closes(at, days));
-    let have = rolled_out.map(|at| ticked_days(change, at, now)).unwrap_or_default();
+    // What was taken back meanwhile is watched from when it was brought back.
+    let from = rolled_out.map(|at| world.brought_back.map_or(at, |back| back.max(at)));
+    let closes = from.map(|at| closes(at, days));
+    let have = from.map(|at| ticked_days(change, at, now)).unwrap_or_default();
     let latest = latest_moment(change).filter(|at| *at > later(now, CLOCK_TOLERANCE));
 
     let mut list = vec![

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::model::{
     ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision, RolloutStage,
     StagePlan, Strength, Surface, TuneableChange,
@@ -72,6 +74,8 @@ pub struct World {
     pub clean_git: Option<bool>,
     /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
     pub follow_up_promoted: bool,
+    /// When the change was last taken back or brought back, in the history that is checked out.
+    pub brought_back: Option<DateTime<Utc>>,
 }
 
 impl World {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::enforcement::slips::{compared, record_path, since};
-use crate::support::Sandbox;
+use crate::enforcement::slips::{compare, compared, forge, record_path, since};
+use crate::support::{KEY, Sandbox};
 
 /// Edits an evidence file of the change, and every digest of it.
 pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
@@ -88,4 +88,111 @@ fn the_files_say_what_the_record_says() {
     edit(&sandbox, &id, "compare", &|file| file["metrics"] = json!([]));
     sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
     sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["REPORT_DIFFERS", "compare.json"]);
+}
+
+#[test]
+fn a_metric_is_read_as_the_config_defines_it() {
+    each_is_told(&[
+        ("though the KPI is exact", "after_snapshot", &|file| file["kpis"][0]["unit"] = json!("ms")),
+        ("though the KPI is exact", "before_snapshot", &|file| file["kpis"][0]["sampling"] = json!("sampled")),
+    ]);
+    let (sandbox, id, base) = compared();
+    for (name, place) in [("before_snapshot", "/kpis/0"), ("after_snapshot", "/kpis/0"), ("pair", "/kpis/0/kpi")] {
+        edit(&sandbox, &id, name, &|file| file.pointer_mut(place).unwrap()["unit"] = json!("ms"));
+    }
+    sandbox.commit_evidence();
+    let told = "another unit, direction or way of sampling";
+    let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+}
+
+#[test]
+fn no_file_stands_for_another() {
+    use vibeship_optimizer::model::{Digest, Kind};
+    let (sandbox, id, base) = compared();
+    forge(&sandbox, &id, |kinds| {
+        let last = kinds.last().map(|kind| kind.artifacts()[0].path.clone()).unwrap();
+        for kind in kinds {
+            let Kind::AfterTaken(after) = kind else { continue };
+            after.taken.snapshot.path = last.clone();
+            after.taken.snapshot.sha256 = Digest::of_bytes(b"nothing");
+        }
+    });
+    sandbox.commit_evidence();
+    assert!(sandbox.codes(&since(&base)).contains(&"ARTIFACT_ALTERED".to_owned()));
+    let _ = sandbox.run(&["change", "promote", "--change-id", &id]).exits(1);
+}
+
+#[test]
+fn a_check_ran_the_command_of_the_config() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = compared();
+    edit(&sandbox, &id, "validation", &|file| file["checks"][0]["what"] = json!("true"));
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            let Kind::Validated(validation) = kind else { continue };
+            "true".clone_into(&mut validation.checks[0].what);
+        }
+    });
+    sandbox.commit_evidence();
+    let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["lacks the check `test`"]);
+}
+
+#[test]
+fn a_review_names_somebody() {
+    let (sandbox, id, base) = compared();
+    let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Grace"];
+    let _ = sandbox.run(&[&attest[..], &["--change-id", &id]].concat()).ok();
+    sandbox.commit_evidence();
+    let honest = sandbox.head();
+    for nobody in ["-", "\u{200b}", "NAME", " "] {
+        edit(&sandbox, &id, "attestation", &|file| file["reviewer"] = json!(nobody));
+        sandbox.commit_evidence();
+        let _ =
+            sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["names neither a reviewer nor a model"]);
+        sandbox.git(&["reset", "-q", "--hard", &honest]);
+    }
+}
+
+/// The validated commit is nowhere, and the record says of it what is true of the one that took its place.
+#[test]
+fn the_commit_that_took_the_place_of_a_lost_one_has_its_code_its_sizes_and_its_checks() {
+    use vibeship_optimizer::model::{Delta, Kind};
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let commit = |id: &str, steps: &str| {
+        sandbox.write("src/steps.txt", steps);
+        sandbox.git(&["commit", "-qam", "Other steps", "--trailer", &format!("{KEY}: {id}")]);
+        sandbox.head()
+    };
+    sandbox.git(&["checkout", "-q", "-b", "shipped"]);
+    let other = sandbox.ready("other steps");
+    commit(&other, "1000\n");
+    sandbox.run(&["validate", "--change-id", &other]).ok();
+    let record: Value = sandbox.json(record_path(&other));
+    let validated = record["events"].as_array().unwrap().iter().find(|it| it["what"]["kind"] == "validated").unwrap();
+    let said: Delta = serde_json::from_value(validated["what"]["delta"].clone()).unwrap();
+    sandbox.git(&["checkout", "-q", "-f", "-b", "measured", &base]);
+    sandbox.git(&["clean", "-qfd"]);
+    let id = sandbox.ready("fewer steps");
+    let lost = commit(&id, "50\n");
+    compare(&sandbox, &id);
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    let shipped = commit(&id, "1000\n");
+    sandbox.git(&["checkout", "-q", "measured", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    edit(&sandbox, &id, "validation", &|file| file["checks"][0]["what"] = json!("true"));
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds.iter_mut() {
+            let Kind::Validated(validation) = kind else { continue };
+            validation.delta.content.clone_from(&said.content);
+            "true".clone_into(&mut validation.checks[0].what);
+        }
+        kinds.push(Kind::Relinked { commits: vec![(lost, shipped)], by: "tree".to_owned() });
+    });
+    sandbox.commit_evidence();
+    let clone = sandbox.outside().join("clone");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
+    let told = sandbox.go_to(&clone).run(&["check", "--range", &since(&base)]).exits(1);
+    let _ = told.says(&["RELINK_UNPROVEN", "lacks the check `test`"]);
 }

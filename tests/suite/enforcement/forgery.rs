@@ -4,7 +4,7 @@
 use chrono::{Duration, SecondsFormat, Utc};
 
 use crate::enforcement::forged::edit;
-use crate::enforcement::slips::{self, forge, record_path, since, tracked};
+use crate::enforcement::slips::{self, forge, forge_at, record_path, since, tracked};
 use crate::support::{KEY, Sandbox};
 
 fn commit(sandbox: &Sandbox, path: &str, text: &str, message: &str) -> String {
@@ -745,11 +745,18 @@ fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
     merge("main", "q");
     let pushed = sandbox.head();
     assert_eq!(sandbox.codes(&since(&start)), [""; 0], "nothing is left of it");
-    for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q"), ("main", "p")] {
+    for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q")] {
         merge(on, with);
     }
+    // The branch parted from main in two commits.
+    assert_eq!(fails(&sandbox, &format!("{pushed}..p"), &[]), ["MERGE_BRINGS_CONTENT"]);
+    // What is made and taken back beside the merges explains nothing.
+    let tidied = commit(&sandbox, "src/evil.sh", "other\n", "Tidy");
+    reverted(&sandbox, &tidied);
+    merge("main", "p");
     assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
     assert_eq!(fails(&sandbox, &since(&pushed), &[]), ["MERGE_BRINGS_CONTENT"]);
+    assert_eq!(fails(&sandbox, &since(&start), &[]), ["MANY_COMMITS", "GATE_NOT_REACHED"], "in one push");
     // An honest merge carries work to where the file was moved, and takes in what the base did meanwhile.
     let text: String = (0..40).map(|line| format!("line {line}\n")).collect();
     commit(&sandbox, "notes/long.md", &text, "Prose");
@@ -845,6 +852,85 @@ fn what_was_taken_back_is_neither_moved_to_another_commit_nor_verified() {
     for range in [since(&back), since(&base)] {
         sandbox.run(&["check", "--range", &range]).exits(1).says(&[told]);
     }
+}
+
+/// Main is without the change on every day that a branch from before the revert measures.
+#[test]
+fn days_count_from_when_a_change_was_brought_back() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = promoted();
+    let change = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat());
+    let _ = on(&["change", "rollout", "full"]).ok();
+    sandbox.commit_evidence();
+    sandbox.git(&["branch", "side"]);
+    let back = reverted(&sandbox, &change);
+    for day in 1..=3 {
+        let now = in_days(&sandbox, day);
+        sandbox.git(&["checkout", "-q", "side"]);
+        let _ = on(&["monitor", "tick"]).ok();
+        sandbox.commit_evidence_at(&now);
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
+    }
+    let now = in_days(&sandbox, 3);
+    sandbox.git_at(&now, &["revert", "--no-edit", &back]);
+    in_days(&sandbox, 4);
+    let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]).exits(3).says(&["measured on 1 of 3"]);
+    forge_at(&sandbox, &id, 1, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
+    sandbox.commit_evidence_at(&in_days(&sandbox, 4));
+    let told = "was not watched long enough since";
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+}
+
+#[test]
+fn what_is_measured_of_a_change_is_measured_where_the_change_is() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = promoted();
+    let of_baseline = sandbox.json(format!("reports/optimizer/{id}_before_snapshot.json"))["revision"].clone();
+    edit(&sandbox, &id, "after_snapshot", &|file| file["revision"] = of_baseline.clone());
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            let Kind::AfterTaken(after) = kind else { continue };
+            after.taken.revision = serde_json::from_value(of_baseline.clone()).unwrap();
+        }
+    });
+    sandbox.commit_evidence();
+    let told = "where the change is not in effect";
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+}
+
+#[test]
+fn an_emergency_is_taken_over_with_all_of_its_files() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.emergency("stop it", "2d");
+    commit(&sandbox, "src/stop.txt", "stop\n", &named(&id));
+    let _ = sandbox.run(&["change", "rollout", "full", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    let by = sandbox.opened_beside("fewer steps");
+    sandbox.take_baseline(&by);
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &named(&by)]);
+    slips::compare(&sandbox, &by);
+    for args in
+        [&["change", "promote", "--change-id", &by][..], &["change", "follow-up", "--change-id", &id, "--by", &by]]
+    {
+        sandbox.run(args).ok();
+    }
+    for day in 1..=3 {
+        in_days(&sandbox, day);
+        sandbox.run(&["monitor", "tick", "--change-id", &id]).ok();
+    }
+    sandbox.commit_evidence_at(&in_days(&sandbox, 3));
+    in_days(&sandbox, 4);
+    let verify = ["change", "verify", "--apply", "--change-id", &id, "--summary", "over"];
+    sandbox.run(&verify).exits(1).says(&["no promoted change that is in effect takes it over"]);
+    forge_at(&sandbox, &id, 1, |kinds| {
+        kinds.push(vibeship_optimizer::model::Kind::Verified { summary: "over".to_owned() });
+    });
+    sandbox.commit_evidence_at(&in_days(&sandbox, 4));
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["no promoted change takes the override over"]);
 }
 
 #[test]
