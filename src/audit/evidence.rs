@@ -248,6 +248,9 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     if let Some(problem) = settings(&change.contract, &before, &stored.settings) {
         return of_json(problem);
     }
+    if compare::is_met_already(&before, &change.contract) {
+        return Some("the baseline meets the KPI already, so that it proves no improvement".to_owned());
+    }
     if stored.verdicts().is_none_or(|stored| difference(&recorded.verdicts, &stored).is_some()) {
         return of_json("its verdicts are not those of the record".to_owned());
     }
@@ -329,7 +332,7 @@ fn changes_otherwise(paired: &PairedKpi, (before, after): (&Snapshot, &Snapshot)
 fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Option<String> {
     let effect = settings.min_effect;
     let (agreed, whose) = match (contract.min_effect, baseline.definitions.get(MIN_EFFECT)) {
-        (Some(agreed), _) => (effect >= agreed, "contract"),
+        (Some(agreed), _) => (effect == agreed, "contract"),
         (None, Some(fixed)) => (Digest::of_json(&json!(effect)) == *fixed, "baseline"),
         (None, None) => (effect >= 0.0, "baseline"),
     };

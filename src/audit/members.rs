@@ -36,12 +36,15 @@ pub(crate) fn findings(
     history: &dyn History,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut works: Vec<&str> = earlier.iter().map(|commit| commit.id.as_str()).collect();
+    // The validated commit and the one that took its place may both be there: a squash, and the branch merged later.
+    let places = change.every_commit();
+    let work = |of: &'_ str| if places.iter().any(|it| it == of) { places[0].clone() } else { of.to_owned() };
+    let mut works: Vec<String> = earlier.iter().map(|commit| work(&commit.id)).collect();
     let mut all = earlier.to_vec();
     let mut second = None;
     for member in members.iter().filter(|member| !earlier.contains(&member.name)) {
-        if !works.contains(&member.work()) {
-            works.push(member.work());
+        if !works.contains(&work(member.work())) {
+            works.push(work(member.work()));
             all.push(member.name.clone());
             second = second.or((works.len() > 1).then_some(member));
         }
@@ -82,7 +85,7 @@ pub(crate) fn findings(
 fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
     let validated = change.commits();
     let is_other = if !validated.is_empty() {
-        !validated.iter().any(|commit| *commit == member.name.id || commit == member.work())
+        !change.every_commit().iter().any(|commit| *commit == member.name.id || commit == member.work())
     } else if let Some(code) = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref()) {
         !history.code_is(&member.name.id, code.as_str())
     } else {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::reverts::{Lineage, of_merges, unexplained};
+use crate::audit::reverts::{Lineage, brought_back, of_merges, unexplained};
 use crate::audit::{
     Audit, CommitName, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
 };
 use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
-use crate::workflow::Change;
+use crate::workflow::{Change, End};
 
 /// What only git can answer, asked at the end and only for the few commits that it is about.
 pub(crate) trait History {
@@ -48,8 +48,8 @@ pub(crate) struct RangeAudit<'a> {
     pub(crate) now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
-    /// The commits that records name as validated: a hash says more than a trailer.
-    validated: BTreeMap<String, ChangeId>,
+    /// The commits that records name as validated, each with the changes that do: a hash says more than a trailer.
+    validated: BTreeMap<String, BTreeSet<ChangeId>>,
     audit: Audit,
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
@@ -68,9 +68,11 @@ pub(crate) struct RangeAudit<'a> {
 impl<'a> RangeAudit<'a> {
     /// Begins with the demands, the records at head, and the moment at which head was made.
     pub(crate) fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
-        let (mut relinked, mut validated) = (BTreeMap::new(), BTreeMap::new());
+        let (mut relinked, mut validated) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<ChangeId>>::new());
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
-            validated.extend(change.commits().into_iter().map(|commit| (commit, id.clone())));
+            for commit in change.commits() {
+                validated.entry(commit).or_default().insert(id.clone());
+            }
             for event in &change.events {
                 if let Kind::Relinked { commits, .. } = &event.what {
                     relinked.extend(commits.iter().map(|(old, new)| (new.clone(), (id.clone(), old.clone()))));
@@ -112,8 +114,9 @@ impl<'a> RangeAudit<'a> {
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             if !commit.is_evidence_only() {
                 self.audit.exempted.push(Exempted { commit: commit.name(), reason });
-                // A commit that names a change is held to it, exempt or not.
-                if !commit.ids.is_empty() {
+                // A commit that names a change of this project is held to it, exempt or not.
+                let is_known = |id: &String| id.parse().is_ok_and(|id| self.records.contains_key(&id));
+                if commit.ids.iter().any(is_known) {
                     self.assign(commit, ids);
                 }
             }
@@ -125,8 +128,9 @@ impl<'a> RangeAudit<'a> {
     }
 
     pub(crate) fn ids_of(&self, commit: &Commit) -> Vec<String> {
-        let by_record = self.relinked.get(&commit.id).map(|(id, _)| id).or(self.validated.get(&commit.id));
-        let by_record = by_record.map(ToString::to_string);
+        let relinked = self.relinked.get(&commit.id).map(|(id, _)| id);
+        let validated = self.validated.get(&commit.id).filter(|_| relinked.is_none());
+        let by_record = relinked.into_iter().chain(validated.into_iter().flatten()).map(ToString::to_string);
         let ids: BTreeSet<String> = commit.ids.iter().cloned().chain(by_record).collect();
         ids.into_iter().collect()
     }
@@ -208,9 +212,14 @@ impl<'a> RangeAudit<'a> {
         let of_merges = of_merges(&self, history);
         let reverts = std::mem::take(&mut self.reverts);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
-        let back = unexplained(&self, &settled, &of_merges, history);
-        self.audit.findings.extend(of_merges.into_iter().chain(back));
-        let taken_back = settled.taken_back;
+        let unexplained = unexplained(&self, &settled, &of_merges, history);
+        self.audit.findings.extend(brought_back(&self, &unexplained).into_iter().chain(of_merges));
+        let mut taken_back = settled.taken_back;
+        // What is still there was not taken back, whatever a revert says.
+        let leaves = |paths: &[String]| paths.iter().any(|path| unexplained.contains(path));
+        for (commit, _) in self.touched.iter().filter(|(_, paths)| leaves(paths)) {
+            taken_back.remove(commit);
+        }
         self.audit.findings.extend(settled.findings);
         for finding in &mut self.audit.findings {
             if finding.commit.as_ref().is_some_and(|commit| taken_back.contains(&commit.id)) {
@@ -222,6 +231,7 @@ impl<'a> RangeAudit<'a> {
             members.entry(id).or_default().push(member);
         }
         let referenced = members.keys().cloned().collect();
+        self.audit.findings.extend(self.shared());
         for (id, mut members) in members {
             members.reverse();
             let Some(record) = self.records.get(&id) else { continue };
@@ -229,6 +239,21 @@ impl<'a> RangeAudit<'a> {
             self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
         }
         (self.audit, referenced)
+    }
+
+    /// Changes that stand for the same commit: what one commit does was measured as one change.
+    fn shared(&self) -> Vec<Finding> {
+        let stands = |id: &&ChangeId| {
+            let change = self.records.get(*id).and_then(RecordFacts::change);
+            change.is_some_and(|it| it.promotion.is_some() && matches!(it.end, None | Some(End::Verified { .. })))
+        };
+        let mut found = Vec::new();
+        for ids in self.validated.values() {
+            let ids: Vec<String> = ids.iter().filter(stands).map(ToString::to_string).collect();
+            let (Some(last), true) = (ids.last().and_then(|id| id.parse().ok()), ids.len() > 1) else { continue };
+            found.push(Finding::fail(FindingKind::SeveralIds { ids }).of_change(&last));
+        }
+        found
     }
 
     fn of_change(

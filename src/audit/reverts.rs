@@ -266,46 +266,47 @@ pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Fi
     found
 }
 
-/// What the head of a range with merges differs in from what the range began with, although no commit of the range that is
-/// still in effect touches it: merges alone bring that back. `told` are what merges hold of their own.
+/// The files in which the head of a range differs from what the range began with, although no commit of the range that is
+/// still in effect touches them. `told` are what merges hold of their own.
 pub(crate) fn unexplained(
     audit: &RangeAudit<'_>,
     settled: &Settled,
     told: &[Finding],
     history: &dyn History,
-) -> Option<Finding> {
-    let newest = audit.merges.first()?;
+) -> BTreeSet<String> {
+    if audit.merges.is_empty() && settled.taken_back.is_empty() {
+        return BTreeSet::new();
+    }
     let stands = |id: &String| !settled.taken_back.contains(id) && !settled.undoing.contains(id);
     let touching = audit.touched.iter().filter(|(id, _)| stands(id)).flat_map(|(_, paths)| paths);
     let touched: BTreeSet<&str> = touching.map(String::as_str).collect();
-    let is_told = |path: &str| {
-        told.iter().any(|it| matches!(&it.what, FindingKind::MergeBringsContent { paths, .. } if paths.iter().any(|told| told == path)))
-    };
-    let mut names: Option<BTreeSet<String>> = None;
-    for base in history.parted(&audit.head) {
+    let told = told.iter().filter_map(|it| {
+        let FindingKind::MergeBringsContent { paths, conflict: false, .. } = &it.what else { return None };
+        Some(paths)
+    });
+    let told: BTreeSet<&str> = told.flatten().map(String::as_str).collect();
+    let is_known = |name: &str| touched.contains(name) || told.contains(name) || audit.policy.exempts_path(name);
+    let differing = |base: String| -> BTreeSet<String> {
         let files = history.changed(&base, &audit.head);
-        let differing = files
-            .iter()
-            .map(|file| file.name().to_owned())
-            .filter(|name| !touched.contains(name.as_str()) && !is_told(name) && !audit.policy.exempts_path(name));
-        let differing: BTreeSet<String> = differing.collect();
-        names = Some(match names {
-            Some(names) => names.intersection(&differing).cloned().collect(),
-            None => differing,
-        });
-    }
-    let is_moved = |path: &String| {
-        let mut firsts = audit.merges.iter().filter_map(|merge| Some((merge, merge.parents.first()?)));
-        firsts.any(|(merge, first)| {
+        files.iter().map(|file| file.name().to_owned()).filter(|name| !is_known(name)).collect()
+    };
+    let all = history.parted(&audit.head).into_iter().map(differing);
+    let mut paths = all.reduce(|one, other| one.intersection(&other).cloned().collect()).unwrap_or_default();
+    paths.retain(|path| {
+        !audit.merges.iter().filter_map(|merge| Some((merge, merge.parents.first()?))).any(|(merge, first)| {
             let file = merge.files.iter().find(|file| file.name() == path);
             file.is_some_and(|file| is_moved(file, &merge.files, merge, first, history))
         })
-    };
-    let back: Vec<String> = names?.into_iter().filter(|path| !is_moved(path)).collect();
-    let merge =
-        audit.merges.iter().find(|merge| merge.files.iter().any(|file| back.iter().any(|it| it == file.name())));
+    });
+    paths
+}
+
+/// That merges alone bring these files back.
+pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> Option<Finding> {
+    let brings = |merge: &&Commit| merge.files.iter().any(|file| paths.contains(file.name()));
+    let merge = audit.merges.iter().find(brings).or(audit.merges.first())?;
     let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
-    Some(Finding::on_paths(back, what)?.of_commit(&merge.unwrap_or(newest).name()))
+    Some(Finding::on_paths(paths.iter().cloned().collect(), what)?.of_commit(&merge.name()))
 }
 
 /// Whether a merge only carried a change to where one of its sides had moved the file.

@@ -53,6 +53,8 @@ pub(crate) struct Version {
     /// When the commit was first written: rebasing moves the moment of committing, not this one.
     pub written: DateTime<Utc>,
     pub made: DateTime<Utc>,
+    /// When the newest of the commits before it was made, as far as they are in the range and not in the future.
+    pub rests_on: Option<DateTime<Utc>>,
     /// The events; `None` where the commit removed the record, or left something that is none.
     pub events: Option<Vec<Stamp>>,
 }
@@ -100,11 +102,11 @@ pub(crate) fn findings(
 
 /// When the event at an index was first committed: with all that stands before it, or, where that does not matter to
 /// it, on a branch that went on otherwise and was joined.
-fn first_committed(change: &Change, index: usize, versions: &[Version]) -> Option<DateTime<Utc>> {
+fn first_committed<'v>(change: &Change, index: usize, versions: &'v [Version]) -> Option<&'v Version> {
     let by_itself = change.events[index].by_itself();
     let is_it = |stamp: &Stamp| by_itself.is_some() && stamp.by_itself == by_itself;
     let holds = |version: &&Version| kept(version.events(), change) > index || version.events().iter().any(is_it);
-    versions.iter().filter(holds).map(|version| version.written).min()
+    versions.iter().filter(holds).min_by_key(|version| version.written)
 }
 
 /// Events that claim a moment after a commit that holds them, or before one that does not.
@@ -135,7 +137,7 @@ fn out_of_time(
     }
     known.into_iter().find_map(|(count, committed)| {
         // What another branch had committed by then was joined.
-        let joined = |index: usize| first_committed(change, index, versions).is_some_and(|first| first < committed);
+        let joined = |index: usize| first_committed(change, index, versions).is_some_and(|it| it.written < committed);
         let mut added = change.events.iter().enumerate().skip(count);
         let (_, event) =
             added.find(|(index, event)| event.at < earlier(committed, CLOCK_TOLERANCE) && !joined(*index))?;
@@ -159,7 +161,7 @@ fn late(
     for (index, event) in change.events.iter().enumerate().skip(known) {
         let is_day = matches!(event.what, Kind::Ticked(_) | Kind::RolledOut(RolloutStage { stage: Stage::Full, .. }));
         let first = if is_day { first_committed(change, index, versions) } else { None };
-        let Some(first) = first else { continue };
+        let Some(first) = first.map(|it| it.rests_on.map_or(it.written, |at| at.max(it.written))) else { continue };
         if first > later(event.at, Duration::days(deadline.days.into())) {
             days.insert(event.at.date_naive());
             committed = committed.max(Some(first));
@@ -210,6 +212,7 @@ mod tests {
             commit: CommitName { id: format!("{count:040}"), subject: "Evidence".to_owned() },
             written: fixture::at(day, 10),
             made: fixture::at(day, 10),
+            rests_on: None,
             events: Some(change.events.iter().take(count).map(stamp).collect()),
         }
     }

@@ -10,7 +10,8 @@ use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
 };
-use crate::commands::commit_contents::{self, Touches};
+use crate::commands::commit_contents;
+use crate::commands::touches::Touches;
 use crate::commands::{GitHistory, collect, delta, demands, evidence, sources, standing};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
@@ -79,7 +80,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let head = history.made(&range.head)?;
     // What expires does so whether or not anything is committed after it.
     let mut commits = RangeAudit::new(&policy, &records, head.max(now));
-    let mut touches = Touches::default();
+    let mut touches = Touches::since(base.map(|base| (base, history.made(base))), now)?;
     history.walk(base, &range.head, &mut |commit| {
         touches.take(&commit);
         commits.take(&commit);
@@ -170,23 +171,18 @@ impl RecordCheck<'_> {
         id: &ChangeId,
         before: Option<&EarlierRecord>,
     ) -> Result<Vec<Finding>> {
-        let mut before = before.cloned();
-        if let (Some(before), Some(base)) = (&mut before, &self.range.base) {
-            before.committed = self.history.last_commit_of(base, &before.path)?.map(|(written, _)| written);
-        }
+        let both = before.zip(self.range.base.as_ref());
+        let at_base = both.map(|(it, base)| self.history.last_commit_of(base, &it.path)).transpose()?.flatten();
+        let committed = at_base.map(|(written, _)| written);
+        let before = before.map(|it| EarlierRecord { committed, ..it.clone() });
         let before = before.as_ref();
         let mut found = self.of_versions(batch, record, id, before)?;
         let Some(record) = record else { return Ok(found) };
         if let Some(change) = record.change() {
-            let known = before.map_or(0, |before| before.events.len());
-            found.extend(standing::of_events(
-                self.history,
-                (self.touches, batch),
-                (self.policy, &self.range.head),
-                (change, known),
-            )?);
+            let (demands, known) = ((self.policy, self.range.head.as_str()), before.map_or(0, |it| it.events.len()));
+            found.extend(standing::of_events(self.history, (self.touches, batch), demands, (change, known))?);
         }
-        let latest = match self.touches.latest(id) {
+        let latest = match self.touches.latest(id).max(at_base.map(|(_, made)| made)) {
             Some(latest) => latest,
             None => self.history.last_commit_of(&self.range.head, &record.path)?.map_or(self.head, |(_, made)| made),
         };

@@ -7,16 +7,15 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{
-    CommitName, EarlierRecord, FindingKind, Found, History, RecordFacts, RecordState, Stamp, Version, range,
-};
+use crate::audit::{EarlierRecord, FindingKind, Found, History, RecordFacts, RecordState, range};
+use crate::commands::touches::stamps;
 use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
 use crate::git::{Batch, GitError, Repo};
 use crate::measure::revision;
 use crate::model::text::short;
-use crate::model::{Artifact, ChangeId, Commit, Digest, Event, JsonError, Remade, Remake};
+use crate::model::{Artifact, ChangeId, Digest, JsonError, Remade, Remake};
 use crate::store::{Record, RecordError, atomic, evidence, project};
 use crate::workflow::{Change, End};
 
@@ -222,157 +221,6 @@ pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordS
             unreadable(error.to_string(), conflicted)
         }
     }
-}
-
-#[derive(Debug, Clone)]
-struct Touch {
-    commit: CommitName,
-    parents: Vec<String>,
-    written: i64,
-    made: i64,
-    path: String,
-}
-
-impl Touch {
-    fn events_at(&self, commit: &str, batch: &mut Batch, prefix: &[u8]) -> Result<Option<Vec<Stamp>>> {
-        let path = [prefix, self.path.as_bytes()].concat();
-        Ok(batch.read_path(commit, &path, RECORD_LIMIT)?.and_then(|bytes| stamps(&bytes)))
-    }
-}
-
-/// What the commits of a range changed of records, newest first, of evidence and of the config.
-#[derive(Debug, Default)]
-pub(crate) struct Touches {
-    records: BTreeMap<ChangeId, Vec<Touch>>,
-    /// Files of the tool's own that were there before.
-    pub(crate) evidence: BTreeSet<String>,
-    /// The commits that changed the config, with when they were made.
-    pub(crate) config: Vec<(String, i64)>,
-    own: BTreeSet<String>,
-}
-
-impl Touches {
-    pub(crate) fn take(&mut self, commit: &Commit) {
-        for file in &commit.files {
-            if project::config_names().iter().any(|name| name == file.name()) {
-                self.config.push((commit.id.clone(), commit.commit_time));
-            }
-            if file.own && !file.is_new() {
-                self.evidence.insert(file.name().to_owned());
-            }
-            if file.own {
-                self.own.insert(file.name().to_owned());
-            }
-            let Some(id) = id_of(file.name()) else { continue };
-            let touch = Touch {
-                commit: commit.name(),
-                parents: commit.parents.clone(),
-                written: commit.author_time.min(commit.commit_time),
-                made: commit.commit_time,
-                path: file.name().to_owned(),
-            };
-            self.records.entry(id).or_default().push(touch);
-        }
-    }
-
-    /// From when on the events are to be signed of a range that switched signing on: before, they could not be.
-    pub(crate) fn signs_from(
-        &self,
-        history: &GitHistory<'_>,
-        before: Option<&Config>,
-        config: &Config,
-    ) -> Result<Option<DateTime<Utc>>> {
-        if before.is_none_or(|before| before.sign.is_some()) || config.sign.is_none() {
-            return Ok(None);
-        }
-        for (commit, made) in self.config.iter().rev() {
-            if history.config(commit)?.is_some_and(|config| config.sign.is_some()) {
-                // Git tells seconds: what was recorded within this one may have come first.
-                return Ok(Some(range::moment(made.saturating_add(1))));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The evidence of a change that the range altered and that no event of it names, by the names that the tool gives.
-    pub(crate) fn unrecorded<'t>(&'t self, change: &Change) -> impl Iterator<Item = &'t String> {
-        let recorded: BTreeSet<String> =
-            change.events.iter().flat_map(|event| event.what.artifacts()).map(|it| it.path.clone()).collect();
-        let prefix = format!("{}/{}_", project::EVIDENCE_DIR, change.id());
-        let is_one = move |path: &&String| {
-            path.strip_prefix(&prefix).is_some_and(evidence::is_tools_name) && !recorded.contains(*path)
-        };
-        self.own.iter().filter(is_one)
-    }
-
-    /// The changes whose records it touched, and those whose evidence by the names that the tool gives.
-    pub(crate) fn ids<'t>(&'t self, known: impl Fn(&ChangeId) -> bool + 't) -> impl Iterator<Item = ChangeId> + 't {
-        let evidence = self.own.iter().filter_map(move |path| {
-            let name = path.strip_prefix(project::EVIDENCE_DIR)?.strip_prefix('/')?;
-            let ways = name.match_indices('_').filter(|(at, _)| evidence::is_tools_name(&name[at + 1..]));
-            ways.filter_map(|(at, _)| name[..at].parse().ok()).find(&known)
-        });
-        self.records.keys().cloned().chain(evidence)
-    }
-
-    pub(crate) fn versions(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<Vec<Version>> {
-        let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
-        let of = |touch: &Touch| -> Result<Version> {
-            Ok(Version {
-                commit: touch.commit.clone(),
-                written: range::moment(touch.written),
-                made: range::moment(touch.made),
-                events: touch.events_at(&touch.commit.id, batch, prefix)?,
-            })
-        };
-        touches.iter().rev().map(of).collect()
-    }
-
-    /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
-    /// parents whole: then versions that do not continue each other come from branches that met.
-    pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool> {
-        for touch in self.records.get(id).into_iter().flatten() {
-            let events = touch.events_at(&touch.commit.id, batch, prefix)?.unwrap_or_default();
-            let parents = touch.parents.iter().map(|parent| touch.events_at(parent, batch, prefix));
-            let parents: Vec<_> = parents.collect::<Result<_, _>>()?;
-            let grew = match parents.as_slice() {
-                [] => true,
-                [before] => events.starts_with(before.as_deref().unwrap_or_default()),
-                sides => sides.iter().any(|side| side.as_ref() == Some(&events)),
-            };
-            if !grew {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
-    pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
-        self.records.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
-    }
-
-    pub(crate) fn path(&self, id: &ChangeId) -> Option<&str> {
-        self.records.get(id)?.first().map(|touch| touch.path.as_str())
-    }
-}
-
-fn id_of(path: &str) -> Option<ChangeId> {
-    let dirs = project::record_dirs();
-    let below = dirs.iter().find_map(|dir| path.strip_prefix(dir.as_str()))?;
-    below.strip_suffix(".json")?.parse().ok()
-}
-
-/// The events in a record's bytes, without trusting the rest of it; `None` where there are none.
-fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
-    let value: Value = serde_json::from_slice(bytes).ok()?;
-    let stamp = |event: &Value| Stamp {
-        digest: event["digest"].as_str().unwrap_or_default().to_owned(),
-        is_signed: event["signature"].is_string(),
-        quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
-        by_itself: serde_json::from_value(event.clone()).ok().and_then(|event: Event| event.by_itself()),
-    };
-    Some(value["events"].as_array()?.iter().map(stamp).collect())
 }
 
 pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>> {

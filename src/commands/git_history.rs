@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::{CommitName, History};
 use crate::error::Result;
 use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk};
-use crate::model::ChangeId;
+use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
 
@@ -59,7 +59,7 @@ impl<'a> GitHistory<'a> {
             return self.repo.is_own(full);
         };
         let of_a_change = |ids: &BTreeSet<String>| name.match_indices('_').any(|(at, _)| ids.contains(&name[..at]));
-        let is_prose = name.starts_with('.') || [".md", ".svg", ".png"].iter().any(|end| name.ends_with(end));
+        let is_prose = name == own::ATTRIBUTES || [".md", ".svg", ".png"].iter().any(|end| name.ends_with(end));
         self.repo.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
     }
 
@@ -154,8 +154,7 @@ impl GitHistory<'_> {
     /// When a change was last taken back, or brought back, by a commit in the history of `head`.
     pub(crate) fn moved_last(&self, head: &str, change: &Change) -> Option<DateTime<Utc>> {
         let began = change.baseline_commit().and_then(|commit| self.known(commit));
-        let validated = change.validation.iter().flat_map(|it| it.delta.own_commits()).map(|own| own.sha.clone());
-        let mut moving: Vec<String> = validated.chain(change.commits()).collect();
+        let mut moving = change.every_commit();
         let mut last = None;
         for commit in self.naming(began.as_deref(), head, &REVERTING).into_iter().rev() {
             if commit.reverted().iter().any(|hash| moving.iter().any(|it| it.starts_with(hash))) {

@@ -62,6 +62,7 @@ mod pairing;
 pub(crate) mod parse;
 mod sources;
 mod standing;
+mod touches;
 mod uncommitted;
 
 pub(crate) use audit_range::Range;

@@ -14,6 +14,7 @@ use crate::commands::{
 use crate::error::{Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::Repo;
+use crate::judge::compare::is_met_already;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
 use crate::model::scrub::scrub;
@@ -174,6 +175,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     world.tuneables = delta::tuneables(ctx, change)?;
     world.unmeasured = measurement.unmeasured(&change.contract);
     world.unmeasured.extend((role == RoleArg::Before).then(|| measurement.out_of_reach(&change.contract)).flatten());
+    world.met_already = role == RoleArg::Before && is_met_already(&measurement.snapshot, &change.contract);
     measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
         RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),

@@ -2,16 +2,18 @@
 //! change's commit says of its numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::audit::members;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
-use crate::judge::Caveat;
+use crate::judge::{Caveat, compare};
 use crate::measure::{self, number};
 use crate::model::scrub::scrub;
 use crate::model::text::{count, short};
-use crate::model::{Artifact, Kpi, MetricId, MetricSource, Snapshot, Taken, WorkTree, ingest};
+use crate::model::{Artifact, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, ingest};
+use crate::os::files;
 use crate::stats::median;
 use crate::store::Role;
 use crate::workflow::Change;
@@ -23,15 +25,24 @@ pub(crate) fn problem(
     change: &Change,
     fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
 ) -> Result<Option<String>> {
-    if let Some(name) = history.map(|history| unrun(history, change)).transpose()?.flatten() {
-        return Ok(Some(format!("the validation lacks the check `{name}` as the config of its commit has it")));
+    if let Some(history) = history {
+        let problem = match of_validation(history, change)? {
+            None => of_pairs(history, change, fetch)?,
+            problem => problem,
+        };
+        if problem.is_some() {
+            return Ok(problem);
+        }
     }
     let current = change.artifacts();
     let taken = change.events.iter().filter_map(|event| event.what.taken());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
         let problem = match (kpi_problem((config, history), change, taken, &snapshot, fetch)?, history) {
-            (None, Some(history)) => size_problem(history, change, &snapshot)?,
+            (None, Some(history)) => match size_problem(history, change, &snapshot)? {
+                None => tuneables_problem(history, &snapshot)?,
+                problem => problem,
+            },
             (problem, _) => problem,
         };
         if let Some(problem) = problem {
@@ -41,26 +52,55 @@ pub(crate) fn problem(
     Ok(None)
 }
 
-/// The first check that the config of the validated commit has and the validation did not run. If nobody has that commit any
-/// more, the commit that took its place counts, for the checks that were there before it.
-fn unrun(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
+/// What the config of the validated commit has to object: a check that was not run, or that nothing was altered but the
+/// results that metrics are read from.
+fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
     let Some(validation) = &change.validation else { return Ok(None) };
     let named = validation.revision.commit.as_deref();
     let Some(commit) = named.and_then(|commit| here(history, change, commit)) else { return Ok(None) };
-    let checks_at = |commit: &str| -> Result<BTreeMap<String, Option<String>>> {
-        Ok(history.config(commit)?.map(|config| validate::planned(&config).collect()).unwrap_or_default())
-    };
-    let mut checks = checks_at(&commit)?;
-    if named.is_some_and(|named| history.known(named).is_none()) {
+    let Some(config) = history.config(&commit)? else { return Ok(None) };
+    let mut checks: BTreeMap<String, Option<String>> = validate::planned(&config).collect();
+    // In place of a commit that nobody has any more, the checks count that were there before, too.
+    if change.is_moved() && named.is_some_and(|named| history.known(named).is_none()) {
         let before = change.baseline_commit().and_then(|baseline| history.known(baseline));
-        let before = checks_at(&before.unwrap_or_else(|| format!("{commit}^1")))?;
+        let before = history.config(&before.unwrap_or_else(|| format!("{commit}^1")))?;
+        let before: BTreeMap<_, _> = before.iter().flat_map(validate::planned).collect();
         checks.retain(|name, cmd| before.get(name) == Some(cmd));
     }
     let ran = |name: &str, cmd: &Option<String>| {
         let is_it = |what: &str| cmd.as_ref().is_none_or(|cmd| scrub(what) == *cmd);
         validation.checks.iter().any(|check| check.name == name && is_it(&check.what))
     };
-    Ok(checks.into_iter().find(|(name, cmd)| !ran(name, cmd)).map(|(name, _)| name))
+    if let Some((name, _)) = checks.iter().find(|(name, cmd)| !ran(name, cmd)) {
+        return Ok(Some(format!("the validation lacks the check `{name}` as the config of its commit has it")));
+    }
+    let delta = &validation.delta;
+    let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    let results = config.results().filter(|(stem, _)| named(stem));
+    let results: BTreeSet<PathBuf> = results.map(|(_, file)| files::normal(Path::new(file))).collect();
+    let only_results = delta.files.iter().all(|file| results.contains(Path::new(file)));
+    let is_nothing = delta.tuneables.is_empty() && !delta.files.is_empty() && only_results;
+    Ok(is_nothing.then(|| "the change alters nothing but files that its metrics are read from".to_owned()))
+}
+
+/// A size of the pairs that is not what git holds.
+fn of_pairs(
+    history: &GitHistory<'_>,
+    change: &Change,
+    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+) -> Result<Option<String>> {
+    let pair = change.comparison.as_ref().and_then(|compared| fetch(compared.pair.as_ref()?));
+    let Some(Ok(pair)) = pair.map(|bytes| ingest::parse_pair(&bytes)) else { return Ok(None) };
+    for pair in std::iter::once(&pair).chain(&pair.others) {
+        for (side, is_after) in [(&pair.before, false), (&pair.after, true)] {
+            let sizes = pair.sizes.iter().map(|(path, both)| (path, if is_after { &both.1 } else { &both.0 }));
+            let Some(commit) = side.commit.as_deref() else { continue };
+            if let Some(problem) = other_sizes(history, change, commit, sizes)? {
+                return Ok(Some(format!("the pairs: {problem}")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// A commit of the change's measurements and checks, or, if nobody has it any more, the one that took its place.
@@ -106,6 +146,9 @@ fn kpi_problem(
         if kpi.raw.is_none() && kept.is_none() && !kpi.values.is_empty() {
             return Ok(Some(format!("KPI {} has values, and not the text that they were read from", kpi.name)));
         }
+        if kpi.raw.is_some() && kept.is_some() {
+            return Ok(Some(format!("KPI {} has two texts that it was read from", kpi.name)));
+        }
         let text = kpi.raw.clone().map(String::into_bytes).or_else(|| fetch(kept?));
         let (Some(probe), Some(text), Some(value)) = (probe, text, kpi.values.last()) else { continue };
         let read = number::numbers(probe, &text).ok().and_then(|numbers| median(&numbers));
@@ -134,13 +177,41 @@ fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) 
         false => Some(commit.to_owned()),
     };
     let Some(commit) = commit else { return Ok(None) };
-    let sizes = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Size));
-    let paths: BTreeSet<&str> = sizes.filter_map(|it| it.metric.subject()).collect();
-    for (path, size) in paths.into_iter().filter_map(|path| snapshot.sizes.get_key_value(path)) {
+    other_sizes(history, change, &commit, snapshot.sizes.iter())
+}
+
+/// The first size of the contract that is not what git holds in a commit.
+fn other_sizes<'s>(
+    history: &GitHistory<'_>,
+    change: &Change,
+    commit: &str,
+    sizes: impl Iterator<Item = (&'s String, &'s Size)>,
+) -> Result<Option<String>> {
+    let named = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Size));
+    let named: BTreeSet<&str> = named.filter_map(|it| it.metric.subject()).collect();
+    for (path, size) in sizes.filter(|(path, _)| named.contains(path.as_str())) {
         let said = size.tracked_bytes.zip(size.tracked_files);
-        let Some((bytes, files)) = history.repo.holds_other(&commit, path, said)? else { continue };
-        let (held, commit) = (count(files, "file", "files"), short(&commit));
+        let Some((bytes, files)) = history.repo.holds_other(commit, path, said)? else { continue };
+        let (held, commit) = (count(files, "file", "files"), short(commit));
         return Ok(Some(format!("size.{path} is {bytes} B in {held} in commit {commit}, and not what it says")));
+    }
+    Ok(None)
+}
+
+/// The first tuneable whose file git tracks, and that has another value there.
+fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Option<String>> {
+    let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
+    let revision = revision.filter(|_| !snapshot.tuneables.is_empty());
+    let Some(commit) = revision.and_then(|it| history.known(it.commit.as_deref()?)) else { return Ok(None) };
+    let mut batch = history.repo.batch()?;
+    for file in snapshot.tuneable_files.iter().filter(|file| !file.path.starts_with(['~', '/'])) {
+        let Some(bytes) = history.file(&mut batch, &commit, &file.path)? else { continue };
+        let Ok(held) = measure::tuneables::values(&file.path, &bytes) else { continue };
+        let mut own = snapshot.tuneables.iter().filter(|(_, tuneable)| tuneable.layer == file.path);
+        if let Some((key, _)) = own.find(|(key, tuneable)| held.get(*key) != Some(&tuneable.value)) {
+            let commit = short(&commit);
+            return Ok(Some(format!("the tuneable `{key}` has another value in {} of commit {commit}", file.path)));
+        }
     }
     Ok(None)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::audit::{Finding, FindingKind, History, Policy, members};
-use crate::commands::commit_contents::Touches;
+use crate::commands::touches::Touches;
 use crate::commands::{GitHistory, Range};
 use crate::error::Result;
 use crate::git::Batch;

@@ -178,8 +178,20 @@ impl Repo {
     }
 }
 
+/// What was in conflict had to be decided, also where git left in the tree what was decided for: of a file that one side
+/// deleted, the other's.
 fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
-    let (decided, differs) = differs.into_iter().partition(|file| conflicts.contains(&file.path));
+    let (mut decided, differs): (Vec<_>, Vec<_>) = differs.into_iter().partition(|file| conflicts.contains(&file.path));
+    let kept = conflicts.iter().filter(|path| !decided.iter().any(|file| file.path == **path));
+    let in_conflict = |path: &Vec<u8>| FileChange {
+        path: path.clone(),
+        status: "U".to_owned(),
+        old_mode: "100644".to_owned(),
+        new_mode: "100644".to_owned(),
+        ..FileChange::default()
+    };
+    let kept: Vec<FileChange> = kept.map(in_conflict).collect();
+    decided.extend(kept);
     Remade { decided, differs }
 }
 
@@ -239,6 +251,17 @@ mod tests {
         };
         assert_eq!((told(&made), made.decided.len()), (told(&slow), slow.decided.len()));
         repo.remake(&[what], None).unwrap().remove(0).unwrap()
+    }
+
+    #[test]
+    fn what_was_added_and_then_edited_is_not_gone() {
+        let sandbox = Sandbox::new().hostile();
+        sandbox.commit("a", "1\n", "start");
+        let added = sandbox.commit("extra", "1\n", "add it");
+        let edited = sandbox.commit("extra", "1\n2\n", "edit it");
+        let made = again(&sandbox.repo(), Remake::Gone { head: &edited, of: &added });
+        assert_eq!(made.decided.iter().map(FileChange::name).collect::<Vec<_>>(), ["extra"]);
+        assert!(!made.is_same());
     }
 
     #[test]

@@ -69,6 +69,15 @@ fn read_with(
     Ok(effective)
 }
 
+/// The values of one file, as they are recorded.
+pub(crate) fn values(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, String> {
+    let mut effective = Effective::default();
+    for (key, value) in flatten(name, bytes)? {
+        effective.add_layer(&key, &key, value, name);
+    }
+    Ok(effective.values.into_iter().map(|(key, tuneable)| (key, tuneable.value)).collect())
+}
+
 /// What may be recorded of each watched variable: its value (or digest), `None` when it is unset. Bytes that are
 /// no Unicode are replaced.
 pub(crate) fn watched(

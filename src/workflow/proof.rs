@@ -85,6 +85,12 @@ impl Change {
         commits
     }
 
+    /// The commits that were validated and those that took their place, oldest first.
+    pub fn every_commit(&self) -> Vec<String> {
+        let validated = self.validation.as_ref().map(|validation| hashes(&validation.delta)).unwrap_or_default();
+        validated.into_iter().chain(self.relinks().map(|(_, new, _)| new.to_owned())).collect()
+    }
+
     /// The parent of the change's commit, and that commit, where others committed since the baseline: then these two are
     /// what is measured in pairs, and not the snapshots' own.
     pub fn commit_and_parent(&self) -> Option<(&str, &str)> {

@@ -291,7 +291,9 @@ impl Reason {
                 Fix::or("name another metric", other_names(change, self.unknown_metrics(), ctx)),
             ],
             Self::ContractSense { criterion, why } => {
-                vec![Fix::next("", other_criterion(Some(change), criterion, *why, ctx))]
+                let other = Fix::next("", other_criterion(Some(change), criterion, *why, ctx));
+                let again = (with.gate == Gate::Baseline).then(|| with.again(""));
+                std::iter::once(other).chain(again).collect()
             }
             Self::CommitsBeforeBaseline { commits, at_tip } => with.too_early(commits, *at_tip),
             Self::Dirty { own, at_tip, .. } => with.dirty(own.as_deref(), *at_tip),

@@ -191,7 +191,9 @@ pub(crate) fn other_criterion(
     let mut ctx = ctx.clone();
     let given = &mut ctx.proposed.parts;
     let part = match why {
-        VacuousCriterion::NoImprovement | VacuousCriterion::CannotHold { kpi: true } => Some(Part::Kpi),
+        VacuousCriterion::NoImprovement | VacuousCriterion::MetAlready | VacuousCriterion::CannotHold { kpi: true } => {
+            Some(Part::Kpi)
+        }
         VacuousCriterion::FiresOnGood | VacuousCriterion::CannotFire => Some(Part::Trigger),
         VacuousCriterion::NoCommit => Some(Part::Rollback),
         VacuousCriterion::NoShare => None,

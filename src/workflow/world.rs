@@ -38,6 +38,8 @@ pub struct World {
     pub own_sources: Vec<String>,
     /// Metrics of the contract without a usable value in the measurement, and why.
     pub unmeasured: Vec<(MetricId, String)>,
+    /// Whether the baseline meets the KPI by itself.
+    pub met_already: bool,
     /// Whether the baseline's commit is an ancestor of the revision; `None` where there are no commits.
     pub descends: Option<bool>,
     pub delta: Delta,

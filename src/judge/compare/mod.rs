@@ -149,6 +149,13 @@ pub struct DecisiveRow {
 }
 
 /// Compares two snapshots. The same inputs give the same comparison, byte for byte.
+/// Whether a baseline meets an absolute KPI by itself, so that nothing has to improve for it.
+pub(crate) fn is_met_already(baseline: &Snapshot, contract: &Contract) -> bool {
+    let is_absolute = contract.kpi.as_ref().is_some_and(|kpi| !kpi.is_relative());
+    let verdicts = || compare(baseline, baseline, None, contract, &Settings::default()).verdicts();
+    is_absolute && verdicts().is_some_and(|it| it.kpi.verdict.outcome() == Outcome::Pass)
+}
+
 pub fn compare(
     before: &Snapshot,
     after: &Snapshot,

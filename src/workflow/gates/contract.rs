@@ -14,6 +14,8 @@ use crate::workflow::{Change, Reason, Refusal, World, gates, proof, window};
 pub enum VacuousCriterion {
     #[error("demands no improvement as KPI")]
     NoImprovement,
+    #[error("is met by the baseline already, and demands no improvement as KPI")]
+    MetAlready,
     #[error("holds wherever the KPI does: it guards nothing")]
     LooserThanKpi,
     #[error("holds whatever is measured: it guards nothing")]

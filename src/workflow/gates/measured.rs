@@ -4,7 +4,7 @@ use crate::model::{
     After, Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation, WorkTree,
 };
 use crate::workflow::gates::{enter, is_undecided, require};
-use crate::workflow::{Change, Reason, Refusal, World, gates};
+use crate::workflow::{Change, Reason, Refusal, VacuousCriterion, World, gates};
 
 /// Gate 2, the baseline, comes before the first commit of the change and freezes the contract. It may be taken again as long
 /// as nothing was validated against it and no commit carries the id.
@@ -36,7 +36,14 @@ pub(crate) fn baseline(change: &Change, baseline: &Baseline, world: &World) -> R
     may_take_baseline(change, world)?;
     // What counts is the code as it was when it was measured.
     clean_enough(&baseline.taken.revision, world)?;
-    gates::all_measured(Gate::Baseline, world)
+    gates::all_measured(Gate::Baseline, world)?;
+    match &change.contract.kpi {
+        Some(kpi) if world.met_already => {
+            let (criterion, why) = (kpi.to_string(), VacuousCriterion::MetAlready);
+            Err(Refusal::new(Gate::Baseline, Reason::ContractSense { criterion, why }))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {

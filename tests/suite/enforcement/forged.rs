@@ -103,6 +103,26 @@ fn a_metric_is_read_as_the_config_defines_it() {
     sandbox.commit_evidence();
     let told = "another unit, direction or way of sampling";
     let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    each_is_told(&[("the tuneable `ttl` has another value", "after_snapshot", &|file| {
+        file["tuneables"]["ttl"]["value"] = json!(10);
+    })]);
+}
+
+#[test]
+fn a_kpi_has_one_text() {
+    use vibeship_optimizer::model::{Artifact, Digest, Kind};
+    let (sandbox, id, base) = compared();
+    let path = format!("reports/optimizer/{id}_kpi_steps_after.txt");
+    sandbox.write(&path, "100\n");
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            let Kind::AfterTaken(after) = kind else { continue };
+            let sha256 = Digest::of_bytes(b"100\n");
+            after.taken.kpi_artifacts.push(Artifact { path: path.clone(), sha256 });
+        }
+    });
+    sandbox.commit_evidence();
+    let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["has two texts that it was read from"]);
 }
 
 #[test]

@@ -755,7 +755,7 @@ fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
     reverted(&sandbox, &tidied);
     merge("main", "p");
     assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
-    assert_eq!(fails(&sandbox, &since(&pushed), &[]), ["MERGE_BRINGS_CONTENT"]);
+    assert_eq!(fails(&sandbox, &since(&pushed), &[]), ["COMMIT_WITHOUT_ID", "MERGE_BRINGS_CONTENT"]);
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["MANY_COMMITS", "GATE_NOT_REACHED"], "in one push");
     // An honest merge carries work to where the file was moved, and takes in what the base did meanwhile.
     let text: String = (0..40).map(|line| format!("line {line}\n")).collect();
@@ -940,4 +940,92 @@ fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
     let old = sandbox.ready("older");
     let id = sandbox.emergency("stop it", "2d");
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &old]).exits(1).says(&["opened after it"]);
+}
+
+/// What a revert takes out is out of the head, or it was not taken back; and an edit of a file that the other side deleted
+/// is decided by whoever merges.
+#[test]
+fn what_is_still_there_was_not_taken_back() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    sandbox.write("src/dummy.txt", "1\n").write("src/evil.sh", "evil\n");
+    sandbox.git(&["add", "src"]);
+    sandbox.git(&["commit", "-qm", "Both"]);
+    let both = sandbox.head();
+    sandbox.git(&["rm", "-q", "src/evil.sh"]);
+    sandbox.git(&["commit", "-qm", "Less"]);
+    let less = sandbox.head();
+    reverted(&sandbox, &both);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"], "less is not taken back yet");
+    reverted(&sandbox, &less);
+    assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID", "COMMIT_WITHOUT_ID"]);
+    sandbox.git(&["reset", "-q", "--hard", &base]);
+    let evil = commit(&sandbox, "src/evil.sh", "evil\n", "In");
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.git(&["checkout", "-q", "main"]);
+    let out = reverted(&sandbox, &evil);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+    sandbox.git(&["checkout", "-q", "side"]);
+    let edit = commit(&sandbox, "src/evil.sh", "evil\nmore\n", "Edit");
+    assert_ne!(sandbox.try_git(&["merge", "-q", "--no-edit", "main"]).code, 0);
+    sandbox.git(&["add", "src/evil.sh"]);
+    sandbox.git(&["commit", "-q", "--no-edit"]);
+    reverted(&sandbox, &edit);
+    assert!(!fails(&sandbox, &since(&out), &[]).is_empty());
+}
+
+#[test]
+fn one_commit_is_the_work_of_one_change() {
+    let (sandbox, id, base) = promoted();
+    let other = format!("{}-2", &id[..id.len() - 2]);
+    let evidence = sandbox.git(&["ls-files", "reports", ".vibeship-optimizer/changes"]);
+    for path in evidence.lines().filter(|path| path.contains(&id)) {
+        sandbox.write(path.replace(&id, &other), sandbox.read(path).replace(&id, &other));
+    }
+    let record = sandbox.read(record_path(&other));
+    let digests = sandbox.git(&["ls-files", "reports"]);
+    let record = digests.lines().filter(|path| path.contains(&id)).fold(record, |record, path| {
+        let digest = |text: String| vibeship_optimizer::model::Digest::of_bytes(text.as_bytes()).as_str().to_owned();
+        record.replace(&digest(sandbox.read(path)), &digest(sandbox.read(path.replace(&id, &other))))
+    });
+    sandbox.write(record_path(&other), record);
+    forge(&sandbox, &other, |_| {});
+    sandbox.commit_evidence();
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"SEVERAL_IDS".to_owned()));
+    assert!(fails(&sandbox, "HEAD^..HEAD", &[]).contains(&"SEVERAL_IDS".to_owned()), "in a push of its own");
+}
+
+#[test]
+fn a_day_is_committed_no_earlier_than_what_its_commit_rests_on() {
+    let sandbox = Sandbox::enforced();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    sandbox.write(
+        "vibeship_optimizer.yml",
+        config.replace("require: baseline", "require: baseline\n  witness_within_days: 2"),
+    );
+    sandbox.git(&["commit", "-qam", "Witnesses"]);
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    slips::compare(&sandbox, &id);
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    let _ = on(&["change", "promote"]);
+    let _ = on(&["change", "rollout", "full"]);
+    sandbox.commit_evidence();
+    let honest = sandbox.head();
+    let in_time = in_days(&sandbox, 1);
+    let _ = on(&["monitor", "tick"]);
+    sandbox.commit_evidence_at(&in_time);
+    assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
+    sandbox.git(&["reset", "-q", "--soft", &honest]);
+    sandbox.git(&["stash", "-q"]);
+    let late = in_days(&sandbox, 8);
+    sandbox.write("notes/n.md", "n\n").git(&["add", "notes"]);
+    sandbox.git_at(&late, &["commit", "-qm", "Notes of others"]);
+    sandbox.git(&["stash", "pop", "-q"]);
+    sandbox.commit_evidence_at(&in_time);
+    in_days(&sandbox, 9);
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"DAYS_UNWITNESSED".to_owned()));
 }
