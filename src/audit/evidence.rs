@@ -12,10 +12,10 @@ use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{self, Caveat, Comparison, Settings, compare};
 use crate::model::{
     Artifact, Better, Contract, Digest, Event, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi, RolloutStage,
-    Sampling, SideRevision, Snapshot, TakenFor, Verdict, Verdicts, ingest,
+    Sampling, SideRevision, Snapshot, TakenFor, Tick, Verdict, Verdicts, ingest,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
-use crate::workflow::{Change, Watch, watch};
+use crate::workflow::{Change, Dated, End, Watch, watch};
 
 /// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
 const RECORDING_DELAY: Duration = Duration::minutes(15);
@@ -36,7 +36,18 @@ pub(crate) type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
 /// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
 pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
-    measurements(change, fetch).or_else(|| record::repeated(change, fetch)).or_else(|| comparison(change, fetch))
+    let repeated = || record::repeated(change, fetch);
+    measurements(change, fetch).or_else(repeated).or_else(|| comparison(change, fetch)).or_else(|| lost(change, fetch))
+}
+
+/// That a change was verified although its KPI failed on every monitored day.
+fn lost(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
+    let is_verified = matches!(change.end, Some(End::Verified { .. }));
+    let watched = Watched::of(change, fetch).filter(|_| is_verified)?;
+    let day =
+        |tick: &Dated<Tick>| Some((tick.utc_date, watched.watch(change, &snapshot(&tick.taken.snapshot, fetch)?)));
+    let kpi = watch::lost(change, &change.ticks.iter().filter_map(day).collect::<Vec<_>>())?;
+    Some(format!("`{}` failed on every monitored day, and nobody said why that is no harm", kpi.criterion))
 }
 
 pub(crate) fn day_role(day: u32) -> String {

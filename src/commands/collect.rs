@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::os::files;
 use crate::store::Record;
-use crate::workflow::{Change, End, World, replay, window};
+use crate::workflow::{Change, End, World, replay, watch, window};
 
 /// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
@@ -97,7 +97,8 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
     let review_objection = review_objection(ctx, change)?;
     let review_counts = review_objection.is_none();
-    let world = World { policy, faults, reproduced, review_counts, review_objection, ..World::default() };
+    let kpi_lost = evidence::days(ctx, change).ok().and_then(|days| watch::lost(change, &days));
+    let world = World { policy, faults, reproduced, review_counts, review_objection, kpi_lost, ..World::default() };
     let world = effect(ctx, change, World { clean_git, follow_up_promoted, ..world })?;
     // What is not in effect is refused for that.
     let is_here = world.in_effect == InEffect::Yes && world.taken_back.is_empty();

@@ -19,7 +19,7 @@ use crate::model::{Class, Gate, Kind, Promotion, Proposed, Rehearsal};
 use crate::os::files;
 use crate::report;
 use crate::store::{RecordError, Role};
-use crate::workflow::{Change, Demand, End, Reason, Refusal, World, gates, window};
+use crate::workflow::{Change, Demand, End, Reason, Refusal, World, gates, watch, window};
 
 // A decision and its reason.
 #[derive(Debug, Args)]
@@ -69,7 +69,11 @@ fn ended(ctx: &Ctx, change: &Change) -> Result<Exit> {
 /// Exit 1 when no alarm is open or no reason is given.
 pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
-    status::state(ctx, &commit::record(ctx, &args.change.choose_monitored(ctx)?, Kind::AlarmResolved { reason })?)
+    let id = args.change.choose_monitored(ctx)?;
+    let change = commit::load(ctx, &id)?;
+    let kpi_lost = watch::lost(&change, &evidence::days(ctx, &change).unwrap_or_default());
+    let world = World { kpi_lost, ..World::default() };
+    status::state(ctx, &commit::commit(ctx, &id, Kind::AlarmResolved { reason }, &world, &[])?)
 }
 
 pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use crate::audit::evidence::{CONTRACT, EXACT_TOLERANCE, Fetch, Judgement, Watched};
 use crate::audit::{self, Audit, CommitName, Finding, FindingKind, RecordFacts, Severity};
 use crate::commands::pairing::{self, Ask, Pairing, Probes};
@@ -21,7 +23,7 @@ use crate::model::{
 use crate::report::{self, CompareView, DayView, plot, verdict};
 use crate::store::{Integrity, Role, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
-use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
+use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, Watch, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
@@ -167,14 +169,19 @@ pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
     Ok(found)
 }
 
-/// What the monitored days of a change leave unjudged. A day whose file is not there any more is reported by others.
+/// What the monitored days of a change leave unjudged.
 pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
+    Ok(watch::unjudged(change, &days(ctx, change)?))
+}
+
+/// The monitored days with their verdicts. A day whose file is not there any more is reported by others.
+pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Watch)>> {
     let watched = if change.ticks.is_empty() { None } else { watched(ctx, change)? };
     let day = |tick: &Dated<Tick>| {
         let today = audit::evidence::snapshot(&tick.taken.snapshot, &fetch(ctx))?;
         Some((tick.utc_date, watched.as_ref().map(|it| it.watch(change, &today)).unwrap_or_default()))
     };
-    Ok(watch::unjudged(change, &change.ticks.iter().filter_map(day).collect::<Vec<_>>()))
+    Ok(change.ticks.iter().filter_map(day).collect())
 }
 
 /// A page that was recorded, as it is rendered now, with the program that measured what it shows.

@@ -202,7 +202,7 @@ impl Event {
     pub fn by_itself(&self) -> Option<serde_json::Value> {
         let by_itself =
             matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. } | Kind::Attested { .. });
-        by_itself.then(|| serde_json::json!({ "at": self.at, "what": self.what }))
+        by_itself.then(|| serde_json::json!({ "at": self.at, "actor": self.actor, "what": self.what }))
     }
 }
 

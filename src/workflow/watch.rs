@@ -8,7 +8,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
 use crate::judge::{Comparison, Role, Settings};
 use crate::model::{
-    Artifact, Contract, Criterion, Judged, Outcome, PairSession, Policy, SideRevision, Snapshot, Trigger, Verdicts,
+    Artifact, Contract, Criterion, Event, Judged, Kind, Outcome, PairSession, Policy, SideRevision, Snapshot, Trigger,
+    Verdicts,
 };
 use crate::workflow::{Change, window};
 
@@ -81,6 +82,16 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
         criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
         missed: missed.into_iter().collect(),
     }
+}
+
+/// The KPI as it was measured last, where it failed on every monitored day and nobody has said why that is no harm.
+pub fn lost(change: &Change, days: &[(NaiveDate, Watch)]) -> Option<Judged> {
+    let kpis: Option<Vec<&Judged>> = days.iter().map(|(_, watch)| watch.kpi.as_ref()).collect();
+    let kpis = kpis?;
+    let first = change.ticks.first()?.at;
+    let is_said = |event: &Event| matches!(event.what, Kind::AlarmResolved { .. }) && event.at >= first;
+    let failed = kpis.iter().all(|kpi| kpi.verdict.outcome() == Outcome::Fail);
+    kpis.last().filter(|_| failed && !change.events.iter().any(is_said)).map(|kpi| (*kpi).clone())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -159,11 +159,12 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
     let have = from.map(|at| ticked_days(change, at, now)).unwrap_or_default();
     let latest = latest_moment(change).filter(|at| *at > later(now, CLOCK_TOLERANCE));
 
+    let alarms: Vec<Judged> = change.open_alarms.iter().chain(&world.kpi_lost).cloned().collect();
     let mut list = vec![
         demand(rolled_out.is_some(), DemandKind::FullRollout),
         demand(closes.is_some_and(|at| now >= at), DemandKind::Window { days, closes }),
         demand(have.len() >= days as usize, DemandKind::Ticks { need: days, have }),
-        demand(change.open_alarms.is_empty(), DemandKind::NoAlarm { open: change.open_alarms.clone() }),
+        demand(alarms.is_empty(), DemandKind::NoAlarm { open: alarms }),
         demand(world.faults.is_empty(), DemandKind::Artifacts { faults: world.faults.clone() }),
         demand(world.reproduced, DemandKind::Reproduced),
         demand(latest.is_none(), DemandKind::Clock { latest }),

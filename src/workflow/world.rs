@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision, RolloutStage,
-    StagePlan, Strength, Surface, TuneableChange,
+    ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Judged, Kind, MetricId, Policy, Revision,
+    RolloutStage, StagePlan, Strength, Surface, TuneableChange,
 };
 use crate::workflow::Change;
 
@@ -76,6 +76,8 @@ pub struct World {
     pub clean_git: Option<bool>,
     /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
     pub follow_up_promoted: bool,
+    /// The KPI, where it failed on every monitored day.
+    pub kpi_lost: Option<Judged>,
     /// When the change was last taken back or brought back, in the history that is checked out.
     pub brought_back: Option<DateTime<Utc>>,
 }
@@ -105,6 +107,9 @@ impl World {
             // A stage more than was frozen is one that a stricter config added.
             let only = Policy { stages: vec![StagePlan { stage: *stage, soak_hours: 0.0 }], ..Policy::default() };
             world.policy = policy.clone().unwrap_or_else(|| demanded.joined_with(&only));
+        }
+        if let (Kind::AlarmResolved { .. }, Some(kpi)) = (event, &change.comparison) {
+            world.kpi_lost = Some(kpi.verdicts.kpi.clone());
         }
         if let Some(validation) = &change.validation {
             world.tuneables = validation.delta.tuneables.clone();

@@ -185,9 +185,10 @@ pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     Err(Refusal::new(Gate::Verify, Reason::NotRolledOut))
 }
 
-pub(crate) fn check_resolution(change: &Change, reason: &str) -> Result<(), Refusal> {
+pub(crate) fn check_resolution(change: &Change, reason: &str, world: &World) -> Result<(), Refusal> {
     enter(change, Gate::Verify)?;
-    require(Gate::Verify, !change.open_alarms.is_empty(), || Reason::NoAlarm)?;
+    let is_alarming = !change.open_alarms.is_empty() || world.kpi_lost.is_some();
+    require(Gate::Verify, is_alarming, || Reason::NoAlarm)?;
     has_reason(Gate::Verify, reason)
 }
 

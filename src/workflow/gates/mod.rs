@@ -36,7 +36,7 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
             of_a_commit(Gate::Verify, change, &tick.taken.revision)?;
             decide::may_tick(change, world)
         }
-        Kind::AlarmResolved { reason } => decide::check_resolution(change, reason),
+        Kind::AlarmResolved { reason } => decide::check_resolution(change, reason, world),
         Kind::Attested { .. } => decide::check_attestation(change),
         Kind::FollowedUp { by } => decide::check_follow_up(change, by),
         Kind::Verified { summary } => decide::verification(change, summary, world, now),

@@ -86,6 +86,17 @@ fn what_was_taken_back_after_its_days_is_not_verified() {
 }
 
 #[test]
+fn a_kpi_that_failed_on_every_day_is_an_alarm() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it").write("ops.json", kpi(99.0)).commit_as("Other work", &[]);
+    three_days(&s);
+    let verify = ["change", "verify", "--apply", "--summary", "it held"];
+    let _ = s.on(&verify).exits(1).says(&["open alarm: kpi.ops <= -10% is fail"]);
+    let _ = s.on(&["change", "resolve", "--reason", "what others added is wanted"]).ok();
+    let _ = s.on(&verify).ok();
+}
+
+#[test]
 fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
