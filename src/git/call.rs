@@ -1,5 +1,5 @@
-//! One call of git: its environment, its limits, its output. What makes an answer independent of the user's
-//! configuration, language and pager is here.
+//! One call of git: its environment, limits and output. Makes the output independent of the user's configuration,
+//! language and pager.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read, Write as _};
@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 use crate::git::{GitError, NEEDED, Version};
 
 const READ_LIMIT: Duration = Duration::from_secs(120);
-/// For a walk through history or a checkout.
+/// Time limit for a walk through history or a checkout.
 const LONG_LIMIT: Duration = Duration::from_secs(1800);
-/// The most output that is held in memory.
+/// The most output that is kept in memory.
 pub(crate) const OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
-/// How long after git's end its standard error may still come.
+/// How long to wait for standard error after git has exited.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 const STDERR_TAIL: usize = 4000;
 const CHUNK: usize = 64 * 1024;
-/// A file without content, on every platform.
+/// An empty file, on every platform.
 const NOWHERE: &str = if cfg!(windows) { "NUL" } else { "/dev/null" };
 
-/// Variables that would point git at another repository or change how it reads this one. Configuration
-/// variables stay: that is how containers declare a directory as safe.
+/// Variables that would point git at another repository or change how it reads this one. `GIT_CONFIG_*` stay:
+/// containers use them to declare a directory as safe.
 const CLEARED: &str = "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_ATTR_SOURCE GIT_COMMON_DIR GIT_CONFIG GIT_DEFAULT_HASH \
     GIT_DIFF_OPTS GIT_DIR GIT_EXTERNAL_DIFF GIT_GLOB_PATHSPECS GIT_GRAFT_FILE GIT_ICASE_PATHSPECS \
     GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_LITERAL_PATHSPECS GIT_NAMESPACE GIT_NOGLOB_PATHSPECS \
     GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE";
 
-/// Settings of every call: no colour, no background work, nothing quoted, no change overlooked.
+/// Settings for every call: no colour, no background work, no quoting, no change overlooked.
 const SETTINGS: [&str; 15] = [
     "core.quotepath=off",
     "core.fsmonitor=false",
@@ -46,18 +46,18 @@ const SETTINGS: [&str; 15] = [
     "diff.ignoreSubmodules=none",
     "diff.orderFile=/dev/null",
     "trailer.separators=:=",
-    // That no grafts are read is said with a file of them, which git would warn about in every answer.
+    // `GIT_GRAFT_FILE` turns grafts off; without this, git prints a deprecation warning in every answer.
     "advice.graftFileDeprecated=false",
 ];
 
-/// Whether a variable of the environment is kept from git.
+/// Whether a variable is removed from git's environment.
 pub(crate) fn is_cleared(name: &str) -> bool {
     CLEARED.split(' ').any(|cleared| cleared == name)
 }
 
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// `None` when ended by a signal.
+    /// `None` if a signal ended git.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: String,
@@ -65,7 +65,7 @@ pub(crate) struct Output {
     status: String,
 }
 
-/// One call of git that has not been made yet.
+/// One call of git that has not been run yet.
 #[derive(Debug)]
 pub(crate) struct Call {
     dir: PathBuf,
@@ -102,22 +102,22 @@ impl Call {
         self
     }
 
-    /// Runs no hook, whatever the configuration says.
+    /// Runs no hooks, whatever the configuration says.
     pub(crate) fn without_hooks(self) -> Self {
         Self { hooks: false, ..self }
     }
 
-    /// Leaves out `--literal-pathspecs`, for the commands that do not know it.
+    /// Leaves out `--literal-pathspecs`, for commands that do not accept it.
     pub(crate) fn without_literal_paths(self) -> Self {
         Self { literal: false, ..self }
     }
 
-    /// Allows the time that a checkout or a walk through history takes.
+    /// Allows enough time for a checkout or a walk through history.
     pub(crate) fn long(self) -> Self {
         Self { limit: LONG_LIMIT, ..self }
     }
 
-    /// Standard input; without it there is none.
+    /// Sets standard input, which is empty otherwise.
     pub(crate) fn input(self, bytes: Vec<u8>) -> Self {
         Self { input: Some(bytes), ..self }
     }
@@ -141,7 +141,7 @@ impl Call {
         Ok(Output { stdout, ..output })
     }
 
-    /// Runs it and takes its standard output; any exit code but 0 is an error.
+    /// Runs git and returns its standard output; any exit code but 0 is an error.
     pub(crate) fn ok(self) -> Result<Vec<u8>, GitError> {
         self.output()?.ok()
     }
@@ -160,21 +160,21 @@ impl Call {
         Ok(String::from_utf8_lossy(&self.line_bytes()?).into_owned())
     }
 
-    /// For the commands that say "no" with exit code 1: their standard output, or `None`.
+    /// Like `ok`, for commands that answer "no" with exit code 1: returns `None` then.
     pub(crate) fn answer(self) -> Result<Option<Vec<u8>>, GitError> {
         let output = self.output()?;
         if output.code == Some(1) { Ok(None) } else { output.ok().map(Some) }
     }
 
-    /// What `parse` makes of its standard output; an error that says what was expected where it makes nothing of it.
+    /// Parses the standard output. If `parse` returns `None`, the error names what was expected.
     pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
         let output = self.output()?;
         let args = output.args.clone();
         parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
     }
 
-    /// Runs it and hands its standard output over while it comes. When `consume` breaks off, git is stopped.
-    /// An I/O error that `consume` returns is returned; so is git's failure after output that ended normally.
+    /// Streams standard output to `consume`; git is stopped when `consume` breaks. Returns the I/O errors of `consume`,
+    /// and git's failure unless `consume` broke off.
     pub(crate) fn stream(
         self,
         consume: impl FnOnce(&mut dyn BufRead) -> io::Result<ControlFlow<()>>,
@@ -187,7 +187,7 @@ impl Call {
         if stopped { Ok(()) } else { output.ok().map(|_| ()) }
     }
 
-    /// Starts it with both pipes open, for a conversation. Its complaints go nowhere.
+    /// Starts git with stdin and stdout piped, for a conversation. Its standard error is discarded.
     pub(crate) fn spawn_piped(self) -> Result<Child, GitError> {
         let spawned = self.command(true).stderr(Stdio::null()).spawn();
         spawned.map_err(|source| GitError::io("start", &self.shown(), source))
@@ -204,7 +204,7 @@ impl Call {
         let deadline = Instant::now() + self.limit;
         let mut child = self.command(input.is_some()).spawn().map_err(io_error("start"))?;
         if let (Some(mut pipe), Some(bytes)) = (child.stdin.take(), input) {
-            // Git may have heard enough and closed its end; what it makes of that it says itself.
+            // Git may close its end early; if that is a failure, git reports it itself.
             std::thread::spawn(move || pipe.write_all(&bytes));
         }
         let complaints = child.stderr.take().map(|pipe| {
@@ -224,7 +224,7 @@ impl Call {
             return Err(GitError::TimedOut { args, limit_s: self.limit.as_secs() });
         };
         consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
-        // Something that git left behind may hold this pipe open for ever.
+        // A process that git left behind may hold this pipe open for ever.
         let stderr = complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
         Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
     }
@@ -251,9 +251,9 @@ impl Call {
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_EDITOR", ":")
             .env("GIT_PAGER", "cat")
-            // Else a log hands over commit by commit, and each wakes whoever reads.
+            // Otherwise `git log` flushes after each commit, which wakes the reader each time.
             .env("GIT_FLUSH", "0")
-            // Grafts are of this clone alone; no other would see the history that they make up.
+            // Grafts are local to this clone; other clones do not see the history that they make up.
             .env("GIT_GRAFT_FILE", NOWHERE)
             .envs(self.env.iter().map(|(key, value)| (*key, value)))
             .stdin(if with_input { Stdio::piped() } else { Stdio::null() })
@@ -268,7 +268,7 @@ impl Output {
         if self.code == Some(0) { Ok(self.stdout) } else { Err(self.failed()) }
     }
 
-    /// The error that this is when the exit code is not one of the expected ones.
+    /// Turns an output with an unexpected exit code into an error.
     pub(crate) fn failed(self) -> GitError {
         let unknown = ["unrecognized argument", "unknown option", "unknown switch", "is not a git command"];
         if unknown.iter().any(|words| self.stderr.contains(words))
@@ -282,13 +282,13 @@ impl Output {
     }
 }
 
-/// The records of an output that ends each with a NUL.
+/// Splits NUL-terminated output into its records.
 pub(crate) fn records(output: &[u8]) -> impl Iterator<Item = &[u8]> {
     output.split(|byte| *byte == 0).filter(|record| !record.is_empty())
 }
 
-/// A pipe that is read up to a point in time. The reading is done by a thread, since a pipe cannot be read
-/// with a time limit, and a process that git started may hold it open after git has been ended.
+/// A pipe that is read until a deadline. A thread does the reading, since pipes have no read timeout and a process that
+/// git started may hold the pipe open after git has exited.
 struct Deadlined {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     deadline: Instant,
@@ -310,7 +310,7 @@ impl Deadlined {
                     Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                     Err(e) => Err(e),
                 };
-                // Nobody listens any more: closing the pipe stops git.
+                // Nobody listens any more; closing the pipe stops git.
                 if send.send(message).is_err() {
                     break;
                 }
@@ -335,7 +335,7 @@ impl Read for Deadlined {
     }
 }
 
-/// Waits for the end of a child; `None` when it has not come in time.
+/// Waits for a child to exit; `None` if it has not by the deadline.
 fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
     let mut pause = Duration::from_micros(50);
     loop {
@@ -350,7 +350,7 @@ fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> 
     }
 }
 
-/// Reads to the end and keeps the last of it, as text.
+/// Reads to the end and returns the last part as text.
 fn tail(mut pipe: impl Read) -> String {
     let mut kept: Vec<u8> = Vec::new();
     let mut buffer = [0u8; 4096];
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn a_git_that_takes_too_long_is_stopped() {
         let dir = tempfile::tempdir().unwrap();
-        // Waits for input that does not come to an end within the limit.
+        // Takes longer than the limit.
         let call = Call::new(dir.path()).args(["-c", "alias.slow=!sleep 30", "slow"]);
         let call = Call { limit: Duration::from_millis(100), ..call };
         assert!(matches!(call.ok(), Err(GitError::TimedOut { .. })));

@@ -1,5 +1,5 @@
-//! Which files differ between two commits, or a commit and the work tree, and which of them count: line counts and
-//! text, whatever the user's own settings for diffs are.
+//! Differences between two commits, or a commit and the work tree: files, line counts and text, whatever the user's
+//! diff settings are.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -10,15 +10,15 @@ use crate::git::{Call, FileChange, GitError, Repo};
 use crate::model::own;
 use crate::os::files;
 
-/// Bytes of paths in one call, below every platform's limit.
+/// Most bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
 
 /// The part of a repository that a question is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
-    /// Only what is below it, with a `/` at its end; empty for the whole repository.
+    /// Only paths below this, with a trailing `/`; empty for the whole repository.
     pub prefix: &'a [u8],
-    /// The project whose own files are left out, by its root below the repository's; `None` leaves nothing out.
+    /// Leaves out the tool's own files of the project at this prefix; `None` leaves nothing out.
     pub without_own_of: Option<&'a [u8]>,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Scope<'a> {
         Self { prefix, without_own_of: Some(prefix) }
     }
 
-    /// Whether a path counts. What is no regular file does whatever its name: a link or a submodule leads elsewhere.
+    /// Whether a path counts. A link or submodule counts whatever its name is, since it leads elsewhere.
     pub(crate) fn counts(&self, path: &[u8], is_regular: bool) -> bool {
         path.starts_with(self.prefix) && !(is_regular && self.is(own::is_own, path))
     }
@@ -54,7 +54,7 @@ pub(crate) enum Side<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LineCount {
     pub path: Vec<u8>,
-    /// Added and deleted; `None` for a binary file.
+    /// Added and deleted lines; `None` for a binary file.
     pub lines: Option<(u64, u64)>,
 }
 
@@ -71,8 +71,8 @@ impl Repo {
         raw_changes(self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev", "--"]).long(), scope)
     }
 
-    /// The files within the scope that the next commit would change. A hook must hand over the index that git
-    /// gave it (`GIT_INDEX_FILE`): for a partial commit it is not the usual one.
+    /// The files in the scope that the next commit would change. A hook must pass the index that git gave it
+    /// (`GIT_INDEX_FILE`): for a partial commit, it is not the usual one.
     pub(crate) fn staged_files(
         &self,
         base: Option<&str>,
@@ -88,7 +88,7 @@ impl Repo {
         staged_against(call, &base, scope)
     }
 
-    /// The line counts of the files within the scope that differ.
+    /// The line counts of the changed files in the scope.
     pub(crate) fn line_counts(
         &self,
         base: &str,
@@ -102,8 +102,8 @@ impl Repo {
         Ok(counts)
     }
 
-    /// The difference within the scope as text of at most `limit` bytes, and whether it was cut there; bytes that are no UTF-8
-    /// are replaced.
+    /// Returns the diff of the scope as text of at most `limit` bytes, and whether it was truncated. Invalid UTF-8 is
+    /// replaced.
     pub(crate) fn diff_text(
         &self,
         base: &str,
@@ -130,12 +130,12 @@ impl Repo {
             }
         }
         let text = String::from_utf8_lossy(&bytes);
-        // A character that the limit cut in two.
+        // The limit may have cut a character in two.
         let text = if truncated { text.trim_end_matches('\u{FFFD}') } else { &text };
         Ok((text.to_owned(), truncated))
     }
 
-    /// The id of the tree without files, to compare a first commit with.
+    /// The id of the empty tree, to compare a root commit with.
     pub(crate) fn empty_tree(&self) -> Result<String, GitError> {
         self.git().args(["hash-object", "-t", "tree", "--stdin"]).input(Vec::new()).line()
     }
@@ -156,7 +156,7 @@ impl Repo {
     }
 }
 
-/// The files within the scope that differ between a commit (or tree) and the index that `call` reads.
+/// The files in the scope that differ between a commit (or tree) and the index that `call` reads.
 pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
     let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
     raw_changes(call.args(args).arg(base).arg("--"), scope)
@@ -177,7 +177,7 @@ fn parse_raw_output(output: &[u8]) -> Option<Vec<FileChange>> {
     Some(changes)
 }
 
-/// Reads `:MODE MODE OBJECT OBJECT STATUS`, and the form with more parents, which has a colon for each.
+/// Parses `:MODE MODE OBJECT OBJECT STATUS`, and the combined form, which has one colon per parent.
 pub(crate) fn parse_raw(header: &[u8], path: &[u8]) -> Option<FileChange> {
     let text = std::str::from_utf8(header).ok()?.trim_start_matches('\n');
     let rest = text.trim_start_matches(':');

@@ -1,4 +1,4 @@
-//! How git can fail, told apart as far as the caller must act differently, and which version of it is needed.
+//! The errors of git, as far as callers must tell them apart, and the version of git that is needed.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -31,12 +31,12 @@ pub(crate) enum GitError {
     TooMuch { args: String, limit: u64 },
     #[error("git {args} gave output that cannot be read: {what}")]
     Unreadable { args: String, what: String },
-    /// Something around git failed: starting it, or reading a file that it named.
+    /// Starting git failed, or reading a file that it named.
     #[error("cannot {action}: {source}")]
     Io { action: String, source: io::Error },
 }
 
-/// Git says that its index is damaged, not what to do; the index is rebuilt from the last commit and loses what was staged.
+/// Git reports a damaged index but not the fix: rebuilding it from the last commit, which loses what was staged.
 fn of_index(stderr: &str) -> &'static str {
     let damaged = ["index file", "bad signature", "bad index"].iter().any(|said| stderr.contains(said));
     if damaged { "; rebuild the damaged index: rm .git/index && git reset" } else { "" }
@@ -50,19 +50,19 @@ impl GitError {
         Self::Io { action: format!("{action} git {args}"), source }
     }
 
-    /// Of a file or directory that git named or needs.
+    /// An error with a file or directory that git named or needs.
     pub(crate) fn file(action: &str, path: &std::path::Path, source: io::Error) -> Self {
         Self::Io { action: format!("{action} {}", path.display()), source }
     }
 }
 
-/// A version of git, as far as it matters.
+/// The major and minor version of git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version(u32, u32);
 
-/// The oldest git that the tool works with; it brought `git commit --trailer`, which printed steps use.
+/// The oldest supported git: the first with `git commit --trailer`, which printed steps use.
 pub(crate) const NEEDED: Version = Version(2, 32);
-/// `git hook run`; an older git cannot be asked whether the hooks fire.
+/// The first git with `git hook run`; an older one cannot be asked whether the hooks run.
 pub(crate) const HOOK_RUN: Version = Version(2, 36);
 
 impl fmt::Display for Version {
@@ -79,7 +79,7 @@ impl Version {
         Self::parse(&said).ok_or_else(unreadable)
     }
 
-    /// Out of `git version 2.39.3 (Apple Git-146)`, `git version 2.47.1.windows.1`.
+    /// Parses `git version 2.39.3 (Apple Git-146)` or `git version 2.47.1.windows.1`.
     fn parse(said: &str) -> Option<Self> {
         let mut parts = said.strip_prefix("git version ")?.split(['.', ' ', '-']);
         Some(Self(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))

@@ -1,5 +1,5 @@
-//! What git converts between a checkout and its objects (line ends, keywords, filters): how many bytes it holds itself,
-//! and the files whose change a filter hides, since with one git can call a file unchanged that is not.
+//! What git converts between a checkout and its objects (line ends, keywords, filters): the size of a file as git
+//! stores it, and files whose changes are hidden by a filter that makes git call them unchanged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,10 +14,10 @@ use crate::git::{Call, GitError, Repo, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
 
-/// How many bytes a pointer of git-lfs may have.
+/// The possible sizes of a git-lfs pointer, in bytes.
 const POINTERS: Range<u64> = 100..1024;
 
-/// Files, from the repository's root, and the bytes that git holds of each; `None` where that is not known.
+/// Files (from the repository's root) and their size as git stores them; `None` if that is unknown.
 pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
 
 type Beside<'a> = &'a dyn Fn(Call) -> Call;
@@ -29,9 +29,9 @@ pub(crate) fn is_below(file: &[u8], path: &[u8]) -> bool {
 }
 
 impl Repo {
-    /// The files that git tracks below a path, which ends with `/`, those in submodules too. Of those at
-    /// or below one of `paths`, how many bytes it holds of each, or would after an `add`: that is the same in every
-    /// checkout. What git-lfs keeps counts with the length of the data. Not known of what is no file here, such as a
+    /// Returns the files that git tracks below `below` (which ends with `/`), including those in submodules. For files
+    /// at or below one of `paths`, adds the size as git stores it, or would store it after `git add`: it is the same in
+    /// every checkout. For git-lfs it is the length of the data. The size is unknown if there is no file, as for a
     /// submodule without a checkout.
     pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held, GitError> {
         let tracked = self.tracked_with_submodules(below)?;
@@ -60,11 +60,11 @@ impl Repo {
             return Ok(());
         }
         let call = self.git().args(["diff-files", "-z", "--name-only", "--ignore-submodules=all", "--"]).long();
-        // In a submodule the paths are others.
+        // Paths in a submodule have another root.
         let is_all = !above.is_empty() || paths.iter().any(Vec::is_empty);
         let asked_of = if is_all { &[] } else { paths };
         let output = call.args(asked_of.iter().map(|path| files::path_from_bytes(path))).ok()?;
-        // What a sparse checkout leaves out is as git holds it.
+        // A file left out of a sparse checkout is unchanged.
         let is_here = |path: &[u8]| self.root().join(files::path_from_bytes(path)).symlink_metadata().is_ok();
         let hidden = index.hidden().map(|entry| entry.path.as_slice()).filter(|path| is_here(path));
         let changed: BTreeSet<&[u8]> = records(&output).chain(hidden).collect();
@@ -83,9 +83,8 @@ impl Repo {
         Ok(())
     }
 
-    /// How many bytes in how many files git holds at and below a path of the project in a commit, without the tool's own
-    /// files, where that is something else than is `said`. `None` also of what it does not tell: a commit that is not here, a
-    /// link, a submodule.
+    /// Counts bytes and files of a project path in a commit, without the tool's own files, and returns them if they
+    /// differ from `said`. Returns `None` also if they cannot be known: for a missing commit, a link or a submodule.
     pub(crate) fn holds_other(
         &self,
         commit: &str,
@@ -111,7 +110,7 @@ impl Repo {
         if held == said || entries.iter().any(|(entry, _)| leads_away(entry)) {
             return Ok(None);
         }
-        // Of what git-lfs keeps, the data counts.
+        // For git-lfs, the size of the data counts.
         let named: Vec<(&[u8], &str)> =
             entries.iter().map(|(it, _)| (it.path.as_slice(), it.object.as_str())).collect();
         let bytes: Option<u64> = self.sizes(&named, &|call| call, &|_, _| true)?.into_iter().sum();
@@ -119,7 +118,7 @@ impl Repo {
         Ok(held.filter(|_| held != said))
     }
 
-    /// What git would make of these files, with its objects in a throwaway directory.
+    /// The sizes of these files after `git add`, with the objects written to a temporary directory.
     fn sizes_after_add(&self, paths: &[&[u8]]) -> Result<Vec<Option<u64>>, GitError> {
         if paths.is_empty() {
             return Ok(Vec::new());
@@ -132,7 +131,7 @@ impl Repo {
         };
         let mut asked = String::new();
         for path in paths {
-            // Quoted as C does it: a path may hold anything.
+            // C-style quoting, since a path may contain any byte.
             let quoted = path.iter().fold(String::new(), |mut quoted, byte| {
                 let _ = write!(quoted, "\\{byte:03o}");
                 quoted
@@ -145,8 +144,8 @@ impl Repo {
         self.sizes(&named, &beside, &|path, size| self.may_point(path, size))
     }
 
-    /// How many bytes each of these files has as this object, or what that stands for, where it `may_point`; `None` for one
-    /// that is not here.
+    /// The size of each file's object, or of the git-lfs data that it points to if `may_point` allows it; `None` if the
+    /// object is missing.
     fn sizes(
         &self,
         of: &[(&[u8], &str)],
@@ -182,15 +181,15 @@ impl Repo {
         Ok(sizes)
     }
 
-    /// Whether a file here may be what a pointer of this size stands for, or the pointer itself.
+    /// Whether the file on disk may be the data for a pointer of this size, or the pointer itself.
     fn may_point(&self, path: &[u8], size: u64) -> bool {
         let path = self.root().join(files::path_from_bytes(path));
         let is_other = path.metadata().is_ok_and(|meta| meta.len() != size);
         is_other || fs::read(&path).is_ok_and(|bytes| lfs_field(&bytes, "size ").is_some())
     }
 
-    /// Of these files (from the repository's root) those that are tracked, go through a filter or a keyword, and are
-    /// not on disk as checking them out again would give them. Line ends and encodings are git's own business.
+    /// Of these files (from the repository's root), returns the tracked ones with a filter or keyword whose content is
+    /// not what a new checkout would give. Line ends and encodings are left to git.
     pub(crate) fn hidden_by_filter(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
         let filtered = self.filtered(paths)?;
         if filtered.is_empty() {
@@ -206,7 +205,7 @@ impl Repo {
         Ok(found)
     }
 
-    /// Those that a filter or a keyword changes on their way.
+    /// The files with a filter or keyword expansion.
     fn filtered(&self, paths: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, GitError> {
         if paths.is_empty() {
             return Ok(BTreeSet::new());
@@ -227,14 +226,14 @@ impl Repo {
             return Ok(true);
         }
         let held = self.git().args(["cat-file", "blob", blob]).ok()?;
-        // What git-lfs holds says itself what the file is; nothing has to be fetched to see that.
+        // A git-lfs pointer holds the digest of the file; nothing has to be fetched.
         if let Some(oid) = lfs_field(&held, "oid sha256:") {
             return Ok(oid == Digest::of_bytes(&bytes).as_str());
         }
         let mut path_flag = OsString::from("--path=");
         path_flag.push(files::path_from_bytes(path));
         let checked_out = self.git().args(["cat-file", "--filters"]).arg(path_flag).arg(blob).long().ok()?;
-        // How lines end is git's own business, and may differ from how they were written.
+        // Line ends are left to git and may differ from what was written.
         Ok(plain_lines(&checked_out) == plain_lines(&bytes))
     }
 }
@@ -245,7 +244,7 @@ fn plain_lines(bytes: &[u8]) -> Vec<u8> {
     kept.map(|(_, byte)| *byte).collect()
 }
 
-/// What a pointer of git-lfs says after this.
+/// The value of a field in a git-lfs pointer.
 fn lfs_field<'p>(held: &'p [u8], field: &str) -> Option<&'p str> {
     let text = std::str::from_utf8(held).ok().filter(|text| text.len() < 1024)?;
     text.starts_with("version https://git-lfs.github.com/spec/").then_some(())?;
@@ -296,7 +295,7 @@ mod tests {
             let oid = Digest::of_bytes(text.as_bytes());
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {}\n", text.len())
         };
-        // As after a clone without the program: the pointer itself is there.
+        // As after a clone without git-lfs: the file is the pointer itself.
         sandbox.write(".gitattributes", "v.json filter=lfs\n");
         sandbox.commit("v.json", &pointer("100\n"), "one");
         assert!(!is_hidden(&sandbox, "v.json"));

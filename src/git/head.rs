@@ -1,4 +1,4 @@
-//! What is checked out, what names mean, and what the repository is configured and busy with.
+//! What is checked out, what revisions resolve to, and the repository's configuration and operation in progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,8 +42,8 @@ impl Repo {
         self.head_in_doubt()
     }
 
-    /// The same by the files that hold it now, where they say it plainly and git has told of the commit before: `HEAD`
-    /// with the id itself or the name of a branch, and that branch's own file.
+    /// Reads the same from the files of git, if they are simple and git has reported the commit before: `HEAD` holds an
+    /// id or a branch name, and the branch has a file of its own.
     pub(crate) fn head_in_files(&self) -> Option<Head> {
         let plain = |path: PathBuf| {
             let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
@@ -61,7 +61,7 @@ impl Repo {
         Some(Head { branch: reference.map(branch_name), at: Some(CommitAndTree { commit, tree }) })
     }
 
-    /// Before the first commit, with a damaged branch, or with another thing named HEAD.
+    /// The head before the first commit, with a damaged branch, or if another ref is named HEAD.
     fn head_in_doubt(&self) -> Result<Head, GitError> {
         let reference = self.git().args(["symbolic-ref", "-q", "HEAD"]).answer()?.map(|said| text(&said));
         let branch = reference.as_deref().map(branch_name);
@@ -75,7 +75,7 @@ impl Repo {
         Ok(Head { branch, at: None })
     }
 
-    /// The commit that a revision names, with its tree. Safe for text that looks like an option.
+    /// Resolves a revision to its commit and tree. Safe for text that looks like an option.
     pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
         let commit = self.resolve(spec)?;
         if let Some(tree) = self.tree_seen(&commit) {
@@ -89,7 +89,7 @@ impl Repo {
         Ok(CommitAndTree { commit, tree })
     }
 
-    /// The full id of the commit that a revision names. Safe for text that looks like an option.
+    /// Resolves a revision to the full id of its commit. Safe for text that looks like an option.
     pub(crate) fn resolve(&self, spec: &str) -> Result<String, GitError> {
         let unknown = || self.unknown(spec);
         if spec.is_empty() || spec.contains(['\0', '\n']) {
@@ -108,7 +108,7 @@ impl Repo {
             self.saw(&id);
             return Ok(id);
         }
-        // `:/text` takes all that follows for the text, so that nothing can be asked of it in one go.
+        // `:/text` takes all that follows as the text, so `^{commit}` needs a second call.
         let found = spec.starts_with(":/").then(|| self.rev_parse(spec)).transpose()?;
         let id = self.rev_parse(&format!("{}^{{commit}}", found.as_deref().unwrap_or(spec)))?;
         if !is_full_id(&id) {
@@ -118,12 +118,12 @@ impl Repo {
         Ok(id)
     }
 
-    /// The same for what a person typed: an error where a name could mean several things, of which git would take one.
+    /// Like `resolve`, for typed input: an ambiguous name is an error, where git would choose one meaning.
     pub(crate) fn resolve_only(&self, spec: &str) -> Result<String, GitError> {
         self.resolve_typed(spec, self.asked(spec).map(Call::output))
     }
 
-    /// The same of two, asked side by side.
+    /// Like `resolve_only` for two revisions, with git running in parallel.
     pub(crate) fn resolve_both(&self, [one, other]: [&str; 2]) -> [Result<String, GitError>; 2] {
         let [first, second] = [one, other].map(|spec| self.asked(spec));
         let second = std::thread::spawn(|| second.map(Call::output));
@@ -132,7 +132,7 @@ impl Repo {
         [self.resolve_typed(one, first), self.resolve_typed(other, second)]
     }
 
-    /// What there is to ask of a name; nothing of a full id.
+    /// The call that resolves a name; `None` for a full id.
     fn asked(&self, spec: &str) -> Option<Call> {
         let args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", "--end-of-options", spec];
         (!is_full_id(spec)).then(|| self.git().args(args))
@@ -145,7 +145,7 @@ impl Repo {
             let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|at| format!("{at}{name}"));
             let refs = text(&self.git().args(["for-each-ref", "--format=%(refname)"]).args(places).ok()?);
             let mut meanings: Vec<String> = refs.lines().map(str::to_owned).collect();
-            // What is no reference below `refs/`, such as HEAD, is what git takes first.
+            // A name that is no ref below `refs/`, such as HEAD, is what git prefers.
             let other = if meanings.len() > 1 { None } else { Some(self.rev_parse(spec)?) };
             meanings.extend(self.commit_by_hash(name)?.or(other).map(|id| format!("commit {id}")));
             return Err(GitError::Ambiguous { spec: spec.to_owned(), meanings });
@@ -154,7 +154,7 @@ impl Repo {
         self.resolve(if said.code == Some(0) && is_full_id(&id) { &id } else { spec })
     }
 
-    /// The full id of the only commit whose id begins so, whatever branches are named like.
+    /// The full id of the only commit whose id starts with this, whatever branches have that name.
     pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>, GitError> {
         if is_full_id(hash) {
             return Ok(self.resolve(hash).ok());
@@ -167,7 +167,7 @@ impl Repo {
         Ok(commits.next().filter(|_| commits.next().is_none()))
     }
 
-    /// The id of what a revision names; empty where git knows none.
+    /// The id that a revision resolves to; empty if git knows none.
     fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
         let output = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]).output()?;
         Ok(if output.code == Some(0) { text(&output.stdout) } else { String::new() })
@@ -185,8 +185,8 @@ impl Repo {
         Ok(is_one)
     }
 
-    /// Fails where a shallow clone may lack commits that `head` has and `base` has not. A commit whose parents were cut off
-    /// looks like the first one of all.
+    /// Fails if a shallow clone may lack commits that are in `head` and not in `base`. A commit whose parents were cut
+    /// off looks like a root commit.
     pub(crate) fn needs_whole(&self, base: Option<&str>, head: &str) -> Result<(), GitError> {
         let Some(cut) = self.cut_off()? else { return Ok(()) };
         let listed = self.git().args(["rev-list", head]).args(base.map(|base| format!("^{base}")));
@@ -196,7 +196,7 @@ impl Repo {
         }
     }
 
-    /// The commits whose parents a shallow clone lacks; `None` in one that is whole.
+    /// The commits whose parents a shallow clone lacks; `None` for a full clone.
     pub(crate) fn cut_off(&self) -> Result<Option<BTreeSet<String>>, GitError> {
         if !self.is_shallow() {
             return Ok(None);
@@ -210,23 +210,23 @@ impl Repo {
         GitError::UnknownRevision { spec: spec.chars().take(200).collect(), shallow: self.is_shallow() }
     }
 
-    /// The best common ancestor; `None` when the histories share none.
+    /// The best common ancestor; `None` if the histories are unrelated.
     pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
         let (one, other) = (self.resolve(one)?, self.resolve(other)?);
         Ok(self.git().args(["merge-base", &one, &other]).answer()?.map(|said| text(&said)))
     }
 
-    /// Asks for a name of the commit with this full id: the nearest tag with a distance, or its short id.
+    /// The call that names the commit with this full id: the nearest tag with a distance, or its short id.
     pub(crate) fn describe(&self, commit: &str) -> Call {
         self.git().args(["describe", "--always", commit])
     }
 
-    /// The value of a configuration key; the last one when there are several.
+    /// The value of a configuration key; the last one if there are several.
     pub(crate) fn config(&self, key: &str) -> Result<Option<String>, GitError> {
         self.config_of(&["--get", key])
     }
 
-    /// The value that this repository's own configuration gives a key, whatever the account or the system says.
+    /// The value in this repository's own configuration, ignoring the global and system ones.
     pub(crate) fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
         self.config_of(&["--local", "--get", key])
     }
@@ -236,14 +236,14 @@ impl Repo {
         Ok(said.map(|said| String::from_utf8_lossy(&said).trim_end_matches('\0').to_owned()))
     }
 
-    /// The person at work, as `Name <address>`, or the part of it that is configured.
+    /// The user as `Name <address>`, or the part of it that is configured.
     pub(crate) fn user(&self) -> Result<Option<String>, GitError> {
         let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
         let (mut name, mut email) = (from_env("GIT_AUTHOR_NAME"), from_env("GIT_AUTHOR_EMAIL"));
         if name.is_none() || email.is_none() {
             let args = ["config", "--null", "--get-regexp", r"^user\.(name|email)$"];
             let configured = text(&self.git().args(args).answer()?.unwrap_or_default());
-            // The last one counts.
+            // The last one wins.
             let entries = || configured.rsplit('\0').filter_map(|entry| entry.split_once('\n'));
             let value = |key: &str| entries().find(|(k, _)| *k == key).map(|(_, value)| value.to_owned());
             name = name.or_else(|| value("user.name"));
@@ -256,7 +256,7 @@ impl Repo {
         })
     }
 
-    /// Whether git knows, from whatever source, who a commit made here would be of.
+    /// Whether git has an identity for commits made here, from whatever source.
     pub(crate) fn can_commit(&self) -> bool {
         ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"].iter().all(|who| self.git().args(["var", who]).ok().is_ok())
     }
@@ -267,7 +267,7 @@ impl Repo {
         Ok(self.root().join(files::path_from_bytes(&bytes)))
     }
 
-    /// The operation that is under way in this checkout, if any.
+    /// The operation in progress in this checkout, if any.
     pub(crate) fn operation(&self) -> Option<Operation> {
         let marks = [
             ("rebase-merge", Operation::Rebase),
@@ -280,7 +280,7 @@ impl Repo {
         marks.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, operation)| operation)
     }
 
-    /// What the branch is called, without the remote, that others' work comes to.
+    /// The possible names of the default branch, without the remote.
     pub(crate) fn default_branches(&self) -> Result<Vec<String>, GitError> {
         let head = self.git().args(["symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"]).output()?;
         let head = text(&head.stdout);
@@ -288,7 +288,7 @@ impl Repo {
         Ok(named.into_iter().chain(["main", "master"].map(str::to_owned)).collect())
     }
 
-    /// The remote branch that the current one follows, as a revision; `None` when it follows none.
+    /// The upstream of the current branch as a revision, if it has one.
     pub(crate) fn upstream(&self) -> Result<Option<String>, GitError> {
         let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];
         let output = self.git().args(args).output()?;
@@ -300,8 +300,8 @@ impl Repo {
         Ok(call.answer()?.is_some())
     }
 
-    /// The tracked files at and below these paths, from the place that the repository was opened at, that its sparse
-    /// checkout leaves out. Without a sparse checkout git is not asked.
+    /// The tracked files at and below these paths (relative to where the repository was opened) that the sparse
+    /// checkout leaves out. Without a sparse checkout, git is not asked.
     pub(crate) fn left_out(&self, paths: &[String]) -> Result<Vec<PathBuf>, GitError> {
         if !self.git_dir().join("info/sparse-checkout").exists() {
             return Ok(Vec::new());
@@ -315,7 +315,7 @@ impl Repo {
         Ok(skipped.filter(|path| !self.root().join(path).exists()).collect())
     }
 
-    /// The file whose line makes git ignore this path, both from the place that the repository was opened at.
+    /// The file with the rule that makes git ignore this path, both relative to where the repository was opened.
     pub(crate) fn ignored_by(&self, path: &str) -> Result<Option<String>, GitError> {
         let full = self.full(path);
         let call =
@@ -326,14 +326,14 @@ impl Repo {
         Ok(below.map(|below| String::from_utf8_lossy(below).into_owned()))
     }
 
-    /// Which of these paths, below the place that the repository was opened at, are ignored.
+    /// Which of these paths (relative to where the repository was opened) are ignored.
     pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        // Git compares each path with all that are tracked, so that it is asked about the others alone.
+        // Git compares each path with all tracked ones, so only ask about the untracked ones.
         let tracked = self.tracked(self.prefix())?;
-        // Git refuses to answer for what is behind a link.
+        // Git refuses to answer for paths behind a symlink.
         let mut links: BTreeMap<PathBuf, bool> = BTreeMap::new();
         let mut behind_link = |path: &[u8]| {
             let path = files::path_from_bytes(path);

@@ -1,4 +1,4 @@
-//! What git's index holds: the files that are tracked, and those of them that git was told not to look at.
+//! Git's index: the tracked files, and those that git was told not to check for changes.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,26 +10,26 @@ use crate::os::files;
 
 #[derive(Debug)]
 pub(crate) struct Index {
-    /// Its files in byte order, from the repository's root; one in conflict stands here once for each side.
+    /// In byte order, from the repository's root; a conflicting file has one entry per side.
     pub(crate) entries: Rc<[TreeEntry]>,
     unseen: Vec<(usize, Unseen)>,
-    /// The file that holds it, where it did not change while it was listed.
+    /// The bytes of the index file, if it did not change while git listed it.
     pub(crate) file: Option<Vec<u8>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unseen {
-    /// It is taken for unchanged.
+    /// Marked "assume unchanged".
     Assumed,
-    /// A sparse checkout leaves it out.
+    /// Left out by a sparse checkout.
     LeftOut,
 }
 
-/// The last index that was listed, which is one with every other of the same bytes.
+/// The last index that was read; it is reused while the file has the same bytes.
 pub(crate) type LastIndex = RefCell<Option<Rc<Index>>>;
 
 impl Index {
-    /// The files whose changes git does not tell, except submodules, which have no content to look at.
+    /// The files whose changes git does not report, without submodules, which have no content to check.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = &TreeEntry> {
         self.unseen.iter().map(|(at, _)| &self.entries[*at]).filter(|entry| entry.mode != "160000")
     }
@@ -40,8 +40,7 @@ impl Index {
 }
 
 impl Repo {
-    /// The index as it is now: its file is read each time. Git is asked to list it where its format is none of the
-    /// common ones.
+    /// The current index; its file is read each time. Git lists it only if the file has an uncommon format.
     pub(crate) fn index(&self) -> Result<Rc<Index>, GitError> {
         let mut file = self.index_file();
         let last = self.last_index().borrow().clone();
@@ -64,12 +63,12 @@ impl Repo {
         Ok(index)
     }
 
-    /// The bytes of its file; `None` where there is none yet.
+    /// The bytes of the index file; `None` if there is none yet.
     pub(crate) fn index_file(&self) -> Option<Vec<u8>> {
         std::fs::read(self.git_dir().join("index")).ok()
     }
 
-    /// The files that git tracks below a path, which ends with `/`, from the repository's root.
+    /// The tracked files below a path (which ends with `/`), from the repository's root.
     pub(crate) fn tracked(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
         let index = self.index()?;
         let mut paths: Vec<Vec<u8>> =
@@ -78,7 +77,7 @@ impl Repo {
         Ok(paths)
     }
 
-    /// The same, with the files of the submodules that are checked out in place of these.
+    /// Like `tracked`, with submodules replaced by the files in them if they are checked out.
     pub(crate) fn tracked_with_submodules(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
         let index = self.index()?;
         let submodules: Vec<&TreeEntry> = index.entries.iter().filter(|entry| entry.mode == "160000").collect();
@@ -90,7 +89,7 @@ impl Repo {
             call = call.arg("--").arg(files::path_from_bytes(below));
         }
         let listed = records(&call.ok()?).map(<[u8]>::to_vec).collect::<Vec<_>>();
-        // Of one whose directory was emptied, git still lists what it held.
+        // Git still lists the files of a submodule whose directory was emptied.
         let is_empty = |path: &[u8]| {
             let entries = std::fs::read_dir(self.root().join(files::path_from_bytes(path)));
             entries.is_ok_and(|mut entries| entries.next().is_none())
@@ -100,11 +99,11 @@ impl Repo {
     }
 }
 
-/// An entry, and why git does not look at it.
+/// An entry, and why git does not check it for changes.
 type Listed = (TreeEntry, Option<Unseen>);
 
-/// The entries in a file of version 2 or 3 with ids of `id` bytes, whose optional extensions alone may follow (git's
-/// gitformat-index). `None` for any other, such as one that is split or of a sparse checkout's directories.
+/// Parses an index file of version 2 or 3 with object ids of `id` bytes and only optional extensions (see
+/// gitformat-index). Returns `None` for any other, such as a split index or one with sparse directories.
 fn entries(file: &[u8], id: usize) -> Option<Vec<Listed>> {
     const ASSUMED: u16 = 0x8000;
     const EXTENDED: u16 = 0x4000;
@@ -124,7 +123,7 @@ fn entries(file: &[u8], id: usize) -> Option<Vec<Listed>> {
         let assumed = (flags & ASSUMED != 0).then_some(Unseen::Assumed);
         let unseen = if more & LEFT_OUT == 0 { assumed } else { Some(Unseen::LeftOut) };
         found.push((TreeEntry { mode: format!("{mode:06o}"), object: hex(object), path: path.to_vec() }, unseen));
-        // One to eight NULs, so that each entry's length is a multiple of eight.
+        // One to eight NULs pad each entry to a multiple of eight bytes.
         at += (start - at + path.len() + 8) / 8 * 8;
     }
     let end = file.len().checked_sub(id)?;
@@ -207,7 +206,7 @@ mod tests {
             sandbox.write("new", "1");
             sandbox.git(&["add", "-N", "new"]);
             same();
-            // In conflict, a path stands there once for each side.
+            // A conflicting path has one entry per side.
             sandbox.git(&["checkout", "-q", "-b", "side"]);
             sandbox.commit("z\u{fc}", "2", "side");
             sandbox.git(&["checkout", "-q", "main"]);

@@ -1,4 +1,4 @@
-//! Walking history in one `git log`, however long it is, and the trailers of messages.
+//! Walking history with one `git log` of any length, and reading trailers of messages.
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
@@ -10,18 +10,18 @@ use crate::git::diff::parse_raw;
 use crate::git::{Call, Commit, GitError, Repo, Scope};
 use crate::os::files::path_from_bytes;
 
-/// Begins each commit's record, and can begin nothing else in the output.
+/// Starts each commit's record; nothing else in the output can start with it.
 const SENTINEL: &str = "commit:";
-/// Fields of a record, each ended by a NUL; the sentinel and the hash come first, the trailers last.
+/// The NUL-terminated fields of a record, after the sentinel and the hash and before the trailers.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
 
-/// A range whose base is not among so many commits from its head is walked from both ends.
+/// A range whose base is not among this many commits from its head is walked from both ends.
 const LONG: usize = 32;
-/// At most so many of its other half are held in memory.
+/// At most this many commits of the second walk are kept in memory.
 const KEPT: usize = 200_000;
 
 impl Commit {
-    /// Whether it changes anything within a scope. One that does not is no part of a change to the code.
+    /// Whether the commit changes anything in the scope. If not, it is no part of a change to the code.
     pub(crate) fn touches(&self, scope: &Scope<'_>) -> bool {
         self.files.iter().any(|file| scope.counts_change(file))
     }
@@ -29,36 +29,36 @@ impl Commit {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Walk {
-    /// Whether merges have the files that differ from their first parent, or those that differ from every parent: what the
-    /// merge itself brought in.
+    /// Whether a merge lists the files that differ from its first parent, or only those that differ from every parent:
+    /// what the merge itself changed.
     first_parent: bool,
-    /// Keys of trailers, with a comma between.
+    /// Trailer keys, separated by commas.
     trailers: String,
-    /// Only commits with one of these texts in their message, where there are any; no others are compared with their
+    /// If not empty, only commits with one of these texts in their message. The others are not compared with their
     /// parents, which takes most of the time.
     naming: Vec<String>,
 }
 
 impl Walk {
-    /// All commits, with what merges themselves brought in.
+    /// All commits; merges with what they themselves changed.
     pub(crate) fn all(trailers: &str) -> Self {
         Self { first_parent: false, trailers: trailers.to_owned(), naming: Vec::new() }
     }
 
-    /// All commits, merges as what they did to their first parent.
+    /// All commits; merges with their difference from the first parent.
     pub(crate) fn range(trailer: &str) -> Self {
         Self { first_parent: true, ..Self::all(trailer) }
     }
 
-    /// The commits that name one of these texts, among all; all of them without one.
+    /// The commits whose message contains one of these texts; all commits without a text.
     pub(crate) fn naming(trailer: &str, texts: &[&str]) -> Self {
         Self { naming: texts.iter().map(|text| (*text).to_owned()).collect(), ..Self::all(trailer) }
     }
 }
 
 impl Repo {
-    /// Hands over each commit that `head` has and `base` has not (all of them without a base), newest first,
-    /// while git finds them: one process, and one commit in memory at a time.
+    /// Calls `each` for every commit in `head` and not in `base` (all of `head` without a base), newest first, while
+    /// git finds them: one process, one commit in memory at a time.
     pub(crate) fn log_range(
         &self,
         base: Option<&str>,
@@ -66,14 +66,14 @@ impl Repo {
         walk: &Walk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<(), GitError> {
-        // Where they are one, there is nothing to walk.
+        // The range is empty.
         if base == Some(head) {
             return Ok(());
         }
         self.log_call(base, head, walk, &[])?.stream(|reader| read_commits(reader, each))
     }
 
-    /// The same to the end. A long range is read from its other end, too, by another process, until the two meet.
+    /// Like `log_range`, to the end. A second process walks a long range from its oldest commit until both meet.
     pub(crate) fn log_whole(
         &self,
         base: Option<&str>,
@@ -83,7 +83,7 @@ impl Repo {
     ) -> Result<(), GitError> {
         let other_end =
             if self.is_long(base, head)? { Some(self.log_call(base, head, walk, &["--reverse"])?) } else { None };
-        // The last commit of each side: a side whose next is the other's last is done.
+        // The last commit of each side; a side is done when its next commit is the other's last one.
         let last = Mutex::new([String::new(), String::new()]);
         let meets = |side: usize, next: &str| {
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +121,7 @@ impl Repo {
         })
     }
 
-    /// Whether the base is none of the last commits of the head's own line.
+    /// Whether the base is not among the last commits on the head's first-parent line.
     fn is_long(&self, base: Option<&str>, head: &str) -> Result<bool, GitError> {
         let (mut batch, mut at) = (self.batch()?, self.resolve(head)?);
         for _ in 0..LONG {
@@ -142,11 +142,11 @@ impl Repo {
         let trailers = format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", keys.join(",key="));
         let format = format!("--format=tformat:{SENTINEL}%H%x00{}%x00{trailers}%x00", FIELDS.join("%x00"));
         let merges = if walk.first_parent { "--diff-merges=first-parent" } else { "--diff-merges=combined" };
-        // Which lines of a message are comments must not depend on who reads it.
+        // Which lines of a message are comments must not depend on the user's configuration.
         let mut call =
             self.git().args(["-c", "core.commentChar=#", "log", "-z", "--raw", "--no-abbrev", "--no-renames"]);
         call = call.args(["--no-color", "--no-ext-diff", "--no-relative", "--no-show-signature", "--no-mailmap"]);
-        // A submodule that `.gitmodules` says to ignore is a change like any other.
+        // Report changes of a submodule even if `.gitmodules` says to ignore it.
         call = call.args(["--ignore-submodules=none", "--encoding=UTF-8", "--no-notes", "--no-decorate"]);
         call = call.args(["--topo-order", merges, &format]).args(more);
         if !walk.naming.is_empty() {
@@ -159,7 +159,7 @@ impl Repo {
         Ok(call.arg("--").long())
     }
 
-    /// The commits that `head` has and `base` has not, oldest first.
+    /// The commits in `head` and not in `base`, oldest first.
     pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>, GitError> {
         let mut commits = Vec::new();
         self.log_range(base, head, walk, &mut |commit| {
@@ -170,8 +170,8 @@ impl Repo {
         Ok(commits)
     }
 
-    /// Which commits of a range no remote has; with the current branch's name, nor any other branch here. With `true`, the
-    /// remotes' branches of that name do not count.
+    /// The commits of a range that are on no remote. With a branch, also on no other local branch; with `true`, remote
+    /// branches of the same name do not count.
     pub(crate) fn commits_here_alone(
         &self,
         (base, head): (&str, &str),
@@ -186,8 +186,8 @@ impl Repo {
         Ok(call.args(["--remotes"]).long().text()?.lines().map(str::to_owned).collect())
     }
 
-    /// The paths that differ now from what they were in the commit that last changed `file`; `None` where that is one of them,
-    /// or in no commit. All are from the repository's root.
+    /// The paths that differ from the commit that last changed `file`, all from the repository's root; `None` if `file`
+    /// is one of them or was never committed.
     pub(crate) fn changed_since_commit_of(&self, file: &[u8]) -> Result<Option<Vec<Vec<u8>>>, GitError> {
         let log = self.git().args(["log", "-1", "--format=%H", "--"]).arg(self.root().join(path_from_bytes(file)));
         let commit = log.line()?;
@@ -199,8 +199,8 @@ impl Repo {
         Ok(Some(differing).filter(|paths| !paths.iter().any(|path| path == file)))
     }
 
-    /// The values of a trailer in a message that is not committed yet, by git's own rules; comments and what
-    /// follows a scissors line do not count.
+    /// The values of a trailer in a message that is not committed yet, by git's own rules: comments and text after a
+    /// scissors line do not count.
     pub(crate) fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
         check_key(key)?;
         let call = self.git().args(["interpret-trailers", "--parse", "--no-divider"]).input(message.to_vec());
@@ -229,7 +229,7 @@ fn read_commits(
     let mut more = next(reader, &mut token)?;
     while more {
         let mut commit = read_header(reader, &token)?;
-        // The terminator of the format, then a header and a path for each file.
+        // The terminator of the format, then a header and a path per file.
         more = next(reader, &mut token)?;
         while more && !token.starts_with(SENTINEL.as_bytes()) {
             if !token.is_empty() {
@@ -262,7 +262,7 @@ fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
         parents: parents.split_whitespace().map(str::to_owned).collect(),
         author_name,
         author_email,
-        // Broken dates exist in real histories and say nothing here.
+        // Broken dates exist in real histories and are not an error here.
         author_time: author_time.parse().unwrap_or(0),
         commit_time: commit_time.parse().unwrap_or(0),
         subject,
@@ -272,7 +272,7 @@ fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
     })
 }
 
-/// Reads up to the next NUL; false at the end.
+/// Reads up to the next NUL; returns false at the end.
 fn next(reader: &mut dyn BufRead, token: &mut Vec<u8>) -> io::Result<bool> {
     token.clear();
     let read = reader.read_until(0, token)?;

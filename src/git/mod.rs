@@ -1,5 +1,5 @@
-//! Git, run as a program and never through a shell. A git that is missing or fails is an error: no caller can
-//! take it for "clean" or "no repository". [`Repo`] is the way in; the other files add to it.
+//! Runs git as a program, never through a shell. A missing or failing git is an error, so no caller can mistake it for
+//! "clean" or "no repository". [`Repo`] is the entry point.
 
 pub(crate) mod call;
 mod diff;
@@ -32,7 +32,7 @@ pub(crate) use sandbox::Sandbox;
 
 #[cfg(test)]
 mod sandbox {
-    //! Throwaway repositories for tests, which no configuration of the person or machine reaches.
+    //! Throwaway repositories for tests, isolated from user and system configuration.
 
     use std::path::Path;
     use std::process::Command;
@@ -51,7 +51,7 @@ mod sandbox {
         pub(crate) fn with_format(format: &str) -> Self {
             let sandbox = Self { dir: tempfile::tempdir().unwrap() };
             sandbox.git(&["init", "-q", "-b", "main", "--template=", &format!("--object-format={format}"), "."]);
-            // What the code under test runs reads this repository's own configuration, which overrules others.
+            // The code under test reads the repository's own configuration, which takes precedence.
             let settings = "[user]\n\tname = Tester\n\temail = tester@example.org\n[commit]\n\tgpgSign = false\n\
                             [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
             let path = sandbox.path().join(".git/config");
@@ -60,7 +60,7 @@ mod sandbox {
             sandbox
         }
 
-        /// Settings that break tools which read git's output for people.
+        /// Settings that break tools which parse git's human-readable output.
         pub(crate) fn hostile(self) -> Self {
             for (key, value) in [
                 ("color.ui", "always"),

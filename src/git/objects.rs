@@ -1,6 +1,6 @@
-//! Reading commits' files from git's objects, never from the work tree: listings, digests, and many contents through
-//! one process; and signatures by git's own set-up. What is signed is a commit object that says nothing but the text and that
-//! nothing refers to: keys, programs and who may sign are git's business (`gpg.*`, `user.signingkey`).
+//! Reads the files of commits from git's objects, never from the work tree: listings, digests, and many contents
+//! through one process. Also signs text with git's own set-up (`gpg.*`, `user.signingkey`): the signature is an
+//! unreferenced commit object with the text as its message.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
@@ -21,7 +21,7 @@ const BATCH: &str = "cat-file --batch";
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TreeEntry {
-    /// Mode as git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
+    /// As git prints it: `100644`, `100755`, `120000` for a link, `160000` for a submodule.
     pub mode: String,
     pub object: String,
     /// From the repository's root, with `/`.
@@ -34,7 +34,7 @@ impl TreeEntry {
     }
 }
 
-/// A running reader of objects, which all who read at the same time share. Ends when the last of them drops it.
+/// A running `git cat-file --batch`, shared by all readers. It ends when the last one is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch(Rc<RefCell<Reader>>);
 
@@ -51,7 +51,7 @@ struct Object {
 }
 
 impl Repo {
-    /// Every file of a commit (or tree) below any of `prefixes`, in git's order; without one, all of them.
+    /// Every file of a commit (or tree) below any of `prefixes`, in git's order; all files if there are none.
     pub(crate) fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
         if let (Some(mut batch), false) = (self.running_batch(), prefixes.is_empty()) {
             return batch.tree_entries(treeish, prefixes);
@@ -61,19 +61,19 @@ impl Repo {
         call.parsed("MODE TYPE OBJECT PATH", |output| records(output).map(tree_entry).collect())
     }
 
-    /// Digest of what a commit (or tree) holds within the scope: equal for equal code, whatever else the commits contain.
+    /// A digest of the files of a commit (or tree) in the scope: equal for equal code.
     pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<Digest, GitError> {
         let mut hasher = FieldHasher::default();
         let entries = self.listing(treeish, scope.prefix)?;
         for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {
             hasher.field(entry.mode.as_bytes());
             hasher.field(entry.object.as_bytes());
-            // From the project's root, so that moving the project in its repository changes no code.
+            // Relative to the project, so that moving the project in its repository does not change its digest.
             hasher.field(&entry.path[scope.prefix.len()..]);
         }
         Ok(hasher.finish())
     }
-    /// A commit whose file at a path is wanted: the one checked out (`HEAD`), or else the newest of any branch.
+    /// Finds a commit whose file at a path is wanted: `HEAD`, or else the newest one of any branch.
     pub(crate) fn commit_with(
         &self,
         path: &[u8],
@@ -91,14 +91,14 @@ impl Repo {
         Ok(None)
     }
 
-    /// What git ignores and is there: directories end with `/`, and what is below them is not listed.
+    /// The ignored files that exist. Directories end with `/`; files below them are not listed.
     pub(crate) fn ignored_here(&self) -> Result<Vec<String>, GitError> {
         let listed = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
         let output = self.git().args(listed).ok()?;
         Ok(records(&output).map(|path| String::from_utf8_lossy(path).into_owned()).collect())
     }
 
-    /// The reader that is running, or else a new one. There is no time limit on it: each answer comes from local objects.
+    /// The running reader, or a new one. It has no time limit: each answer comes from local objects.
     pub(crate) fn batch(&self) -> Result<Batch, GitError> {
         if let Some(running) = self.running_batch() {
             return Ok(running);
@@ -118,7 +118,7 @@ impl Repo {
 }
 
 impl Batch {
-    /// The content of a file in a commit; `None` when the commit has no file there.
+    /// The content of a file in a commit; `None` if the commit has no file there.
     pub(crate) fn read_path(&mut self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
         if path.contains(&b'\n') {
             return Err(unreadable("a path with a line end cannot be asked for"));
@@ -126,12 +126,12 @@ impl Batch {
         self.read(&[commit.as_bytes(), b":", path].concat(), "blob", limit).map(|found| found.map(|it| it.bytes))
     }
 
-    /// The content of a blob by its id; `None` when there is none.
+    /// The content of a blob by its id; `None` if there is none.
     pub(crate) fn read_object(&mut self, id: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
         self.read(id.as_bytes(), "blob", limit).map(|found| found.map(|it| it.bytes))
     }
 
-    /// The commit that the object with this full id is or leads to: its id and its text.
+    /// The id and text of the commit that this full id names, or that its tag leads to.
     pub(crate) fn commit(&mut self, id: &str) -> Result<Option<(String, String)>, GitError> {
         let found = self.read(format!("{id}^{{commit}}").as_bytes(), "commit", OUTPUT_LIMIT)?;
         Ok(found.map(|it| (it.id, String::from_utf8_lossy(&it.bytes).into_owned())))
@@ -156,7 +156,7 @@ impl Batch {
                     _ => Vec::new(),
                 };
             }
-            // The newest last, so that they come in git's order.
+            // Reversed for the stack, so that entries come in git's order.
             open.reverse();
             while let Some(entry) = open.pop() {
                 if entry.is_tree() {
@@ -170,7 +170,7 @@ impl Batch {
         Ok(found)
     }
 
-    /// The entries of one tree, with what stands before their names.
+    /// The entries of one tree; `above` is prepended to their names.
     fn tree(&mut self, name: &str, above: &[u8]) -> Result<Option<Vec<TreeEntry>>, GitError> {
         let Some(tree) = self.read(name.as_bytes(), "tree", OUTPUT_LIMIT)? else { return Ok(None) };
         let (mut rest, mut entries) = (tree.bytes.as_slice(), Vec::new());
@@ -186,7 +186,7 @@ impl Batch {
         let mut reader = self.0.borrow_mut();
         let found = reader.read(name, kind, limit);
         if matches!(found, Err(GitError::Io { .. })) {
-            // What comes next belongs to no question.
+            // The rest of the output answers no known question.
             reader.ask = None;
         }
         found
@@ -208,7 +208,7 @@ impl Reader {
             self.ask = None;
             return Err(unreadable("it ended before answering"));
         };
-        // The answer repeats the name, which may hold anything but a line end.
+        // The answer repeats the name, which may contain anything but a line end.
         if header.ends_with(b" missing") || header.ends_with(b" ambiguous") {
             return Ok(None);
         }
@@ -234,7 +234,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // Closing its input ends it.
+        // The process ends when its input is closed.
         self.ask = None;
         let _ = self.child.wait();
     }
@@ -246,7 +246,7 @@ impl TreeEntry {
     }
 }
 
-/// Reads `MODE NAME`, a NUL and an id of `length` bytes; what follows is the next one's.
+/// Parses `MODE NAME`, a NUL and an id of `length` bytes; returns the entry and the rest.
 fn raw_entry<'b>(bytes: &'b [u8], length: usize, above: &[u8]) -> Option<(TreeEntry, &'b [u8])> {
     let end = bytes.iter().position(|byte| *byte == 0)?;
     let (head, rest) = (&bytes[..end], &bytes[end + 1..]);
@@ -268,7 +268,7 @@ pub(crate) fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
 }
 
 impl Repo {
-    /// `text`, signed in one of git's formats (`ssh`, `openpgp`) at that moment.
+    /// Signs `text` in one of git's formats (`ssh`, `openpgp`) with this time.
     pub(crate) fn sign(&self, text: &str, format: &str, at: DateTime<Utc>) -> Result<String, GitError> {
         let tree = self.git().arg("mktree").input(Vec::new()).line()?;
         let format = format!("gpg.format={format}");
@@ -280,7 +280,7 @@ impl Repo {
             .map_err(|_| GitError::Unreadable { args: "commit-tree --gpg-sign".to_owned(), what: what() })
     }
 
-    /// Whether somebody signed `text` who might at that moment, by the configuration here: keys expire.
+    /// Whether `text` was signed by somebody whom the configuration here trusted at that time, since keys expire.
     pub(crate) fn is_signed(&self, signature: &str, text: &str, at: DateTime<Utc>) -> Result<bool, GitError> {
         let Some((head, message)) = signature.split_once("\n\n") else { return Ok(false) };
         let then = format!("> {} +0000", at.timestamp());

@@ -1,5 +1,5 @@
-//! Commits against what git makes of the same parents: merges made again, reverts and cherry-picks repeated, by `git merge-tree`
-//! or, where git is too old for that or a merge has more parents, in a throwaway checkout.
+//! Compares commits with what git makes of the same parents: repeats merges, reverts and cherry-picks with `git
+//! merge-tree`, or in a throwaway checkout if git is too old or a merge has more than two parents.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use crate::git::repo::is_full_id;
 use crate::git::revert::unmerged;
 use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Scope};
 
-/// Git's exit code for an option that it does not know.
+/// Git's exit code for an unknown option.
 const USAGE: i32 = 129;
-/// How merging is done whatever the user's own settings are.
+/// Merge settings that override the user's.
 const SETTINGS: [&str; 8] = [
     "-c",
     "merge.renames=true",
@@ -22,23 +22,23 @@ const SETTINGS: [&str; 8] = [
     "diff.renameLimit=7000",
 ];
 
-/// A merge to make, with the commit that its result is compared with. All are full ids.
+/// A merge to repeat, and the commit to compare its result with. All ids are full.
 struct Merge {
     commit: String,
     tree: String,
-    /// `None` for what git finds itself.
+    /// `None` lets git find the merge base.
     base: Option<String>,
     ours: String,
     theirs: Vec<String>,
 }
 
-/// The tree of a merge, and the paths that conflict in it.
+/// The tree of a merge, and its conflicting paths.
 type Merged = (String, BTreeSet<Vec<u8>>);
 
 impl Repo {
-    /// Makes commits again and compares. The answer is `None` where one of the commits is not known or has no parent.
-    /// `attributes` is the commit whose attributes hold, so that later ones turn no merge into a conflict; a git older
-    /// than 2.41 takes those of the work tree.
+    /// Repeats commits and compares them. The answer is `None` if one of the commits is unknown or has no parent. Git
+    /// attributes are read from the commit `attributes`, so that later ones cannot cause a conflict; a git older than
+    /// 2.41 uses those of the work tree.
     pub(crate) fn remake(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
         let both: Vec<Remake<'_>> = all.iter().copied().chain(all.iter().filter_map(Remake::back)).collect();
         let mut made = self.made_again(&both, attributes)?;
@@ -101,7 +101,7 @@ impl Repo {
         Ok(all.iter().zip(&names).map(of).collect())
     }
 
-    /// Merges of two sides, all of them in three processes; `None` where this git cannot (it is older than 2.40).
+    /// Merges of two sides, all in three processes; `None` if this git cannot do that (older than 2.40).
     fn merge_trees(&self, merges: &[&Merge], attributes: Option<&str>) -> Result<Option<Vec<Remade>>, GitError> {
         if merges.is_empty() {
             return Ok(Some(Vec::new()));
@@ -123,7 +123,7 @@ impl Repo {
         match output.code {
             Some(0 | 1) => {}
             Some(USAGE) => return Ok(None),
-            // One that takes no base cannot read the line.
+            // A git without support for a given merge base cannot read the line.
             Some(_) if output.stderr.contains("malformed input line") => return Ok(None),
             _ => return Err(output.failed()),
         }
@@ -195,7 +195,7 @@ fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
     Remade { decided, differs }
 }
 
-/// The tree of each merge, and the paths that conflict in it: a status, the tree, paths and an empty field for each.
+/// The tree and conflicting paths of each merge: git prints a status, the tree, the paths and an empty field.
 fn merged_trees(output: &[u8]) -> Option<Vec<Merged>> {
     let output = output.strip_suffix(b"\n").unwrap_or(output);
     let mut fields = output.split(|byte| *byte == 0).peekable();
@@ -211,7 +211,7 @@ fn merged_trees(output: &[u8]) -> Option<Vec<Merged>> {
     Some(made)
 }
 
-/// The differences of each pair of trees: a line with the two, then the files in git's raw format.
+/// The differences of each pair of trees: a line with both ids, then the files in git's raw format.
 fn differences(raw: &[u8]) -> Option<Vec<Vec<FileChange>>> {
     let mut all: Vec<Vec<FileChange>> = Vec::new();
     let mut rest = raw;
@@ -239,17 +239,17 @@ mod tests {
         files.iter().map(FileChange::name).collect()
     }
 
-    /// The same answer of `git merge-tree` and of a checkout.
+    /// Checks that `git merge-tree` and a checkout give the same answer.
     fn again(repo: &Repo, what: Remake<'_>) -> Remade {
         let merges = repo.merges(&[what]).unwrap();
         let merges: Vec<&Merge> = merges.iter().flatten().collect();
         let slow = repo.merge_in_checkout(&merges).unwrap().remove(0);
         let made = repo.made_again(&[what], None).unwrap().remove(0).unwrap();
-        let told = |it: &Remade| -> Vec<(String, bool)> {
+        let summary = |it: &Remade| -> Vec<(String, bool)> {
             let all = it.differs.iter().chain(&it.decided);
             all.map(|file| (file.name().to_owned(), file.is_new())).collect()
         };
-        assert_eq!((told(&made), made.decided.len()), (told(&slow), slow.decided.len()));
+        assert_eq!((summary(&made), made.decided.len()), (summary(&slow), slow.decided.len()));
         repo.remake(&[what], None).unwrap().remove(0).unwrap()
     }
 

@@ -1,5 +1,5 @@
-//! Finding the repository of a directory, and what was learned of it that cannot change. Owns the difference between
-//! "none", "not trusted" and "git could not say".
+//! Opens the repository of a directory and caches what cannot change. Distinguishes "no repository", "not trusted" and
+//! "git failed".
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +22,17 @@ pub(crate) struct Repo {
     memo: Rc<Memo>,
 }
 
-/// What git has said of full object ids, which cannot change while the program runs: an id is the digest of what it
-/// names. The same holds for the index by the bytes of its file. Nothing is kept here that a branch, a checkout or the
-/// configuration decides.
+/// Answers of git about full object ids. They cannot change while the program runs, since an id is the digest of the
+/// object. The same is true of the index by the bytes of its file. Nothing that depends on a branch, a checkout or the
+/// configuration is cached here.
 #[derive(Debug, Default)]
 struct Memo {
     commits: RefCell<BTreeSet<String>>,
     trees: RefCell<BTreeMap<String, String>>,
-    /// The last listing alone, since a tree may have a million files.
+    /// Only the last listing, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
     index: LastIndex,
-    /// The reader of objects, while somebody reads.
+    /// The reader of objects, while it is in use.
     reader: RefCell<Weak<RefCell<Reader>>>,
 }
 
@@ -43,7 +43,7 @@ struct Listing {
     entries: Rc<[TreeEntry]>,
 }
 
-/// What is asked when a repository is opened, in this order.
+/// The questions asked when a repository is opened, in this order.
 const ASKED: [&str; 6] = [
     "--is-inside-work-tree",
     "--is-shallow-repository",
@@ -56,7 +56,7 @@ const ASKED: [&str; 6] = [
 impl Repo {
     pub(crate) fn open(dir: &Path) -> Result<Self, GitError> {
         let call = || Call::new(dir).arg("rev-parse").args(ASKED);
-        // Before the first commit there is none to ask for.
+        // `HEAD` does not resolve before the first commit.
         let mut output = call().args(["HEAD^{commit}", "HEAD^{tree}"]).output()?;
         if output.code != Some(0) {
             output = call().output()?;
@@ -87,7 +87,7 @@ impl Repo {
         &self.root
     }
 
-    /// The directory it was opened at, below the root, with `/` between and at the end; empty at the root.
+    /// The directory that was opened, relative to the root with a trailing `/`; empty at the root.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.prefix
     }
@@ -105,7 +105,7 @@ impl Repo {
         Scope::project(&self.prefix)
     }
 
-    /// Whether a path from the repository's root is one of the tool's own files in that project.
+    /// Whether a path (from the repository's root) is one of the tool's own files in the project.
     pub(crate) fn is_own(&self, path: &[u8]) -> bool {
         path.strip_prefix(self.prefix.as_slice()).is_some_and(own::is_own)
     }
@@ -119,7 +119,7 @@ impl Repo {
         &self.common_dir
     }
 
-    /// Whether history was cut off when cloning, so that questions about it have no true answer.
+    /// Whether this is a shallow clone, in which questions about history have no reliable answer.
     pub(crate) fn is_shallow(&self) -> bool {
         self.shallow
     }
@@ -128,7 +128,7 @@ impl Repo {
         Call::new(&self.root)
     }
 
-    /// How many bytes its ids have, where a commit was seen.
+    /// The length of object ids in bytes, if a commit was seen.
     pub(crate) fn id_bytes(&self) -> Option<usize> {
         self.memo.trees.borrow().keys().next().map(|id| id.len() / 2)
     }
@@ -141,7 +141,7 @@ impl Repo {
         &self.memo.reader
     }
 
-    /// Remembers that there is a commit with this full id.
+    /// Remembers that the commit with this full id exists.
     pub(crate) fn saw(&self, id: &str) {
         self.memo.commits.borrow_mut().insert(id.to_owned());
     }
@@ -151,17 +151,17 @@ impl Repo {
         self.memo.trees.borrow_mut().insert(commit.to_owned(), tree.to_owned());
     }
 
-    /// The tree of the commit with this full id, where it was seen.
+    /// The tree of the commit with this full id, if it was seen.
     pub(crate) fn tree_seen(&self, id: &str) -> Option<String> {
         self.memo.trees.borrow().get(id).cloned()
     }
 
-    /// Whether a commit with this id was seen. A name that is no full id never was.
+    /// Whether a commit with this full id was seen.
     pub(crate) fn has_seen(&self, id: &str) -> bool {
         self.memo.commits.borrow().contains(id) || self.memo.trees.borrow().contains_key(id)
     }
 
-    /// The files of a commit (or tree) below a prefix. The last listing of a full id is remembered.
+    /// The files of a commit (or tree) below a prefix. The last listing of a full id is cached.
     pub(crate) fn listing(&self, treeish: &str, prefix: &[u8]) -> Result<Rc<[TreeEntry]>, GitError> {
         let last = self.memo.listing.borrow().clone();
         if let Some(last) = last.filter(|last| last.commit == treeish && last.prefix == prefix) {
@@ -175,14 +175,14 @@ impl Repo {
         Ok(entries)
     }
 
-    /// Remembers the files of the commit with this full id below a prefix.
+    /// Caches the files of the commit with this full id below a prefix.
     pub(crate) fn keep_listing(&self, commit: &str, prefix: &[u8], entries: Rc<[TreeEntry]>) {
         let listing = Listing { commit: commit.to_owned(), prefix: prefix.to_vec(), entries };
         *self.memo.listing.borrow_mut() = Some(listing);
     }
 }
 
-/// Whether a text is the whole id of an object, in lower case, as git prints it.
+/// Whether a text is a full object id in lower case, as git prints it.
 pub(crate) fn is_full_id(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -196,17 +196,17 @@ fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
     if stderr.contains("must be run in a work tree") {
         return Some(GitError::NoWorkTree { dir: dir.to_owned() });
     }
-    // Git passes over a damaged `.git` in silence and says the same.
+    // Git silently skips a damaged `.git` and prints the same message.
     let full = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     let looks_damaged = full.ancestors().any(|d| d.join(".git").symlink_metadata().is_ok());
     let none = stderr.contains("not a git repository (or any");
     (none && !looks_damaged).then(|| GitError::NotARepository { dir: dir.to_owned() })
 }
 
-/// The answers, and the commit checked out with its tree.
+/// The answers, and the commit of `HEAD` with its tree.
 type Answers = (Vec<Vec<u8>>, Option<(String, String)>);
 
-/// One answer a line; `None` when a path holds line ends itself.
+/// Splits one answer per line; `None` if a path contains line ends.
 fn lines(output: &[u8]) -> Option<Answers> {
     let mut answers: Vec<Vec<u8>> =
         output.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
@@ -229,7 +229,7 @@ fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()], GitError> {
     Ok(answers)
 }
 
-/// Git prints `C:/x` on Windows; the system's own separators there make paths comparable.
+/// Git prints `C:/x` on Windows; native separators make paths comparable.
 fn native(bytes: &[u8]) -> PathBuf {
     let path = files::path_from_bytes(bytes);
     if cfg!(windows) { path.components().collect() } else { path }

@@ -1,5 +1,5 @@
-//! Taking commits back: tried in a throwaway checkout, and performed there too, so that the user's own checkout
-//! only ever moves forward to a finished commit.
+//! Reverts commits in a throwaway checkout, first as a trial and then for real: the user's checkout is only
+//! fast-forwarded to a finished commit.
 
 use std::path::Path;
 
@@ -9,18 +9,17 @@ use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reverted {
-    /// With the files that it changes.
+    /// The files that the revert changes.
     Applies { files: Vec<FileChange> },
-    /// The commit that could not be taken back, and the paths in conflict, from the repository's root.
+    /// The commit whose revert conflicts, and the conflicting paths, from the repository's root.
     Conflicts { commit: String, paths: Vec<Vec<u8>> },
-    /// Nothing is left to take back.
+    /// The commits are already out of effect.
     Nothing,
 }
 
 impl Repo {
-    /// Tries to take commits back, newest first, on top of `head`, in a throwaway checkout. The tool's own files stay as
-    /// they are, whatever the commits did to them. Where it applies, `then` may use the checkout, by its root, before
-    /// that disappears.
+    /// Tries to revert commits, newest first, on top of `head` in a throwaway checkout. The tool's own files are not
+    /// reverted. If the revert applies, `then` gets the root of the checkout before it is removed.
     pub(crate) fn rehearse_revert(
         &self,
         head: &str,
@@ -36,9 +35,9 @@ impl Repo {
         outcome
     }
 
-    /// Takes commits back, newest first, with one commit on top of the branch checked out. Everything is
-    /// done elsewhere first: a conflict, or local changes to a file concerned, leave the checkout as it was.
-    /// No hook runs: a rollback is never gated. Returns the new commit when it applies.
+    /// Reverts commits, newest first, in one commit on top of the current branch. A conflict, or local changes to a
+    /// file concerned, leave the checkout as it was, since all work is done elsewhere first. No hook runs: a rollback
+    /// is never gated. Returns the new commit if the revert applies.
     pub(crate) fn perform_revert(
         &self,
         newest_first: &[String],
@@ -81,14 +80,14 @@ impl Repo {
                 return Ok(Reverted::Conflicts { commit, paths: conflicts });
             }
             if failed {
-                // A conflict in own files alone has left a note that would stop the next one.
+                // A conflict in own files only leaves a revert in progress, which would block the next one.
                 scratch.git().args(["revert", "--quit"]).ok()?;
             }
         }
         Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
     }
 
-    /// Puts own files back as they are in the commit checked out, and tells which others are changed now.
+    /// Restores the tool's own files from `HEAD`, and returns the other files that are changed.
     fn restore_own(&self, scratch: &Scratch, unmerged: &[Vec<u8>]) -> Result<Vec<FileChange>, GitError> {
         let kept = |change: &FileChange| change.is_regular() && self.is_own(&change.path);
         let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);

@@ -1,4 +1,4 @@
-//! What is not committed, and a digest of it: the reading of `git status`.
+//! Uncommitted changes and a digest of them, from `git status`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,44 +12,44 @@ use crate::model::digest::FieldHasher;
 use crate::model::{Digest, own};
 use crate::os::files;
 
-/// Submodules within submodules deeper than this are not looked into.
+/// Submodules nested deeper than this are not examined.
 const MAX_DEPTH: u32 = 8;
 
-/// Of a file with more bytes than this, size and time of change stand for the content.
+/// For larger files, size and modification time stand for the content.
 const READ_LIMIT: u64 = 256 * 1024 * 1024;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dirt {
-    /// The differing paths from the repository's root, in byte order.
+    /// The changed paths, from the repository's root, in byte order.
     pub paths: Vec<Vec<u8>>,
-    /// Over these paths and what is at them now. What is staged and what is not makes no difference.
+    /// A digest of these paths and their content on disk, whether staged or not.
     pub digest: Digest,
 }
 
 type Entries = BTreeMap<Vec<u8>, bool>;
 
 struct Status {
-    /// The commit and the branch, where one is checked out.
+    /// The commit and branch, if a branch is checked out.
     head: Option<(String, String)>,
     entries: Entries,
-    /// Whether the index has something else for any path than the commit.
+    /// Whether the index differs from the commit.
     is_staged: bool,
 }
 
 impl Repo {
-    /// What differs from the commit checked out, untracked files too; `None` when nothing does. Files that are
-    /// marked "assume unchanged" or "skip worktree" are compared as well, since their change would not show. Where own
-    /// files are left out, what the tool leaves behind does not count either while it is untracked.
+    /// The changes since `HEAD`, including untracked files; `None` if there are none. Files marked "assume unchanged"
+    /// or "skip worktree" are compared too, since git would not report them. If the scope leaves own files out,
+    /// untracked leftovers of the tool do not count either.
     pub(crate) fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>, GitError> {
         self.dirt_to_depth(scope, MAX_DEPTH)
     }
 
-    /// What is checked out, and what differs from it, in one look.
+    /// The head and its uncommitted changes, read together.
     pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
         let index = self.index_file();
         let call = self.status_of(scope);
         let looking = std::thread::spawn(|| call.ok());
-        // Read while git looks.
+        // Read the index while git runs.
         self.index()?;
         let said = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let Status { head, entries, is_staged } = self.status_entries(&said, scope)?;
@@ -66,8 +66,8 @@ impl Repo {
         Ok((head, dirt))
     }
 
-    /// Where nothing is staged the index holds the files of the commit checked out: its objects need not be listed once
-    /// more. `file` is the index that was compared with the commit.
+    /// If nothing is staged, the index lists the files of `HEAD`, so its objects need not be listed again. `file` is
+    /// the index that was compared with the commit.
     fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<(), GitError> {
         let index = self.index()?;
         if file.is_some() && index.file == file {
@@ -96,8 +96,8 @@ impl Repo {
         Ok(Some(Dirt { paths: entries.into_keys().collect(), digest: hasher.finish() }))
     }
 
-    /// Whether any of these files, from the repository's root, is not committed as it is on disk. What git ignores
-    /// and what does not exist does not count.
+    /// Whether any of these files (from the repository's root) has uncommitted changes. Ignored and missing files do
+    /// not count.
     pub(crate) fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
         let existing: Vec<&PathBuf> = files.iter().filter(|file| self.root().join(file).is_file()).collect();
         if existing.is_empty() {
@@ -106,7 +106,7 @@ impl Repo {
         Ok(!self.status().args(["--no-branch", "--"]).args(existing).ok()?.is_empty())
     }
 
-    /// What is not committed in the repository outside the project at `prefix`, from the repository's root.
+    /// The uncommitted paths outside the project at `prefix`, from the repository's root.
     pub(crate) fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
         if prefix.is_empty() {
             return Ok(Vec::new());
@@ -153,13 +153,13 @@ impl Repo {
         record.ends_with(b"/") || meta().is_ok_and(|meta| !meta.is_file())
     }
 
-    /// Files whose change git was told not to look at, and that have changed.
+    /// Changed files that git was told not to check.
     fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
         let index = self.index()?;
         let mut changed = Vec::new();
         for TreeEntry { path, object, .. } in index.hidden().filter(|entry| scope.counts(&entry.path, true)) {
             let on_disk = self.root().join(files::path_from_bytes(path));
-            // Absent files are what sparse checkouts are made of.
+            // A sparse checkout leaves files out.
             let Ok(meta) = on_disk.symlink_metadata() else { continue };
             let now = if meta.file_type().is_symlink() {
                 let target = std::fs::read_link(&on_disk).map_err(|e| GitError::file("read", &on_disk, e))?;
@@ -189,7 +189,7 @@ impl Repo {
         if files::hash_path(&full, hasher).map_err(|e| GitError::file("read", &full, e))? != "directory" {
             return Ok(());
         }
-        // A submodule, or another repository that is untracked here.
+        // A submodule, or an untracked repository in this one.
         match Self::open(&full) {
             Ok(inner) if depth > 0 && inner.root() != self.root() => {
                 let commit = inner.head()?.at.map(|at| at.commit).unwrap_or_default();
@@ -210,7 +210,7 @@ impl Repo {
     }
 }
 
-/// What stands for the content of a file that is too large to be read at every measurement.
+/// Stands for the content of a file that is too large to be read for each measurement.
 fn stamp_of_large(path: &Path) -> Option<String> {
     let meta = path.symlink_metadata().ok().filter(|meta| meta.is_file() && meta.len() > READ_LIMIT)?;
     let changed = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
@@ -220,13 +220,13 @@ fn stamp_of_large(path: &Path) -> Option<String> {
 struct Entry<'a> {
     path: &'a [u8],
     is_submodule: bool,
-    /// Whether a tracked path is a regular file in the commit, the index and the work tree; `None` for untracked ones.
+    /// Whether a tracked path is a regular file in the commit, index and work tree; `None` if untracked.
     is_regular: Option<bool>,
 }
 
-/// Reads a `--porcelain=v2` record.
+/// Parses a `--porcelain=v2` record.
 fn entry(record: &[u8]) -> Option<Entry<'_>> {
-    // After the submodule's field come the modes.
+    // The modes follow the submodule field.
     let (fields_before_path, modes) = match record.first()? {
         b'1' => (8, 3),
         b'u' => (10, 4),
@@ -243,7 +243,7 @@ fn entry(record: &[u8]) -> Option<Entry<'_>> {
     (!path.is_empty()).then_some(Entry { path, is_submodule, is_regular })
 }
 
-/// Whether the index has something else for a tracked path than the commit: staged, in conflict, or to be added later.
+/// Whether the index differs from the commit for a tracked path: staged, in conflict, or added with `-N`.
 fn is_staged(record: &[u8]) -> bool {
     let mut fields = record.split(|byte| *byte == b' ');
     let (kind, states, mode) = (fields.next(), fields.next().unwrap_or_default(), fields.nth(1));

@@ -1,5 +1,5 @@
-//! Further checkouts of a repository: throwaway ones that disappear again (on success, error, panic and the user's wish,
-//! and after a session that was killed), and the list of all.
+//! Additional checkouts of a repository: throwaway ones, which are removed on success, error, panic and interrupt, and
+//! by the next session if one was killed; and the list of all checkouts.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use crate::git::{Call, GitError, Repo};
 use crate::os::files;
 
-/// Git writes its notes of a new checkout one right after the other; after this long none is being made.
+/// Git creates the metadata of a new checkout at once; after this long, none is still being created.
 const MAKING: Duration = Duration::from_secs(10);
-/// How the directories of throwaway checkouts are named, so that left-overs can be recognised.
+/// The name prefix of throwaway directories, by which leftovers are recognised.
 const PREFIX: &str = "vibeship-tree-";
-/// Names the repository that a directory belongs to, and is locked as long as its session runs.
+/// A file that names the repository of the directory and is locked while its session runs.
 const OWNER: &str = "owner";
 
-/// A temporary directory with checkouts of a repository in it. Dropping it removes them.
+/// A temporary directory with checkouts of a repository. Dropping it removes them.
 #[derive(Debug)]
 pub(crate) struct ScratchDir {
     repo: Repo,
@@ -29,13 +29,13 @@ pub(crate) struct ScratchDir {
 }
 
 impl ScratchDir {
-    /// An empty one, outside the repository: a checkout inside would see the configuration files around it.
+    /// Creates an empty one outside the repository: inside, it would see the configuration files around it.
     pub(crate) fn new(repo: &Repo) -> Result<Self, GitError> {
         let made = || {
             let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
             let base = files::canonical(dir.path())?;
             let owner = File::options().create_new(true).write(true).open(base.join(OWNER))?;
-            // Locked before it says whose it is: a cleaner takes no directory whose owner it cannot read.
+            // Locked before it names its owner: cleanup skips directories whose owner it cannot read.
             owner.lock()?;
             (&owner).write_all(&files::path_bytes(repo.common_dir()))?;
             Ok(Self { repo: repo.clone(), base, held: Some((dir, owner)), trees: Vec::new() })
@@ -44,7 +44,7 @@ impl ScratchDir {
             .map_err(|source| GitError::Io { action: "create a temporary directory for a checkout".to_owned(), source })
     }
 
-    /// Its path, free of links.
+    /// Its canonical path.
     pub(crate) fn base(&self) -> &Path {
         &self.base
     }
@@ -57,7 +57,7 @@ impl ScratchDir {
         Ok(tree)
     }
 
-    /// Removes everything, and says so when something stays. Dropping does the same in silence.
+    /// Removes everything; an error if something remains. Dropping does the same silently.
     pub(crate) fn remove(mut self) -> Result<(), GitError> {
         self.clear().map_err(|source| GitError::file("remove", &self.base, source))
     }
@@ -69,7 +69,7 @@ impl ScratchDir {
         drop(owner);
         drop(dir);
         if kept > 0 {
-            // What git cannot remove went with the directory around it.
+            // Git's metadata of checkouts that it could not remove; their directory is gone.
             let _ = self.repo.worktree_prune();
         }
         remove_all(&self.base)
@@ -82,7 +82,7 @@ impl Drop for ScratchDir {
     }
 }
 
-/// Removes a directory, unreadable and read-only directories in it included (build tools make such); gone is fine.
+/// Removes a directory, including unreadable and read-only directories in it, if it exists.
 fn remove_all(dir: &Path) -> io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -96,8 +96,8 @@ fn remove_all(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes what killed sessions over this repository left: their checkouts, as git lists them, and their directories.
-/// Those of running sessions are locked and stay. Returns how many were removed.
+/// Removes the checkouts and directories that killed sessions on this repository left behind. Those of running sessions
+/// are locked and stay. Returns how many were removed.
 pub(crate) fn remove_leftovers(repo: &Repo) -> usize {
     let is_one = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
     let listed = repo.worktrees().unwrap_or_default();
@@ -107,7 +107,7 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> usize {
     let bases: BTreeSet<PathBuf> = bases.filter_map(|base| files::canonical(&base).ok()).collect();
     let removed = bases.iter().filter(|base| abandoned(base, repo) && remove_all(base).is_ok()).count();
     if removed > 0 {
-        // Their checkouts' directories are gone; git's notes of them go here.
+        // Their directories are gone; this removes git's metadata of them.
         let _ = repo.worktree_prune();
     }
     removed
@@ -124,7 +124,7 @@ fn abandoned(base: &Path, repo: &Repo) -> bool {
     named.is_ok_and(|named| named == files::path_bytes(repo.common_dir()))
 }
 
-/// A throwaway checkout of one commit. Removed when dropped.
+/// A throwaway checkout of one commit. Dropping it removes it.
 #[derive(Debug)]
 pub(crate) struct Scratch {
     dir: ScratchDir,
@@ -145,14 +145,14 @@ impl Scratch {
         Call::new(&self.path).without_hooks()
     }
 
-    /// Removes it, and says so when that fails (dropping is silent).
+    /// Removes the checkout; unlike dropping, returns an error if that fails.
     pub(crate) fn remove(self) -> Result<(), GitError> {
         self.dir.remove()
     }
 }
 
 impl Repo {
-    /// Checks a commit out into a new directory; no hook runs.
+    /// Checks a commit out into a new directory without running hooks.
     pub(crate) fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
         let commit = self.resolve(commit)?;
         let mut dir = ScratchDir::new(self)?;
@@ -160,8 +160,8 @@ impl Repo {
         Ok(Scratch { dir, commit, path })
     }
 
-    /// A commit of a tree on a parent that says nothing of its own: who, when and what for are the same for every one. No
-    /// branch holds it, so that git removes it in time.
+    /// Creates a commit of a tree on a parent with a fixed author, date and message, so that it reveals nothing. No
+    /// branch refers to it; git removes it in time.
     pub(crate) fn stand_in(&self, tree: &str, parent: &str) -> Result<String, GitError> {
         let call = self.git().args(["commit-tree", tree, "-p", parent, "-m", "A side of a paired measurement"]);
         let named = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
@@ -172,7 +172,7 @@ impl Repo {
             .line()
     }
 
-    /// Checks a commit out at `path`, which must not exist; no hook runs.
+    /// Checks a commit out at `path`, which must not exist, without running hooks.
     pub(crate) fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
         let commit = self.resolve(commit)?;
         self.despite_half_made(&|| {
@@ -181,8 +181,8 @@ impl Repo {
         })
     }
 
-    /// A `git worktree add` that was killed leaves a note that makes every later call fail: where there is one, it is
-    /// removed and the call made again.
+    /// A killed `git worktree add` leaves metadata that makes every later call fail. If there is any, removes it and
+    /// repeats the call.
     fn despite_half_made<T>(&self, call: &dyn Fn() -> Result<T, GitError>) -> Result<T, GitError> {
         let outcome = call();
         if !matches!(outcome, Err(GitError::Failed { .. })) {
@@ -194,7 +194,7 @@ impl Repo {
         if removed > 0 { call() } else { outcome }
     }
 
-    /// Removes a checkout with all that is in it, also when git has lost sight of it.
+    /// Removes a checkout with all its files, even if git no longer knows it.
     pub(crate) fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
         let call = self.git().without_hooks().args(["worktree", "remove", "--force", "--force"]).arg(path);
         if call.long().ok().is_ok() {
@@ -215,7 +215,7 @@ impl Repo {
         let list = || self.git().args(["worktree", "list", "--porcelain"]);
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),
-            // Git knows -z since 2.36. Before, a path with a line end looks like two lines.
+            // Git has `-z` since 2.36. Before, a path with a line end looks like two lines.
             Err(GitError::Failed { .. } | GitError::TooOld { .. }) => {
                 Ok(parse(&self.despite_half_made(&|| list().ok())?, b'\n'))
             }
@@ -343,7 +343,7 @@ mod tests {
         dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
         let mut running = ScratchDir::new(&repo).unwrap();
         let running_tree = running.add_tree(Path::new("a/tree"), "HEAD").unwrap();
-        // As after SIGKILL: the lock is gone, everything else is still there.
+        // As after SIGKILL: the lock is gone, everything else remains.
         let (dir, lock) = dead.held.take().unwrap();
         drop(lock);
         let base = dir.keep();
