@@ -1,5 +1,5 @@
-//! The time of day and identifiers made from it. A debug build takes the time from the environment for tests;
-//! a release build has no such code, or the monitoring window could be forged.
+//! The current time and identifiers made from it. Debug builds can take the time from the environment for tests;
+//! release builds have no such code, or the monitoring window could be forged.
 
 use std::time::Duration;
 
@@ -20,26 +20,26 @@ mod test_now {
 
     pub(crate) const VARIABLE: &str = "VIBESHIP_OPTIMIZER_TEST_NOW";
 
-    /// An RFC 3339 time; anything else counts as unset.
+    /// Parses an RFC 3339 time; anything else counts as unset.
     pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc))
     }
 }
 
-/// CPU time that the calling thread has used; `None` where the system has no fine clock for it.
+/// CPU time of the calling thread; `None` if the system has no precise clock for it.
 #[cfg(unix)]
 pub(crate) fn thread_cpu_time() -> Option<Duration> {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
 }
 
-/// CPU time that the calling thread has used; `None` where the system has no fine clock for it.
+/// CPU time of the calling thread; `None` if the system has no precise clock for it.
 #[cfg(not(unix))]
 pub(crate) fn thread_cpu_time() -> Option<Duration> {
     None
 }
 
-/// A new UUID version 7 that carries `now` to the millisecond; times before 1970 count as 1970.
+/// A new UUID version 7 with the time `now` in milliseconds; times before 1970 count as 1970.
 pub(crate) fn uuid_v7(now: DateTime<Utc>) -> String {
     let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
     Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())).to_string()
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn the_time_of_a_test_exists_only_under_debug_assertions() {
-        // Each place outside the tests that reads or names the variable stands right behind its own condition.
+        // Outside the tests, each use of the variable directly follows its own `#[cfg]`.
         let source = include_str!("clock.rs").replace('\r', "");
         let production = source.split("#[cfg(test)]").next().unwrap();
         let gated = production.matches("#[cfg(debug_assertions)]\n    if let Some(now) = std::env::var").count()

@@ -1,5 +1,5 @@
-//! Processor cores: which there are, and holding the calling thread, with all that it starts meanwhile, on one of them.
-//! On a virtual machine each core has a speed of its own at any moment, as others use the physical one.
+//! Lists processor cores and pins the calling thread and its child processes to one of them. On a virtual machine, the
+//! speed of each core varies independently, since others use the physical one.
 
 use std::marker::PhantomData;
 
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Core(usize);
 
-/// Holds the thread that made it until it is dropped; it belongs to that thread.
+/// Keeps the thread that created it pinned until dropped.
 #[derive(Debug)]
 pub struct Held {
     #[cfg(target_os = "linux")]
@@ -20,7 +20,7 @@ impl Core {
         self.0
     }
 
-    /// Holds the calling thread, and every process that it starts meanwhile, on this core; `None` where the system cannot.
+    /// Pins the calling thread, and every process that it starts meanwhile, to this core; `None` if the system cannot.
     #[cfg(target_os = "linux")]
     pub(crate) fn hold(self) -> Option<Held> {
         let before = rustix::thread::sched_getaffinity(None).ok()?;
@@ -30,7 +30,7 @@ impl Core {
         Some(Held { before, of_thread: PhantomData })
     }
 
-    /// Holds the calling thread, and every process that it starts meanwhile, on this core; `None` where the system cannot.
+    /// Pins the calling thread, and every process that it starts meanwhile, to this core; `None` if the system cannot.
     #[cfg(not(target_os = "linux"))]
     pub(crate) fn hold(self) -> Option<Held> {
         None
@@ -40,12 +40,12 @@ impl Core {
 #[cfg(target_os = "linux")]
 impl Drop for Held {
     fn drop(&mut self) {
-        // What was allowed a moment ago is allowed still, or the system has narrowed it itself.
+        // Fails only if the system has restricted the allowed cores meanwhile.
         let _ = rustix::thread::sched_setaffinity(None, &self.before);
     }
 }
 
-/// The cores that the calling thread may use, the one it is on first; none where the system cannot hold it on one.
+/// The cores that the calling thread may use, the current one first; none if the system cannot pin threads.
 #[cfg(target_os = "linux")]
 pub(crate) fn allowed() -> Vec<Core> {
     let Ok(set) = rustix::thread::sched_getaffinity(None) else { return Vec::new() };
@@ -55,7 +55,7 @@ pub(crate) fn allowed() -> Vec<Core> {
     first.into_iter().chain(rest).map(Core).collect()
 }
 
-/// The cores that the calling thread may use; none where the system cannot hold it on one.
+/// The cores that the calling thread may use; none if the system cannot pin threads.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn allowed() -> Vec<Core> {
     Vec::new()

@@ -1,5 +1,5 @@
-//! What differs between platforms when files are written and named (temporary files, replacing, syncing a directory,
-//! canonical paths), and digests of their content, streamed.
+//! Platform differences in writing and naming files (temporary files, replacing, syncing a directory, canonical paths),
+//! and digests of their content, streamed.
 
 use std::fs;
 use std::io::{self, BufRead as _, Read as _};
@@ -14,14 +14,14 @@ use walkdir::WalkDir;
 use crate::model::Digest;
 use crate::model::digest::{FieldHasher, hex};
 
-/// A new temporary file in `dir` named `PREFIX…tmp`, readable as any new file would be (not private, as
-/// temporary files otherwise are).
+/// A new temporary file in `dir` named `PREFIX…tmp`, with the permissions of any new file (temporary files are usually
+/// private).
 pub(crate) fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(prefix).suffix(".tmp");
     #[cfg(unix)]
     {
-        // The process's umask still applies, as it does for any file.
+        // The umask still applies.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(dir)
@@ -29,7 +29,7 @@ pub(crate) fn temporary_in(dir: &Path, prefix: &str) -> io::Result<NamedTempFile
 
 /// Renames a temporary file over `target`, replacing what is there.
 pub(crate) fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()> {
-    // On Windows a scanner or a reader may hold the target open for a moment.
+    // On Windows, a scanner or a reader may hold the target open for a moment.
     let mut left = if cfg!(windows) { 20 } else { 0 };
     let mut temporary = temporary;
     loop {
@@ -45,7 +45,7 @@ pub(crate) fn replace(temporary: NamedTempFile, target: &Path) -> io::Result<()>
     }
 }
 
-/// Lets everybody who may read a file run it too. Windows knows no such right.
+/// Makes a file executable for everybody who may read it. Does nothing on Windows.
 pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -56,12 +56,12 @@ pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     fs::metadata(path).map(|_| ())
 }
 
-/// Whether a file is one of git's settings (`.gitignore` and such), which is no part of a program.
+/// Whether a file configures git (`.gitignore` and such) and is no part of a program.
 pub(crate) fn is_of_git(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".git"))
 }
 
-/// Whether a file exists and somebody may run it; on Windows, whether it exists.
+/// Whether a file exists and is executable; on Windows, whether it exists.
 pub(crate) fn is_executable(path: &Path) -> bool {
     #[cfg(unix)]
     {
@@ -71,7 +71,7 @@ pub(crate) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Makes a directory's entries durable where the platform can (Windows cannot, nor can some file systems).
+/// Makes a directory's entries durable if the platform can (Windows and some file systems cannot).
 pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
@@ -82,7 +82,7 @@ pub(crate) fn sync_directory(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a line to the file that a test names: each look costs a system call for every part of a path.
+/// Logs a call of `canonical` for tests, since each one costs a system call per path component.
 #[cfg(debug_assertions)]
 fn count(path: &Path) {
     use std::io::Write as _;
@@ -91,8 +91,8 @@ fn count(path: &Path) {
     let _ = file.and_then(|mut file| writeln!(file, "{}", path.display()));
 }
 
-/// The path without links, `.` and `..`; on Windows in the plain form (`C:\x`, not `\\?\C:\x`) where there is
-/// one, since other programs do not take the long form.
+/// The path without links, `.` and `..`; on Windows in the plain form (`C:\x`, not `\\?\C:\x`) if possible, since other
+/// programs do not accept the long form.
 pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
     #[cfg(debug_assertions)]
     count(path);
@@ -108,7 +108,7 @@ pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
     Ok(full)
 }
 
-/// A path as the bytes that git uses for it: raw on Unix, UTF-8 with `/` on Windows.
+/// A path as the bytes that git uses: raw on Unix, UTF-8 with `/` on Windows.
 pub(crate) fn path_bytes(path: &Path) -> Vec<u8> {
     #[cfg(unix)]
     {
@@ -120,7 +120,7 @@ pub(crate) fn path_bytes(path: &Path) -> Vec<u8> {
     }
 }
 
-/// The path that git means by some bytes; the inverse of [`path_bytes`].
+/// The path for bytes from git; the inverse of [`path_bytes`].
 pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     #[cfg(unix)]
     {
@@ -132,7 +132,7 @@ pub(crate) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     }
 }
 
-/// When a file was last changed, in seconds and nanoseconds since 1970; on Unix the moment that nobody can set.
+/// When a file was last changed, in seconds and nanoseconds since 1970; on Unix the ctime, which nobody can set.
 pub(crate) fn changed_at(metadata: &fs::Metadata) -> Option<(i64, i64)> {
     #[cfg(unix)]
     {
@@ -145,7 +145,7 @@ pub(crate) fn changed_at(metadata: &fs::Metadata) -> Option<(i64, i64)> {
     }
 }
 
-/// Makes `target` lead to `source`: by a symbolic link, or by a copy where links need a privilege (Windows).
+/// Makes `target` a symbolic link to `source`, or a copy where links need a privilege (Windows).
 pub(crate) fn link_or_copy(source: &Path, target: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -172,7 +172,7 @@ fn copy(source: &Path, target: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the owner enter and change a directory. Where it is not ours to change, what follows fails and says so.
+/// Lets the owner enter and change a directory. Errors are ignored: the next access reports them.
 pub(crate) fn make_enterable(dir: &Path) {
     #[cfg(unix)]
     {
@@ -184,14 +184,13 @@ pub(crate) fn make_enterable(dir: &Path) {
     }
 }
 
-/// Directories that hold what was built, downloaded or cached, not the project's own files. They are left out
-/// of the digest of a project that is not under git (there nothing else says what is a source).
+/// Directories of build output, downloads and caches. They are left out of the digest of a project that is not under
+/// git, where nothing else says which files are sources.
 const LITTER: &str = ".git .hg .svn .jj node_modules target .venv venv __pycache__ .pytest_cache .mypy_cache .ruff_cache .tox \
     .nox .gradle .next .cache .direnv .idea .vs";
 
-/// Digest of all files below `root` but those that `leave_out` names (by path from `root`, with `/`) and
-/// those in directories of [`LITTER`], over paths, kinds and content. Links count by where they point, and are not
-/// followed.
+/// Digest of the paths, kinds and content of all files below `root`, without those that `leave_out` matches (by path
+/// from `root`, with `/`) and those in directories of [`LITTER`]. Links count by their target and are not followed.
 pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> io::Result<Digest> {
     let mut entries = Vec::new();
     let walk = WalkDir::new(root).into_iter().filter_entry(|entry| {
@@ -215,7 +214,7 @@ pub(crate) fn digest_directory(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -
     Ok(hasher.finish())
 }
 
-/// The first `limit` bytes of a file. A pipe, which would be waited for without end, and a device are none.
+/// The first `limit` bytes of a file. Fails for a pipe, which might never end, and for a device.
 pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
@@ -226,8 +225,8 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Puts what is at a path into a digest: what it is (`file`, `executable`, `link`, `directory`, `other` or `absent`, which is
-/// returned), and the SHA-256 of a file's bytes, which are streamed, or of a link's target.
+/// Adds a path to a digest: its kind (`file`, `executable`, `link`, `directory`, `other` or `absent`, which is
+/// returned) and the SHA-256 of a file's content (streamed) or of a link's target.
 pub(crate) fn hash_path(path: &Path, hasher: &mut FieldHasher) -> io::Result<&'static str> {
     let (kind, sha256) = match fs::symlink_metadata(path) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -242,7 +241,7 @@ pub(crate) fn hash_path(path: &Path, hasher: &mut FieldHasher) -> io::Result<&'s
             let sha256 = digest_file(path).map_err(|e| with_path(e, path))?;
             (if owner_may_run(&meta) { "executable" } else { "file" }, sha256)
         }
-        // A pipe or a device has no content that could be read to its end.
+        // A pipe or device has no content that could be read to its end.
         Ok(meta) => (if meta.is_dir() { "directory" } else { "other" }, String::new()),
     };
     hasher.field(kind.as_bytes());
@@ -287,7 +286,7 @@ fn with_path(error: io::Error, path: &Path) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A path without `.` and `..`, by its words alone.
+/// Removes `.` and `..` from a path without looking at the disk.
 pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
     for part in path.components() {

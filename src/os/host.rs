@@ -1,5 +1,5 @@
-//! Facts about this machine: processor, memory, governor, virtualization, power, load. Each is read where the system
-//! keeps it and is `None` where it cannot be read.
+//! Facts about this machine: processor, memory, governor, virtualization, power, load. Each is `None` if it cannot be
+//! read.
 
 #[cfg(not(target_os = "linux"))]
 use std::process::Command;
@@ -8,21 +8,21 @@ use std::process::Stdio;
 
 use crate::model::{Digest, Machine};
 
-/// The host's name, for telling a person which machine holds a lock; `None` where it is not to be had cheaply.
+/// The host name, which shows a person which machine holds a lock; `None` if there is no cheap way to read it.
 pub(crate) fn name() -> Option<String> {
     let of_variable = || std::env::var("COMPUTERNAME").or_else(|_| std::env::var("HOSTNAME")).ok();
     let of_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     of_kernel().or_else(of_variable).map(|name| name.trim().to_owned())
 }
 
-/// What this machine is, as far as it can be read: some milliseconds on Linux, some tens where other programs must be asked.
+/// Describes this machine: takes some milliseconds on Linux, some tens elsewhere, where other programs are run.
 pub(crate) fn fingerprint() -> Machine {
     let cores = std::thread::available_parallelism().ok().and_then(|n| u32::try_from(n.get()).ok());
     let (os, arch) = (std::env::consts::OS.to_owned(), std::env::consts::ARCH.to_owned());
     system::fill(Machine { os, arch, cores, ..Machine::default() })
 }
 
-/// Host name and the system's own id of this installation name a machine, so their digest stands for them.
+/// A digest in place of host name and installation id, since they would identify the machine.
 fn host_digest(name: Option<String>, id: Option<String>) -> Option<String> {
     // The NUL keeps ("ab", "c") and ("a", "bc") apart.
     let named = name.is_some() || id.is_some();
@@ -76,7 +76,7 @@ mod system {
         }
     }
 
-    /// On battery: some battery discharges, or there is mains power and none of it is online.
+    /// On battery: a battery discharges, or there are mains supplies and none is online.
     fn on_battery(file: &dyn Fn(&str) -> Option<String>) -> Option<bool> {
         let supplies = fs::read_dir("/sys/class/power_supply").ok()?;
         let mut mains = Vec::new();
@@ -158,14 +158,14 @@ mod system {
     }
 }
 
-/// What a system program prints; `None` where it is missing or fails.
+/// The output of a system program; `None` if it is missing or fails.
 #[cfg(not(target_os = "linux"))]
 fn answer(program: &str, args: &[&str]) -> Option<String> {
     let output = Command::new(program).args(args).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Reading the systems' texts; kept for all of them on every platform, so that every platform's tests cover them.
+/// Parsers for all systems, compiled on every platform so that its tests cover them.
 #[cfg_attr(not(test), expect(dead_code, reason = "each system reads some of these"))]
 mod text {
     pub(crate) fn line(text: String) -> Option<String> {
@@ -229,7 +229,7 @@ mod text {
         (!data.is_empty()).then(|| data.to_owned())
     }
 
-    /// The name in the parentheses that end powercfg's line (its words are in the system's language), else the scheme's id.
+    /// The name in the parentheses at the end of powercfg's line (the rest is localized), or else the scheme's id.
     pub(crate) fn power_scheme(out: &str) -> Option<String> {
         let line = out.lines().map(str::trim).find(|line| !line.is_empty())?;
         let named = line.strip_suffix(')').and_then(|line| line.rsplit_once('(')).map(|(_, name)| name);

@@ -1,5 +1,5 @@
-//! One HTTP request: bounded in time, in size and in redirects, on a connection of its own, checked against the built-in roots.
-//! The proxy variables are honoured, except for addresses of this very machine, which no proxy could reach as it is meant.
+//! One HTTP request, limited in time, size and redirects, on its own connection, with the built-in root certificates.
+//! Proxy variables are honoured, except for addresses of this machine, which a proxy could not reach.
 
 use std::error::Error as _;
 use std::io::{self, Read as _};
@@ -12,20 +12,20 @@ pub struct Request {
     pub url: String,
     pub head_only: bool,
     pub headers: Vec<(String, String)>,
-    /// Deadline for everything: name, connection, redirects, answer, body.
+    /// Deadline for everything: name lookup, connection, redirects, answer, body.
     pub timeout: Duration,
     /// Largest body that is read, in bytes.
     pub max_body_bytes: u64,
-    /// How many redirects are followed; with 0 the redirect itself is the answer.
+    /// How many redirects are followed; with 0, the redirect itself is the answer.
     pub max_redirects: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Its body; empty for a request of the head alone.
+    /// Empty for a HEAD request.
     pub body: Vec<u8>,
-    /// How the body is encoded, where the answer says so.
+    /// The content encoding of the body, if the answer has one.
     pub encoding: Option<String>,
     /// From the start of the request to the end of the body.
     pub latency: Duration,
@@ -69,7 +69,7 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
     let encoding = answer.headers().get("content-encoding").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
     if !request.head_only {
-        // One byte more than allowed tells a body that is too long from one that just fits.
+        // One byte more than allowed distinguishes a body that is too long from one that just fits.
         let mut limited = answer.into_body().into_reader().take(request.max_body_bytes.saturating_add(1));
         limited.read_to_end(&mut body).map_err(|error| explain(error.into(), request))?;
         if body.len() as u64 > request.max_body_bytes {
@@ -81,11 +81,11 @@ pub(crate) fn ask(request: &Request) -> Result<Answer, HttpError> {
 
 const CLOSED: &str = "the connection was closed before the answer was complete";
 
-/// Schemes of addresses that name no host; those that name one are refused by the library.
+/// Schemes whose addresses have no host; the library refuses other unknown schemes.
 const WITHOUT_HOST: [&str; 12] =
     ["view-source", "jar", "urn", "file", "data", "javascript", "vbscript", "about", "blob", "unix", "mailto", "tel"];
 
-/// The scheme of a redirect that is no web address; it would be taken for a path on the same host.
+/// The scheme of a redirect that is no web address; the library would take it for a path on the same host.
 fn unknown_scheme(asked: &str, answered: &str) -> Option<String> {
     let is_known = |part: &&str| {
         part.split_once(':').is_some_and(|(scheme, _)| WITHOUT_HOST.iter().any(|it| it.eq_ignore_ascii_case(scheme)))

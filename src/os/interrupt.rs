@@ -1,28 +1,28 @@
-//! The user's wish to stop: the first signal raises a flag, so that the running command is ended and the work unwinds; the
-//! second quits hard, taking the running group with it.
+//! Interrupts by the user: the first signal sets a flag, so that the running command is stopped and the work unwinds;
+//! the second exits at once and kills the running process group.
 
 use std::io::{self, PipeReader, PipeWriter};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A shared flag that is raised once and stays up. Clones share it.
+/// A flag that is set once and stays set. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Interrupt(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     requested: Arc<AtomicBool>,
-    /// The process group that is running now, 0 for none.
+    /// The running process group, 0 for none.
     #[cfg(unix)]
     group: std::sync::atomic::AtomicU32,
-    /// Readable (at its end) once the flag is up.
+    /// At end of file once the flag is set.
     #[cfg_attr(windows, expect(dead_code, reason = "Windows waits in slices and looks at the flag"))]
     wake: PipeReader,
     keep_asleep: Mutex<Option<PipeWriter>>,
 }
 
 impl Interrupt {
-    /// A flag that no signal raises, for work that is never interrupted and for tests.
+    /// A flag that no signal sets, for work that is never interrupted and for tests.
     pub fn new() -> io::Result<Self> {
         let (wake, writer) = io::pipe()?;
         Ok(Self(Arc::new(Shared {
@@ -34,8 +34,8 @@ impl Interrupt {
         })))
     }
 
-    /// A flag raised by Ctrl-C, SIGTERM, SIGHUP and SIGQUIT. To be called once per process, before the first run.
-    /// A signal that was ignored when the process began (as under `nohup`) stays ignored.
+    /// A flag set by Ctrl-C, SIGTERM, SIGHUP and SIGQUIT. Call it once per process, before the first run. A signal that
+    /// was ignored at start (as under `nohup`) stays ignored.
     pub fn install() -> io::Result<Self> {
         let interrupt = Self::new()?;
         signals::install(&interrupt)?;
@@ -46,14 +46,14 @@ impl Interrupt {
         self.0.requested.load(Ordering::SeqCst)
     }
 
-    /// Raises the flag and wakes whoever waits on it.
+    /// Sets the flag and wakes all waiters.
     pub fn request(&self) {
         self.0.requested.store(true, Ordering::SeqCst);
         // Closing the only writer makes the reader ready for good, for any number of waiters.
         drop(self.0.keep_asleep.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Names the process group that a hard quit must take along; 0 for none.
+    /// Sets the process group to kill on a hard quit; 0 for none.
     #[cfg(unix)]
     pub(crate) fn set_group(&self, group: u32) {
         self.0.group.store(group, Ordering::SeqCst);
@@ -65,13 +65,13 @@ impl Interrupt {
     }
 }
 
-/// A file that grows beyond the limit of `ulimit -f` is then an error that can be reported, and not the end of the process.
-/// What this process starts meets the limit as ever.
+/// Turns a write beyond `ulimit -f` into an error that can be reported, where the signal would end the process. Child
+/// processes are not affected.
 pub(crate) fn survive_file_size_limit() {
     #[cfg(unix)]
     {
         let number = rustix::process::Signal::XFSZ.as_raw();
-        // Where it cannot be had, the signal ends the process.
+        // If this fails, the signal ends the process as before.
         let _ = signal_hook::flag::register(number, Arc::new(AtomicBool::new(false)));
     }
 }
@@ -99,7 +99,7 @@ mod signals {
                 continue;
             }
             signal_hook::flag::register_usize(number, Arc::clone(&last), number.unsigned_abs() as usize)?;
-            // Seen at once by a loop that looks at the flag, even before the watcher wakes.
+            // For loops that check the flag, even before the watcher wakes.
             signal_hook::flag::register(number, Arc::clone(&interrupt.0.requested))?;
             signal_hook::low_level::pipe::register(number, OwnedFd::from(writer.try_clone()?))?;
         }
@@ -111,7 +111,7 @@ mod signals {
         Ok(())
     }
 
-    /// Each signal writes one byte: the first asks, the second quits.
+    /// Each signal writes one byte: the first sets the flag, the second quits.
     fn watch(mut reader: io::PipeReader, interrupt: &Interrupt, last: &AtomicUsize) {
         let mut byte = [0];
         let mut asked = false;
@@ -123,7 +123,7 @@ mod signals {
             }
             let group = i32::try_from(interrupt.0.group.load(Ordering::SeqCst)).ok().and_then(Pid::from_raw);
             if let Some(group) = group {
-                // A group that is gone already needs no killing.
+                // The group may already be gone.
                 let _ = kill_process_group(group, Signal::KILL);
             }
             let number = i32::try_from(last.load(Ordering::SeqCst)).unwrap_or(Signal::INT.as_raw());
@@ -133,7 +133,7 @@ mod signals {
         }
     }
 
-    /// Bit `n - 1` is set where signal `n` was ignored from the start; 0 where the system does not say.
+    /// Bit `n - 1` is set if signal `n` was ignored at start; 0 if the system does not say.
     fn ignored_signals() -> u64 {
         let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -152,7 +152,7 @@ mod signals {
     const CTRL_C: i32 = 2;
 
     pub(crate) fn install(interrupt: &Interrupt) -> io::Result<()> {
-        // The second one leaves at once; the job object ends the running group with us.
+        // The second one exits at once; the job object then ends the running group.
         signal_hook::flag::register_conditional_shutdown(CTRL_C, 130, Arc::clone(&interrupt.0.requested))?;
         signal_hook::flag::register(CTRL_C, Arc::clone(&interrupt.0.requested))?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Clock, processes, files, host and HTTP: every difference between platforms is here.
+//! Clock, processes, files, host and HTTP: all differences between platforms.
 
 pub mod clock;
 pub mod cpu;

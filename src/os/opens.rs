@@ -1,9 +1,9 @@
-//! Which files below some directories are opened, by whichever process. Only Linux tells.
+//! Observes which files in some directories are opened, by any process. Works on Linux only.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// More directories than this are not watched: the kernel has a limit for all programs of a user together.
+/// Most directories that are watched: the kernel limits the watches of all programs of a user together.
 #[cfg(target_os = "linux")]
 const MOST: usize = 20_000;
 
@@ -17,7 +17,7 @@ pub struct Opens {
 
 #[cfg(target_os = "linux")]
 impl Opens {
-    /// Watches these directories, and not what is below them; `None` where the system does not allow it.
+    /// Watches these directories, not their subdirectories; `None` if the system does not allow it.
     pub fn watch(directories: &BTreeSet<PathBuf>) -> Option<Self> {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         if directories.len() > MOST {
@@ -33,7 +33,7 @@ impl Opens {
         Some(Self { inotify, directories })
     }
 
-    /// The files opened since the last call, and whether there were more than the system remembers.
+    /// The files opened since the last call, and whether events were lost because the queue was full.
     pub fn opened(&mut self) -> (BTreeSet<PathBuf>, bool) {
         use rustix::fs::inotify::{ReadFlags, Reader};
         use std::os::unix::ffi::OsStrExt as _;

@@ -1,12 +1,12 @@
-//! How a configured command line is started. A shell costs about as much as a small program and its own noise, which would
-//! drown a 2 % effect: a line of plain words that names a program file, which to the shell means exactly "run that file with
-//! these arguments", is started directly. Everything else goes to `/bin/sh -c`, or `cmd` on Windows.
+//! How a configured command line is started. A shell costs about as much as a small program and adds noise that would
+//! hide a 2 % effect. So a line of plain words that names a program file is started directly, as the shell would do
+//! with the same arguments. Everything else goes to `/bin/sh -c`, or `cmd` on Windows.
 
 use std::ffi::OsString;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
-    /// A line for the shell, which is started directly where the shell would add nothing.
+    /// A shell line, which is started directly if the shell would add nothing.
     Shell(String),
     /// A program and its arguments; the program is looked up on `PATH`.
     Argv(Vec<OsString>),
@@ -18,20 +18,20 @@ pub enum Launch {
     Shell,
 }
 
-/// Words that a shell takes for itself: POSIX reserved words, special and regular built-ins, and what common
-/// shells add. `true`, `echo` and their like exist as files too, but those may differ from the built-in.
+/// Words that a shell interprets itself: POSIX reserved words, special and regular built-ins, and extensions of common
+/// shells. `true`, `echo` and others exist as files too, but may differ from the built-in.
 const SHELL_WORDS: &str = "! . : [ [[ alias bg bind break builtin caller case cd chdir command compgen complete continue coproc \
     declare dirs disown do done echo elif else enable esac eval exec exit export false fc fg fi for function \
     getopts hash help history if in jobs kill let local logout mapfile popd print printf pushd pwd read \
     readarray readonly return select set shift shopt source suspend test then time times trap true type \
     typeset ulimit umask unalias unset until wait whence while";
 
-/// The same of `cmd.exe`.
+/// The same for `cmd.exe`.
 const CMD_WORDS: &str = "assoc break call cd chdir cls color copy date del dir dpath echo endlocal erase exit for ftype goto if \
     keys md mkdir mklink move path pause popd prompt pushd rd rem ren rename rmdir set setlocal shift start \
     time title type ver verify vol";
 
-/// The words of a line that any shell would take literally; `None` where the shell has something to do.
+/// The words of a line that any shell would take literally; `None` if the line needs a shell.
 pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
     let literal = |c: char| {
         c.is_ascii_alphanumeric() || "_-./:+@".contains(c) || if windows { c == '\\' } else { "%,=".contains(c) }
@@ -39,7 +39,7 @@ pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
     let words: Vec<String> = line.split([' ', '\t']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
     let program = words.first()?;
     let plain = words.iter().all(|word| word.chars().all(literal));
-    // `a=b` in front is an assignment; a slash in front of cmd's first word is an option.
+    // A leading `a=b` is an assignment; a slash in cmd's first word is an option.
     let plain = plain && !program.contains('=') && !(windows && program.contains('/'));
     let own = if windows { CMD_WORDS } else { SHELL_WORDS };
     let lower = program.to_ascii_lowercase();
@@ -47,15 +47,15 @@ pub(crate) fn plain_words(line: &str, windows: bool) -> Option<Vec<String>> {
     (plain && !own.split(' ').any(|word| word == name)).then_some(words)
 }
 
-/// What stands between two commands that the shell runs one after the other, whatever becomes of the first.
+/// Joins two commands that the shell runs in sequence, whether or not the first succeeds.
 pub const AND_THEN: &str = if cfg!(windows) { " & " } else { " ; " };
 
-/// Words as a line that the shell reads as these words again; `None` where it cannot.
+/// Quotes words as a shell line; `None` if they cannot be quoted.
 pub(crate) fn shell_line(words: &[String]) -> Option<String> {
     if !cfg!(windows) {
         return shlex::try_join(words.iter().map(String::as_str)).ok();
     }
-    // `cmd` has no way to write a quote within quotes, and expands what stands between percent signs.
+    // `cmd` cannot escape a quote within quotes, and expands text between percent signs.
     let writable = words.iter().all(|word| !word.contains(['"', '%', '\n']));
     writable.then(|| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(" "))
 }

@@ -1,8 +1,8 @@
-//! Running one child process: its own process group (a job object on Windows), standard input closed, output bounded, a hard
-//! timeout, and what it used. The wall clock runs from right before the process is created until its exit is seen; CPU time
-//! and memory are those of this child and the descendants that it waited for (on Windows those of the job).
-//! Whatever it left behind in its group is ended too, so that nothing disturbs the next run. A descendant that made itself a
-//! session of its own cannot hold a run open; after a run that is to be [`Spec::alone`] it is ended as well (on Linux).
+//! Runs one child process in its own process group (a job object on Windows) with closed standard input, bounded output
+//! and a hard timeout, and measures what it uses. The wall clock runs from right before the process is created until
+//! its exit is seen; CPU time and memory are those of the child and the descendants that it waited for (on Windows, of
+//! the job). Processes that it left in its group are ended, so that they do not disturb the next run. A descendant in a
+//! session of its own cannot keep a run open; after a run with [`Spec::alone`] it is ended too (on Linux).
 
 mod invocation;
 #[cfg(unix)]
@@ -24,8 +24,8 @@ use crate::os::Interrupt;
 
 pub use invocation::{AND_THEN, Invocation, Launch};
 pub(crate) use invocation::{plain_words, shell_line};
-/// The least that [`Finished::max_rss_bytes`] can say here, and lowering it where the system can: on Linux a child's peak
-/// starts at the peak of the process that created it, so a reading at or below this floor is ours. `None` where there is none.
+/// The lower limit of [`Finished::max_rss_bytes`], and a way to lower it: on Linux a child's peak starts at the peak of
+/// the process that created it, so a reading at or below this floor is our own. `None` if there is no such limit.
 pub(crate) use platform::{own_peak_rss, reset_own_peak_rss};
 
 #[cfg(unix)]
@@ -33,59 +33,58 @@ use unix as platform;
 #[cfg(windows)]
 use windows as platform;
 
-/// The scheduler and the accounting may differ by this much.
+/// Tolerance between the scheduler's times and the accounting.
 const CLOCK_TICK: Duration = Duration::from_micros(100);
-/// How long a group has to end on its own after it was asked to, before it is killed.
+/// How long a group may take to exit after SIGTERM before it is killed.
 const GRACE: Duration = Duration::from_millis(500);
-/// How long to wait for a killed process (one stuck in the kernel may never go).
+/// How long to wait for a killed process (one stuck in the kernel may never exit).
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub struct Spec {
     pub invocation: Invocation,
     pub cwd: PathBuf,
-    /// Variables set (or, with `None`, removed) on top of this process's own environment.
+    /// Variables to set (or, with `None`, remove) in this process's environment.
     pub env: Vec<(OsString, Option<OsString>)>,
-    /// After this long the whole group is ended. [`Duration::MAX`] for never.
+    /// The whole group is ended after this time. [`Duration::MAX`] for never.
     pub timeout: Duration,
     pub stdout: Output,
     pub stderr: Output,
-    /// Whether daemons that it starts are ended with it; what prepares other runs may start some for them.
+    /// Whether daemons that it starts are ended with it; a command that prepares other runs may start some for them.
     pub alone: bool,
-    /// Whether what it leaves running in its group stays, too (on Unix), unless it had to be ended.
+    /// Whether processes left in its group keep running (on Unix), unless the run had to be ended.
     pub stays: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     Code(i32),
-    /// By a signal that was not ours.
+    /// By a signal that we did not send.
     Signal(i32),
     TimedOut,
-    /// It was ended because the user asked to stop.
+    /// Ended because the user asked to stop.
     Interrupted,
 }
 
-/// What the first thread of a run did, by the scheduler's own count.
+/// What the first thread of a run did, as counted by the scheduler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstThread {
     pub on_core: Duration,
-    /// Time it was ready to run and had no core.
+    /// Time in which it was ready to run but had no core.
     pub queued: Duration,
 }
 
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// From right before the start to the moment the exit was seen.
+    /// From right before the start until the exit was seen.
     pub wall: Duration,
     pub user: Option<Duration>,
     pub system: Option<Duration>,
-    /// Largest resident set in bytes of any process among them. Never below [`own_peak_rss`], see there.
+    /// Largest resident set of any process of the run, in bytes. Never below [`own_peak_rss`].
     pub max_rss_bytes: Option<u64>,
-    /// What its first thread did; `None` where the system does not tell.
+    /// What its first thread did; `None` if the system does not report it.
     pub first_thread: Option<FirstThread>,
-    /// Whether processes that it started went on after it, which were ended then; known of runs that are [`Spec::alone`], on
-    /// Linux.
+    /// Whether processes that it started outlived it and were ended. Known for runs with [`Spec::alone`] on Linux.
     pub went_on: bool,
     pub ended: Ended,
     pub launch: Launch,
@@ -98,8 +97,8 @@ impl Finished {
         self.ended == Ended::Code(0)
     }
 
-    /// How long the run was ready and had no core, where it is known to be one thread of one process: all but a fiftieth
-    /// of its CPU time is that of its first thread.
+    /// How long the run was ready without a core, if it was a single thread of one process: all but a fiftieth of the
+    /// CPU time is that of its first thread.
     pub fn queued_alone(&self) -> Option<Duration> {
         let all = self.user? + self.system?;
         let first = self.first_thread?;
@@ -113,7 +112,7 @@ impl Finished {
 pub enum Output {
     /// Goes to the null device; costs the run nothing.
     Discard,
-    /// The first `head_bytes` and the last `tail_bytes` are kept, whatever is between is counted and dropped.
+    /// Keeps the first `head_bytes` and the last `tail_bytes`; bytes between are counted and dropped.
     Keep {
         head_bytes: usize,
         /// Bytes kept from the end, after those of the beginning.
@@ -155,14 +154,14 @@ impl Captured {
         self.total > (self.head.len() + self.tail.len()) as u64
     }
 
-    /// Everything that was written; `None` where some was dropped.
+    /// The whole output; `None` if some was dropped.
     pub fn whole(&self) -> Option<Vec<u8>> {
         (!self.truncated()).then(|| self.head.iter().chain(&self.tail).copied().collect())
     }
 
-    /// The kept end as text of at most `chars` characters; what is not UTF-8 shows as U+FFFD.
+    /// The end of the output as text of at most `chars` characters; invalid UTF-8 shows as U+FFFD.
     pub fn tail_text(&self, chars: usize) -> String {
-        // Beyond a gap, what was kept of the beginning is not the end.
+        // If bytes were dropped, the head is not part of the end.
         let from_head: &[u8] = if self.truncated() && self.tail_limit > 0 { &[] } else { &self.head };
         let bytes: Vec<u8> = from_head.iter().chain(&self.tail).copied().collect();
         let text = String::from_utf8_lossy(&bytes);
@@ -184,7 +183,7 @@ pub enum SpawnError {
 }
 
 pub fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
-    // Creating a process in a directory that is gone fails with the same error as a missing program.
+    // Creating a process in a missing directory fails with the same error as a missing program.
     match std::fs::metadata(&spec.cwd) {
         Ok(meta) if meta.is_dir() => platform::run(spec, interrupt),
         Ok(_) => Err(SpawnError::Directory { path: spec.cwd.clone(), source: io::ErrorKind::NotADirectory.into() }),
@@ -192,7 +191,7 @@ pub fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
     }
 }
 
-/// The value that `name` has for the child: the last setting in `spec`, else this process's own.
+/// The value of `name` for the child: the last setting in `spec`, or else this process's own.
 fn child_env(spec: &Spec, name: &str) -> Option<OsString> {
     match spec.env.iter().rev().find(|(key, _)| same_name(key, name)) {
         Some((_, value)) => value.clone(),

@@ -1,4 +1,4 @@
-//! What is started on Unix: the program itself, found as the shell finds it, or the shell.
+//! What is started on Unix: the program itself, found as the shell would find it, or the shell.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -28,10 +28,10 @@ pub(crate) fn command(spec: &Spec) -> Result<(Command, Launch), SpawnError> {
     }
 }
 
-/// The line's program itself, where the shell would do nothing but start it.
+/// The program of the line, if the shell would only start it.
 fn direct(line: &str, spec: &Spec) -> Option<Command> {
     let args: Vec<OsString> = plain_words(line, false)?.into_iter().map(OsString::from).collect();
-    // bash, where it is `sh`, takes functions from the environment, and they go before files.
+    // If `sh` is bash, it imports functions from the environment, which take precedence over files.
     let functions = std::env::vars_os().map(|(name, _)| name).chain(spec.env.iter().map(|(name, _)| name.clone()));
     if functions.into_iter().any(|name| name.as_bytes().starts_with(b"BASH_FUNC_")) {
         return None;
@@ -43,14 +43,14 @@ pub(crate) fn shell(line: &str, spec: &Spec) -> Command {
     program(Path::new(SHELL), &["sh", "-c", line].map(OsString::from), spec)
 }
 
-/// A program file with its argument list, the first being the name it goes by.
+/// A command for a program file; the first argument is the name it is called by.
 fn program(file: &Path, args: &[OsString], spec: &Spec) -> Command {
     let mut command = Command::new(file);
     if let Some((name, rest)) = args.split_first() {
         command.arg0(name).args(rest);
     }
     command.current_dir(&spec.cwd).process_group(0);
-    // A shell makes PWD say where it is; programs started without one must not see ours.
+    // A shell sets PWD; programs started without one must not see ours.
     if child_env(spec, "PWD").is_some_and(|pwd| !same_directory(pwd.as_ref(), &spec.cwd)) {
         command.env("PWD", &spec.cwd);
     }
@@ -63,7 +63,7 @@ fn program(file: &Path, args: &[OsString], spec: &Spec) -> Command {
     command
 }
 
-/// The file that a name stands for, as the shell finds it; `None` where there is no such executable file.
+/// The file that the shell would find for a name; `None` if there is no such executable file.
 fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     let executable = |path: PathBuf| files::is_executable(&path).then_some(path);
     if name.as_bytes().contains(&b'/') {
@@ -72,7 +72,7 @@ fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     }
     let path = child_env(spec, "PATH")?;
     let found = std::env::split_paths(&path).find_map(|directory| executable(spec.cwd.join(directory).join(name)))?;
-    // A name alone would be looked up once more.
+    // A bare name would be looked up again.
     found.is_absolute().then_some(found)
 }
 

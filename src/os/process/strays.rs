@@ -1,5 +1,5 @@
-//! Descendants whose parents ended before them, in sessions of their own: Linux gives them to this process, elsewhere they are
-//! not followed.
+//! Orphaned descendants in sessions of their own: Linux makes them children of this process; other systems do not
+//! follow them.
 
 use std::collections::BTreeSet;
 #[cfg(target_os = "linux")]
@@ -16,11 +16,11 @@ use rustix::process::{Signal, WaitOptions};
 #[cfg(target_os = "linux")]
 use crate::os::process::{GRACE, KILL_WAIT};
 
-/// The children of this process; from the first call on, orphans among its descendants are some.
+/// The children of this process; from the first call on, this includes orphaned descendants.
 #[cfg(target_os = "linux")]
 pub(crate) fn children() -> BTreeSet<i32> {
     static ADOPTS: Once = Once::new();
-    // Where it may not, orphans are not followed.
+    // If this fails, orphans are not followed.
     ADOPTS.call_once(|| {
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     });
@@ -29,14 +29,14 @@ pub(crate) fn children() -> BTreeSet<i32> {
     listed.collect::<String>().split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
-/// The children that live, except those that there were before and `leader`: when that has ended, what it left.
+/// Whether children live besides those of `before` and `leader`; after `leader` has exited, these are what it left.
 #[cfg(target_os = "linux")]
 pub(crate) fn any(before: &BTreeSet<i32>, leader: Pid) -> bool {
     let lives = |pid: &i32| field(&pid.to_string(), 0).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"));
     children().difference(before).any(|pid| *pid != leader.as_raw_pid() && lives(pid))
 }
 
-/// Ends the children in sessions of their own, except those that there were before.
+/// Ends the children in sessions of their own, except those of `before`.
 #[cfg(target_os = "linux")]
 pub(crate) fn end(before: &BTreeSet<i32>) {
     let asked = Instant::now();
@@ -50,7 +50,7 @@ pub(crate) fn end(before: &BTreeSet<i32>) {
         }
         let signal = if asked.elapsed() < GRACE { Signal::TERM } else { Signal::KILL };
         for pid in strays {
-            // One that has ended only needs to be waited for.
+            // One that has exited only needs to be reaped.
             let _ = rustix::process::kill_process(pid, signal);
             let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
         }
@@ -58,13 +58,13 @@ pub(crate) fn end(before: &BTreeSet<i32>) {
     }
 }
 
-/// The session of a process, 0 where a container does not show who leads it (which is no `Pid` to rustix, nor to `getsid`).
+/// The session of a process; 0 if a container hides its leader (neither rustix's `Pid` nor `getsid` can express that).
 #[cfg(target_os = "linux")]
 fn session(process: &str) -> Option<i32> {
     field(process, 3)?.parse().ok()
 }
 
-/// A field of a process's state, counted behind its program's name, which stands in parentheses and may hold any character.
+/// A field of `/proc/PID/stat`, counted after the program name, which is in parentheses and may hold any character.
 #[cfg(target_os = "linux")]
 fn field(process: &str, number: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -1,4 +1,4 @@
-//! Runs on Unix: a process group, one thread, `poll` over the exit, the pipes and the user's wish to stop.
+//! Runs on Unix: a process group and one thread that polls the exit, the pipes and the interrupt.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -19,7 +19,7 @@ use wait4::Wait4 as _;
 use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, program, strays};
 use crate::os::{Ended, Finished, FirstThread, Interrupt, SpawnError, Spec};
 
-/// Bytes read from a pipe in one go, and once the child is gone; only what a surviving writer keeps pouring in is more.
+/// Bytes read from a pipe at once, and after the child has exited; only a surviving writer can exceed it.
 const DRAIN_LIMIT: usize = 1 << 20;
 
 pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
@@ -33,7 +33,7 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
     let mut sinks = Sinks::default();
     let mut started = start(command, spec, &mut sinks);
     if let (Err(_), Launch::Direct, Invocation::Shell(line)) = (&started, launch, &spec.invocation) {
-        // The shell has its own ways with files that the kernel will not run (no `#!`), and its own exit codes.
+        // The shell handles files that the kernel does not run (no `#!`), with its own exit codes.
         let command = program::shell(line, spec);
         name = command.get_program().to_string_lossy().into_owned();
         launch = Launch::Shell;
@@ -45,7 +45,7 @@ fn run_watched(spec: &Spec, interrupt: &Interrupt, watch: Watch) -> Result<Finis
     };
     let running = Running { pid: Pid::from_child(&child), child, started, sinks, interrupt };
     let finished = running.finish(spec, &before, launch, watch);
-    // Who left nothing at its end has no daemons either.
+    // A run that left no processes behind has no daemons either.
     let is_over = |it: &Finished| !it.went_on && matches!(it.ended, Ended::Code(_));
     if spec.alone && !finished.as_ref().is_ok_and(is_over) {
         strays::end(&before);
@@ -109,7 +109,7 @@ impl Running<'_> {
             Err(error) => {
                 self.signal(Signal::KILL);
                 self.interrupt.set_group(0);
-                // Not waited for: it may be one that never ends.
+                // Not waited for: it may never exit.
                 let _ = self.child.try_wait4();
                 return Err(error);
             }
@@ -117,7 +117,7 @@ impl Running<'_> {
         let went_on = spec.alone && exit.because.is_none() && strays::any(before, self.pid);
         let stays = spec.stays && exit.because.is_none();
         if !stays {
-            // The dead child is not reaped yet, so its id cannot have become another group's.
+            // The child is not reaped yet, so its id cannot have become another group's.
             self.signal(Signal::TERM);
             self.signal(Signal::CONT);
         }
@@ -143,7 +143,7 @@ impl Running<'_> {
         })
     }
 
-    /// Waits for the exit, ending the group where time is up or the user wishes.
+    /// Waits for the exit; ends the group on timeout or interrupt.
     fn wait(&mut self, exit: ExitWatch, timeout: Duration) -> io::Result<Exit> {
         let mut phase = Phase::Running { deadline: self.started.checked_add(timeout) };
         loop {
@@ -175,17 +175,17 @@ impl Running<'_> {
 
     fn ask(&self, because: Ended, now: Instant) -> Phase {
         self.signal(Signal::TERM);
-        // A stopped process gets its signals only when it goes on.
+        // A stopped process gets its signals only when it continues.
         self.signal(Signal::CONT);
         Phase::Asked { because, kill_at: now + GRACE }
     }
 
     fn signal(&self, signal: Signal) {
-        // A group that is gone already needs no signal.
+        // The group may already be gone.
         let _ = rustix::process::kill_process_group(self.pid, signal);
     }
 
-    /// Waits until something happens or `until` has come, and empties the pipes.
+    /// Waits until something happens or `until` is reached, and empties the pipes.
     fn poll(&mut self, exit: &ExitWatch, heed_user: bool, until: Option<Instant>) -> io::Result<Ready> {
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now())).map(|left| Timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(i32::MAX.into()),
@@ -221,7 +221,7 @@ fn ended(status: ExitStatus) -> Ended {
     }
 }
 
-/// Of a child that has ended and is not reaped yet; see the kernel's documentation of `schedstat`.
+/// For a child that has exited and is not reaped yet; see the kernel's documentation of `schedstat`.
 #[cfg(target_os = "linux")]
 fn first_thread(pid: Pid) -> Option<FirstThread> {
     let counted = std::fs::read_to_string(format!("/proc/{}/schedstat", pid.as_raw_nonzero())).ok()?;
@@ -234,13 +234,13 @@ fn first_thread(_: Pid) -> Option<FirstThread> {
     None
 }
 
-/// Waits for what the command left in its group, which was asked to end, and kills what does not. While any of it
-/// lives, its group's id is not given to another.
+/// Waits for the processes left in the group, which got SIGTERM, and kills those that remain. While any of them lives,
+/// the group id is not reused.
 fn end_leftovers(group: Pid) {
     let asked = Instant::now();
     let mut pause = Duration::from_micros(100);
     while rustix::process::test_kill_process_group(group).is_ok() {
-        // Where its orphans are given to this process, they are gone when it has waited for them.
+        // If orphans become children of this process, they disappear once reaped.
         while let Ok(Some(_)) = rustix::process::waitpgid(group, WaitOptions::NOHANG) {}
         if asked.elapsed() >= GRACE {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
@@ -265,7 +265,7 @@ pub(crate) fn own_peak_rss() -> Option<u64> {
 }
 
 pub(crate) fn reset_own_peak_rss() {
-    // 5 resets the peak (proc_pid_clear_refs(5)); where it cannot be written, the floor stays where it is.
+    // 5 resets the peak (proc_pid_clear_refs(5)); if it cannot be written, the floor stays.
     #[cfg(target_os = "linux")]
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
@@ -283,8 +283,8 @@ fn null() -> io::Result<Stdio> {
     Ok(Stdio::from(file.try_clone()?))
 }
 
-/// One output stream. A writer is held beside the reader: else the pipe would be ready at its end the moment the
-/// child closes its files, and the wait for its exit would be woken twice, which is measurable.
+/// One output stream. It keeps a writer open: otherwise the pipe would reach its end when the child closes its files,
+/// and the wait for the exit would wake twice, which is measurable.
 #[derive(Default)]
 struct Sink {
     pipe: Option<(PipeReader, PipeWriter)>,
@@ -333,7 +333,7 @@ impl Sink {
 
 type Watch = fn(Pid) -> io::Result<ExitWatch>;
 
-/// Something that becomes ready when the child has exited, without reaping it.
+/// Becomes ready when the child has exited, without reaping it.
 enum ExitWatch {
     #[cfg(target_os = "linux")]
     Pidfd(OwnedFd),
@@ -372,7 +372,7 @@ impl ExitWatch {
         }
     }
 
-    /// When the exit was seen, given when the poll returned.
+    /// When the exit was seen; `polled` is when the poll returned.
     fn seen_at(self, polled: Instant) -> Instant {
         match self {
             #[cfg(target_os = "linux")]
@@ -414,7 +414,7 @@ mod tests {
     }
 
     fn gone(pid: &str) -> bool {
-        // A zombie that nobody reaps yet has ended too.
+        // A zombie that is not reaped yet has ended too.
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         state.is_empty() || state.contains(") Z")
     }
@@ -435,7 +435,7 @@ mod tests {
     fn a_run_of_one_thread_is_told_from_one_that_lets_others_work() {
         let work = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
         if go(&spec(work), ExitWatch::new).first_thread.is_none() {
-            return; // this kernel does not count
+            return; // not supported by this kernel
         }
         assert!(go(&spec(work), ExitWatch::new).queued_alone().is_some());
         assert!(go(&spec(&format!("({work}); true")), ExitWatch::new).queued_alone().is_none());
@@ -460,7 +460,7 @@ mod tests {
             let f = go(&Spec { timeout: Duration::from_millis(200), ..spec(line) }, watch);
             assert_eq!(f.ended, Ended::TimedOut);
             let orphan = text(&f.stdout);
-            // It has been killed; the kernel and its new parent may need a moment to be rid of it.
+            // It was killed; the kernel and its new parent may need a moment to reap it.
             assert!((0..500).any(|_| gone(orphan.trim()) || {
                 std::thread::sleep(Duration::from_millis(10));
                 false

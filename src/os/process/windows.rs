@@ -1,5 +1,5 @@
-//! Runs on Windows: a job object that ends everything in it when it is closed, threads that empty the pipes, and a wait in slices
-//! so that the wish to stop is seen. The only file with unsafe code: job objects have no safe form.
+//! Runs on Windows: a job object that ends all its processes when closed, threads that empty the pipes, and a wait in
+//! slices that notices an interrupt. The only file with unsafe code: job objects have no safe interface.
 
 #![expect(unsafe_code, reason = "job objects and waiting with a timeout have no safe interface")]
 
@@ -25,9 +25,9 @@ use crate::os::process::invocation::plain_words;
 use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, child_env};
 use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
-/// How long one wait lasts before the user's wish is looked at. The end of the process is seen at once.
+/// How long to wait before checking for an interrupt. The exit of the process is seen at once.
 const SLICE: Duration = Duration::from_millis(50);
-/// Exit code that ended processes get.
+/// The exit code of processes that we end.
 const ENDED_BY_US: u32 = 1;
 
 pub(crate) fn run(spec: &Spec, interrupt: &Interrupt) -> Result<Finished, SpawnError> {
@@ -87,7 +87,7 @@ fn command(spec: &Spec) -> Result<(Command, Launch), SpawnError> {
     }
 }
 
-/// The line's program itself, where `cmd` would find an `.exe` and do nothing but start it.
+/// The program of the line, if `cmd` would find an `.exe` and only start it.
 fn direct(line: &str, spec: &Spec) -> Option<(Command, Launch)> {
     let words = plain_words(line, true)?;
     let (program, rest) = words.split_first()?;
@@ -102,12 +102,12 @@ fn direct(line: &str, spec: &Spec) -> Option<(Command, Launch)> {
 fn shell(line: &str) -> Command {
     let shell = std::env::var_os("COMSPEC").unwrap_or_else(|| "cmd.exe".into());
     let mut command = Command::new(shell);
-    // `/s` and the outer quotes: the line reaches cmd exactly as it was written.
+    // `/s` and the outer quotes pass the line to cmd exactly as written.
     command.raw_arg("/d /s /c").raw_arg(format!("\"{line}\""));
     command
 }
 
-/// The file that `cmd` would start for a name: the directory itself, then `PATH`, each with the extensions of `PATHEXT`.
+/// The file that `cmd` would start for a name: in the directory, then in `PATH`, with the extensions of `PATHEXT`.
 fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     let extensions = child_env(spec, "PATHEXT").unwrap_or_else(|| ".COM;.EXE;.BAT;.CMD".into());
     let extensions: Vec<String> = extensions.to_string_lossy().split(';').map(str::to_owned).collect();
@@ -127,7 +127,7 @@ fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     std::iter::once(spec.cwd.clone()).chain(on_path).find_map(in_directory)
 }
 
-/// Waits for the exit, ending the job where time is up or the user wishes; says when it was seen, and why we ended it.
+/// Waits for the exit; ends the job on timeout or interrupt. Returns when the exit was seen and why we ended it.
 fn wait(
     child: &Child,
     job: &Job,
@@ -157,7 +157,7 @@ fn wait(
             }
         }
         let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(now));
-        // Rounded up, or the last millisecond would be spent waiting in turns of nothing.
+        // Rounded up, or the last millisecond would be spent in waits of 0 ms.
         let slice = u32::try_from(left.min(SLICE).as_micros().div_ceil(1000)).unwrap_or(1).max(1);
         // SAFETY: the handle belongs to `child`, which outlives the call.
         match unsafe { WaitForSingleObject(child.as_raw_handle(), slice) } {
@@ -168,7 +168,7 @@ fn wait(
     }
 }
 
-/// A job whose processes all end when it is closed, however this process ends.
+/// A job whose processes all end when it is closed, even if this process is killed.
 struct Job(OwnedHandle);
 
 impl Job {
@@ -197,13 +197,13 @@ impl Job {
     fn adopt(&self, child: &Child) -> io::Result<()> {
         // SAFETY: both handles are open.
         let adopted = unsafe { AssignProcessToJobObject(self.raw(), child.as_raw_handle()) };
-        // SAFETY: the handle is open. A child that has ended already cannot be adopted, and need not be.
+        // SAFETY: the handle is open. A child that has exited already cannot and need not be adopted.
         let ended = adopted == 0 && unsafe { WaitForSingleObject(child.as_raw_handle(), 0) } == WAIT_OBJECT_0;
         if adopted != 0 || ended { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     fn end(&self) {
-        // SAFETY: the handle is open. A job that is empty already needs no ending.
+        // SAFETY: the handle is open. The job may already be empty.
         unsafe { TerminateJobObject(self.raw(), ENDED_BY_US) };
     }
 
@@ -243,13 +243,13 @@ impl Sink {
         let filling = Arc::clone(&captured);
         std::thread::Builder::new().spawn(move || {
             fill(reader, &filling);
-            // Nobody listens any more when the run was given up.
+            // Nobody listens any more if the run was given up.
             let _ = finished.send(());
         })?;
         Ok((Stdio::from(writer), Self { captured, done: Some(done) }))
     }
 
-    /// What was read once the pipe is closed, or after a short wait where a process outside the job holds it.
+    /// Returns the output once the pipe is closed, or after a short wait if a process outside the job holds it.
     fn finish(self) -> Captured {
         if let Some(done) = self.done {
             let _ = done.recv_timeout(GRACE);
