@@ -1,4 +1,4 @@
-//! What stands beside a KPI's number in the text that it is read from.
+//! The text next to a KPI's number.
 
 use serde_json::{Map, Value};
 
@@ -8,10 +8,10 @@ use crate::measure::pointer::follow;
 use crate::model::Unit;
 use crate::model::scrub::scrub;
 
-/// So many words on each side of a number are kept.
+/// How many words are kept on each side of a number.
 const BESIDE: usize = 2;
 const LONGEST_WORD: usize = 60;
-/// Keys of numbers that say how much was done.
+/// Keys of numbers that say how much work was done.
 const COUNTED: [&str; 12] = [
     "n",
     "count",
@@ -27,13 +27,13 @@ const COUNTED: [&str; 12] = [
     "skipped",
 ];
 
-/// What stands beside a number: a change of it is a change of what was done.
+/// The context of a number: a difference in it means that other work was measured.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Beside {
-    /// With `#` for the number, as in `heap # Mi`; of a number in JSON its unit there. Other words may say another unit.
+    /// With `#` for the number: `heap # Mi`. In JSON, the unit given there. Other words may be another unit.
     pub(crate) words: String,
-    /// The whole numbers of its line, each with the word that follows: `120 passed`. In JSON the texts beside it and what
-    /// is counted there: `name parse`, `errors 0`.
+    /// The whole numbers on its line, each with the word that follows: `120 passed`. In JSON the texts and counts in
+    /// the same object: `name parse`, `errors 0`.
     pub(crate) counts: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl Beside {
     }
 }
 
-/// What stands beside the last number that a regular expression captures, or a pointer finds.
+/// The context of the last number that a regular expression captures, or of the one that a pointer finds.
 pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
     let pattern = match config.extract() {
         Extract::Regex(pattern) => pattern,
@@ -71,7 +71,7 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
     };
     let counts = [before, after].into_iter().flat_map(counts).collect();
     let (before, mut after) = (words(before), words(after));
-    // One file, two files.
+    // Singular and plural are the same unit: one file, two files.
     if let Some(counted) = after.first_mut().filter(|word| word.len() > 3) {
         counted.truncate(counted.trim_end_matches('s').len());
     }
@@ -80,18 +80,18 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
     Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
 }
 
-/// Not every number: a time beside it may repeat itself by chance, and a path is another on each side.
+/// Leaves out other numbers, since a time may be equal by chance, and paths, which differ between the sides.
 fn members(object: &Map<String, Value>) -> Vec<String> {
     let is_word =
         |text: &str| text.len() <= LONGEST_WORD && !text.contains(|c: char| c.is_ascii_digit() || "/\\".contains(c));
-    let told = |key: &str, value: &Value| match value {
+    let described = |key: &str, value: &Value| match value {
         Value::String(text) if is_word(text) => Some(format!("{key} {text}")),
         Value::Number(number) if COUNTED.contains(&key.to_ascii_lowercase().as_str()) => {
             Some(format!("{key} {number}"))
         }
         Value::String(_) | Value::Number(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     };
-    object.iter().map(|(key, value)| told(key, value).unwrap_or_default()).collect()
+    object.iter().map(|(key, value)| described(key, value).unwrap_or_default()).collect()
 }
 
 fn counts(part: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Timing a command: runs it several times and records every run in run order, failed ones included.
+//! Times a command: runs it several times and records every run in order, including failed ones.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,17 +14,17 @@ use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
 /// Characters of standard error that a timing keeps.
 const ERROR_CHARS: usize = 400;
-/// Bytes kept of an output while running: enough for [`ERROR_CHARS`] of any character after scrubbing.
+/// Bytes of output kept during a run: enough for [`ERROR_CHARS`] of any character after scrubbing.
 pub(crate) const ERROR_BYTES: usize = 4096;
-/// Exit code recorded for a run that was ended at its timeout, as `timeout(1)` has it.
+/// Exit code recorded for a run that timed out, as by `timeout(1)`.
 const TIMED_OUT: i32 = 124;
-/// Exit code recorded for a command that could not be started, as the shell has it.
+/// Exit code recorded for a command that could not be started, as by the shell.
 pub(crate) const NOT_STARTED: i32 = 127;
 
-/// Variables set (or, with `None`, removed) for a command.
+/// Variables to set (or, with `None`, remove) for a command.
 pub type Env = Vec<(OsString, Option<OsString>)>;
 
-/// Something that makes runs: the system, or a script of a test.
+/// Executes runs: the system, or a script in a test.
 pub trait Runner {
     fn run(&mut self, spec: &Spec) -> Result<Finished, SpawnError>;
 
@@ -33,7 +33,7 @@ pub trait Runner {
     }
 }
 
-/// Runs on this machine, ended when the interrupt is raised.
+/// Executes runs on this machine and ends them on interrupt.
 #[derive(Debug, Clone)]
 pub struct SystemRunner {
     interrupt: Interrupt,
@@ -63,7 +63,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// A line for the shell, run here. Of what it writes, the end of standard error is kept.
+    /// A shell line to run here. The end of its standard error is kept.
     pub(crate) fn shell(&self, cmd: &str, timeout: Duration) -> Spec {
         Spec {
             invocation: Invocation::Shell(cmd.to_owned()),
@@ -82,24 +82,24 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-/// One run of a timing: output discarded but for the end of standard error.
+/// One run of a timing. Output is discarded except for the end of standard error.
 pub(crate) fn spec(plan: &config::Timing, place: &Place) -> Spec {
     let mut spec = Spec { alone: true, ..place.shell(plan.command(), seconds(plan.timeout_s)) };
     if !plan.shell {
-        // An unclosed quote leaves no words; starting nothing is then an error like any other.
+        // An unclosed quote gives no words; starting nothing then fails like any other error.
         let words = shlex::split(plan.command()).unwrap_or_default();
         spec.invocation = Invocation::Argv(words.into_iter().map(OsString::from).collect());
     }
     if let Some(cwd) = &plan.cwd {
         spec.cwd = place.root.join(cwd);
     }
-    // The place's own variables last: they keep the sides of a pair apart.
+    // The place's own variables come last: they keep the sides of a pair apart.
     let own = plan.env.iter().map(|(name, value)| (name.into(), Some(value.into())));
     spec.env = own.chain(place.env.iter().cloned()).collect();
     spec
 }
 
-/// One run, after what prepares it and before what concludes it. Where one of these fails, that is the run's failure.
+/// Runs once, between the `prepare` and `conclude` commands. If one of these fails, the run counts as failed.
 pub(crate) fn run_once(runner: &mut dyn Runner, plan: &config::Timing, spec: &Spec) -> Result<Finished, SpawnError> {
     if let Some(failed) = failed_beside(runner, ("prepare", plan.prepare.as_ref()), spec)? {
         return Ok(failed);
@@ -109,7 +109,7 @@ pub(crate) fn run_once(runner: &mut dyn Runner, plan: &config::Timing, spec: &Sp
     Ok(if finished.success() { concluded.unwrap_or(finished) } else { finished })
 }
 
-/// Says which of the commands failed where its own words stand.
+/// Prefixes the error of a failed `prepare` or `conclude` with its key.
 fn failed_beside(
     runner: &mut dyn Runner,
     (key, cmd): (&str, Option<&String>),
@@ -130,13 +130,13 @@ fn failed_beside(
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Timed {
     pub(crate) timing: Timing,
-    /// Set where peak memory could not be told apart from the tool's own: readings up to this many bytes say nothing,
-    /// and the runs' `max_rss_bytes` were left out for it.
+    /// Set if peak memory could not be distinguished from the tool's own: readings up to this many bytes are
+    /// meaningless, so `max_rss_bytes` was left out of all runs.
     pub(crate) rss_floor_bytes: Option<u64>,
 }
 
-/// Makes the runs of a plan. A failed run is recorded like any other and the series goes on; it ends early only when
-/// a run times out, cannot be started, or the user asks to stop. `progress` is told how many of how many were made.
+/// Executes the runs of a plan. Failed runs are recorded and the series continues; it ends early only if a run times
+/// out, cannot be started, or is interrupted. `progress` gets the number of runs done and planned.
 pub(crate) fn time(
     runner: &mut dyn Runner,
     plan: &config::Timing,
@@ -159,7 +159,7 @@ pub(crate) fn time(
             }
         };
         timing.direct = Some(finished.launch == Launch::Direct);
-        // An interrupted run measured nothing. A warm-up that timed out is the reason why there are no samples.
+        // An interrupted run measured nothing. A warm-up that timed out explains why there are no samples.
         let (counts, is_last) = match finished.ended {
             Ended::Interrupted => (false, true),
             Ended::TimedOut => (true, true),
@@ -194,7 +194,7 @@ fn no_runs(plan: &config::Timing) -> Timing {
     }
 }
 
-/// Leaves out the peak memory of a series in which some run did not rise above this tool's own, and gives that.
+/// If some run's peak memory is not above this tool's own, removes that of all runs and returns the tool's.
 pub(crate) fn hide_rss_floor(runs: Vec<&mut Run>) -> Option<u64> {
     process::own_peak_rss().filter(|floor| hide_floor(runs, *floor))
 }
@@ -227,8 +227,8 @@ pub(crate) fn run_not_started() -> Run {
     Run { exit_code: Some(NOT_STARTED), ..Run::default() }
 }
 
-/// The end of what a run wrote to standard error, scrubbed, at most [`ERROR_CHARS`] characters. Where it wrote
-/// nothing there, how it ended.
+/// The end of a run's standard error, scrubbed, with at most [`ERROR_CHARS`] characters. If it is empty, how the run
+/// ended.
 pub(crate) fn error_tail(finished: &Finished) -> String {
     let said = scrub(finished.stderr.tail_text(ERROR_BYTES).trim());
     let said = match (said.is_empty(), finished.ended) {
@@ -241,7 +241,7 @@ pub(crate) fn error_tail(finished: &Finished) -> String {
     excerpt(&said, ERROR_CHARS)
 }
 
-/// Why a command that had to succeed did not; `None` where it did.
+/// Why a command failed; `None` if it succeeded.
 pub(crate) fn failure(ended: Ended, timeout: Duration) -> Option<String> {
     match ended {
         Ended::Code(0) => None,
@@ -252,7 +252,7 @@ pub(crate) fn failure(ended: Ended, timeout: Duration) -> Option<String> {
     }
 }
 
-/// The exit code as version 1 has it: a signal is its negative number.
+/// The exit code as in version 1: the negative number for a signal.
 fn return_code(ended: Ended) -> i32 {
     match ended {
         Ended::Code(code) => code,
@@ -264,7 +264,7 @@ fn return_code(ended: Ended) -> i32 {
 
 #[cfg(test)]
 pub(crate) mod scripted {
-    //! A runner that follows a script and remembers what it was asked to run.
+    //! A runner that follows a script and records what it was asked to run.
 
     use std::collections::VecDeque;
     use std::time::Duration;
@@ -273,18 +273,17 @@ pub(crate) mod scripted {
     use crate::os::process::{Captured, Launch, Output};
     use crate::os::{Ended, Finished, FirstThread, SpawnError, Spec};
 
-    /// One scripted run: milliseconds of wall time, how it ended, what it wrote to standard error.
+    /// One scripted run: wall time in milliseconds, how it ended, its standard error.
     pub(crate) type Scripted = (u64, Ended, &'static str);
 
     #[derive(Default)]
     pub(crate) struct Script {
-        /// Runs to come; when they are used up, runs of 10 ms that succeed.
+        /// Runs to come; after them, runs of 10 ms that succeed.
         pub(crate) runs: VecDeque<Scripted>,
-        /// What was run.
         pub(crate) seen: Vec<Spec>,
         /// What each run's first thread did.
         pub(crate) first_thread: Option<FirstThread>,
-        /// Fails to start from this run on, counted from 0.
+        /// Runs fail to start from this one on, counted from 0.
         pub(crate) broken_from: Option<usize>,
     }
 

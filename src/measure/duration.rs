@@ -1,4 +1,4 @@
-//! Durations of several parts, as in `2m1.5s` and `1:30`, of which one alone is no number.
+//! Durations with several parts, such as `2m1.5s` and `1:30`; a single part is no complete number.
 
 use std::sync::LazyLock;
 
@@ -6,7 +6,7 @@ use regex::Regex;
 
 use crate::model::Unit;
 
-/// Made once: a text may hold many numbers.
+/// Compiled once, since a text may hold many numbers.
 type Pattern = LazyLock<Option<Regex>>;
 static CLOCK_BEFORE: Pattern = LazyLock::new(|| Regex::new(r"((?:[0-9]+:)+)$").ok());
 static CLOCK_AFTER: Pattern = LazyLock::new(|| Regex::new(r"^((?::[0-9][0-9.]*)+)").ok());
@@ -16,7 +16,7 @@ static HERE: Pattern = LazyLock::new(|| Regex::new(r"^\s?([a-zµ]+)").ok());
 static NEXT: Pattern = LazyLock::new(|| Regex::new(r"^\s?[a-zµ]+(?:,| and|, and)?\s?([0-9.]+)\s?([a-zµ]+)").ok());
 static EARLIER: Pattern = LazyLock::new(|| Regex::new(r"([0-9.]+)\s?([a-zµ]+)(?:,| and|, and)?\s?$").ok());
 
-/// Whether a match is one part of a duration of several, as in `2m1.5s` and `1:30`, whose other parts are not all zero.
+/// Whether a match is only one part of a duration such as `2m1.5s` or `1:30`, whose other parts are not all zero.
 pub(crate) fn is_part(before: &str, after: &str, declared: &Unit) -> bool {
     let captures = |pattern: &Pattern, text: &str| {
         let found = pattern.as_ref()?.captures(text)?;
@@ -28,7 +28,7 @@ pub(crate) fn is_part(before: &str, after: &str, declared: &Unit) -> bool {
     if declared.is_time() && clock.into_iter().flatten().any(|(_, digits, _)| is_some(&digits)) {
         return true;
     }
-    // As ISO 8601 writes it: `PT1M2.5S`.
+    // ISO 8601: `PT1M2.5S`.
     let iso = [captures(&ISO_BEFORE, before), captures(&ISO_AFTER, after)];
     if let [Some((_, earlier, _)), Some((_, later, _))] = iso
         && (is_some(&earlier) || is_some(&later))

@@ -1,5 +1,5 @@
-//! Whether numbers are of the code that is there: the files that are read for them, and what their commands open, must not
-//! be older than it.
+//! Checks that numbers come from the current code: files that are read for them, and files that their commands open,
+//! must not be older than the code.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,17 +12,17 @@ use crate::measure::snapshot::Plan;
 use crate::model::{Digest, ReadFile, own};
 use crate::os::files;
 
-/// Files written within this time of each other were written together.
+/// Files written within this time of each other count as written together.
 const TOGETHER: Duration = Duration::from_secs(2);
-/// So many bytes of a file tell whether it was written again; a log may be larger than the memory.
+/// How many bytes are hashed to detect whether a file was rewritten; a log may be larger than memory.
 const HASHED: u64 = 64 << 20;
-/// How the names of programs end that need not be marked as executable.
+/// Extensions of programs that need not be marked as executable.
 const PROGRAMS: [&str; 16] =
     ["class", "cjs", "dll", "dylib", "exe", "jar", "js", "mjs", "php", "pl", "py", "pyc", "rb", "sh", "so", "wasm"];
 
 pub(crate) struct Freshness<'a> {
     plan: &'a Plan<'a>,
-    /// The file of the project's code that was written last, before anything was measured.
+    /// The most recently written file of the project's code, before anything was measured.
     newest: Option<(SystemTime, PathBuf)>,
     watch: Option<Watch>,
     began: SystemTime,
@@ -32,7 +32,7 @@ pub(crate) struct Freshness<'a> {
 impl<'a> Freshness<'a> {
     pub(crate) fn new(plan: &'a Plan<'a>) -> Self {
         let mut new = Self { plan, newest: None, watch: None, began: SystemTime::now(), opened: Opened::default() };
-        // Where sizes alone are measured, nothing can be old.
+        // If only sizes are measured, nothing can be outdated.
         let is_needed = !plan.config.timings.is_empty() || !plan.config.kpis.is_empty();
         let sources =
             plan.tracked.filter(|_| is_needed).into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
@@ -41,7 +41,7 @@ impl<'a> Freshness<'a> {
         new
     }
 
-    /// Begins to watch what a command opens in its first run.
+    /// Starts watching what a command opens in its first run.
     pub(crate) fn watch(&mut self) {
         let Some(tracked) = self.plan.tracked.filter(|_| self.newest.is_some()) else { return };
         let root = self.plan.root;
@@ -55,30 +55,30 @@ impl<'a> Freshness<'a> {
         self.opened = Opened::default();
     }
 
-    /// So many runs were made.
+    /// Called when this many runs are done.
     pub(crate) fn seen(&mut self, runs: u32) {
         if let (1, Some(watch)) = (runs, &mut self.watch) {
             self.opened = watch.opened();
         }
     }
 
-    /// Of a command that opened files of the project, and nothing that is as new as its code: one that the numbers are of.
-    /// Where the command also runs what git tracks, it is told and no more.
+    /// After a command that opened files of the project, all older than its code: returns one that the numbers depend
+    /// on. If the command also runs tracked files, this is only a note.
     pub(crate) fn of_run(&self, stale_ok: Option<&str>) -> Option<ReadFile> {
         let (newest, code) = self.newest.as_ref()?;
         let is_old = |path: &Path| self.written(path).is_some_and(|written| written + TOGETHER < *newest);
-        // What a run writes is its output, unless it builds a program.
+        // A file written during the run is its output, unless it is a program.
         let is_input =
             |path: &Path| self.is_program(path) || self.written(path).is_none_or(|written| written < self.began);
         let inputs: Vec<&Path> = self.opened.untracked.iter().map(Path::new).filter(|path| is_input(path)).collect();
-        // A package's description says how a program is run, and does not build it.
+        // `package.json` says how a program is run but does not build it.
         let mut tracked = self.opened.tracked.iter().map(Path::new).filter(|path| !path.ends_with("package.json"));
         let runs_tracked = tracked.clone().next().is_some();
         if !inputs.iter().all(|path| is_old(path)) || tracked.any(|path| !is_old(path)) {
             return None;
         }
         let program = inputs.iter().find(|path| self.is_program(path));
-        // A build that made others beside it anew left it as it is.
+        // A build that rewrote other programs in the directory left this one as it was.
         let is_built = |path: &Path| !is_old(path) && self.is_program(path) && !self.is_tracked(path);
         let dir = program.and_then(|program| program.parent());
         let beside = dir.map(|dir| (dir, fs::read_dir(self.plan.root.join(dir)))).into_iter();
@@ -93,14 +93,14 @@ impl<'a> Freshness<'a> {
         Some(ReadFile { older_than: Some(code.display().to_string()), stale_ok, ..self.read(path)? })
     }
 
-    /// Of a file that nothing was run for: what it holds, when it was written, and which of the project's files was changed
-    /// later, so that the results in it are not of that.
+    /// For a file without a command: what it holds, when it was written, and which project file changed later, so that
+    /// the results in it are not for that code.
     pub(crate) fn of_file(&self, file: &str, stale_ok: Option<&str>) -> Option<ReadFile> {
         let read = self.read(Path::new(file))?;
         let modified = SystemTime::from(read.modified);
         let written_again = self.newest.as_ref().is_some_and(|(written, _)| modified > *written + TOGETHER);
         let changed = match self.committed_code_since(file) {
-            // What a baseline was when it was committed is what reviewers know of it; after the change it must be fresh.
+            // Reviewers know the committed state of a baseline; after the change, the file must be fresh.
             Some(changed) => changed.filter(|_| !written_again && !self.plan.is_baseline),
             None => self.newest.clone().filter(|(written, _)| *written > modified + TOGETHER).map(|(_, path)| path),
         };
@@ -132,9 +132,8 @@ impl<'a> Freshness<'a> {
         ends || files::is_executable(&self.plan.root.join(path))
     }
 
-    /// Of a file that is what git holds: a checkout gives it a new time, but it is as old as the commit that last changed it.
-    /// A file of the project that differs now from what it was in that commit, if there is one; `None` where the file is not
-    /// what git holds.
+    /// For a committed file, whose time on disk only says when it was checked out: a project file that differs from the
+    /// commit that last changed `file`, if there is one. `None` if the file is not as committed.
     fn committed_code_since(&self, file: &str) -> Option<Option<PathBuf>> {
         let own = files::path_bytes(Path::new(file.strip_prefix("./").unwrap_or(file)));
         self.plan.tracked?.get(&own)?;

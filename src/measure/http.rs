@@ -1,5 +1,5 @@
-//! Asking an endpoint several times and holding each answer against what is expected of it, at a server that is started for
-//! it where the config says how. Records no secret of the URL.
+//! Sends several requests to an endpoint and checks each answer against what is expected, with a server started for it
+//! if the config names one. No secret of the URL is recorded.
 
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
@@ -17,11 +17,11 @@ use crate::os::{Answer, Finished, HttpError, Interrupt, Request, SpawnError, htt
 
 /// How many redirects of one request are followed.
 const MAX_REDIRECTS: u32 = 5;
-/// After so many timeouts in a row the endpoint is not asked again: each costs its full deadline.
+/// After this many timeouts in a row, no more requests are sent: each costs its full deadline.
 const TIMEOUTS_TO_STOP: u32 = 2;
 
-/// Asks the endpoint as often as configured, unless `stop` says that the user has had enough or it keeps timing out. What has
-/// to be served for it is served in `place`.
+/// Sends as many requests as configured, unless `stop` returns true or the endpoint keeps timing out. A server that is
+/// needed runs in `place`.
 pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) -> Http {
     let served = config.start.as_ref().map(|cmd| Served::start(config, cmd, place, stop));
     match served {
@@ -66,7 +66,7 @@ pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) 
     }
 }
 
-/// What one answer holds, its status before its body; `None` where there is none.
+/// The content of one answer, status before body; `None` if there is no answer.
 pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
     let answer = http::ask(&request(config)).ok()?;
     let whole = [answer.status.to_string().as_bytes(), b"\n", &answer.body].concat();
@@ -74,7 +74,7 @@ pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
     Some(Printed { bytes, sha256: Digest::of_bytes(&whole), seconds: answer.latency.as_secs_f64(), went_on: false })
 }
 
-/// One request that was not answered as expected.
+/// One request without the expected answer.
 fn unanswered(config: &HttpProbe, why: String) -> Http {
     Http {
         url: scrub_url(&config.url),
@@ -87,7 +87,7 @@ fn unanswered(config: &HttpProbe, why: String) -> Http {
 }
 
 fn request(config: &HttpProbe) -> Request {
-    // A redirect may be what is expected; and a secret header must not travel to another host.
+    // The redirect may be what is expected, and a secret header must not be sent to another host.
     let wants_redirect = config.expect_status.is_some_and(|status| (300..400).contains(&status));
     let is_secret = |name: &String| is_secret_name(name) || name.to_ascii_lowercase().contains("auth");
     let sends_secret = config.headers.keys().any(is_secret);
@@ -143,7 +143,7 @@ fn mismatch(value: &Value, expected: &ExpectJson) -> Option<String> {
     Some(format!("{} is {shown}, expected {wanted}", expected.pointer))
 }
 
-/// Equality in which 1 and 1.0 are the same number.
+/// Equality that treats 1 and 1.0 as the same number.
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => x == y || (x.as_f64().is_some() && x.as_f64() == y.as_f64()),
@@ -151,26 +151,26 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// The variable that tells a server its port.
+/// The variable with the port for a server.
 const PORT: &str = "PORT";
 /// How long a server may take until it answers as expected.
 const READY: Duration = Duration::from_secs(60);
-/// Between two questions whether it is ready.
+/// Between two checks whether it is ready.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A running server. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Served {
-    /// Asks it what the configured probe asks.
+    /// The configured probe, with the address of this server.
     probe: HttpProbe,
-    /// The address as configured, as it may be kept: the port is another each time.
+    /// The URL to record, as configured: the port differs each time.
     url: String,
     end: Interrupt,
     running: Option<JoinHandle<Result<Finished, SpawnError>>>,
 }
 
 impl Served {
-    /// Starts what `probe` says and waits until it answers as expected, or tells why it does not.
+    /// Starts the server and waits until it answers as expected, or returns why it does not.
     pub(crate) fn start(config: &HttpProbe, cmd: &str, place: &Place, stop: &dyn Fn() -> bool) -> Result<Self, String> {
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|free| Ok(free.local_addr()?.port()));
         let port = port.map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
@@ -222,12 +222,12 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.end.request();
-        // How it ended was its end's asking.
+        // Its exit status does not matter, since we ended it.
         let _ended = self.running.take().map(JoinHandle::join);
     }
 }
 
-/// The address with this machine's port in place of its host.
+/// The URL with 127.0.0.1 and this port in place of its host.
 fn at_port(url: &str, port: u16) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -245,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// Serves each connection by `answer`, given the request's text, until the test ends.
+    /// Serves each connection with `answer`, which gets the request's text, until the test ends.
     fn serve(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! Reading a KPI: running its command, finding the number in what it wrote, and keeping the raw text as evidence.
-//! Says precisely why there is no number.
+//! Reads a KPI: runs its command, finds the number in its output, and keeps the raw text as evidence. If there is no
+//! number, says precisely why.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::os::process::Output;
 use crate::os::{Ended, Finished, files};
 use crate::stats::median;
 
-/// The longest output or file that a number is looked for in, in bytes.
+/// The longest output or file that is searched for a number, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
 /// The numbers of one reading, and the text that they were read from.
@@ -26,27 +26,27 @@ const MAX_BYTES: usize = 16 << 20;
 pub(crate) struct Sample {
     /// At least one, all finite.
     pub(crate) values: Vec<f64>,
-    /// What may be kept of the text, or of the configured artifact; values that look secret are concealed.
+    /// The part of the text, or of the configured artifact, that may be kept; likely secrets are concealed.
     pub(crate) raw: Vec<u8>,
-    /// The share of its time that the command waited for a core, where it is known to be one thread.
+    /// The share of its time that the command waited for a core, if it is known to be single-threaded.
     pub(crate) waited: Option<f64>,
-    /// The last line that the command wrote to standard error.
+    /// The last line of the command's standard error.
     pub(crate) said: Option<String>,
     pub(crate) beside: Option<Beside>,
 }
 
 impl Sample {
-    /// The one number that stands for the run: those of one run share what happened to it, so they count once.
+    /// The median stands for the run: the numbers of one run are not independent, so they count once.
     pub(crate) fn middle(&self) -> f64 {
         median(&self.values).unwrap_or(f64::NAN)
     }
 }
 
-/// A KPI as evidence (without its artifact, which is not written yet), and the raw text of its last value.
+/// A KPI as evidence (its artifact is not written yet), and the raw text of its last value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) kpi: Kpi,
-    /// The bytes to keep as its artifact; `None` when there is no value.
+    /// The content of its artifact; `None` if there is no value.
     pub(crate) raw: Option<Vec<u8>>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) enum KpiError {
     NoValue(String),
 }
 
-/// KPIs of one command are measured together: one run feeds all of them.
+/// Groups KPIs with the same command: one run feeds all of them.
 pub(crate) fn groups<'c>(configs: impl IntoIterator<Item = &'c KpiProbe>) -> Vec<Vec<&'c KpiProbe>> {
     let mut groups: Vec<Vec<&KpiProbe>> = Vec::new();
     for config in configs {
@@ -126,7 +126,7 @@ fn varies(values: &[f64]) -> Option<String> {
     Some(format!("is configured as exact, but gave {first} and {other}: drop `exact: true`"))
 }
 
-/// Runs the command of a group once, if it has one, and reads every KPI of it.
+/// Runs the command of a group once, if it has one, and reads all its KPIs.
 pub(crate) fn samples(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe]) -> Vec<Result<Sample, KpiError>> {
     let path = |config: &KpiProbe| config.file.as_ref().map(|file| place.root.join(file));
     let held = |config: &&KpiProbe| {
@@ -146,7 +146,7 @@ pub(crate) fn samples(runner: &mut dyn Runner, place: &Place, group: &[&KpiProbe
     read.collect()
 }
 
-/// Reads one KPI after its command has run; its file `held` something before.
+/// Reads one KPI after its command has run; `held` is the earlier content of its file.
 fn sample(
     place: &Place,
     config: &KpiProbe,
@@ -173,7 +173,7 @@ fn sample(
             let bytes = finished.stdout.whole().ok_or_else(|| too_long(&origin))?;
             (origin, bytes)
         }
-        // The config's reading demands a command or a file.
+        // Unreachable: the config reader requires a command or a file.
         (None, None) => (config.name.clone(), Vec::new()),
     };
     let values = number::numbers(config, &text).map_err(|why| KpiError::NoValue(format!("{origin}{why}")))?;
@@ -182,7 +182,7 @@ fn sample(
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
     let mut beside = beside::beside(config, &text).map(|it| it.scrubbed());
-    // The tools that readers know run one benchmark as often as they please; of others, cases that are gone look fast.
+    // Known tools choose how often they run a benchmark; for others, missing cases would look like a speed-up.
     if values.len() > 1 && config.reader.is_none() {
         let it = beside.get_or_insert_default();
         let last = if it.words.is_empty() { String::new() } else { format!(", the last in {}", it.words) };
@@ -194,7 +194,7 @@ fn sample(
     };
     let said = finished.map(command::error_tail).unwrap_or_default().lines().last().map(str::to_owned);
     let raw = concealed(raw);
-    // What is kept has to give the number again.
+    // The number must be readable from what is kept.
     if number::numbers(config, &raw).as_ref() != Ok(&values) {
         let why = match &config.artifact {
             Some(_) => {
@@ -254,8 +254,8 @@ fn read(path: &Path) -> Result<Vec<u8>, KpiError> {
     if bytes.len() > MAX_BYTES { Err(too_long(&path.display().to_string())) } else { Ok(bytes) }
 }
 
-/// The bytes with what looks secret concealed: in JSON value by value, so that it stays JSON, else in the text.
-/// Bytes without secrets are kept to the bit.
+/// Conceals likely secrets in the bytes: in JSON value by value, so that it stays JSON, otherwise in the text. Bytes
+/// without secrets are kept unchanged.
 fn concealed(raw: Vec<u8>) -> Vec<u8> {
     if let Ok(value) = parse_json(&raw) {
         let hidden = concealed_value("", &value);
@@ -292,7 +292,7 @@ mod tests {
     use std::path::PathBuf;
     use std::time::Duration;
 
-    /// Writes `stdout`, and its run's number into `file` if there is one.
+    /// Writes `stdout`, and the number of its run into `file` if there is one.
     #[derive(Default)]
     struct Script {
         outputs: Vec<&'static str>,

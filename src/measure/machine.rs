@@ -1,7 +1,7 @@
-//! This machine as evidence: its fingerprint, and the reference workload, a small fixed piece of work that is run between
-//! samples, so that a change of the machine is not taken for one of the code. It must never change without a new name.
-//! It mixes integer arithmetic with dependent loads from a table larger than a first-level cache, which is where clock
-//! frequency, a shared core and a crowded cache all show.
+//! This machine as evidence: its fingerprint and the reference workload, a small fixed piece of work that is run
+//! between samples, so that a change of the machine is not mistaken for one of the code. The workload must never change
+//! without a new name. It mixes integer arithmetic with dependent loads from a table larger than an L1 cache, which
+//! reveals clock frequency, a shared core and cache contention.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -12,10 +12,10 @@ pub(crate) use crate::os::host::fingerprint;
 
 /// Words in the table: 256 KiB.
 const TABLE_WORDS: usize = 1 << 15;
-/// Runs before the sample: the caches are the last command's until then.
+/// Warms the caches, which the previous command has used.
 const WARM_STEPS: u32 = Reference::STEPS / 5;
 
-/// The reference workload, its table prepared.
+/// The reference workload with its table.
 #[derive(Debug, Clone)]
 pub(crate) struct Reference {
     table: Vec<u64>,
@@ -25,13 +25,13 @@ pub(crate) struct Reference {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ReferenceTime {
     pub(crate) wall_s: f64,
-    /// On the processor; `None` where the system has no fine clock for it.
+    /// CPU time; `None` if the system has no precise clock for it.
     pub(crate) cpu_s: Option<f64>,
 }
 
 impl Reference {
-    /// Steps of one measurement: about 2 ms on a processor of 2020. A debug build, which is for tests alone, takes ten
-    /// times as long for each.
+    /// Steps of one measurement: about 2 ms on a processor of 2020. A step of a debug build, used only for tests, takes
+    /// ten times as long.
     pub(crate) const STEPS: u32 = if cfg!(debug_assertions) { 60_000 } else { 300_000 };
 
     pub(crate) fn new() -> Self {
@@ -44,7 +44,7 @@ impl Reference {
         Self { table: table.take(TABLE_WORDS).collect() }
     }
 
-    /// Does the work once, after a short warm-up, and says how long it took.
+    /// Does the work once, after a short warm-up, and returns how long it took.
     pub(crate) fn measure_once(&self) -> ReferenceTime {
         self.work(WARM_STEPS);
         let cpu = clock::thread_cpu_time();
@@ -55,12 +55,12 @@ impl Reference {
         ReferenceTime { wall_s, cpu_s }
     }
 
-    /// Does any amount of the same work, in steps.
+    /// Does any number of steps of the same work.
     pub(crate) fn work(&self, steps: u32) {
         black_box(self.walk(black_box(steps)));
     }
 
-    /// Each step's address depends on the value that the step before loaded.
+    /// The address of each step depends on the value loaded by the step before.
     fn walk(&self, steps: u32) -> u64 {
         let mut value = 1_u64;
         for step in 0..steps {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_work_is_the_same_at_every_time() {
-        // Samples of different versions are compared; another result means other work. (Computed apart, in Python.)
+        // Samples of different versions are compared, so the work must not change. (Computed separately in Python.)
         let reference = Reference::new();
         assert_eq!(reference.table[0], 0xe220_a839_7b1d_cdaf);
         assert_eq!(reference.walk(1_000), Reference::new().walk(1_000));

@@ -1,5 +1,5 @@
-//! Numbers in texts, read whole or not at all: a match that is a piece of a longer number, or is followed by another unit
-//! than the declared one, is an error with its place.
+//! Numbers in texts, read whole or not at all: a match that is part of a longer number, or is followed by another unit
+//! than the declared one, is an error with its position.
 
 use regex::Captures;
 use serde_json::Value;
@@ -10,16 +10,16 @@ use crate::measure::{duration, results};
 use crate::model::Unit;
 use crate::model::strict_json::parse_json;
 
-/// Separators of groups of digits that are never anything else.
+/// Separators of digit groups that have no other meaning.
 const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}', '\u{66b}', '\u{66c}'];
-/// Multipliers that may follow a number at once.
+/// Multipliers that may directly follow a number.
 const MULTIPLIERS: [char; 6] = ['k', 'K', 'M', 'G', 'T', 'm'];
-/// So many bytes on each side of a number are looked at.
+/// How many bytes on each side of a number are examined.
 const NEAR: usize = 1024;
-/// Those that follow one behind a blank, too, and are no unit of their own.
+/// Multipliers that may also follow after a space, since they are no units.
 const LARGE: [char; 3] = ['M', 'G', 'T'];
 
-/// The numbers in a text, at least one, or why there are none, as a sentence that goes on from the text's name.
+/// The numbers in a text, at least one; or why there are none, as a sentence that continues the text's name.
 pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String> {
     match config.extract() {
         Extract::Whole => {
@@ -57,7 +57,7 @@ pub(crate) fn numbers(config: &KpiProbe, text: &[u8]) -> Result<Vec<f64>, String
     }
 }
 
-/// Text without the escape sequences of a terminal, whose digits are none of it.
+/// Text without terminal escape sequences, which may contain digits.
 pub(crate) fn plain(text: &[u8]) -> String {
     anstream::adapter::strip_str(&String::from_utf8_lossy(text)).to_string()
 }
@@ -72,10 +72,10 @@ fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>,
     Ok(lists.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
-/// The number at a pointer's end, or those of an array.
+/// The number that a pointer leads to, or the numbers of an array.
 fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
-    // One further up may be that of other values.
+    // A unit further up may belong to other values.
     let object = found.within.iter().rposition(|value| value.is_object()).unwrap_or_default();
     if let Some(unit) = unit_of(&found.within[object..], pointer, declared).filter(|unit| is_other(unit, declared)) {
         return Err(format!(": {pointer} has unit {unit} in the file, but the config {}", says(declared, unit)));
@@ -100,9 +100,9 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
     }
 }
 
-/// The unit that a JSON file gives a value: the nearest in what it is `within`.
+/// The unit that a JSON file gives for a value: the nearest one in `within`.
 pub(crate) fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) -> Option<&'v str> {
-    // google-benchmark's `time_unit` stands beside counts, too.
+    // google-benchmark writes `time_unit` next to counts, too.
     let is_time = declared.is_time() || pointer.ends_with("time");
     let is_unit = |key: &str| match key.to_ascii_lowercase().as_str() {
         "unit" | "units" | "uom" => true,
@@ -112,13 +112,13 @@ pub(crate) fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) 
     };
     within.iter().rev().find_map(|&value| match value {
         Value::Object(map) => map.iter().find(|(key, _)| is_unit(key)).and_then(|(_, unit)| unit.as_str()),
-        // `[1.2, "ms"]`
+        // For example `[1.2, "ms"]`.
         Value::Array(items) if items.len() == 2 && items[0].is_number() => items[1].as_str(),
         Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     })
 }
 
-/// The numbers that a regular expression captures: of several different ones as many as the config says.
+/// The numbers that a regular expression captures; `matches` says which ones if they differ.
 fn matched(pattern: &str, config: &KpiProbe, text: &str) -> Result<Vec<f64>, String> {
     let no_match = || match &config.select {
         Some(name) => format!(": no line in it is a result of `select: {name}`"),
@@ -139,19 +139,19 @@ fn matched(pattern: &str, config: &KpiProbe, text: &str) -> Result<Vec<f64>, Str
             found.len()
         )),
         Some(_) => Ok(found),
-        // The same number again and again is one number, unless they are samples.
+        // A repeated number counts once, unless the numbers are samples.
         None if config.matches == Matches::All => Ok(found),
         None => Ok(vec![first]),
     }
 }
 
-/// The number that a match captures, if it is all of that number and in the declared unit.
+/// The number that a match captures, if it is the whole number and in the declared unit.
 fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Result<f64, String> {
     let (Some(all), Some(group)) = (found.get(0), found.get(1)) else { return Err(not_a_number("the match")) };
     let trimmed = group.as_str().trim();
     let start = group.start() + (group.as_str().len() - group.as_str().trim_start().len());
     let end = start + trimmed.len();
-    // Near by, of its own line: what is in others is another number's, and a line may hold many.
+    // On the same line, since other lines belong to other numbers, and near, since a line may hold many.
     let near = text.floor_char_boundary(start.saturating_sub(NEAR))..text.ceil_char_boundary(end.saturating_add(NEAR));
     let before = text[near.start..start].rsplit('\n').next().unwrap_or_default();
     let after = text[end..near.end].split('\n').next().unwrap_or_default();
@@ -162,7 +162,7 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
     };
     let value =
         number(trimmed).ok_or_else(|| format!("{}: the match {} is not a finite number", place(), shown(trimmed)))?;
-    // What the regex itself matched around the group, its author has seen.
+    // The author of the regex knows what it matches around the group.
     let (seen_before, seen_after) = (all.start() < start, all.end() > end);
     let is_duration = duration::is_part(before, after, declared);
     if is_duration || begins_within(before, trimmed, seen_before) || ends_within(trimmed, after, seen_after) {
@@ -172,7 +172,7 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
             before.char_indices().rev().take_while(|(_, c)| around(*c)).last().map_or(before.len(), |(at, _)| at);
         let to = after.find(|c: char| !around(c)).unwrap_or(after.len());
         let joined = [&before[from..], trimmed, &after[..to]].concat();
-        // Its parts are apart.
+        // The parts of a duration may be separated by spaces.
         let joined = if joined == trimmed { [before, trimmed, after].concat().trim().to_owned() } else { joined };
         return Err(format!(
             "{}: the match {} is only a part of the number {}: extend the regex to the whole number, or to the separator",
@@ -195,7 +195,7 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
     }
 }
 
-/// What the config says of a KPI's unit, where the numbers have another.
+/// What the config says about a KPI's unit when the numbers have another one.
 fn says(declared: &Unit, found: &str) -> String {
     match is_bare(declared) {
         true if found.chars().all(char::is_alphanumeric) => format!("names no unit: add `unit: {found}`"),
@@ -212,7 +212,7 @@ fn digit(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_ascii_digit())
 }
 
-/// Whether the text before a match is the beginning of its number, a sign included.
+/// Whether the text before a match is part of its number, including a sign.
 fn begins_within(before: &str, number: &str, seen: bool) -> bool {
     let mut back = before.chars().rev();
     let (last, before_last) = (back.next(), back.next());
@@ -230,7 +230,7 @@ fn begins_within(before: &str, number: &str, seen: bool) -> bool {
     }
 }
 
-/// Whether the text after a match goes on with its number.
+/// Whether the text after a match continues its number.
 fn ends_within(number: &str, after: &str, seen: bool) -> bool {
     let mut ahead = after.chars();
     let (first, second) = (ahead.next(), ahead.next());
@@ -239,7 +239,7 @@ fn ends_within(number: &str, after: &str, seen: bool) -> bool {
         digits.len() + 1 == text.len() && leading_digits(digits.strip_prefix(['+', '-']).unwrap_or(digits)) > 0
     };
     let is_zero = number.trim_start_matches('-') == "0";
-    // Digits of base 16: no unit has a number in it.
+    // Hexadecimal digits: no unit contains a digit.
     let word = &after[..after.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(after.len())];
     let is_hex = word.bytes().all(|byte| byte.is_ascii_hexdigit()) && word.bytes().any(|byte| byte.is_ascii_digit());
     match first {
@@ -258,7 +258,7 @@ fn ends_within(number: &str, after: &str, seen: bool) -> bool {
     }
 }
 
-/// Whether a text begins with a power, or with one of ten to multiply by: `^6`, `**10`, `×10³`, ` x 10^3`.
+/// Whether a text starts with a power, or with a factor that is a power of ten: `^6`, `**10`, `×10³`, ` x 10^3`.
 fn is_power(text: &str) -> bool {
     let raised =
         |text: &str| text.strip_prefix("**").or(text.strip_prefix('^')).is_some_and(|it| leading_digits(it) > 0);
@@ -272,16 +272,16 @@ fn leading_digits(text: &str) -> usize {
     text.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// Whether a unit has this character, apart from what it is divided by.
+/// Whether this character may be part of a unit, apart from the `/`.
 pub(crate) fn of_unit(c: char) -> bool {
     c.is_alphabetic() || matches!(c, '%' | '‰')
 }
 
-/// The unit or multiplier that follows a number, in brackets too, where it is another one than declared.
+/// The unit or multiplier after a number, also in brackets, if it is not the declared one.
 fn unit_after(after: &str, declared: &Unit) -> Option<String> {
     let rest = after.trim_start_matches([' ', '\t']);
     let adjoins = rest.len() == after.len();
-    // Or alone in the next column of a table.
+    // It may be the only text in the next column of a table.
     let column = rest.strip_prefix(['|', ',', ';']).and_then(|next| next.split(['|', ',', ';', '\t']).next());
     let rest = column.map_or(rest, str::trim).trim_end_matches('\r');
     let rest = rest.strip_prefix(['[', '(', '<']).unwrap_or(rest);
@@ -295,13 +295,13 @@ fn unit_after(after: &str, declared: &Unit) -> Option<String> {
         let of_unit = !declared.symbol().is_empty() && next.starts_with(declared.symbol());
         return (!fits && (adjoins || of_unit || LARGE.contains(&multiplier))).then(|| word.to_owned());
     }
-    // `5 min 3 max 9` is the word of statistics.
+    // In `5 min 3 max 9`, `min` is the minimum.
     let is_unit = !word.is_empty() && (adjoins || word != "min" || !digit(next.chars().next()));
     (is_unit && is_other(word, declared)).then(|| word.to_owned())
 }
 
-/// A unit in what the regex matched beside the number without naming it, as in `p50 (ms): 1.2`, where it is another one of
-/// the declared kind. That of another number there is none of this one.
+/// Another unit of the declared kind that the regex matched next to the number without naming it, as in `p50 (ms):
+/// 1.2`. A unit that belongs to another number does not count.
 fn unit_beside(part: &str, pattern: &str, declared: &Unit) -> Option<String> {
     let mut rest = part;
     let mut earlier = ' ';
@@ -322,8 +322,8 @@ fn unit_beside(part: &str, pattern: &str, declared: &Unit) -> Option<String> {
     None
 }
 
-/// Whether a unit says something else than the declared one: where both are known, or one is a multiple of the other, each
-/// part of `a/b` for itself. A known one is another than none.
+/// Whether a unit means something else than the declared one: if both are known, or one is a multiple of the other; for
+/// `a/b`, part by part. A known unit differs from no unit.
 pub(crate) fn is_other(found: &str, declared: &Unit) -> bool {
     let known = |unit: &Unit| !unit.symbol().is_empty() && unit.is_known();
     if is_bare(declared) {
@@ -353,7 +353,7 @@ fn not_a_number(found: &str) -> String {
 }
 
 fn number(text: &str) -> Option<f64> {
-    // Rust also reads "inf" and "nan".
+    // Rust also parses "inf" and "nan".
     text.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
@@ -438,7 +438,7 @@ mod tests {
             assert_eq!(reader.complete(&mut kpi, false), None);
             (numbers(&kpi, text.as_bytes()).unwrap(), kpi.unit.symbol().to_owned())
         };
-        // What the tools themselves wrote.
+        // Actual output of the tools.
         let hyperfine = include_str!("../../tests/data/benchmarks/hyperfine.json");
         assert_eq!(
             read(Reader::Hyperfine, "true", hyperfine).0,

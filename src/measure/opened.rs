@@ -1,4 +1,4 @@
-//! Which files of a checkout are opened while a command runs: those that git tracks, and others apart from dependencies.
+//! Which files of a checkout are opened while a command runs: tracked ones, and untracked ones except dependencies.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,24 +7,24 @@ use walkdir::WalkDir;
 
 use crate::os::{Opens, files};
 
-/// More directories that git does not track are not watched.
+/// Most untracked directories that are watched.
 const MOST_UNTRACKED: usize = 5_000;
-/// Caches of compiled Python, beside what they were compiled from.
+/// Caches of compiled Python, next to their sources.
 const PYTHON_CACHE: &str = "__pycache__";
 
 #[derive(Debug)]
 pub(crate) struct Watch {
     root: PathBuf,
     tracked: BTreeSet<PathBuf>,
-    /// Directories of files that git does not track, without those that are shared.
+    /// Directories of untracked files, without the shared ones.
     untracked: BTreeSet<PathBuf>,
-    /// What is meant to be opened, and what of it was made of the code all the same.
+    /// Paths that may be opened, except for the files in `altered`, which were built from the code.
     shared: Vec<PathBuf>,
     altered: BTreeSet<PathBuf>,
     opens: Option<Opens>,
 }
 
-/// Files from the checkout's root.
+/// Files, relative to the checkout's root.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Opened {
     pub(crate) tracked: BTreeSet<String>,
@@ -33,8 +33,8 @@ pub(crate) struct Opened {
 }
 
 impl Watch {
-    /// Of the checkouts at `roots`, the one that is worked in first, where git tracks these files. What is `shared` there is
-    /// meant to be opened, but for what of it was `altered`.
+    /// `roots` are checkouts in which git tracks these files; the user's own comes first. Files in `shared` may be
+    /// opened, except those in `altered`.
     pub(crate) fn new<'t>(
         roots: &[PathBuf],
         tracked: impl Iterator<Item = &'t Vec<u8>> + Clone,
@@ -45,7 +45,7 @@ impl Watch {
         let root = roots.first().cloned().unwrap_or_default();
         let tracked = roots.iter().flat_map(|root| tracked.clone().map(|path| root.join(files::path_from_bytes(path))));
         let tracked: BTreeSet<PathBuf> = tracked.filter(|path| !files::is_of_git(path)).collect();
-        // Dependencies are no builds of the project.
+        // Dependencies are not built from the project.
         let is_left = |path: &Path| {
             let name = path.file_name().unwrap_or_default();
             let own = [".git", "node_modules", ".vibeship-optimizer", PYTHON_CACHE].iter().any(|left| name == *left);
@@ -57,7 +57,7 @@ impl Watch {
         Self { root, tracked, untracked, shared: shared.to_vec(), altered, opens: None }
     }
 
-    /// Begins to watch, or starts over: caches may have been made. Says whether the system tells what is opened.
+    /// Starts watching, or restarts, as there may be new caches. Returns whether the system reports opened files.
     pub(crate) fn begin(&mut self) -> bool {
         let sources: BTreeSet<PathBuf> =
             self.tracked.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
@@ -68,7 +68,7 @@ impl Watch {
         self.opens.is_some()
     }
 
-    /// What was opened since it began, or was asked last.
+    /// The files opened since the start or the last call.
     pub(crate) fn opened(&mut self) -> Opened {
         let mut found = Opened::default();
         let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Watch {
     }
 }
 
-/// What a file in a cache was compiled from: `pk/__pycache__/a.cpython-312.pyc` is of `pk/a.py`.
+/// The source of a file in a cache: `pk/__pycache__/a.cpython-312.pyc` comes from `pk/a.py`.
 pub(crate) fn source_of(path: &Path) -> Option<PathBuf> {
     let cache = path.parent().filter(|dir| dir.file_name().is_some_and(|name| name == PYTHON_CACHE))?;
     let name = path.file_name()?.to_string_lossy().into_owned();

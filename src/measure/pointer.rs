@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901), with an account of how far one led.
+//! JSON pointers (RFC 6901), with an error that says how far a pointer led.
 
 use std::collections::BTreeSet;
 
@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use crate::model::text::nearest;
 
-/// More names than this in a message help nobody.
+/// Most names that are listed in a message.
 const SHOWN: usize = 5;
 
-/// A value that a pointer leads to, and what it is in, from the whole value on.
+/// A value that a pointer leads to, and the values that contain it, outermost first.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Found<'v> {
     pub(crate) value: &'v Value,
     pub(crate) within: Vec<&'v Value>,
 }
 
-/// The values that `pointer` leads to, at least one, or where it stops and what is there instead. Beyond the RFC, `*`
-/// stands for every item, and `FIELD=VALUE` for the items of an array that have this field, where no key is spelled so.
+/// The values that `pointer` leads to, at least one; or where it stops and what is there instead. Extends the RFC:
+/// unless it is a key, `*` means every item, and `FIELD=VALUE` the items of an array with this field.
 pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v>>, String> {
     let mut here = vec![Found { value, within: Vec::new() }];
     if pointer.is_empty() {
@@ -48,7 +48,7 @@ pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v
     Ok(here)
 }
 
-/// What of `value` a step of a pointer names.
+/// The values in `value` that one step of a pointer matches.
 fn below<'v>(value: &'v Value, key: &str) -> Vec<&'v Value> {
     match value {
         Value::Object(map) => match map.get(key) {
@@ -72,7 +72,7 @@ fn below<'v>(value: &'v Value, key: &str) -> Vec<&'v Value> {
     }
 }
 
-/// What kind of value it is, with its article.
+/// The kind of a value, with its article.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",

@@ -1,5 +1,5 @@
-//! What a program counts that starts the command, in runs of their own, as it slows the command down: the instructions, and
-//! the functions whose share of the time grew.
+//! Profiling by programs that run the command: instruction counts, and the functions whose share of the time grew. It
+//! uses separate runs, since it slows the command down.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,14 +13,14 @@ use crate::model::{Grown, Run};
 use crate::os::process::{Invocation, Output, plain_words};
 use crate::os::{SpawnError, Spec};
 
-/// A share has to grow by this much to be reported.
+/// The least growth of a share that is reported.
 const LEAST: f64 = 0.01;
-/// So many functions are reported, those that grew most.
+/// How many functions are reported; those that grew most come first.
 const MOST: usize = 5;
-/// A run that is recorded, or counted, may take so many times as long as a timed one.
+/// How many times longer than a timed run a recorded or counted one may take.
 const RECORDED: u32 = 10;
 const COUNTED: u32 = 100;
-/// Bytes of the list of functions that are read.
+/// How many bytes of the list of functions are read.
 const LIST_BYTES: usize = 4 << 20;
 
 /// The functions whose share of the time grew from `before` to `after`, or why that is not known.
@@ -71,7 +71,7 @@ fn shares(runner: &mut dyn Runner, plan: &Timing, place: &Place) -> Result<BTree
     Ok(read(&String::from_utf8_lossy(&listed)))
 }
 
-/// The words of a line, then options that name files, then those of another line.
+/// The words of a line, then options that name files, then the words of another line.
 fn words(first: &str, files: &[(&str, &Path)], last: &str) -> Vec<OsString> {
     let named = |(option, path): &(&str, &Path)| {
         let mut word = OsString::from(option);
@@ -82,7 +82,7 @@ fn words(first: &str, files: &[(&str, &Path)], last: &str) -> Vec<OsString> {
     [plain(first), files.iter().map(named).collect(), plain(last)].concat()
 }
 
-/// Lines such as `88.58%`, a tab, and `[.] hash_all`; `[k]` is the kernel's. What has no name is left out.
+/// Parses lines such as `88.58%`, a tab, `[.] hash_all`; `[k]` is the kernel. Skips functions without a name.
 fn read(listed: &str) -> BTreeMap<String, f64> {
     let mut found = BTreeMap::new();
     for line in listed.lines() {
@@ -96,7 +96,7 @@ fn read(listed: &str) -> BTreeMap<String, f64> {
         if name.is_empty() || name.starts_with("0x") {
             continue;
         }
-        // Rust's hash of a build tells two builds apart and nothing else.
+        // Rust's symbol hash differs between builds.
         let name = name.rsplit_once("::h").filter(|(_, hash)| hash.len() == 16).map_or(name, |(name, _)| name);
         let name = if kernel { format!("{name} (kernel)") } else { name.to_owned() };
         *found.entry(name).or_insert(0.0) += share / 100.0;
@@ -104,7 +104,7 @@ fn read(listed: &str) -> BTreeMap<String, f64> {
     found
 }
 
-/// The instructions of one more run, of all its processes; `None` where they are not to be counted, or cannot be.
+/// The instructions of one more run, with all its processes; `None` if they are not configured or cannot be counted.
 pub(crate) fn count(runner: &mut dyn Runner, plan: &Timing, spec: &Spec) -> Option<u64> {
     let counter = plan.instructions?;
     let dir = tempfile::tempdir().ok()?;
@@ -113,7 +113,7 @@ pub(crate) fn count(runner: &mut dyn Runner, plan: &Timing, spec: &Spec) -> Opti
     if finished.success() { counted(dir.path()) } else { None }
 }
 
-/// The run of `spec` as another program starts it, which takes so many times as long.
+/// The run of `spec` started by another program, with a timeout `slower` times as long.
 fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
     match &spec.invocation {
         Invocation::Argv(own) => words.extend(own.iter().cloned()),
@@ -126,7 +126,7 @@ fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
     Spec { invocation: Invocation::Argv(words), timeout, stdout: Output::Discard, ..spec.clone() }
 }
 
-/// Why there is no count, where one was to be had.
+/// Why a configured count is missing.
 pub(crate) fn missing<'r>(plan: &Timing, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
     let program = match plan.instructions? {
         Counter::Perf => "`perf stat -e instructions:u` counts none here",
@@ -136,7 +136,7 @@ pub(crate) fn missing<'r>(plan: &Timing, mut runs: impl Iterator<Item = &'r Run>
     none.then(|| format!("timing {}: no instructions were counted: {program}; try it by hand", plan.name))
 }
 
-/// What starts a command so that each of its processes leaves a file in `dir`.
+/// The words before a command that make each of its processes leave a file in `dir`.
 fn counter_words(counter: Counter, dir: &Path) -> Vec<OsString> {
     match counter {
         Counter::Perf => words("perf stat -x, -e instructions:u", &[("--output=", &dir.join("perf"))], "--"),
@@ -148,8 +148,8 @@ fn counter_words(counter: Counter, dir: &Path) -> Vec<OsString> {
     }
 }
 
-/// The sum over all processes: `summary: N` of cachegrind, `N,,instructions:u,…` of perf. A processor that does not count
-/// says so where the number would be.
+/// The sum over all processes: `summary: N` by cachegrind, `N,,instructions:u,…` by perf. A processor that cannot count
+/// prints a text in place of the number.
 fn counted(dir: &Path) -> Option<u64> {
     let mut all = 0_u64;
     for entry in fs::read_dir(dir).ok()?.flatten() {
@@ -173,9 +173,9 @@ mod tests {
         let before = read("60.00%\t[.] parse\n30.00%\t[.] hash\n5.00%\t[k] copy\n");
         let after =
             read("  25.00%\t[.] parse\n  55.50%\t[.] hash  \n 5.20%\t[k] copy\n9.00%\t[.] std::fmt\n3%\t[.] 0xffff\n");
-        let told: Vec<(String, f64)> =
+        let found: Vec<(String, f64)> =
             compared(&before, &after).into_iter().map(|it| (it.function, it.after)).collect();
-        assert_eq!(told, [("hash".to_owned(), 0.555), ("std::fmt".to_owned(), 0.09)]);
+        assert_eq!(found, [("hash".to_owned(), 0.555), ("std::fmt".to_owned(), 0.09)]);
         assert!(after.contains_key("copy (kernel)"), "{after:?}");
     }
 

@@ -1,5 +1,5 @@
-//! What benchmark tools write beside their numbers, read by the tool's name: whether the runs succeeded, in which unit and
-//! mode they were measured, and which of several results is meant.
+//! What benchmark tools write besides their numbers, read by the tool's name: whether the runs succeeded, their unit
+//! and mode, and which of several results is meant.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::measure::number::is_other;
 use crate::measure::pointer::follow;
 use crate::model::{Better, hyperfine};
 
-/// Why the numbers in a tool's results are those of nothing that worked; of a KPI without a reader nothing is known.
+/// Why a tool's results are not from successful runs. Without a reader, nothing is known.
 pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
     let select = config.select.as_deref().unwrap_or_default();
     match config.reader {
@@ -43,7 +43,7 @@ pub(crate) fn hyperfine(select: &str, text: &[u8]) -> Result<Vec<f64>, String> {
     })
 }
 
-/// Holds every result of that name against `problem`.
+/// Checks every result with that name for a `problem`.
 fn all(
     results: &Value,
     list: &str,
@@ -56,7 +56,7 @@ fn all(
     named.find_map(problem).map_or(Ok(()), |why| Err(format!("{select:?}: {why}")))
 }
 
-/// A share in k6's summary, of either of its formats.
+/// A rate in k6's summary, in either of its formats.
 fn k6_share(results: &Value, metric: &str) -> Option<f64> {
     let metric = results.get("metrics")?.get(metric)?;
     [metric.pointer("/values/rate"), metric.get("value"), metric.get("rate")]
@@ -81,7 +81,7 @@ fn k6(config: &KpiProbe, results: &Value, select: &str) -> Result<(), String> {
     }
     let metrics = results["metrics"].as_object().into_iter().flatten();
     let thresholds = metrics.flat_map(|(_, metric)| metric["thresholds"].as_object().into_iter().flatten());
-    // The older format has whether it was crossed.
+    // The older format says whether the threshold was crossed.
     let crossed = |(_, it): &(&String, &Value)| it["ok"] == false || **it == true;
     if let Some((threshold, _)) = thresholds.into_iter().find(crossed) {
         return Err(format!("the threshold {threshold} was crossed"));
@@ -103,7 +103,7 @@ fn oha(results: &Value) -> Result<(), String> {
     wrong.map_or(Ok(()), |code| Err(format!("requests were answered with status {code}")))
 }
 
-/// Whether `place` leads to the samples of one benchmark: two of one name are two, and no samples of each other.
+/// Whether `place` leads to a single benchmark: samples of two with the same name must not be mixed.
 pub(crate) fn one(config: &KpiProbe, results: &Value, place: &str) -> Result<(), String> {
     if config.reader != Some(Reader::PytestBenchmark) {
         return Ok(());
@@ -119,7 +119,7 @@ fn several(config: &KpiProbe, names: &[&str]) -> String {
     format!("`select: {select}` names {} benchmarks; say which: {}", names.len(), names.join(", "))
 }
 
-/// Whether the output of `go test -bench` is that of one benchmark that came to its end.
+/// Whether the output of `go test -bench` is from one benchmark that completed.
 pub(crate) fn completed(config: &KpiProbe, text: &str) -> Result<(), String> {
     let (Some(Reader::GoBench), Some(select)) = (config.reader, config.select.as_deref()) else { return Ok(()) };
     let failed = |line: &&str| {
@@ -147,7 +147,7 @@ pub(crate) fn completed(config: &KpiProbe, text: &str) -> Result<(), String> {
     }
 }
 
-/// The score of the one result of JMH that `select` names: `METHOD`, and where there are several of it `METHOD mode=MODE
+/// The score of the single JMH result that `select` names: `METHOD`, or if it has several results, `METHOD mode=MODE
 /// PARAM=VALUE …`.
 pub(crate) fn jmh<'v>(config: &KpiProbe, results: &'v Value, select: &str) -> Result<&'v Value, String> {
     let mut words = select.split_whitespace();
@@ -175,7 +175,7 @@ pub(crate) fn jmh<'v>(config: &KpiProbe, results: &'v Value, select: &str) -> Re
     let score = &result["primaryMetric"];
     let unit = score["scoreUnit"].as_str().unwrap_or_default();
     let (found, declared) = (unit.split('/').next().unwrap_or_default(), config.unit.symbol());
-    // A time an operation, or operations a time: what is not even spelled alike is another quantity.
+    // Time per operation or operations per time: another spelling is another quantity.
     let kind = declared.split('/').next().unwrap_or_default();
     if is_other(unit, &config.unit) || (found == "ops") != (kind == "ops") {
         return Err(format!("{} is measured in {unit}, but the config says `unit: {declared}`", named(&result)));

@@ -1,4 +1,4 @@
-//! Which code is being measured: what git says, or a digest of the files where there is no git. A failing git is
+//! Which code is measured: the revision by git, or a digest of the files without git. If git fails, the revision is
 //! unknown, never "clean" or "no repository".
 
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ pub(crate) struct Seen {
     pub(crate) git: GitV1,
 }
 
-/// Looks at the project at `root`, in `repo` where it was opened already. Never fails: what cannot be known is in the
-/// result as unknown, with the reason.
+/// Examines the project at `root`, in `repo` if it is open already. Never fails: the result says what is unknown and
+/// why.
 pub(crate) fn observe(root: &Path, repo: Option<&Repo>) -> Seen {
     seen(root, repo, true)
 }
 
-/// The revision alone. Version 1's description is left out: looking for a tag walks through the whole history.
+/// Only the revision, without the description for version 1: looking for a tag walks the whole history.
 pub(crate) fn revision(root: &Path, repo: Option<&Repo>) -> Revision {
     seen(root, repo, false).revision
 }
@@ -39,25 +39,25 @@ fn seen(root: &Path, repo: Option<&Repo>, describe: bool) -> Seen {
     }
 }
 
-/// Opens the repository of a project; `None` when it is under none, or ignored by the one around it.
+/// Opens the repository of a project; `None` if there is none or it ignores the project.
 pub(crate) fn open(root: &Path) -> Result<Option<Repo>, GitError> {
     match Repo::open(root) {
         Ok(repo) if !repo.prefix().is_empty() && repo.is_ignored(root)? => Ok(None),
         Ok(repo) => Ok(Some(repo)),
         Err(GitError::NotARepository { .. }) => Ok(None),
-        // Without a repository anywhere above, nothing is lost by having no git.
+        // If there is no repository above, git is not needed.
         Err(GitError::Missing) if root.ancestors().all(|dir| dir.join(".git").symlink_metadata().is_err()) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
-/// What is uncommitted in the project, by path from the repository's root.
+/// The uncommitted paths of the project, from the repository's root.
 pub(crate) fn uncommitted(repo: &Repo) -> Result<Vec<Vec<u8>>, GitError> {
     Ok(repo.dirt(&repo.project())?.map(|dirt| dirt.paths).unwrap_or_default())
 }
 
 fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
-    // Asked while git looks for what is uncommitted, which takes longer.
+    // Runs while git looks for uncommitted changes, which takes longer.
     let naming = repo.head_in_files().filter(|_| describe).and_then(|head| head.at).map(|at| {
         let call = repo.describe(&at.commit);
         (at.commit, std::thread::spawn(|| call.line()))
@@ -99,8 +99,8 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
     Ok(Seen { revision, git })
 }
 
-/// What is uncommitted beside the project, which may be measured too; what this tool keeps for other projects of the
-/// repository is not.
+/// Uncommitted files outside the project, which may affect measurements; without this tool's files of other projects in
+/// the repository.
 fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
     const KEPT: usize = 50;
     let is_own = |path: &[u8]| {
@@ -112,7 +112,7 @@ fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
     Ok(counting.map(|path| String::from_utf8_lossy(path).into_owned()).collect())
 }
 
-/// The tracked files that differ, with their lines, in the manner of `git diff --numstat`.
+/// The tracked files that differ, with their line counts, like `git diff --numstat`.
 fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     const SHOWN: usize = 50;
     let counts = repo.line_counts("HEAD", Side::WorkTree, &repo.project())?;

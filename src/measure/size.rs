@@ -1,6 +1,6 @@
-//! The size of a configured path: all bytes below it, and those of the files that git tracks, which have the bytes that git
-//! holds of them, whatever filters make of them here. A link inside is a file of its own length and is not followed; the tool's
-//! own files and `.git` are left out.
+//! The size of a configured path: all bytes below it, and those of tracked files. For the latter the size in git
+//! counts, whatever filters do on checkout. Links count with their own length and are not followed; the tool's own
+//! files and `.git` are left out.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,32 +13,32 @@ use crate::git::{GitError, Held, Repo, is_below};
 use crate::model::{Size, own};
 use crate::os::files;
 
-/// More warnings than this for one path are only counted.
+/// Further warnings for one path are only counted.
 const MAX_WARNINGS: usize = 5;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Measured {
-    /// Its size, and what of it could not be read.
+    /// Its size, and warnings about what could not be read.
     Size(Size, Vec<String>),
     Missing,
-    /// It cannot be looked at, for this reason.
+    /// Why it cannot be read.
     Unreadable(String),
 }
 
-/// The files that git tracks, from the project's root with `/`, with what it holds of them; `None` where git cannot say.
+/// The tracked files, relative to the project's root with `/`, with their size in git; `None` if git cannot say.
 pub(crate) type Tracked<'a> = Option<&'a Held>;
 
 fn is_tracked(tracked: Tracked<'_>, name: Option<&[u8]>) -> bool {
     tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains_key(name))
 }
 
-/// The bytes of a file: what git holds of it, or else what is on disk.
+/// The bytes of a file in git, or else on disk.
 fn bytes_of(tracked: Tracked<'_>, name: Option<&[u8]>, on_disk: &fs::Metadata) -> u64 {
     let held = tracked.zip(name).and_then(|(tracked, name)| *tracked.get(name)?);
     held.unwrap_or(on_disk.len())
 }
 
-/// The files that git tracks in the project at `root`, with what it holds of those below the paths.
+/// The tracked files of the project at `root`, with the size in git of those below the paths.
 pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, GitError> {
     let prefix = repo.prefix();
     let full = |path: Vec<u8>| {
@@ -68,7 +68,7 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         walk(Dir { path: start.clone(), name: base.clone(), is_whole }, tracked)
     } else {
         let mut tally = Tally::default();
-        // Of a link, git holds where it leads.
+        // For a link, git stores the target.
         let held = tracked.filter(|_| !start.is_symlink());
         tally.add(bytes_of(held, base.as_deref(), &metadata), is_tracked(tracked, base.as_deref()));
         tally
@@ -94,21 +94,21 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
 
 struct Dir {
     path: PathBuf,
-    /// From the project's root, where it is inside.
+    /// From the project's root, if it is inside.
     name: Option<Vec<u8>>,
-    /// Whether git tracks it as one thing, as it does the commit of another repository.
+    /// Whether git tracks it as one entry, as it does for a submodule.
     is_whole: bool,
 }
 
-/// What several threads share: the directories that nobody has looked at yet, and how many are being looked at.
+/// State shared by the threads: the directories to visit, and how many are being visited.
 struct Walk {
     open: Vec<Dir>,
     busy: usize,
     tally: Tally,
 }
 
-/// Everything below a directory. To ask for a file's size is a call of the system and takes most of the time, so each
-/// core asks.
+/// Everything below a directory. Reading the size of a file is a system call and takes most of the time, so one thread
+/// per core does it.
 fn walk(start: Dir, tracked: Tracked<'_>) -> Tally {
     let shared = Mutex::new(Walk { open: vec![start], busy: 0, tally: Tally::default() });
     let changed = Condvar::new();
@@ -189,7 +189,7 @@ struct Tally {
     tracked_bytes: u64,
     tracked_files: u64,
     unread: Vec<String>,
-    /// A submodule that is not there.
+    /// A submodule that is not checked out.
     unfetched: Option<PathBuf>,
 }
 
@@ -203,7 +203,7 @@ impl Tally {
         }
     }
 
-    /// What git holds below a path and a sparse checkout leaves out.
+    /// Adds the tracked files below a path that a sparse checkout leaves out.
     fn add_absent(&mut self, root: &Path, tracked: &Held, base: &[u8]) {
         let held = tracked.iter().filter(|(name, _)| is_below(name, base) && !own::is_own(name));
         let held: Vec<(&[u8], u64)> = held.filter_map(|(name, bytes)| Some((name.as_slice(), (*bytes)?))).collect();
@@ -242,7 +242,7 @@ impl Tally {
     }
 }
 
-/// The configured path from the root, without `.` and `..`; `None` where it leads out of the project.
+/// The configured path relative to the root, without `.` and `..`; `None` if it leads out of the project.
 fn relative_to_root(root: &Path, path: &str) -> Option<Vec<u8>> {
     let path = Path::new(path);
     let path = if path.is_absolute() { path.strip_prefix(root).ok()? } else { path };
@@ -258,7 +258,7 @@ fn relative_to_root(root: &Path, path: &str) -> Option<Vec<u8>> {
     Some(joined(parts.into_iter().map(OsStr::as_encoded_bytes), b""))
 }
 
-/// The parts below `base`, with `/` between all.
+/// Appends the parts to `base`, separated by `/`.
 fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8> {
     parts.into_iter().fold(base.to_vec(), |mut name, part| {
         if !name.is_empty() {
@@ -269,20 +269,20 @@ fn joined<'p>(parts: impl IntoIterator<Item = &'p [u8]>, base: &[u8]) -> Vec<u8>
     })
 }
 
-/// How the content begins that stands in place of data kept elsewhere, what it is, and what fetches the data.
+/// How placeholders for data that is stored elsewhere start, what they are, and the command that fetches the data.
 const STAND_INS: [(&[u8], &str, &str); 3] = [
     (b"version https://git-lfs.github.com/spec/v1", "are git-lfs pointers in place of the data", "git lfs pull"),
     (b"/annex/objects/", "are git-annex pointers in place of the data", "git annex get ."),
     (b"\0GITCRYPT\0", "are still encrypted by git-crypt", "git crypt unlock"),
 ];
 
-/// What of the tracked files is not here, each with the command that fetches it: a pointer stands in place of data that is
-/// kept elsewhere, an empty directory in place of a submodule.
+/// Missing data of tracked files, each with the command that fetches it: placeholders for data stored elsewhere, and
+/// empty directories of submodules.
 pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<(String, &'static str)> {
     let attributes =
         [".gitattributes", ".git/info/attributes"].map(|file| fs::read(root.join(file)).unwrap_or_default());
     let is_filtered = attributes.concat().windows(7).any(|word| word == b"filter=");
-    // Git fetches no submodule that is not named there, in the root of the repository.
+    // Git fetches only submodules listed in `.gitmodules` in the root of the repository.
     let has_submodules = root.ancestors().any(|above| above.join(".gitmodules").exists());
     let mut found: BTreeMap<(&str, &str), Vec<PathBuf>> = BTreeMap::new();
     for path in tracked {
@@ -290,11 +290,11 @@ pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> 
             found.entry(how).or_default().push(path);
         }
     }
-    let told = |((what, command), paths): ((&str, &'static str), Vec<PathBuf>)| {
-        let such = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-        (format!("{} of the tracked files, such as {such}, {what}", paths.len()), command)
+    let described = |((what, command), paths): ((&str, &'static str), Vec<PathBuf>)| {
+        let example = paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+        (format!("{} of the tracked files, such as {example}, {what}", paths.len()), command)
     };
-    found.into_iter().map(told).collect()
+    found.into_iter().map(described).collect()
 }
 
 fn missing(path: &Path, is_filtered: bool, has_submodules: bool) -> Option<(&'static str, &'static str)> {
@@ -425,7 +425,7 @@ mod tests {
         let project = Project::new(&[("lib/a", 1)]);
         let name = OsStr::from_bytes(b"\xff.bin");
         if fs::write(project.0.path().join("lib").join(name), "12345").is_err() {
-            return; // Some file systems take only UTF-8.
+            return; // Some file systems accept only UTF-8.
         }
         let tracked = Held::from([(b"lib/\xff.bin".to_vec(), None)]);
         let Measured::Size(size, _) = measure(project.0.path(), "lib", Some(&tracked)) else { panic!() };
@@ -443,7 +443,7 @@ mod tests {
         let (size, warnings) = project.measure("lib", &[]);
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o755)).unwrap();
         if may_read_all {
-            return; // Root may read everything.
+            return; // Root can read everything.
         }
         assert_eq!((size.bytes, warnings.len()), (1, 1), "{warnings:?}");
     }

@@ -1,4 +1,4 @@
-//! Taking a whole snapshot: every configured probe once, in a fixed order, the reference workload between the timed
+//! Takes a whole snapshot: every configured probe once, in a fixed order, with the reference workload between timed
 //! runs. Writes nothing.
 
 use std::fs;
@@ -15,10 +15,10 @@ use crate::model::scrub::scrub;
 use crate::model::{Kpi, Snapshot, System, Timing, hyperfine};
 use crate::os::{Interrupt, files};
 
-/// The largest export of hyperfine that is read.
+/// The largest hyperfine export that is read.
 const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
 
-/// What a warning of a peak memory that could not be measured says.
+/// The warning about a peak memory that could not be measured.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 
 pub(crate) struct Plan<'a> {
@@ -27,7 +27,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) tracked: size::Tracked<'a>,
     pub(crate) interrupt: &'a Interrupt,
     pub(crate) repo: Option<&'a Repo>,
-    /// Whether results are of a path: prose, tests, the config and results themselves are no code.
+    /// Whether a path is code; prose, tests, the config and results are not.
     pub(crate) is_code: &'a dyn Fn(&Path) -> bool,
     pub(crate) is_baseline: bool,
 }
@@ -39,8 +39,8 @@ pub(crate) struct KpiOutput {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Runs every probe: a snapshot without its label, role, moment and revision, and what its KPIs were read from.
-/// `tell` is told what is being measured.
+/// Runs every probe. Returns a snapshot without label, role, time and revision, and the texts that its KPIs were read
+/// from. `tell` gets progress messages.
 pub(crate) fn take(
     plan: &Plan<'_>,
     runner: &mut dyn Runner,
@@ -54,7 +54,7 @@ pub(crate) fn take(
         executable: "vibeship-optimizer".to_owned(),
         cwd: plan.root.display().to_string(),
     };
-    // Before anything runs: a measured command may write to a tuneables file.
+    // Before anything runs, since a measured command may write to a tuneables file.
     let effective = tuneables::read(plan.root, &plan.config.tuneables)?;
     snapshot.tuneables = effective.values;
     snapshot.tuneable_files = effective.files;
@@ -163,7 +163,7 @@ fn kpis(
         freshness.watch();
         let found = kpi::measure(runner, place, &group, &mut |done, of| {
             freshness.seen(done);
-            // A file that somebody else wrote was not measured now.
+            // A file without a command was not written by this measurement.
             if group.iter().any(|config| config.cmd.is_some()) {
                 snapshot.reference_s.push(reference.measure_once().wall_s);
             }
@@ -183,7 +183,7 @@ fn kpis(
             snapshot.kpis.push(measured.kpi);
         }
     }
-    // As configured, not as measured.
+    // In configured order, not in measured order.
     let place_of = |kpi: &Kpi| plan.config.kpis.iter().position(|config| config.name == kpi.name);
     snapshot.kpis.sort_by_key(place_of);
     outputs

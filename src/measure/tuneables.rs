@@ -1,5 +1,5 @@
-//! The effective tuneables: files as flat keys (`a.b[0].c`), later files winning, and explicit overrides by variables; for each
-//! key the value, the layer that it comes from, and the layers that it hides. And the watched variables as evidence.
+//! The effective tuneables: files as flat keys (`a.b[0].c`), where later files win, and overrides by variables. For
+//! each key the value, its layer and the layers it hides. Also the watched variables as evidence.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,14 +15,14 @@ use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Tuneable, TuneableFile};
 use crate::os::files;
 
-/// A tuneables file larger than this, in bytes, is none.
+/// Largest tuneables file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Effective {
-    /// Each flattened key's value, layer and hidden layers. Values that look secret are digests.
+    /// The value, layer and hidden layers of each flattened key. Likely secrets are recorded as digests.
     pub(crate) values: BTreeMap<String, Tuneable>,
-    /// The files in layer order; one that does not exist is an absent layer and has no digest.
+    /// The files in layer order; a missing file is an absent layer without a digest.
     pub(crate) files: Vec<TuneableFile>,
 }
 
@@ -78,8 +78,7 @@ pub(crate) fn values(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>
     Ok(effective.values.into_iter().map(|(key, tuneable)| (key, tuneable.value)).collect())
 }
 
-/// What may be recorded of each watched variable: its value (or digest), `None` when it is unset. Bytes that are
-/// no Unicode are replaced.
+/// The value (or digest) to record for each watched variable; `None` if it is unset. Invalid Unicode is replaced.
 pub(crate) fn watched(
     names: &[String],
     variable: &dyn Fn(&str) -> Option<OsString>,
@@ -88,7 +87,7 @@ pub(crate) fn watched(
     names.iter().map(|name| (name.clone(), recorded(name))).collect()
 }
 
-/// Where a configured tuneables file is: `~` is the home directory, relative paths start at the project's root.
+/// The path of a configured tuneables file: `~` is the home directory; relative paths start at the project's root.
 pub(crate) fn locate(root: &Path, file: &str) -> Result<PathBuf, TuneablesError> {
     located(root, file, home().as_deref())
 }
@@ -111,9 +110,9 @@ fn located(root: &Path, file: &str, home: Option<&Path>) -> Result<PathBuf, Tune
 }
 
 impl Effective {
-    /// Puts a value over what is there. `names` are the names by which it is judged whether it is secret.
+    /// Puts a value above the existing one. `names` decide whether it is secret.
     fn add_layer(&mut self, key: &str, names: &str, value: Value, layer: &str) {
-        // A number under a telling group (`password.min_length`) is a setting; under a telling name it is not.
+        // A number in a group with a secret name (`password.min_length`) is a setting, unless its own name is secret.
         let name = if value.is_number() { last_name(names) } else { names };
         let hides = match self.values.remove(key) {
             Some(below) => [vec![below.layer], below.hides].concat(),
@@ -136,13 +135,13 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, TuneablesError> {
     }
 }
 
-/// The last part of a flattened key that is a name and no index.
+/// The last part of a flattened key that is a name, not an index.
 fn last_name(key: &str) -> &str {
     let without_indexes = key.trim_end_matches(|c: char| c.is_ascii_digit() || "[]".contains(c));
     without_indexes.rsplit('.').next().unwrap_or(without_indexes)
 }
 
-/// A variable's text as the value that it stands for: numbers and switches are typed, anything else is text.
+/// Parses a variable's text: numbers and booleans are typed, anything else is text.
 fn typed(text: &str) -> Value {
     match serde_json::from_str::<Value>(text) {
         Ok(value @ (Value::Number(_) | Value::Bool(_))) => value,
@@ -150,8 +149,8 @@ fn typed(text: &str) -> Value {
     }
 }
 
-/// The keys and values of a file, whose name's ending tells the format; an empty YAML or TOML file has none. Else what
-/// is wrong with it, as a sentence that goes on from the file's name.
+/// The keys and values of a file, whose extension determines the format; an empty YAML or TOML file has none. Otherwise
+/// what is wrong with it, as a sentence that continues the file's name.
 pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, String> {
     let value = match name.to_ascii_lowercase().rsplit('.').next() {
         Some("json") => parse_json(bytes).map_err(|error| malformed("JSON", &error.to_string()))?,
@@ -203,7 +202,7 @@ fn add(path: &str, value: Value, flat: &mut BTreeMap<String, Value>) {
     }
 }
 
-/// `path.key`; `path["key"]` where the key itself holds a character of the path's syntax.
+/// `path.key`, or `path["key"]` if the key contains a character of the path syntax.
 fn child(path: &str, key: &str) -> String {
     if key.is_empty() || key.contains(['.', '[', ']', '"']) {
         format!("{path}[{}]", Value::from(key))
@@ -247,7 +246,7 @@ mod tests {
 
     use super::*;
 
-    /// An environment that is a table.
+    /// An environment from a table.
     #[derive(Default)]
     struct Table {
         variables: Vec<(&'static str, &'static str)>,

@@ -1,5 +1,5 @@
-//! Preparing the two sides: the baseline's and the head's files, checked out side by side outside the user's checkout,
-//! built alike, proven to differ.
+//! Prepares the two sides: checks the files of baseline and head out next to each other, outside the user's checkout,
+//! builds both in the same way, and proves that they differ.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -21,15 +21,15 @@ use crate::os::{Ended, SpawnError, Spec, files};
 pub(crate) struct Version<'a> {
     /// The revision; resolved before anything is checked out.
     pub(crate) rev: &'a str,
-    /// The tuneables file as it was for this version, where it is outside the repository.
+    /// The content of this version's tuneables file, if it is outside the repository.
     pub(crate) tuneables: Option<&'a [u8]>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TuneablesFile<'a> {
-    /// The variable that names it to the measured commands.
+    /// The variable that tells its path to the measured commands.
     pub(crate) variable: &'a str,
-    /// Its file name; what reads it may go by the extension.
+    /// Its file name; readers may depend on the extension.
     pub(crate) file_name: &'a str,
 }
 
@@ -38,12 +38,12 @@ pub(crate) struct Versions<'a> {
     pub(crate) before: Version<'a>,
     pub(crate) after: Version<'a>,
     pub(crate) tuneables: Option<TuneablesFile<'a>>,
-    /// Whether the two may be the same, as where the noise itself is measured.
+    /// Whether both may be the same, as when noise is measured.
     pub(crate) same_allowed: bool,
 }
 
 impl<'a> Versions<'a> {
-    /// Two revisions, with the tuneables that they hold.
+    /// Two revisions, with the tuneables that they contain.
     pub(crate) fn of(before: &'a str, after: &'a str) -> Self {
         let version = |rev| Version { rev, tuneables: None };
         Self { before: version(before), after: version(after), tuneables: None, same_allowed: false }
@@ -79,7 +79,7 @@ pub(crate) struct Checkout {
     /// Where its commands run, and with which environment.
     pub(crate) place: Place,
     pub(crate) version: SideRevision,
-    /// Above its checkout, its build directory and what else is its own.
+    /// Contains its checkout, its build directory and its other files.
     pub(crate) home: PathBuf,
 }
 
@@ -88,14 +88,13 @@ pub(crate) struct Checkout {
 pub(crate) struct Checkouts {
     pub(crate) before: Checkout,
     pub(crate) after: Checkout,
-    /// What could make the two less different than they should be, in words.
+    /// Reasons why the two might be less different than they should be.
     pub(crate) warnings: Vec<String>,
     scratch: ScratchDir,
 }
 
 impl Checkouts {
-    /// Checks both versions out and prepares them. Whatever goes wrong, nothing is left. `tell` is told what is being
-    /// done.
+    /// Checks out and prepares both versions. Leaves nothing behind on failure. `tell` gets progress messages.
     pub(crate) fn prepare(
         project: Project<'_>,
         versions: Versions<'_>,
@@ -103,7 +102,7 @@ impl Checkouts {
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self, CheckoutError> {
         remove_leftovers(project.repo);
-        // First of all: what a name such as HEAD~1 means must not depend on what is done below.
+        // Resolve names first: the meaning of a name such as HEAD~1 must not depend on the steps below.
         let (before, before_code) = resolve(project, versions.before.rev)?;
         let (after, after_code) = resolve(project, versions.after.rev)?;
         let same_tuneables = versions.before.tuneables == versions.after.tuneables;
@@ -115,7 +114,7 @@ impl Checkouts {
         let mut warnings = Vec::new();
         let tuneables = versions.tuneables;
         let mut builder = Builder { project, tuneables, runner, tell, scratch: &mut scratch, warnings: &mut warnings };
-        // What a command can read from git is the same on both sides: one parent, one message, one moment.
+        // What a command can read from git is the same on both sides: parent, message, date.
         let parent = before.commit.clone().unwrap_or_default();
         let stand_in = |side: &SideRevision| project.repo.stand_in(side.tree.as_deref().unwrap_or_default(), &parent);
         let heads = (stand_in(&before)?, stand_in(&after)?);
@@ -126,7 +125,7 @@ impl Checkouts {
         Ok(Self { before, after, warnings, scratch })
     }
 
-    /// One checkout of a commit, prepared as a side would be, to try what can run in it. Dropping the directory removes it.
+    /// Prepares one checkout of a commit as a side would be, to try what runs in it. Dropping the directory removes it.
     pub(crate) fn one(
         project: Project<'_>,
         rev: &str,
@@ -143,14 +142,14 @@ impl Checkouts {
         Ok((checkout.place, scratch))
     }
 
-    /// Removes both, and says so when something stays.
+    /// Removes both; an error if something remains.
     pub(crate) fn remove(self) -> Result<(), GitError> {
         self.scratch.remove()
     }
 }
 
-/// A version's commit and tree, and its code outside the tool's own files: that of the whole repository, as a project may
-/// be built from what is beside it.
+/// The commit and tree of a version, and all code in the repository without the tool's own files, since a project may
+/// be built from files next to it.
 fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<TreeEntry>), GitError> {
     let found = project.repo.commit_and_tree(rev)?;
     let scope = Scope { without_own_of: Some(project.repo.prefix()), ..Scope::ALL };
@@ -177,7 +176,7 @@ impl Builder<'_> {
         tuneables: Option<&[u8]>,
     ) -> Result<Checkout, CheckoutError> {
         (self.tell)(&format!("checking out {}", side.name()));
-        // Names of one length: the length of a path shows in run times (it moves the stack).
+        // Names of equal length: the length of a path affects run times (it moves the stack).
         let directory = match side {
             Which::Before => "a",
             Which::After => "b",
@@ -223,7 +222,7 @@ impl Builder<'_> {
     fn environment(&mut self, side: SidePaths<'_>) -> Env {
         let checkout = self.project.repo.root();
         let checkout = files::canonical(checkout).unwrap_or_else(|_| checkout.to_owned());
-        // The commands' own variables come before the side's, but a common build directory must not.
+        // The commands' variables precede the side's, but a common build directory must not be used.
         let named = self.project.config.timings.iter().flat_map(|timing| &timing.env);
         let named = named.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let named = named.filter(|(name, _)| environment::is_build_directory(name));
@@ -235,7 +234,7 @@ impl Builder<'_> {
         env
     }
 
-    /// Told after the preparation, which may have checked them out.
+    /// Checked after the preparation, which may have checked them out.
     fn warn_of_submodules(&mut self, tree: &Path) {
         let listed = fs::read_to_string(tree.join(".gitmodules")).unwrap_or_default();
         let mut paths = listed.lines().filter_map(|line| line.trim().strip_prefix("path")?.trim().strip_prefix('='));
@@ -297,10 +296,10 @@ pub(crate) fn share(project: &Path, checkout: &Path, path: &str) -> Result<(), S
         .map_err(|source| ShareError::Io { path: path.to_owned(), source })
 }
 
-/// Files with their lengths and last changes: what is the same was not written to.
+/// Files with their lengths and modification times: an equal entry means that the file was not written.
 pub(crate) type Stamps = BTreeMap<PathBuf, (u64, i64, i64)>;
 
-/// Those of the files below the paths, without caches.
+/// The stamps of all files below the paths, without caches.
 pub(crate) fn stamps(paths: &[PathBuf]) -> Stamps {
     const CACHES: [&str; 4] = [".cache", "__pycache__", ".pytest_cache", ".git"];
     let is_cache = |entry: &walkdir::DirEntry| CACHES.iter().any(|name| entry.file_name() == *name);

@@ -1,5 +1,5 @@
-//! The environment of a side: what must not lead its commands back into the user's own checkout, or from one side into
-//! the other. What does so all the same is seen when it runs.
+//! The environment of a side: removes or redirects what would lead its commands into the user's checkout, or from one
+//! side to the other. What is missed here is detected when the commands run.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -9,20 +9,20 @@ use crate::git::call::is_cleared;
 use crate::measure::command::Env;
 use crate::os::files;
 
-/// Directories of build products; a common one would hand one side's build to the other.
+/// Build directories; if shared, one side would run the other's build.
 const BUILD_DIRECTORIES: [&str; 3] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "CARGO_BUILD_BUILD_DIR"];
-/// The keys of Cargo's `[build]` that name them, and the variables that go before those.
+/// The keys in Cargo's `[build]` for them, and the variables that override these.
 const CARGO_KEYS: [(&str, &str); 2] = [("target-dir", "CARGO_TARGET_DIR"), ("build-dir", "CARGO_BUILD_BUILD_DIR")];
-/// Directories of temporary files, by platform.
+/// Variables for the directory of temporary files, by platform.
 const TEMPORARY: &[&str] = if cfg!(windows) { &["TMP", "TEMP"] } else { &["TMPDIR"] };
-/// Set by whoever enters a directory.
+/// Set by shells when they enter a directory.
 const OF_SHELLS: [&str; 3] = ["PWD", "OLDPWD", "_"];
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SidePaths<'a> {
     pub(crate) tree: &'a Path,
     pub(crate) root: &'a Path,
-    /// A directory for build products that were to go to a common one.
+    /// Replaces a build directory that both sides would share.
     pub(crate) build: &'a Path,
     pub(crate) temporary: &'a Path,
 }
@@ -31,8 +31,8 @@ pub(crate) fn is_build_directory(name: &OsStr) -> bool {
     BUILD_DIRECTORIES.contains(&name.to_string_lossy().to_ascii_uppercase().as_str())
 }
 
-/// What must differ from `vars` on a side, and what is doubtful in it. Entries of path lists in the user's `checkout` are
-/// replaced by the same place on the side where it exists there. `cargo_home` is Cargo's own directory.
+/// The variables to change in `vars` for a side, and warnings. Entries of path lists in the user's `checkout` are
+/// replaced by the same path on the side if it exists there. `cargo_home` is Cargo's own directory.
 pub(crate) fn of_side(
     vars: impl IntoIterator<Item = (OsString, OsString)>,
     checkout: &Path,
@@ -40,13 +40,13 @@ pub(crate) fn of_side(
     cargo_home: Option<&Path>,
 ) -> (Env, Vec<String>) {
     let (mut env, mut warnings) = (Env::new(), Vec::new());
-    let mut given = Vec::new();
+    let mut overridden = Vec::new();
     for (name, value) in vars {
         let text = name.to_string_lossy().to_ascii_uppercase();
         if is_cleared(&text) {
             env.push((name, None));
         } else if is_build_directory(&name) {
-            given.push(text);
+            overridden.push(text);
             if leads_out(&value) {
                 env.push((name, Some(side.build.into())));
             }
@@ -56,7 +56,7 @@ pub(crate) fn of_side(
     }
     env.extend(TEMPORARY.iter().map(|name| (OsString::from(name), Some(side.temporary.into()))));
     for (variable, file, named) in common_cargo_directories(side, cargo_home) {
-        if given.iter().any(|name| name == variable) {
+        if overridden.iter().any(|name| name == variable) {
             continue;
         }
         env.push((variable.into(), Some(side.build.into())));
@@ -70,7 +70,7 @@ pub(crate) fn of_side(
     (env, warnings)
 }
 
-/// A path list with its entries in the checkout moved to the same place in the tree, where it exists there; `None` where
+/// A path list with its entries in the checkout moved to the same path in the tree, if it exists there; `None` if
 /// nothing was moved.
 fn moved(value: &OsStr, checkout: &Path, tree: &Path) -> Option<OsString> {
     let mut any = false;
@@ -87,10 +87,10 @@ fn moved(value: &OsStr, checkout: &Path, tree: &Path) -> Option<OsString> {
     std::env::join_paths(entries).ok().filter(|_| any)
 }
 
-/// The build directories that Cargo's configuration gives to every checkout alike, as seen from the side's project: the
-/// variable by which it is given one of its own, the file, and what that names.
+/// The build directories that Cargo's configuration shares between checkouts, as seen from the side's project: the
+/// variable that overrides it, the file, and its value.
 fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'static str, PathBuf, String)> {
-    // The deepest file wins; Cargo's home comes last. Of two in a directory, Cargo reads the one without an ending.
+    // The deepest file wins; Cargo's home comes last. In each directory, Cargo prefers the file without an extension.
     let dirs = side.root.ancestors().map(|dir| dir.join(".cargo")).chain(home.map(Path::to_owned));
     let configs: Vec<(PathBuf, toml::Table)> = dirs
         .filter_map(|dir| ["config", "config.toml"].map(|name| dir.join(name)).into_iter().find(|file| file.is_file()))
@@ -99,7 +99,7 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
     let named = |(key, variable): (&str, &'static str)| {
         let named = |table: &toml::Table| Some(table.get("build")?.get(key)?.as_str()?.to_owned());
         let (file, named) = configs.iter().find_map(|(file, table)| Some((file, named(table)?)))?;
-        // Relative ones begin beside `.cargo`.
+        // Relative paths start at the directory that contains `.cargo`.
         let beside = file.parent().and_then(Path::parent).unwrap_or(Path::new(""));
         let own = named.contains("{workspace-path-hash}")
             || named.starts_with("{workspace-root}")
@@ -109,8 +109,7 @@ fn common_cargo_directories(side: SidePaths<'_>, home: Option<&Path>) -> Vec<(&'
     CARGO_KEYS.into_iter().filter_map(named).collect()
 }
 
-/// Whether the value of a variable that names a build directory leads both sides to the same place: it is absolute, or
-/// climbs out of where a command runs.
+/// Whether a build directory is the same for both sides: an absolute path, or one with `..`.
 fn leads_out(value: &OsStr) -> bool {
     let path = Path::new(value);
     path.is_absolute() || path.components().any(|part| part == Component::ParentDir)
@@ -125,7 +124,7 @@ mod tests {
         SidePaths { tree, root, build: Path::new("/side/build"), temporary: Path::new("/side/tmp") }
     }
 
-    /// What is set for a side that has these paths, of a checkout at `APP` that a link at `LINK` leads to, too.
+    /// The variables set for a side in which these paths exist, with a checkout at `APP` and a link to it at `LINK`.
     fn of(vars: &[(&str, &str)], present: &[&str]) -> Vec<(String, Option<String>)> {
         let dir = tempfile::tempdir().unwrap();
         let base = files::canonical(dir.path()).unwrap();
@@ -169,7 +168,7 @@ mod tests {
         assert_eq!(env, [("TMPDIR".into(), Some("/side/tmp".into()))]);
     }
 
-    /// The variables that would be set where the files have these texts.
+    /// The variables that would be set if the files had these texts.
     fn set(files: &[(&str, &str)]) -> Vec<&'static str> {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {

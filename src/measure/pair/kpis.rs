@@ -1,4 +1,4 @@
-//! What is measured in pairs beside timed commands: the KPIs of one command, and an endpoint that each side serves.
+//! Pairs of other measurements than timed commands: the KPIs of one command, and an endpoint that each side serves.
 
 use std::ops::ControlFlow;
 
@@ -46,7 +46,7 @@ impl Group<'_> {
     }
 }
 
-/// The counts beside each side's numbers, empty where its runs vary.
+/// The counts next to each side's numbers; empty if they vary between runs.
 type Counted = [Vec<String>; 2];
 
 fn keep_steady(kept: &mut Option<Counted>, new: [&Vec<String>; 2]) {
@@ -57,7 +57,7 @@ fn keep_steady(kept: &mut Option<Counted>, new: [&Vec<String>; 2]) {
     }
 }
 
-/// The first count in which the sides differ whatever the run.
+/// The first count that is constant on each side but differs between them.
 fn differing([before, after]: &Counted) -> Option<[String; 2]> {
     let mut both = before.iter().zip(after).filter(|(before, after)| !before.is_empty() && !after.is_empty());
     both.find(|(before, after)| before != after).map(|(before, after)| [before.clone(), after.clone()])
@@ -68,10 +68,10 @@ fn is_exact(paired: &PairedKpi) -> bool {
 }
 
 impl Session<'_> {
-    /// Measures a group in pairs, until `decide` calls all of it settled or the budget ends; what is exact once. A value
-    /// that cannot be had leaves its KPI with the reason and no pairs. There is no warm-up, so it is the first pair, free to
-    /// move, that shows whether the others are held on one core. After the pairs of a `prior` session, as many of each KPI,
-    /// `budget` counts all of them.
+    /// Measures a group in pairs until `decide` calls all of it settled or the budget ends; exact KPIs once. A KPI that
+    /// cannot be read gets the reason and no pairs. There is no warm-up, so the first pair, which is not pinned,
+    /// decides whether the others are. With a `prior` session (equally many pairs of each KPI), `budget` counts its
+    /// pairs too.
     pub(crate) fn kpis(
         &mut self,
         (group, prior): (&Group<'_>, Option<Vec<PairedKpi>>),
@@ -122,7 +122,7 @@ impl Session<'_> {
         (samples, Did { printed: self.answered.take(), ..did })
     }
 
-    /// The middle latency of the requests of one run; the first starts the side's server, whose first answers do not count.
+    /// The median latency of one run's requests. The first call starts the server and discards the first answers.
     fn latency(&mut self, probe: &HttpProbe, side: Which, is_first: bool) -> Result<Sample, KpiError> {
         let place = self.place(side);
         let runner = &*self.runner;
@@ -147,7 +147,7 @@ impl Session<'_> {
         }
     }
 
-    /// One pair of runs, read into every KPI that wants one more.
+    /// Runs one pair and reads every KPI that needs another one.
     fn kpi_pair(
         &mut self,
         group: &Group<'_>,
@@ -164,7 +164,7 @@ impl Session<'_> {
                 }
                 Some(self.kpi_run(group, side, true).1)
             });
-            // What is served is asked often, and one answer's time says nothing.
+            // A server gets many requests, so the time of one answer means nothing.
             (first_runs.once, first_runs.unshown) = (None, None);
             paired.iter_mut().for_each(|it| it.first_runs = first_runs.clone());
         }

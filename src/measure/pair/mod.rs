@@ -1,10 +1,9 @@
-//! Measuring two versions side by side: two checkouts, prepared alike, whose runs alternate in one session. When to stop
-//! is asked of a rule given from outside.
+//! Measures two versions side by side: two checkouts, prepared in the same way, whose runs alternate in one session.
+//! The caller provides the stopping rule.
 //!
-//! Two sessions apart compare the machine with itself at two moments; neighbours in one session share what the
-//! machine does to them. Hence: never two runs at once, the order A B B A A B B A …, so that neither side profits
-//! from going first or from a drift within the pair, and the same reference work before every run, so that each
-//! follows upon the same thing.
+//! Two separate sessions would compare the machine with itself at two times; neighbours in one session share its state.
+//! Hence: never two runs at once; the order A B B A A B B A …, so that neither side profits from going first or from
+//! drift within a pair; and the same reference work before every run, so that all runs start from the same state.
 
 mod checkouts;
 mod environment;

@@ -1,18 +1,18 @@
-//! The core that both runs of a pair are held on. Each core of a virtual machine has its own speed at any moment: two
-//! runs on different cores differ by that, two on one core do not. Owns whether to hold them, where, and when to move on.
+//! The core that both runs of a pair are pinned to. Each core of a virtual machine has its own speed at any moment, so
+//! runs on different cores differ by that. Decides whether to pin, where, and when to move on.
 //!
-//! A program of several threads or processes is left free: on one core it would be another program. Which it is shows
-//! in the warm-up.
+//! A program with several threads or processes is not pinned: on one core it would behave differently. The warm-up
+//! shows which kind it is.
 
 use crate::config::Pin;
 use crate::model::{Pair, Run};
 use crate::os::{Core, cpu};
 
-/// The share of its time that a run may wait for the core before another is tried.
+/// If a run waits for the core for more than this share of its time, another core is tried.
 const MOST_QUEUED: f64 = 0.1;
 
-/// The shares of their time that the two runs of a pair waited for a core; `None` for one that is not known to be one
-/// thread.
+/// The shares of their time that the two runs of a pair waited for a core; `None` if a run is not known to be
+/// single-threaded.
 pub(crate) type Waited = [Option<f64>; 2];
 
 pub(crate) fn waited(pair: &Pair) -> Waited {
@@ -29,18 +29,18 @@ pub(crate) struct CorePinning {
 }
 
 impl CorePinning {
-    /// Nothing is held before the warm-up is over.
+    /// Nothing is pinned until the warm-up is over.
     pub(crate) fn new(pin: Pin) -> Self {
         Self { pin, one_thread: None, cores: Vec::new(), at: 0 }
     }
 
-    /// Takes notice of a pair that was free to move.
+    /// Records an unpinned pair.
     pub(crate) fn warmed_up(&mut self, waited: Waited) {
         let both = waited.iter().all(Option::is_some);
         self.one_thread = Some(both && self.one_thread.unwrap_or(true));
     }
 
-    /// The core for the next pair; `None` where the runs are to be free.
+    /// The core for the next pair; `None` for unpinned runs.
     pub(crate) fn core(&mut self) -> Option<Core> {
         let hold = match self.pin {
             Pin::Never => false,
@@ -53,7 +53,7 @@ impl CorePinning {
         self.cores.get(self.at).copied().filter(|_| hold)
     }
 
-    /// Moves on to the next core where both runs of a pair had to queue for this one.
+    /// Moves on to the next core if both runs of a pair had to wait for this one.
     pub(crate) fn measured(&mut self, waited: Waited) {
         let queued = waited.iter().all(|share| share.is_some_and(|share| share > MOST_QUEUED));
         if queued && !self.cores.is_empty() {

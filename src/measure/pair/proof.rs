@@ -1,4 +1,4 @@
-//! That the two sides are two programs, and do the same work: what they open and print in their first runs is looked at.
+//! Checks by the first runs' opened files and output that the sides are different programs doing the same work.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use crate::measure::pair::Checkouts;
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
 
-/// Bytes of an output that are compared; of more, the beginning.
+/// How many bytes of an output are compared, from its beginning.
 pub(crate) const OUTPUT_BYTES: usize = 16 << 20;
 
-/// Watches the user's own checkout while a side runs. A side that opens tracked files there runs the code there.
+/// Watches the user's own checkout while a side runs. A side that opens tracked files there runs that code.
 #[derive(Debug)]
 pub(crate) struct Proof {
     checkout: Watch,
     sees: bool,
-    /// What is each side's own, with the files that were there before its first run, and who opens it; `None` where that is
+    /// Each side's own directory, the files in it before its first run, and which of them are opened; `None` if that is
     /// not known.
     homes: [PathBuf; 2],
     present: BTreeSet<PathBuf>,
@@ -31,29 +31,29 @@ pub(crate) struct Proof {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Did {
-    /// Tracked files of the checkout that were opened.
+    /// Tracked files of the user's checkout that were opened.
     pub(crate) tracked: BTreeSet<String>,
     pub(crate) untracked: BTreeSet<String>,
-    /// Whether no file of its own was opened.
+    /// Whether none of its own files was opened.
     pub(crate) elsewhere: bool,
-    /// Whether each that was is the same on the other side.
+    /// Whether all opened own files are the same on the other side.
     pub(crate) untouched: bool,
-    /// One that is not, of those that the other side has, too.
+    /// An opened own file that differs on the other side.
     pub(crate) differing: Option<String>,
-    /// Files that both sides are given, and that were altered to prepare them.
+    /// Shared files that were altered while preparing the sides.
     pub(crate) altered: BTreeSet<String>,
     pub(crate) printed: Option<Printed>,
 }
 
 impl Proof {
-    /// Of the checkout that `repo` is in, and the sides; their preparation altered some files of what they share.
+    /// Watches the checkout of `repo` and both sides. `shared`: the shared paths, and the altered files in them.
     pub(crate) fn new(
         repo: &Repo,
         shared: (&[PathBuf], BTreeSet<PathBuf>),
         checkouts: &Checkouts,
     ) -> Result<Self, GitError> {
         let homes = [&checkouts.before, &checkouts.after].map(|side| side.home.clone());
-        // The same code is in the other work trees of the repository.
+        // The other work trees of the repository have the same code.
         let is_side =
             |path: &PathBuf| homes.iter().any(|home| files::canonical(home).is_ok_and(|it| path.starts_with(it)));
         let worktrees = repo.worktrees()?.into_iter().filter_map(|path| files::canonical(&path).ok());
@@ -71,7 +71,7 @@ impl Proof {
         self.sees
     }
 
-    /// Begins to watch, or starts over.
+    /// Starts or restarts watching.
     pub(crate) fn watch(&mut self) {
         self.sees = self.checkout.begin();
         let homes = self.homes.iter().flat_map(WalkDir::new).flatten();
@@ -79,7 +79,7 @@ impl Proof {
         self.own = Opens::watch(&own);
     }
 
-    /// What this side opened since it was asked last.
+    /// What this side opened since the last call.
     pub(crate) fn opened(&mut self, side: Which) -> Did {
         let Opened { tracked, untracked, altered } = self.checkout.opened();
         let mut did = Did { tracked, untracked, altered, ..Did::default() };
@@ -100,14 +100,14 @@ impl Proof {
     }
 }
 
-/// Whether two files hold the same.
+/// Whether two files have the same content.
 fn is_same(one: &Path, other: &Path) -> bool {
     let length = |path: &Path| path.metadata().map(|metadata| metadata.len()).ok();
     let read = |path: &Path| files::read_file(path, u64::MAX).ok();
     length(one).is_some() && length(one) == length(other) && read(one) == read(other)
 }
 
-/// What a side printed; where it names its own place, the other side would name another.
+/// A side's output without its own paths, which differ on the other side.
 pub(crate) fn printed(finished: &Finished, place: &Place) -> Printed {
     let output = finished.stdout.whole().unwrap_or_default();
     let own =
@@ -116,7 +116,7 @@ pub(crate) fn printed(finished: &Finished, place: &Place) -> Printed {
     for path in own.chain([place.root.clone()]) {
         text = without(&text, &files::path_bytes(&path));
     }
-    // On a busy machine a run that does nothing may wait as long as another one works.
+    // On a busy machine, an idle run may wait as long as another one works.
     let queued = finished.first_thread.map_or(Duration::ZERO, |thread| thread.queued);
     let seconds = finished.wall.saturating_sub(queued).as_secs_f64();
     Printed { bytes: output.len() as u64, sha256: Digest::of_bytes(&text), seconds, went_on: finished.went_on }
@@ -136,7 +136,7 @@ fn without(text: &[u8], part: &[u8]) -> Vec<u8> {
     left
 }
 
-/// Asks a side again what it did: once may be a coincidence, as other programs open files, too.
+/// Runs a side again: once may be a coincidence, since other programs open files, too.
 pub(crate) type Again<'a> = dyn FnMut(Which) -> Option<Did> + 'a;
 
 pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> FirstRuns {
@@ -147,7 +147,7 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
             found.opened = did.tracked.intersection(&same.tracked).next().cloned();
         }
     }
-    // Where nothing else differs in what they run, both run what was built last.
+    // If nothing else that they run differs, both run what was built last.
     if found.opened.is_none() && before.untouched && after.untouched {
         found.opened = before.altered.intersection(&after.altered).next().cloned();
     }
@@ -172,16 +172,16 @@ pub(crate) fn conclude(before: &Did, after: &Did, again: &mut Again<'_>) -> Firs
     found
 }
 
-/// Whether the first runs of the sides differ in another way than the later ones, whose times are `lasting` times as long
-/// after the change: then a side does less once it has run. A first run is never as short as later ones, so only one that
-/// took a good part of the baseline's time says anything.
+/// Whether the first runs differ in another way than the later ones, whose time ratio is `lasting`: then the head does
+/// less work once it has run. First runs are often slow, so this needs one that took at least half of the baseline's
+/// time.
 pub(crate) fn is_first_alone([before, after]: [f64; 2], lasting: f64) -> bool {
     after >= before / 2.0 && after >= 4.0 * lasting * before
 }
 
-/// Compares what the sides printed. What a side prints shows that it works, if it is the same that the other prints.
+/// Compares the output of the sides. Output shows that a side works if both print the same.
 fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut FirstRuns) {
-    // What is about to end is no daemon: it has to happen twice.
+    // A process may just be about to exit; a daemon must be seen twice.
     found.went_on = [(Which::Before, old), (Which::After, new)].into_iter().any(|(side, did)| {
         did.went_on && again(side).and_then(|again| again.printed).is_some_and(|again| again.went_on)
     });
@@ -190,17 +190,17 @@ fn compare(old: &Printed, new: &Printed, again: &mut Again<'_>, found: &mut Firs
             let again = again(side).and_then(|again| again.printed)?;
             (again.sha256 == did.sha256).then(|| Printed { seconds: did.seconds.min(again.seconds), ..again })
         };
-        // One run may be slow for any reason, so a side that prints nothing is not called idle, or busy, by one alone.
+        // One run may be slow for any reason, so a side without output is not called idle or busy after a single run.
         found.printed = repeated(Which::Before, old).map(|old| {
             let once = new.clone();
             [old, if new.bytes == 0 { repeated(Which::After, new).unwrap_or(once) } else { once }]
         });
     }
-    // The baseline ran before it, so that what both read was there already.
+    // The baseline ran first, so the files that both read were cached for the head.
     found.once = Some([old.seconds, new.seconds]);
     let shown = old.sha256 == new.sha256 && old.bytes > 0;
     if found.printed.is_none() && !shown && new.is_idle_beside(old.seconds) {
-        // The first run may have been slow for want of a warm cache.
+        // The first run may have been slow because of a cold cache.
         let again = again(Which::Before).and_then(|did| did.printed);
         found.unshown = again.filter(|again| new.is_idle_beside(again.seconds)).map(|_| [old.seconds, new.seconds]);
     }

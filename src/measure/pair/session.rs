@@ -21,48 +21,48 @@ pub struct Budget {
     /// Fewest pairs before a settled question ends the sampling.
     pub min_pairs: u32,
     pub max_pairs: u32,
-    /// Time after which no further pair of this command is begun.
+    /// No further pair of this command is started after this time.
     pub max_time: Duration,
 }
 
-/// How far a command's pairs are; given after every pair.
+/// The progress of a command's pairs, reported after each one.
 #[derive(Debug)]
 pub struct PairProgress<'a> {
     pub so_far: &'a PairedCommand,
-    /// About how many more would settle the question at the present noise; 0 when it is settled.
+    /// About how many more pairs would settle the question at the present noise; 0 if it is settled.
     pub more: Option<u32>,
 }
 
-/// A command's pairs, and what else is worth telling.
+/// The pairs of a command, with notes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredPairs {
     pub paired: PairedCommand,
-    /// The end of what a failed run wrote to standard error, with the side it failed on; scrubbed.
+    /// The end of a failed run's standard error, scrubbed, and the side that failed.
     pub error: Option<String>,
-    /// Set where peak memory could not be told apart from the tool's own and was left out.
+    /// Set if peak memory could not be distinguished from the tool's own and was left out.
     pub rss_floor_bytes: Option<u64>,
 }
 
-/// A session over two prepared places.
+/// A session with two prepared places.
 pub struct Session<'a> {
     pub(crate) runner: &'a mut dyn Runner,
     pub(crate) before: &'a Place,
     pub(crate) after: &'a Place,
     pub(crate) pin: Pin,
-    /// Looks at what the sides do in their first runs.
+    /// Observes the first runs of the sides.
     pub(crate) proof: Option<Proof>,
-    /// The workload before each run: its wall time in seconds.
+    /// The workload before each run; returns its wall time in seconds.
     reference: Box<dyn FnMut() -> Option<f64> + 'a>,
-    /// The time that has gone by.
+    /// The elapsed time.
     pub(crate) clock: Box<dyn FnMut() -> Duration + 'a>,
-    /// The servers of the endpoint that is measured.
+    /// The servers of the measured endpoint.
     pub(crate) served: [Option<Served>; 2],
-    /// What the one that was started last answered.
+    /// The last answer of the server that was started last.
     pub(crate) answered: Option<Printed>,
 }
 
 impl<'a> Session<'a> {
-    /// `pin` says whether both runs of a pair are held on one core.
+    /// `pin` says whether both runs of a pair are pinned to one core.
     pub fn new(runner: &'a mut dyn Runner, (before, after): (&'a Place, &'a Place), pin: Pin) -> Self {
         let (reference, started) = (Reference::new(), Instant::now());
         let reference = Box::new(move || Some(reference.measure_once().wall_s));
@@ -70,15 +70,15 @@ impl<'a> Session<'a> {
         Self { runner, before, after, pin, proof: None, reference, clock, served: [None, None], answered: None }
     }
 
-    /// With a look at what the sides do in their first runs.
+    /// Sets the observer of the sides' first runs.
     #[must_use]
     pub(crate) fn proven(self, proof: Option<Proof>) -> Self {
         Self { proof, ..self }
     }
 
     /// Measures one command in pairs until `decide` calls its question settled (asked from `budget.min_pairs` on), the
-    /// budget ends, a run fails, or the user asks to stop. A pair with a failed run is kept as the last one; a pair
-    /// that was not finished is not kept. After the pairs of a `prior` session, `budget` counts all of them.
+    /// budget ends, a run fails, or the user interrupts. A pair with a failed run is kept as the last one; an
+    /// unfinished pair is dropped. With a `prior` session, `budget` counts its pairs too.
     pub fn command(
         &mut self,
         (plan, prior): (&Timing, Option<PairedCommand>),
@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
         decide: &mut dyn FnMut(&PairedCommand) -> Decision,
         progress: &mut dyn FnMut(PairProgress<'_>),
     ) -> MeasuredPairs {
-        // What is spent at the planned end of a session is not there a second time: from there on, no end is in sight.
+        // The error probability reserved for a planned end can be spent only once, so no end is planned any more.
         let prior = prior.map(|prior| PairedCommand { max_pairs: 0, ..prior });
         let paired = prior.unwrap_or_else(|| no_pairs(plan, budget));
         process::reset_own_peak_rss();
@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
         measured
     }
 
-    /// Makes pairs, counted from those `made` already, until the budget ends, a pair ends them, or their question is settled.
+    /// Makes pairs after the `made` existing ones until the budget ends, a pair ends them, or the question is settled.
     pub(crate) fn until_settled(
         &mut self,
         began: Duration,
@@ -145,8 +145,8 @@ impl<'a> Session<'a> {
         Stop::MaxPairs
     }
 
-    /// One pair. The reference workload runs where the runs do. A pair with a failed run is filed here, as it is the
-    /// last one.
+    /// Runs one pair, with the reference workload before each run. A pair with a failed run is stored here as the last
+    /// one.
     fn pair(
         &mut self,
         plan: &Timing,
@@ -169,7 +169,7 @@ impl<'a> Session<'a> {
             };
             ControlFlow::Continue((reference, run, failure.map(|why| format!("{}: {why}", side.name()))))
         };
-        // The second runs even when the first has failed: whether both do is worth knowing.
+        // The second one runs even if the first failed: it is worth knowing whether both fail.
         let [first_side, second_side] = order(number);
         let (first, second) = (one(first_side)?, one(second_side)?);
         let reference_s = first.0.zip(second.0).map(|(one, other)| f64::midpoint(one, other));
@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
         ControlFlow::Continue((Run { instructions, ..run }, failure))
     }
 
-    /// The same while it is seen what the side opens and prints.
+    /// Like a normal run, while observing what the side opens and prints.
     fn seen_run(&mut self, plan: &Timing, side: Which) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
         let mut spec = command::spec(plan, self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
@@ -205,12 +205,12 @@ impl<'a> Session<'a> {
         ControlFlow::Continue((run, failure, did))
     }
 
-    /// What a side opened since it was asked last.
+    /// What a side opened since the last call.
     pub(crate) fn opened(&mut self, side: Which) -> Did {
         self.proof.as_mut().map(|proof| proof.opened(side)).unwrap_or_default()
     }
 
-    /// Concludes from what was seen of the sides whether there is anything to compare.
+    /// Decides from the observations whether there is anything to compare.
     fn prove(&mut self, plan: &Timing, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
         let Some([before, after]) = seen.as_deref() else { return ControlFlow::Continue(()) };
         let mut stop = None;
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The functions whose share of the command's time grew, by one more pair of runs; or why that is not known.
+    /// The functions whose share of the command's time grew, from one more pair of runs; or why that is not known.
     pub(crate) fn grown(&mut self, plan: &Timing) -> Result<Vec<Grown>, String> {
         profile::grown(self.runner, plan, self.before, self.after)
     }
@@ -254,13 +254,13 @@ fn filed(result: &Result<Finished, SpawnError>) -> ControlFlow<Stop, (Run, Optio
     }
 }
 
-/// The middle of the ratios of both sides' wall times.
+/// The median ratio of the sides' wall times.
 fn median_ratio(pairs: &[Pair]) -> Option<f64> {
     let ratios: Vec<f64> = pairs.iter().map(|pair| pair.after.wall_s / pair.before.wall_s).collect();
     median(&ratios)
 }
 
-/// Whether the head goes first in the pair of this number, counted from 0: A B, B A, A B, B A, …
+/// Whether the head goes first in this pair, counted from 0: A B, B A, A B, B A, …
 pub(crate) fn after_first(pair: usize) -> bool {
     pair % 2 == 1
 }
@@ -283,7 +283,7 @@ fn no_pairs(plan: &Timing, budget: Budget) -> PairedCommand {
     }
 }
 
-/// The end of what a failed run wrote to standard error; how it ended where it wrote nothing.
+/// The end of a failed run's standard error, or how it ended if that is empty.
 fn failure(finished: &Finished) -> Option<String> {
     let said = Some(command::error_tail(finished)).filter(|said| !said.is_empty());
     command::failure(finished.ended, finished.wall).map(|how| said.unwrap_or(how))
@@ -333,11 +333,11 @@ mod tests {
     struct Outcome {
         measured: MeasuredPairs,
         script: Script,
-        /// Which side each run was in, `r` for the reference workload.
+        /// The side of each run; `r` for the reference workload.
         trace: String,
     }
 
-    /// The reference workload counts up in seconds; each look at the clock takes one second.
+    /// The reference workload counts up in seconds; each reading of the clock takes one second.
     fn measure(
         mut script: Script,
         warmup: u32,
@@ -377,7 +377,7 @@ mod tests {
         let first: Vec<bool> = pairs.iter().map(|pair| pair.after_first).collect();
         assert_eq!(first, [false, true, false, true, false]);
         assert_eq!(outcome.measured.paired.stopped, Stop::MaxPairs);
-        // The mean of the two before each pair: 3 and 4, 5 and 6, …
+        // The mean of the two in each pair: 3 and 4, 5 and 6, …
         let references: Vec<f64> = pairs.iter().filter_map(|pair| pair.reference_s).collect();
         assert_eq!(references, [3.5, 5.5, 7.5, 9.5, 11.5]);
         assert_eq!(outcome.script.seen[1].env, [("SIDE".into(), Some("b".into()))]);
@@ -446,12 +446,12 @@ mod tests {
         let mut script = Script::default();
         let (mut reference, mut clock) = (|| None, || Duration::ZERO);
         let plan = plan(0);
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut session = scripted(&mut script, (&before, &after), &mut reference, &mut clock);
         let mut decide = |_: &PairedCommand| Decision::Continue { more: Some(7) };
         let measured =
-            session.command((&plan, None), BUDGET, &mut decide, &mut |p| told.push((p.so_far.pairs.len(), p.more)));
-        assert_eq!(told, [(1, Some(7)), (2, Some(7)), (3, Some(7)), (4, Some(7)), (5, Some(7))]);
+            session.command((&plan, None), BUDGET, &mut decide, &mut |p| reported.push((p.so_far.pairs.len(), p.more)));
+        assert_eq!(reported, [(1, Some(7)), (2, Some(7)), (3, Some(7)), (4, Some(7)), (5, Some(7))]);
         assert!(measured.paired.pairs.iter().all(|pair| pair.reference_s.is_none()));
     }
 
