@@ -81,13 +81,6 @@ impl GitHistory<'_> {
         !known.is_empty() && commits.iter().all(is_behind) && known.iter().all(would_change)
     }
 
-    /// Whether these commits are behind `head`, or are it, and not all of them were taken back there.
-    pub(crate) fn stands_at(&self, head: &str, commits: &[String]) -> bool {
-        let is_behind = |commit: &String| *commit == head || self.comes_before(commit, head) == Some(true);
-        let known = self.taken_back(head, commits);
-        commits.iter().all(is_behind) && (known.is_empty() || !known.iter().all(Remade::is_same))
-    }
-
     fn taken_back(&self, head: &str, commits: &[String]) -> Vec<Remade> {
         let asked: Vec<Remake<'_>> = commits.iter().map(|of| Remake::Gone { head, of }).collect();
         self.remake(&asked).into_iter().flatten().collect()

@@ -8,7 +8,7 @@ use crate::commands::{GitHistory, Range};
 use crate::error::Result;
 use crate::git::Batch;
 use crate::model::text::{moment, short};
-use crate::model::{ChangeId, Event, Kind};
+use crate::model::{ChangeId, Event, Kind, Remade, Remake, TakenFor};
 use crate::workflow::{Change, End, World, window};
 
 /// What speaks against the events that a range brings, all but the first `known`: a commit that took the validated one's
@@ -38,21 +38,25 @@ pub(crate) fn of_events(
     Ok(found)
 }
 
-/// A measurement of the change that was made at a commit where the change is not.
+/// A measurement of the change at a commit where taking the change back would alter nothing.
 fn measured_elsewhere(history: &GitHistory<'_>, change: &Change, brought: &[Event]) -> Option<String> {
-    let own: Vec<String> =
-        change.validation.iter().flat_map(|it| it.delta.own_commits()).map(|it| it.sha.clone()).collect();
-    let mut places: Vec<(&Event, String)> = Vec::new();
-    for event in brought
-        .iter()
-        .filter(|it| !own.is_empty() && !matches!(it.what, Kind::BaselineTaken(_) | Kind::RollbackConfirmed { .. }))
-    {
-        let commit = event.what.taken().and_then(|taken| history.known(taken.revision.commit.as_deref()?));
+    let commits = change.every_commit();
+    let is_of_change = |event: &&Event| match event.what.measured() {
+        Some((TakenFor::After | TakenFor::Stage(_) | TakenFor::Day(_), _)) => true,
+        Some((TakenFor::Baseline | TakenFor::Rollback, _)) | None => false,
+    };
+    let mut places: Vec<(&Event, &String)> = Vec::new();
+    for event in brought.iter().filter(is_of_change) {
+        let commit = event.what.taken().and_then(|taken| taken.revision.commit.as_ref());
         places.extend(commit.filter(|commit| !places.iter().any(|(_, other)| other == commit)).map(|it| (event, it)));
     }
-    let stands = |commit: &str| history.stands_at(commit, &own) || history.stands_at(commit, &change.commits());
-    let (event, commit) = places.into_iter().find(|(_, commit)| !stands(commit))?;
-    Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(&commit)))
+    let asked = places.iter().flat_map(|(_, head)| commits.iter().map(move |of| Remake::Gone { head, of }));
+    let asked: Vec<Remake<'_>> = asked.collect();
+    let remade = history.remake(&asked);
+    let here = remade.chunks(commits.len().max(1)).map(|all| all.iter().flatten().collect::<Vec<_>>());
+    let is_elsewhere = |known: &[&Remade]| !known.is_empty() && known.iter().all(|it| it.is_same());
+    let ((event, commit), _) = places.iter().zip(here).find(|(_, known)| is_elsewhere(known))?;
+    Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(commit)))
 }
 
 /// That the days before a verification do not count, as the change was taken back and brought back after them.
