@@ -248,6 +248,24 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
 }
 
 #[test]
+fn the_branch_of_a_squashed_change_may_be_merged_later() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "feature"]);
+    let id = promoted(&sandbox);
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--squash", "feature"]);
+    sandbox.git(&["commit", "-q", "-m", &format!("Fewer steps (#1)\n\n{KEY}: {id}")]);
+    sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    let pushed = sandbox.head();
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "feature"]);
+    for range in [format!("{base}..HEAD"), format!("{pushed}..HEAD"), "HEAD~1..HEAD".to_owned()] {
+        assert_eq!(sandbox.codes_with(&range, &["--require", "promoted"]), [""; 0], "{range}");
+    }
+}
+
+#[test]
 fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
