@@ -59,47 +59,32 @@ impl From<Flaw> for Undecided {
 
 /// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, in points (−0.05 is from 99 % to 94 %).
 pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
-    any_relative(measured, known).and_then(finite)
-}
-
-/// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
-/// an infinite share.
-fn finite(finding: Finding) -> Result<Finding, Undecided> {
-    let Estimate { value, low, high, confidence } = finding.estimate;
-    if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
-        return Ok(finding);
+    let Some(series) = pairs(measured)? else {
+        let (before, after) = both_sides(measured, known)?;
+        return match after.spec.sampling {
+            Sampling::Exact => exact_relative(before, after, known),
+            Sampling::Rate => rate_difference(before, after, Design::Unpaired, known),
+            Sampling::Sampled => unpaired_relative(before, after, known),
+        };
+    };
+    let (before, after) = sides(series);
+    match series.spec.sampling {
+        Sampling::Exact => exact_relative(&before, &after, known),
+        Sampling::Rate => rate_difference(&before, &after, Design::Paired, known),
+        Sampling::Sampled => paired_relative(series, known),
     }
-    Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into())
 }
 
-fn any_relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+/// The pairs, unless they just do not have the metric, so that the snapshots may speak for it.
+fn pairs(measured: Measured<'_>) -> Result<Option<&PairedSeries>, Undecided> {
     match measured.paired {
-        Some(Ok(series)) => match series.spec.sampling {
-            Sampling::Exact => {
-                let (before, after) = sides(series);
-                exact_relative(&before, &after, known)
-            }
-            Sampling::Rate => {
-                let (before, after) = sides(series);
-                rate_difference(&before.samples, &after.samples, Design::Paired, known)
-            }
-            Sampling::Sampled => paired_relative(series, known),
-        },
-        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
-        None | Some(Err(_)) => {
-            let (before, after) = both_sides(measured, known)?;
-            match after.spec.sampling {
-                Sampling::Exact => exact_relative(before, after, known),
-                Sampling::Rate => rate_difference(&before.samples, &after.samples, Design::Unpaired, known),
-                Sampling::Sampled => unpaired_relative(before, after, known),
-            }
+        Some(Ok(series)) => Ok(Some(series)),
+        None
+        | Some(Err(Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })) => {
+            Ok(None)
         }
+        Some(Err(flaw)) => Err(flaw.clone().into()),
     }
-}
-
-/// Whether the pairs just do not have the metric, so that the snapshots may speak for it.
-fn never_paired(flaw: &Flaw) -> bool {
-    matches!(flaw, Flaw::Before { reason: Unusable::NotMeasured } | Flaw::After { reason: Unusable::NotMeasured })
 }
 
 fn sides(series: &PairedSeries) -> (Series, Series) {
@@ -109,35 +94,24 @@ fn sides(series: &PairedSeries) -> (Series, Series) {
 
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
 pub fn level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
-    any_level(measured, known).and_then(finite)
-}
-
-fn any_level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
-    match measured.paired {
-        Some(Ok(series)) if series.spec.sampling == Sampling::Exact => {
-            let (before, after) = sides(series);
-            exact_level(&Ok(before), &after, known)
+    let Some(series) = pairs(measured)? else {
+        let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
+        if after.spec.sampling == Sampling::Exact {
+            return exact_level(measured.before, after, known);
         }
-        Some(Ok(series)) if !series.machines.is_empty() && series.spec.sampling == Sampling::Sampled => {
-            let what =
-                "an absolute bound holds on one machine, and several measured this; a bound with a sign is relative";
-            Err(Flaw::NotComparable { what: what.to_owned() }.into())
-        }
-        Some(Ok(series)) => {
-            let after = Series { spec: series.spec.clone(), samples: series.side(|pair| pair.after) };
-            let level = series.plan.level(after.samples.len());
-            level_of(&after, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
-        }
-        Some(Err(flaw)) if !never_paired(flaw) => Err(flaw.clone().into()),
-        None | Some(Err(_)) => {
-            let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
-            if after.spec.sampling == Sampling::Exact {
-                return exact_level(measured.before, after, known);
-            }
-            check_machine(known)?;
-            level_of(after, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)))
-        }
+        check_machine(known)?;
+        return level_of(after, Design::Unpaired, known, Some((CONFIDENCE, known.session_floor)));
+    };
+    let (before, after) = sides(series);
+    if series.spec.sampling == Sampling::Exact {
+        return exact_level(&Ok(before), &after, known);
     }
+    if !series.machines.is_empty() && series.spec.sampling == Sampling::Sampled {
+        let what = "an absolute bound holds on one machine, and several measured this; a bound with a sign is relative";
+        return Err(Flaw::NotComparable { what: what.to_owned() }.into());
+    }
+    let level = series.plan.level(after.samples.len());
+    level_of(&after, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
 }
 
 fn both_sides<'a>(measured: Measured<'a>, known: &Circumstances) -> Result<(&'a Series, &'a Series), Flaw> {
@@ -301,7 +275,13 @@ pub fn drift(known: &Circumstances) -> Result<f64, Undecided> {
     }
 }
 
-fn rate_difference(before: &[f64], after: &[f64], design: Design, known: &Circumstances) -> Result<Finding, Undecided> {
+fn rate_difference(
+    before: &Series,
+    after: &Series,
+    design: Design,
+    known: &Circumstances,
+) -> Result<Finding, Undecided> {
+    let (before, after) = (&before.samples, &after.samples);
     let (first, second) = (Successes::of(before), Successes::of(after));
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(before.len().min(after.len())), need: 1 });
     let found = proportion::difference(first, second, CONFIDENCE).ok_or_else(too_few)?;

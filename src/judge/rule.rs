@@ -21,13 +21,9 @@ use crate::stats;
 /// Holds a metric against a criterion.
 pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstances) -> Verdict {
     let found = match &criterion.bound {
-        Bound::Relative { share } => compare_code(measured, known)
-            .and_then(|()| effect::relative(measured, known))
-            .map(|finding| (finding, *share)),
-        Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured).and_then(|bound| {
-            let finding = effect::level(measured, known)?;
-            Ok((finding, bound))
-        }),
+        Bound::Relative { share } => relative(measured, known).map(|finding| (finding, *share)),
+        Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured)
+            .and_then(|bound| Ok((finite(effect::level(measured, known)?)?, bound))),
     };
     match found {
         Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured), known),
@@ -40,9 +36,22 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
 }
 
 /// The same code twice shows no change, unless pairs or an exact metric say that it does.
-fn compare_code(measured: Measured<'_>, known: &Circumstances) -> Result<(), Undecided> {
+fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
     let exact = measured.after.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Exact);
-    if known.same_code && measured.paired.is_none() && !exact { Err(Flaw::SameCode.into()) } else { Ok(()) }
+    if known.same_code && measured.paired.is_none() && !exact {
+        return Err(Flaw::SameCode.into());
+    }
+    finite(effect::relative(measured, known)?)
+}
+
+/// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
+/// an infinite share.
+fn finite(finding: Finding) -> Result<Finding, Undecided> {
+    let Estimate { value, low, high, confidence } = finding.estimate;
+    if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
+        return Ok(finding);
+    }
+    Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into())
 }
 
 fn is_rate(measured: Measured<'_>) -> bool {
@@ -175,8 +184,7 @@ impl Change {
 
 /// Whether a metric changed by what counts ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
 pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
-    let found = compare_code(measured, known).and_then(|()| effect::relative(measured, known));
-    let finding = match found {
+    let finding = match relative(measured, known) {
         Ok(finding) => finding,
         Err(Undecided::Doubt(because)) => {
             let more_runs = missing_runs(&because);
