@@ -68,11 +68,11 @@ impl Contract {
 
     /// Every criterion in it: KPI, guardrails, and the trigger where it is one.
     pub fn criteria(&self) -> impl Iterator<Item = &Criterion> {
-        let trigger = match &self.trigger {
-            Some(Trigger::Measured(criterion)) => Some(criterion),
-            Some(Trigger::Words(_)) | None => None,
-        };
-        self.kpi.iter().chain(&self.guardrails).chain(trigger)
+        self.kpi.iter().chain(&self.guardrails).chain(self.measured_trigger())
+    }
+
+    pub fn measured_trigger(&self) -> Option<&Criterion> {
+        if let Some(Trigger::Measured(criterion)) = &self.trigger { Some(criterion) } else { None }
     }
 
     /// `self` with the parts of `newer` that are given put over it; an empty part leaves the old one.

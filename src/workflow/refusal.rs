@@ -238,8 +238,8 @@ pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixC
     let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
     let kpi = contract.kpi.iter().any(named).then_some(Part::Kpi);
     let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
-    let trigger = contract.trigger.iter().any(|trigger| matches!(trigger, Trigger::Measured(it) if named(it)));
-    let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger.then_some(Part::Trigger)).collect();
+    let trigger = contract.measured_trigger().filter(|it| named(it)).map(|_| Part::Trigger);
+    let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger).collect();
     // Unless what the config proposes is what gave no value.
     let is_of = |text: &String| metrics.iter().any(|it| text.split(' ').next() == Some(it.as_str()));
     let shapes = || FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };

@@ -72,11 +72,8 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
     let missed: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| failed(watch)).map(|day| day.0).collect();
     let judged = days.iter().flat_map(|(_, watch)| watch.guardrails.iter().chain(&watch.trigger));
     let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
-    let trigger = match &change.contract.trigger {
-        Some(Trigger::Measured(criterion)) => Some(criterion),
-        Some(Trigger::Words(_)) | None => None,
-    };
-    let guards = change.contract.guardrails.iter().chain(trigger).map(|criterion| criterion.text.clone());
+    let contract = &change.contract;
+    let guards = contract.guardrails.iter().chain(contract.measured_trigger()).map(|criterion| criterion.text.clone());
     Unjudged {
         days: dates.difference(&calm).copied().collect(),
         criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
@@ -148,14 +145,10 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
     let has_baseline = change.baseline.is_some();
     let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
     let contract = &change.contract;
-    let trigger = match &contract.trigger {
-        Some(Trigger::Measured(criterion)) if !kept(&criterion) => None,
-        trigger => trigger.clone(),
-    };
     let judged = Contract {
         kpi: contract.kpi.as_ref().filter(kept).cloned(),
         guardrails: contract.guardrails.iter().filter(kept).cloned().collect(),
-        trigger,
+        trigger: contract.measured_trigger().filter(kept).cloned().map(Trigger::Measured),
         ..Contract::default()
     };
     let comparison = if has_baseline {

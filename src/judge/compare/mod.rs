@@ -186,10 +186,7 @@ pub fn compare(
     };
     let caveats =
         caveats::caveats(before, after, pair, (&metrics, contract.kpi.as_ref().map(|kpi| &kpi.metric)), &circumstances);
-    let trigger_words = match &contract.trigger {
-        Some(Trigger::Words(words)) => Some(words.clone()),
-        Some(Trigger::Measured(_)) | None => None,
-    };
+    let trigger_words = if let Some(Trigger::Words(words)) = &contract.trigger { Some(words.clone()) } else { None };
     Comparison {
         schema: SCHEMA.to_owned(),
         before: side(before),
@@ -293,14 +290,10 @@ fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Ci
 }
 
 fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
-    let trigger = match &contract.trigger {
-        Some(Trigger::Measured(criterion)) => Some((Role::Trigger, criterion)),
-        Some(Trigger::Words(_)) | None => None,
-    };
     let kpi = contract.kpi.iter().map(|criterion| (Role::Kpi, criterion));
     let guardrails = contract.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
     kpi.chain(guardrails)
-        .chain(trigger)
+        .chain(contract.measured_trigger().map(|criterion| (Role::Trigger, criterion)))
         .map(|(role, criterion)| {
             let known = for_metric(known, settings, &criterion.metric);
             let in_git = sides.in_git(&criterion.metric);

@@ -165,12 +165,8 @@ fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> O
 
 /// What is known of a metric that was never measured.
 fn by_name(id: &MetricId) -> MetricSpec {
-    let kpi = (Unit::none(), Better::Lower, Sampling::Sampled);
-    let (unit, better, sampling) = id.kind().map_or(kpi, |kind| {
-        let row = kind.row();
-        (Unit::new(row.unit), row.better, row.sampling)
-    });
-    MetricSpec { id: id.clone(), unit, better, sampling }
+    let kpi = || MetricSpec { id: id.clone(), unit: Unit::none(), better: Better::Lower, sampling: Sampling::Sampled };
+    id.kind().zip(id.subject()).map_or_else(kpi, |(kind, name)| kind.spec(name))
 }
 
 fn level(samples: &[f64], sampling: Sampling) -> Level {

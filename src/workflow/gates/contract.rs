@@ -6,7 +6,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Opened, Trigger};
+use crate::model::{Better, Bound, Class, Contract, Criterion, Gate, MetricId, Op, Opened};
 use crate::workflow::{Change, Reason, Refusal, World, gates, proof, window};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Error)]
@@ -62,7 +62,7 @@ fn demands_nothing<'c>(
     let kpi = contract.kpi.as_ref();
     let known = |criterion: &Criterion| better.contains_key(&criterion.metric);
     if let Some(criterion) = contract.criteria().find(|criterion| known(criterion) && never_holds(criterion)) {
-        let is_trigger = matches!(&contract.trigger, Some(Trigger::Measured(trigger)) if trigger == criterion);
+        let is_trigger = contract.measured_trigger() == Some(criterion);
         let cannot_hold = VacuousCriterion::CannotHold { kpi: kpi == Some(criterion) };
         return Some((criterion, if is_trigger { VacuousCriterion::CannotFire } else { cannot_hold }));
     }
@@ -71,7 +71,7 @@ fn demands_nothing<'c>(
     {
         return Some((kpi, VacuousCriterion::NoImprovement));
     }
-    if let Some(Trigger::Measured(trigger)) = &contract.trigger
+    if let Some(trigger) = contract.measured_trigger()
         && let Some(better) = better.get(&trigger.metric)
         && (fires_on_good(trigger, *better) || kpi.is_some_and(|kpi| follows_from(trigger, kpi)))
     {
@@ -177,6 +177,7 @@ pub fn longest(opened_at: DateTime<Utc>, days: u32) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Trigger;
 
     fn said(kpi: &str, guardrail: &str, better: Better) -> Option<VacuousCriterion> {
         let contract = Contract {
