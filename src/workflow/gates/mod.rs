@@ -11,10 +11,7 @@ pub use measured::{may_compare, may_take_after, may_take_baseline, may_validate}
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{
-    After, ArtifactFault, Baseline, Class, Gate, InEffect, Kind, MIN_DAYS, Revision, RolloutStage, Tick,
-    TuneableChange, WorkTree,
-};
+use crate::model::{ArtifactFault, Class, Gate, InEffect, Kind, MIN_DAYS, Revision, TuneableChange, WorkTree};
 use crate::workflow::{Change, End, Reason, Refusal, World, proof, window};
 
 pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
@@ -50,46 +47,24 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
 }
 
 /// The event with what follows from the change itself filled in, whatever it said of that.
-pub fn completed(change: &Change, event: Kind) -> Kind {
-    match event {
-        Kind::ContractSet { contract } => Kind::ContractSet { contract: change.contract.clone().merged_with(contract) },
-        Kind::BaselineTaken(Baseline { taken, .. }) => {
-            let strength = measured::strength(&taken.revision);
-            Kind::BaselineTaken(Baseline { taken, strength })
-        }
-        Kind::AfterTaken(After { taken, .. }) => {
-            let rollback = change.validation.as_ref().map(|validation| {
-                proof::filled_rollback(&change.contract.rollback, &change.commits(), &validation.delta)
-            });
-            Kind::AfterTaken(After { taken, rollback: rollback.unwrap_or_default() })
-        }
-        Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked }) => {
-            let policy = (change.opened.class == Class::Emergency).then(|| policy.unwrap_or_default());
-            Kind::RolledOut(RolloutStage { stage, taken, verdicts, policy, checked })
-        }
-        Kind::MonitorStarted { days } => Kind::MonitorStarted { days: days.max(MIN_DAYS) },
-        Kind::Ticked(tick) => {
-            let rolled_out = change.fully_rolled_out_at();
-            let day = rolled_out.and_then(|at| window::day_of(at, tick.utc_date)).unwrap_or(0);
-            Kind::Ticked(Tick { day, ..tick })
-        }
-        event @ (Kind::Opened(_)
-        | Kind::Validated(_)
-        | Kind::ValidationFailed { .. }
-        | Kind::Compared(_)
-        | Kind::Promoted(_)
-        | Kind::Held { .. }
-        | Kind::Rejected { .. }
-        | Kind::AlarmResolved { .. }
-        | Kind::Attested { .. }
-        | Kind::FollowedUp { .. }
-        | Kind::RolledBack { .. }
-        | Kind::RollbackConfirmed { .. }
-        | Kind::Verified { .. }
-        | Kind::Noted { .. }
-        | Kind::Relinked { .. }
-        | Kind::DayDecided { .. }) => event,
+pub fn completed(change: &Change, mut event: Kind) -> Kind {
+    if let Kind::ContractSet { contract } = &mut event {
+        *contract = change.contract.clone().merged_with(std::mem::take(contract));
+    } else if let Kind::BaselineTaken(baseline) = &mut event {
+        baseline.strength = measured::strength(&baseline.taken.revision);
+    } else if let Kind::AfterTaken(after) = &mut event {
+        let delta = change.validation.as_ref().map(|validation| &validation.delta);
+        let filled = |delta| proof::filled_rollback(&change.contract.rollback, &change.commits(), delta);
+        after.rollback = delta.map(filled).unwrap_or_default();
+    } else if let Kind::RolledOut(begun) = &mut event {
+        let given = begun.policy.take().unwrap_or_default();
+        begun.policy = (change.opened.class == Class::Emergency).then_some(given);
+    } else if let Kind::MonitorStarted { days } = &mut event {
+        *days = MIN_DAYS.max(*days);
+    } else if let Kind::Ticked(tick) = &mut event {
+        tick.day = change.fully_rolled_out_at().and_then(|at| window::day_of(at, tick.utc_date)).unwrap_or(0);
     }
+    event
 }
 
 /// Whether an event would change the record: a contract may be written as it stands, and only a commit that is the
