@@ -15,10 +15,6 @@ use crate::model::text;
 #[serde(try_from = "String")]
 pub struct Digest(String);
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a SHA-256 digest (64 hexadecimal digits)")]
-pub struct NotADigest(pub String);
-
 impl Digest {
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(hex(&Sha256::digest(bytes)))
@@ -28,7 +24,7 @@ impl Digest {
     /// that equal values give equal bytes whatever wrote them (the idea of RFC 8785; numbers are printed as
     /// `serde_json` prints them).
     pub fn of_json(value: &Value) -> Self {
-        Self::of_bytes(&canonical(value, &[]))
+        Self::of_json_without(value, &[])
     }
 
     /// The same without some fields of the value, such as the one that holds the digest itself.
@@ -52,11 +48,15 @@ impl fmt::Display for Digest {
 }
 
 impl TryFrom<String> for Digest {
-    type Error = NotADigest;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, NotADigest> {
+    fn try_from(text: String) -> Result<Self, String> {
         let well_formed = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if well_formed { Ok(Self(text)) } else { Err(NotADigest(text.chars().take(80).collect())) }
+        if well_formed {
+            return Ok(Self(text));
+        }
+        let beginning: String = text.chars().take(80).collect();
+        Err(format!("{beginning:?} is not a SHA-256 digest (64 hexadecimal digits)"))
     }
 }
 

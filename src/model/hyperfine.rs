@@ -32,11 +32,8 @@ struct Export {
 struct ResultOf {
     command: String,
     /// What this tool calls the command; hyperfine has no such field.
-    #[serde(default)]
     name: Option<String>,
-    #[serde(default)]
     user: Option<f64>,
-    #[serde(default)]
     system: Option<f64>,
     #[serde(default)]
     times: Vec<f64>,
@@ -64,11 +61,8 @@ impl ResultOf {
 #[derive(Deserialize)]
 struct Measurement {
     time_wall_clock: Quantity,
-    #[serde(default)]
     time_user: Option<Quantity>,
-    #[serde(default)]
     time_system: Option<Quantity>,
-    #[serde(default)]
     memory_peak_resident: Option<Quantity>,
     /// `null` of a run that a signal ended.
     #[serde(default = "succeeded")]

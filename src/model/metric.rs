@@ -162,8 +162,10 @@ impl MetricKind {
         match self {
             Self::Wall => row(".wall", "s", Lower, Sampled, OfRun(|run| Some(run.wall_s))),
             Self::Cpu => row(".cpu", "s", Lower, Sampled, OfRun(Run::cpu_s)),
-            Self::MaxRss => row(".max_rss", "B", Lower, Sampled, OfRun(Run::max_rss)),
-            Self::Instructions => row(".instructions", "instructions", Lower, Sampled, OfRun(Run::instructions)),
+            Self::MaxRss => row(".max_rss", "B", Lower, Sampled, OfRun(|run| run.max_rss_bytes.map(|it| it as f64))),
+            Self::Instructions => {
+                row(".instructions", "instructions", Lower, Sampled, OfRun(|run| run.instructions.map(|it| it as f64)))
+            }
             Self::Succeeded => row(".ok", "", Higher, Rate, OfRun(|run| Some(flag(run.succeeded())))),
             Self::Bytes => row("", "B", Lower, Exact, OfSize(|size| Some(size.bytes))),
             Self::TrackedBytes => row(".tracked", "B", Lower, Exact, OfSize(|size| size.tracked_bytes)),

@@ -27,7 +27,7 @@ pub const FREE_PREFIX: &str = ".vibeship-out-";
 /// what is no regular file, which the path does not tell.
 pub fn is_own(path: &[u8]) -> bool {
     let path = path.strip_suffix(b"/").unwrap_or(path);
-    [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(|dir| within(path, dir).is_some_and(is_state))
+    in_state(path).is_some_and(is_state)
         || within(path, EVIDENCE_DIR).is_some_and(is_evidence)
         || path == LOGBOOK.as_bytes()
         || path == LEGACY_LOGBOOK.as_bytes()
@@ -41,15 +41,11 @@ pub fn is_left(path: &[u8]) -> bool {
         path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
     // Where the original's documents tell to write reports.
     let is_report = dir == b"reports" && name.starts_with(b"vibeship_optimizer_") && is_written(name);
-    let in_state = |rest: &[u8]| rest == b"cache" || rest.starts_with(b"cache/");
     let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
-    let states = || [STATE_DIR, LEGACY_STATE_DIR].into_iter();
     is_report
-        || states().any(|state| within(path, state).is_some_and(in_state))
+        || in_state(path).is_some_and(|rest| within(rest, "cache").is_some())
         || is_temporary(name)
-            && (dir.is_empty()
-                || dir == EVIDENCE_DIR.as_bytes()
-                || states().any(|state| within(dir, state).is_some_and(written)))
+            && (dir.is_empty() || dir == EVIDENCE_DIR.as_bytes() || in_state(dir).is_some_and(written))
 }
 
 pub fn is_own_or_left(path: &[u8]) -> bool {
@@ -71,11 +67,15 @@ const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml",
 
 /// Whether an own file may hold what a command reads: no record, set-up or picture, and no page among the evidence.
 pub fn is_data(path: &[u8]) -> bool {
-    let written =
-        |dir: &str| within(path, dir).is_some_and(|rest| rest.contains(&b'/') && !rest.starts_with(b"changes/"));
+    let written = in_state(path).is_some_and(|rest| rest.contains(&b'/') && !rest.starts_with(b"changes/"));
     let evidence =
         within(path, EVIDENCE_DIR).is_some_and(|rest| !rest.ends_with(b".md") && rest != ATTRIBUTES.as_bytes());
-    !path.ends_with(b".svg") && (evidence || [STATE_DIR, LEGACY_STATE_DIR].into_iter().any(written))
+    !path.ends_with(b".svg") && (evidence || written)
+}
+
+/// The part of a path below the state directory, whatever name that has.
+fn in_state(path: &[u8]) -> Option<&[u8]> {
+    [STATE_DIR, LEGACY_STATE_DIR].into_iter().find_map(|dir| within(path, dir))
 }
 
 /// The part of a path below a directory; empty for the directory itself.

@@ -147,10 +147,8 @@ pub struct Timing {
     /// Tail of standard error of the last failing run, scrubbed.
     #[serde(default)]
     pub last_err: String,
-    #[serde(default)]
     pub mean_s: Option<f64>,
     /// 95th percentile of wall time in seconds.
-    #[serde(default)]
     pub p95_s: Option<f64>,
     /// Wall times in seconds, sorted, as version 1 has them.
     #[serde(default)]
@@ -219,12 +217,6 @@ impl Run {
     pub fn cpu_s(&self) -> Option<f64> {
         self.user_s.zip(self.system_s).map(|(user, system)| user + system)
     }
-    pub fn max_rss(&self) -> Option<f64> {
-        self.max_rss_bytes.map(|bytes| bytes as f64)
-    }
-    pub fn instructions(&self) -> Option<f64> {
-        self.instructions.map(|count| count as f64)
-    }
 
     pub fn succeeded(&self) -> bool {
         self.exit_code == Some(0) && !self.timed_out
@@ -248,9 +240,7 @@ pub struct Http {
     pub timeout_s: f64,
     /// Whether every request gave what was expected.
     pub ok: bool,
-    #[serde(default)]
     pub status: Option<u16>,
-    #[serde(default)]
     pub error: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<HttpRequest>,

@@ -1,6 +1,6 @@
 //! Pieces of sentences (counted nouns, moments, lists, short hashes), and JSON laid out for people.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -12,6 +12,11 @@ pub fn count(n: impl Into<u64>, one: &str, many: &str) -> String {
 
 pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// To the second, with `Z`, as the original writes it.
+pub fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 pub fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {

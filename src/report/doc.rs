@@ -2,6 +2,7 @@
 //! structure; a renderer shows every text as text, whatever it holds.
 
 use crate::model::{Estimate, Outcome};
+use crate::workflow::End;
 
 /// What a mark says, beside its word. Shown as a symbol and, where there is colour, by that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +36,16 @@ impl From<Outcome> for Tone {
             Outcome::Inconclusive => Self::Unsure,
             Outcome::Invalid => Self::Broken,
             Outcome::Fail => Self::Bad,
+        }
+    }
+}
+
+impl From<&End> for Tone {
+    fn from(end: &End) -> Self {
+        match end {
+            End::Verified { .. } => Self::Good,
+            End::Held { .. } => Self::Quiet,
+            End::Rejected { .. } | End::RolledBack => Self::Bad,
         }
     }
 }

@@ -37,9 +37,7 @@ pub(crate) fn document(change: &Change) -> Doc {
 
 pub(crate) fn status_mark(change: &Change) -> Text {
     let tone = match &change.end {
-        Some(End::Verified { .. }) => Tone::Good,
-        Some(End::Rejected { .. } | End::RolledBack) => Tone::Bad,
-        Some(End::Held { .. }) => Tone::Quiet,
+        Some(end) => end.into(),
         None if !change.open_alarms.is_empty() => Tone::Bad,
         None => Tone::Now,
     };

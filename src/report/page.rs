@@ -45,14 +45,8 @@ pub(crate) struct Page<'a> {
 
 /// The state of a change, coarser than its status.
 pub(crate) fn state(change: &Change) -> &'static str {
-    match &change.end {
-        Some(End::Verified { .. }) => "verified",
-        Some(End::Held { .. }) => "held",
-        Some(End::Rejected { .. }) => "rejected",
-        Some(End::RolledBack) => "rolled back",
-        None if change.fully_rolled_out_at().is_some() => "monitoring",
-        None => "open",
-    }
+    let going = if change.fully_rolled_out_at().is_some() { "monitoring" } else { "open" };
+    change.end.as_ref().map_or(going, End::words)
 }
 
 /// The page as one HTML file. Filtering is done by the style alone, so that the page needs no script and its policy can

@@ -45,10 +45,7 @@ pub(crate) fn stations(change: &Change) -> Vec<Station> {
             (false, false, ..) => (Tone::Quiet, "ahead", None),
             (false, true, Some((at, ..)), _) => (Tone::Bad, "failed", Some(at)),
             (false, true, None, None) => (Tone::Now, "next", None),
-            (false, true, None, Some(End::Held { .. })) => (Tone::Quiet, "held", None),
-            (false, true, None, Some(End::Rejected { .. })) => (Tone::Bad, "rejected", None),
-            (false, true, None, Some(End::RolledBack)) => (Tone::Bad, "rolled back", None),
-            (false, true, None, Some(End::Verified { .. })) => (Tone::Good, "verified", None),
+            (false, true, None, Some(end)) => (end.into(), end.words(), None),
         };
         reached = passed;
         Station { gate, tone, word, at }

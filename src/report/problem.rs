@@ -10,12 +10,6 @@ use crate::report::visible::visible_line;
 use crate::report::{Doc, Text, Tone, mark, verdict};
 use crate::workflow::{Change, Demand, Detail, Refusal};
 
-/// A line of a step: its label, and what is copied where it is a command.
-struct Line {
-    label: &'static str,
-    text: String,
-}
-
 /// What a person has to do or decide, without a command.
 const HINT: &str = "hint: ";
 /// Above a command: what it is for. So what is copied is a command and nothing else.
@@ -23,7 +17,8 @@ const PURPOSE: &str = "# ";
 /// A line to write into a file.
 const EDIT: &str = "#   ";
 
-fn shown(steps: &[Fix]) -> Vec<Line> {
+/// The lines of steps: the label of each, and what is copied where it is a command.
+fn shown(steps: &[Fix]) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let mut has_command = false;
     for step in steps {
@@ -36,15 +31,15 @@ fn shown(steps: &[Fix]) -> Vec<Line> {
             (Action::Decide, how) => (HINT, how.joint(), EDIT),
         };
         let (purpose, below) = parts(step, joint);
-        lines.extend((!purpose.is_empty()).then_some(Line { label: head, text: purpose }));
-        lines.extend(below.iter().flat_map(|below| below.lines()).map(|line| Line { label, text: line.to_owned() }));
+        lines.extend((!purpose.is_empty()).then_some((head, purpose)));
+        lines.extend(below.iter().flat_map(|below| below.lines()).map(|line| (label, line.to_owned())));
         has_command |= matches!(step.action, Action::Run { .. });
     }
     lines
 }
 
 pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
-    shown(steps).into_iter().map(|line| format!("{}{}", line.label, line.text)).collect()
+    shown(steps).into_iter().map(|(label, text)| format!("{label}{text}")).collect()
 }
 
 /// A step's purpose after `joint`, and the command or the lines below it.
@@ -131,10 +126,10 @@ pub(crate) fn item(tone: Tone, word: &str, problem: &Problem) -> Text {
 
 /// `text` with the steps below it, a line each.
 pub(crate) fn with_steps(text: Text, fixes: &[Fix]) -> Text {
-    shown(fixes).into_iter().fold(text, |text, line| match line.label {
-        PURPOSE | HINT => text.plain(format!("\n{}", line.text)),
-        EDIT => text.plain("\n").code(line.text),
-        label => text.plain(format!("\n{label}")).code(line.text),
+    shown(fixes).into_iter().fold(text, |text, (label, line)| match label {
+        PURPOSE | HINT => text.plain(format!("\n{line}")),
+        EDIT => text.plain("\n").code(line),
+        label => text.plain(format!("\n{label}")).code(line),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The rollback note that a promotion leaves: when to go back, how, and how that was tried.
 
-use crate::model::{CommandLine, Rehearsal, fix};
+use crate::model::{Rehearsal, fix};
 use crate::report::{Doc, Text, Tone, code, mark, markdown, show};
 use crate::workflow::Change;
 
@@ -11,24 +11,16 @@ pub(crate) fn action(change: &Change) -> String {
     let hard = change.newest_delta().is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
     match change.commits_to_revert().as_slice() {
         [sha] if hard || change.is_squashed() => {
-            known.replace(&format!("git revert {sha}"), &applied(change).to_string())
+            known.replace(&format!("git revert {sha}"), &fix::take_out(change.id()).to_string())
         }
         _ => known,
     }
 }
 
-/// Has the tool make the reverting commit.
-pub(crate) fn applied(change: &Change) -> CommandLine {
-    recorded(change).word("--apply")
-}
-
-fn recorded(change: &Change) -> CommandLine {
-    fix::with_reason(change.id(), "rollback")
-}
-
 /// What writes it down where the action does not do so itself.
 fn then_recorded(change: &Change) -> Option<String> {
-    (!action(change).contains(&applied(change).to_string())).then(|| recorded(change).to_string())
+    let id = change.id();
+    (!action(change).contains(&fix::take_out(id).to_string())).then(|| fix::with_reason(id, "rollback").to_string())
 }
 
 pub(crate) fn with_record(change: &Change) -> String {

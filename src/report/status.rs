@@ -1,9 +1,7 @@
 //! Where the changes stand and what comes next: the pipeline of the active one with its commands, and a line for each
 //! other open one.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, Gate, How, fix, text::count, text::joined, text::moment};
@@ -67,7 +65,7 @@ pub(crate) struct StatusLine {
 pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     let mut steps = view.active.map(|(_, next)| next.next.clone()).unwrap_or_default();
     let taken_out = |change: &&Change| {
-        Fix::then(format!("take the commit of {} out of the tree", change.id()), rollback::applied(change))
+        Fix::then(format!("take the commit of {} out of the tree", change.id()), fix::take_out(change.id()))
     };
     let measured =
         |change: &&Change| Fix::then("measure that the values of the baseline are back", fix::after(change.id()));
@@ -95,13 +93,13 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
     for change in view.left {
         let commits = change.commits_to_revert();
         let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
-        let end = change.end.as_ref().map_or("ended", End::name).replace('_', " ");
+        let end = change.end.as_ref().map_or("ended", End::words);
         let text = mark(Tone::Bad, "still in the tree").plain(": ");
         // The commit of one that was never validated is known by its trailer alone.
         let text = if commits.is_empty() { text.plain("the commit") } else { text.code(commits) };
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
-        doc.code(rollback::applied(change).to_string());
+        doc.code(fix::take_out(change.id()).to_string());
     }
 }
 
@@ -188,7 +186,7 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
             },
         );
     }
-    if let Some(text) = days(change) {
+    if let Some(text) = days(change, view.now) {
         doc.field("days", text);
     }
     for line in view.unjudged.map(day::unjudged).unwrap_or_default() {
@@ -202,19 +200,14 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
 }
 
 /// The monitored days: when the window closes and which days have a measurement.
-fn days(change: &Change) -> Option<Text> {
+fn days(change: &Change, now: DateTime<Utc>) -> Option<Text> {
     let from = change.fully_rolled_out_at()?;
     let text = Text::from(format!("since {}: ", values::moment(from)));
     if change.ticks.is_empty() {
         return Some(text.plain("none measured yet"));
     }
-    // A day that was measured again is one day.
-    let mut days: BTreeMap<NaiveDate, bool> = BTreeMap::new();
-    for tick in &change.ticks {
-        *days.entry(tick.utc_date).or_default() |= !tick.alarms.is_empty();
-    }
-    Some(days.into_iter().enumerate().fold(text, |text, (i, (date, alarmed))| {
-        let tone = if alarmed { Tone::Bad } else { Tone::Good };
+    let days = pipeline::days(change, now).into_iter().filter(|(.., word)| matches!(*word, "measured" | "alarm"));
+    Some(days.enumerate().fold(text, |text, (i, (date, tone, _))| {
         text.plain(if i == 0 { "" } else { ", " }).mark(tone, date.to_string())
     }))
 }

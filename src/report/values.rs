@@ -1,9 +1,7 @@
 //! Numbers as people read them: quantities in a unit that fits, percentages with their sign, estimates with their
 //! interval, moments. The same number is the same text everywhere.
 
-use chrono::{DateTime, Utc};
-
-pub(crate) use crate::model::text::{count, moment, short};
+pub(crate) use crate::model::text::{count, moment, short, stamp};
 use crate::model::{Bound, Criterion, Estimate, Finding, MetricId, Unit};
 
 /// Digits of a number that stands alone.
@@ -142,10 +140,6 @@ pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
         Bound::Absolute { unit: Some(unit), .. } if !unit.is_time() && !unit.is_bytes() => unit.clone(),
         Bound::Absolute { .. } | Bound::Relative { .. } => Unit::none(),
     }
-}
-
-pub(crate) fn stamp(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The unit in which `magnitude` is read best, as a divisor and a symbol.

@@ -121,17 +121,13 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
     }
 }
 
-/// One line: `inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
-pub(crate) fn line(judged: &Judged) -> String {
-    Row::of(Role::Guardrail, judged).line()
-}
-
 pub(crate) fn row_line(row: &CriterionRow) -> String {
     Row::new(row.role, &row.criterion, &row.result, None).line()
 }
 
+/// One line: `CRITERION is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
 pub(crate) fn full_line(judged: &Judged) -> String {
-    format!("{} is {}", judged.criterion, line(judged))
+    format!("{} is {}", judged.criterion, Row::of(Role::Guardrail, judged).line())
 }
 
 /// One line on an alarm: a guardrail that does not hold, or a trigger that does.
@@ -268,7 +264,7 @@ mod tests {
     }
 
     fn said(criterion: &str, verdict: Verdict) -> String {
-        line(&Judged { criterion: criterion.to_owned().into(), verdict })
+        Row::of(Role::Guardrail, &Judged { criterion: criterion.to_owned().into(), verdict }).line()
     }
 
     fn doubted(because: Doubt, more_runs: Option<u32>) -> String {

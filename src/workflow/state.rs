@@ -78,6 +78,10 @@ impl End {
             Self::RolledBack => "rolled_back",
         }
     }
+
+    pub fn words(&self) -> &'static str {
+        if matches!(self, Self::RolledBack) { "rolled back" } else { self.name() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

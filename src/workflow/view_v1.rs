@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::model::text::stamp;
 use crate::model::{ChangeId, Event, Gate, Kind, Stage, Taken};
 use crate::workflow::{Change, End};
 
@@ -79,7 +80,7 @@ pub fn fields(change: &Change) -> Map<String, Value> {
         change_id: change.id().clone(),
         title: opened.title,
         status: status(change),
-        started_at: seconds(change.opened_at),
+        started_at: stamp(change.opened_at),
         commit: change.commits().pop(),
         snapshot_before: change.baseline.as_ref().map(|baseline| snapshot(&baseline.taken)),
         snapshot_after: change.after.as_ref().map(|after| snapshot(&after.taken)),
@@ -90,7 +91,7 @@ pub fn fields(change: &Change) -> Map<String, Value> {
         validation_next_days: opened.validation_next_days,
         review_attestation: change.attestation.as_ref().map(|attestation| attestation.artifact.path.clone()),
         verification_updates: updates(change, true),
-        verified_at: verified.map(|(_, at)| seconds(at)),
+        verified_at: verified.map(|(_, at)| stamp(at)),
         verified_summary: verified.map(|(summary, _)| summary.clone()),
     };
     // A struct of texts and numbers is always an object.
@@ -107,7 +108,7 @@ pub(crate) fn updates(change: &Change, one_a_day: bool) -> Vec<Update> {
             return None;
         }
         Some(Update {
-            ts: seconds(event.at),
+            ts: stamp(event.at),
             utc_date: tick.utc_date,
             day: tick.day,
             snapshot: tick.taken.snapshot.path.clone(),
@@ -115,9 +116,4 @@ pub(crate) fn updates(change: &Change, one_a_day: bool) -> Vec<Update> {
         })
     };
     change.events.iter().enumerate().filter_map(of_tick).collect()
-}
-
-/// A moment as the original writes it: UTC to the second, with `Z`.
-fn seconds(at: chrono::DateTime<chrono::Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
