@@ -192,8 +192,10 @@ impl Table {
         Self { columns: titles.map(str::to_owned).into_iter().zip(aligns).collect(), rows: Vec::new() }
     }
 
+    /// Adds a row; cells that are left out at its end are empty.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Text>) {
-        self.rows.push(cells.into_iter().collect());
+        let empty = std::iter::repeat_with(Text::new);
+        self.rows.push(cells.into_iter().chain(empty).take(self.columns.len()).collect());
     }
 }
 
@@ -223,6 +225,12 @@ impl Doc {
 
     pub(crate) fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    /// The document as text, ending in one line end, by how a block is written; an empty document is empty text.
+    pub(crate) fn render(&self, block: impl Fn(&Block) -> String) -> String {
+        let blocks: Vec<String> = self.blocks.iter().map(block).filter(|text| !text.is_empty()).collect();
+        if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
     }
 
     pub(crate) fn heading(&mut self, level: u8, text: impl Into<Text>) {
@@ -282,6 +290,10 @@ impl Doc {
     pub(crate) fn append(&mut self, other: Self) {
         self.blocks.extend(other.blocks);
     }
+}
+
+pub(crate) fn on_lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Columns of a bar that has room.

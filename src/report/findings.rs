@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::audit::{Audit, Exempted, Finding, Severity};
-use crate::model::text::count;
+use crate::model::text::{count, joined};
 use crate::model::{Fix, FixContext, Problem};
 use crate::report::visible::{visible_line, xml_line, xml_lines};
 use crate::report::{Doc, Format, Table, Text, markdown, problem};
@@ -18,17 +18,11 @@ pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
 
 /// `3 findings (2 fail, 1 warn) in 12 commits and 4 records`.
 pub(crate) fn summary(audit: &Audit) -> String {
-    let of = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
-    let mut kinds = Vec::new();
-    for level in [Severity::Fail, Severity::Warn, Severity::Info] {
-        if of(level) > 0 {
-            kinds.push(format!("{} {}", of(level), level.name()));
-        }
-    }
-    let found = if kinds.is_empty() {
-        "no problems found".to_owned()
-    } else {
-        format!("{} ({})", count(audit.findings.len() as u64, "finding", "findings"), kinds.join(", "))
+    let kinds = [Severity::Fail, Severity::Warn, Severity::Info].map(|level| (of_level(audit, level).count(), level));
+    let kinds = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, level)| format!("{n} {}", level.name()));
+    let found = match audit.findings.len() as u64 {
+        0 => "no problems found".to_owned(),
+        all => format!("{} ({})", count(all, "finding", "findings"), joined(kinds)),
     };
     let looked = format!(
         "{} and {}",
@@ -40,6 +34,10 @@ pub(crate) fn summary(audit: &Audit) -> String {
         exemptions => format!("; {} by the config", count(exemptions as u64, "exemption", "exemptions")),
     };
     format!("{found} in {looked}{exempted}")
+}
+
+fn of_level(audit: &Audit, level: Severity) -> impl Iterator<Item = &Finding> {
+    audit.findings.iter().filter(move |finding| finding.level == level)
 }
 
 /// The findings in the format asked for. `prefix` leads from the repository's root to the project's, with a `/` at its end.
@@ -168,8 +166,7 @@ fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     let mut lines = Vec::new();
     let mut beyond = 0;
     for (level, kind) in [(Severity::Fail, "error"), (Severity::Warn, "warning"), (Severity::Info, "notice")] {
-        let of_level = audit.findings.iter().filter(|finding| finding.level == level);
-        for (number, finding) in of_level.enumerate() {
+        for (number, finding) in of_level(audit, level).enumerate() {
             let found = finding.problem(ctx);
             let sentence = format!("{}: {}", problem::place(&found.subject), visible_line(&found.message));
             let message = std::iter::once(sentence).chain(problem::lines(&found.fixes)).collect::<Vec<_>>().join("\n");
@@ -221,8 +218,8 @@ fn property(text: &str) -> String {
 
 /// JUnit XML, which most CI services show as tests: what fails is a failed test, what warns a skipped one.
 fn junit(audit: &Audit, ctx: &FixContext) -> String {
-    let count = |level| audit.findings.iter().filter(|finding| finding.level == level).count();
-    let (failures, skipped) = (count(Severity::Fail), count(Severity::Warn) + count(Severity::Info));
+    let failures = of_level(audit, Severity::Fail).count();
+    let skipped = audit.findings.len() - failures;
     // One test more for the check itself, so that a file without findings is not an empty one.
     let tests = audit.findings.len() + 1;
     let totals = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");

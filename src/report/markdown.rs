@@ -4,48 +4,38 @@
 use std::fmt::Write as _;
 
 use crate::report::visible::{visible, visible_line};
-use crate::report::{Align, Block, Doc, Span, Table, Text, doc};
+use crate::report::{Align, Block, Doc, Span, Table, Text, doc, doc::on_lines};
 
-/// The document as markdown, ending in one line end; an empty document is empty text.
 pub(crate) fn render(doc: &Doc) -> String {
-    let blocks: Vec<String> = doc.blocks().iter().map(block).filter(|text| !text.is_empty()).collect();
-    if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
+    doc.render(block)
 }
 
 fn block(block: &Block) -> String {
     match block {
         Block::Heading(level, text) => format!("{} {}", "#".repeat(usize::from(*level)), inline(text)),
         Block::Paragraph(text) => guarded(&inline(text)),
-        Block::List(items) => lines(items.iter().map(|item| format!("- {}", guarded(&inline(item))))),
+        Block::List(items) => on_lines(items.iter().map(|item| format!("- {}", guarded(&inline(item))))),
         Block::Tasks(tasks) => {
-            lines(tasks.iter().map(|(done, text)| format!("- [{}] {}", if *done { 'x' } else { ' ' }, inline(text))))
+            on_lines(tasks.iter().map(|(done, text)| format!("- [{}] {}", if *done { 'x' } else { ' ' }, inline(text))))
         }
         Block::Table(content) => table(content),
-        Block::Fields(fields) => {
-            lines(fields.iter().map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text))))
-        }
+        Block::Fields(fields) => on_lines(
+            fields.iter().map(|(name, text)| format!("- **{}:** {}", escaped(&visible_line(name)), inline(text))),
+        ),
         Block::Code(text) => fenced(text),
         Block::Image { alt, target } => format!("![{}]({})", escaped(&visible_line(alt)), url(target)),
         Block::Html(_) => String::new(),
     }
 }
 
-fn lines(items: impl Iterator<Item = String>) -> String {
-    items.collect::<Vec<_>>().join("\n")
-}
-
 fn table(table: &Table) -> String {
     let rule = |align| if align == Align::Left { "---" } else { "---:" };
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    let mut out = vec![
+    let head = [
         row(table.columns.iter().map(|(name, _)| escaped(&visible_line(name))).collect()),
         row(table.columns.iter().map(|(_, align)| rule(*align).to_owned()).collect()),
     ];
-    let empty = Text::new();
-    for cells in &table.rows {
-        out.push(row((0..table.columns.len()).map(|i| cell(cells.get(i).unwrap_or(&empty))).collect()));
-    }
-    out.join("\n")
+    on_lines(head.into_iter().chain(table.rows.iter().map(|cells| row(cells.iter().map(cell).collect()))))
 }
 
 /// In a cell a `|` ends the cell even inside code.

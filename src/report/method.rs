@@ -148,9 +148,8 @@ pub(crate) fn grown(command: &PairedCommand) -> Option<Text> {
         let [before, after] = [it.before, it.after].map(values::plain_share);
         format!("{} ({before} → {after})", it.function)
     };
-    let all: Vec<String> = command.grown.iter().map(one).collect();
-    let said = format!(": a larger share of its time is spent in {}", all.join(", "));
-    (!all.is_empty()).then(|| code(command.name.as_str()).plain(said))
+    let said = || format!(": a larger share of its time is spent in {}", text::joined(command.grown.iter().map(one)));
+    (!command.grown.is_empty()).then(|| code(command.name.as_str()).plain(said()))
 }
 
 /// What to hold against instructions, where any were counted.

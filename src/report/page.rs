@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::model::FixContext;
+use crate::model::{FixContext, text::joined};
 use crate::report::{
     Align, Bar, Block, Doc, Span, StepView, Table, Text, Tone, code, logbook, mark, pipeline, plot, plot::Strip,
     problem, show, values, verdict, visible::visible_line, visible::xml_line, visible::xml_lines,
@@ -75,8 +75,11 @@ fn counts(page: &Page<'_>) -> String {
     let of = |wanted: &str| page.entries.iter().filter(|entry| state(entry.change) == wanted).count();
     let all = values::count(page.entries.len() as u64, "change", "changes");
     let parts = STATES.into_iter().map(|state| (of(state), state)).filter(|(n, _)| *n > 0);
-    let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
-    if parts.is_empty() { all } else { format!("{all}: {}.", parts.join(", ")) }
+    if page.entries.is_empty() {
+        all
+    } else {
+        format!("{all}: {}.", joined(parts.map(|(n, name)| format!("{n} {name}"))))
+    }
 }
 
 /// A choice for each state that occurs. The inputs stand before the cards, so that the style can see which is chosen.

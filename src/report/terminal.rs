@@ -4,7 +4,7 @@
 use anstyle::{AnsiColor, Style};
 
 use crate::report::visible::{char_width, visible, visible_line, width};
-use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, doc};
+use crate::report::{Align, Block, Doc, Span, Table, Text, Tone, doc, doc::on_lines};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Terminal {
@@ -21,11 +21,8 @@ const TIE: char = '\u{a0}';
 /// A character with its style; lines are made of these so that wrapping never cuts an escape sequence.
 type Glyph = (char, Style);
 
-/// The document as text for a terminal, ending in one line end; an empty document is empty text.
 pub(crate) fn render(doc: &Doc, terminal: Terminal) -> String {
-    let blocks: Vec<String> =
-        doc.blocks().iter().map(|block| terminal.block(block)).filter(|text| !text.is_empty()).collect();
-    if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
+    doc.render(|block| terminal.block(block))
 }
 
 impl Terminal {
@@ -33,13 +30,15 @@ impl Terminal {
         match block {
             Block::Heading(_, text) => self.paint(&self.glyphs(text, Style::new().bold(), visible_line)),
             Block::Paragraph(text) => self.wrapped(text, "", 0),
-            Block::List(items) => joined(items.iter().map(|item| self.wrapped(item, "- ", 2))),
-            Block::Tasks(tasks) => joined(
+            Block::List(items) => on_lines(items.iter().map(|item| self.wrapped(item, "- ", 2))),
+            Block::Tasks(tasks) => on_lines(
                 tasks.iter().map(|(done, text)| self.wrapped(text, if *done { "[x] " } else { "[ ] " }, "[ ] ".len())),
             ),
             Block::Table(table) => self.table(table),
             Block::Fields(fields) => self.fields(fields),
-            Block::Code(text) => joined(visible(text).trim_end_matches('\n').lines().map(|line| format!("    {line}"))),
+            Block::Code(text) => {
+                on_lines(visible(text).trim_end_matches('\n').lines().map(|line| format!("    {line}")))
+            }
             Block::Image { alt, target } => format!("{}: {}", visible_line(alt), visible_line(target)),
             Block::Html(_) => String::new(),
         }
@@ -51,13 +50,13 @@ impl Terminal {
         let lines = wrap(&self.glyphs(text, Style::new(), visible), room);
         let pad = " ".repeat(indent);
         let painted = lines.iter().enumerate();
-        joined(painted.map(|(i, line)| format!("{}{}", if i == 0 { lead } else { &pad }, self.paint(line))))
+        on_lines(painted.map(|(i, line)| format!("{}{}", if i == 0 { lead } else { &pad }, self.paint(line))))
     }
 
     fn fields(self, fields: &[(String, Text)]) -> String {
         let names: Vec<String> = fields.iter().map(|(name, _)| visible_line(name)).collect();
         let widest = names.iter().map(|name| width(name)).max().unwrap_or(0);
-        joined(names.iter().zip(fields).map(|(name, (_, text))| {
+        on_lines(names.iter().zip(fields).map(|(name, (_, text))| {
             let pad = " ".repeat(widest - width(name) + GAP);
             let lead = format!("{}{pad}", self.paint(&styled(name, Style::new().dimmed())));
             self.wrapped(text, &lead, widest + GAP)
@@ -67,12 +66,8 @@ impl Terminal {
     fn table(self, table: &Table) -> String {
         let heads: Vec<Vec<Glyph>> =
             table.columns.iter().map(|(name, _)| styled(&visible_line(name), Style::new().bold())).collect();
-        let empty = Text::new();
-        let cells = |cells: &Vec<Text>| -> Vec<Vec<Glyph>> {
-            let filled = (0..heads.len()).map(|i| cells.get(i).unwrap_or(&empty));
-            filled.map(|cell| self.glyphs(cell, Style::new(), visible)).collect()
-        };
-        let rows: Vec<Vec<Vec<Glyph>>> = table.rows.iter().map(cells).collect();
+        let cell = |cell: &Text| self.glyphs(cell, Style::new(), visible);
+        let rows: Vec<Vec<Vec<Glyph>>> = table.rows.iter().map(|cells| cells.iter().map(cell).collect()).collect();
         let all = || std::iter::once(&heads).chain(&rows);
         let widest = |at: usize, of: fn(&[Glyph]) -> usize| all().map(|row| of(&row[at])).max().unwrap_or(0);
         let mut widths: Vec<usize> = (0..heads.len()).map(|at| widest(at, widest_line)).collect();
@@ -80,7 +75,7 @@ impl Terminal {
         if !self.narrow(&mut widths, &least) {
             return self.stacked(&heads, &rows);
         }
-        joined(all().map(|row| self.row(row, &widths, &table.columns)))
+        on_lines(all().map(|row| self.row(row, &widths, &table.columns)))
     }
 
     /// Takes columns from the widest until the table fits, but none that a word in it needs; says whether it fits.
@@ -116,7 +111,7 @@ impl Terminal {
         let wrapped: Vec<Vec<Vec<Glyph>>> =
             cells.iter().zip(widths).map(|(cell, width)| wrap(cell, Some(*width))).collect();
         let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
-        joined((0..height).map(|y| {
+        on_lines((0..height).map(|y| {
             let mut out = String::new();
             for (x, cell) in wrapped.iter().enumerate() {
                 let line: &[Glyph] = cell.get(y).map_or(&[], Vec::as_slice);
@@ -167,10 +162,6 @@ impl Terminal {
             _ => doc::WIDTH,
         }
     }
-}
-
-fn joined(lines: impl Iterator<Item = String>) -> String {
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn columns(line: &[Glyph]) -> usize {
