@@ -9,13 +9,13 @@ use uuid::Uuid;
 use crate::audit::record;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
-use crate::judge::{self, Caveat, Comparison, Settings, compare};
+use crate::judge::{self, Caveat, Comparison, CriterionRow, Role, Settings, compare};
 use crate::model::{
     Artifact, Better, Contract, Digest, Event, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi, RolloutStage,
     Sampling, SideRevision, Snapshot, TakenFor, Tick, Verdict, Verdicts, ingest,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
-use crate::workflow::{Change, Dated, End, Watch, watch};
+use crate::workflow::{Change, Dated, End, watch};
 
 /// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
 const RECORDING_DELAY: Duration = Duration::minutes(15);
@@ -199,14 +199,15 @@ impl Watched {
         Some(Self { reference, after, settings: watch::settings(change, recorded.as_ref()) })
     }
 
-    pub(crate) fn watch(&self, change: &Change, today: &Snapshot) -> Watch {
+    pub(crate) fn watch(&self, change: &Change, today: &Snapshot) -> Vec<CriterionRow> {
         watch::watch(change, &self.reference, today, &self.settings)
     }
 
     /// What a measurement after a rollback proves to be worse than before the change.
     pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<Judged> {
-        let mut found = self.watch(change, today).guardrails;
-        found.retain(|judged| judged.verdict.outcome() == Outcome::Fail);
+        let judged = self.watch(change, today);
+        let worse = |row: &&CriterionRow| row.role == Role::Guardrail && row.result.outcome() == Outcome::Fail;
+        let mut found: Vec<Judged> = judged.iter().filter(worse).map(CriterionRow::judged).collect();
         let rows = watch::drift(&self.reference, today, &self.settings).metrics;
         let kpi = change.contract.kpi.as_ref();
         let kpi = rows.into_iter().filter(|row| kpi.is_some_and(|kpi| kpi.metric == row.metric));
@@ -225,9 +226,9 @@ impl Watched {
     fn differs(&self, change: &Change, what: &Kind, snapshot: &Snapshot) -> Option<String> {
         let again = || self.watch(change, snapshot);
         let same = if let Kind::RolledOut(RolloutStage { verdicts: Some(verdicts), .. }) = what {
-            again().verdicts().as_ref() == Some(verdicts)
+            compare::verdicts(&again()).as_ref() == Some(verdicts)
         } else if let Kind::Ticked(tick) = what {
-            again().alarms() == tick.alarms
+            watch::alarms(&again()) == tick.alarms
         } else {
             true
         };
@@ -262,13 +263,16 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     if compare::is_met_already(&before, &change.contract) {
         return Some("the baseline meets the KPI already, so that it proves no improvement".to_owned());
     }
-    if stored.verdicts().is_none_or(|stored| difference(&recorded.verdicts, &stored).is_some()) {
+    if compare::verdicts(&stored.criteria).is_none_or(|stored| difference(&recorded.verdicts, &stored).is_some()) {
         return of_json("its verdicts are not those of the record".to_owned());
     }
     let again = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
-    let Some(again) = again.verdicts() else { return Some("the contract has no KPI to judge".to_owned()) };
+    let Some(again) = compare::verdicts(&again.criteria) else {
+        return Some("the contract has no KPI to judge".to_owned());
+    };
     difference(&recorded.verdicts, &again).or_else(|| {
-        let alone = compare::compare(&before, &after, None, &change.contract, &stored.settings).verdicts()?;
+        let alone = compare::compare(&before, &after, None, &change.contract, &stored.settings);
+        let alone = compare::verdicts(&alone.criteria)?;
         let is_of_both = pair.as_ref().is_some_and(|pair| !pair.of_commit);
         is_of_both.then(|| contradicted(&after, &again, &alone)).flatten()
     })

@@ -23,7 +23,7 @@ use crate::model::{
 use crate::report::{self, CompareView, DayView, plot, verdict};
 use crate::store::{Integrity, Role, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
-use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, Watch, replay, watch};
+use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
 
 /// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
@@ -175,7 +175,7 @@ pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
 }
 
 /// The monitored days with their verdicts. A day whose file is not there any more is reported by others.
-pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Watch)>> {
+pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Vec<CriterionRow>)>> {
     let watched = if change.ticks.is_empty() { None } else { watched(ctx, change)? };
     let day = |tick: &Dated<Tick>| {
         let today = audit::evidence::snapshot(&tick.taken.snapshot, &fetch(ctx))?;
@@ -273,7 +273,7 @@ fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page
         day: tick.day,
         utc_date: tick.utc_date,
         snapshot: &today,
-        watch: Some(&watched.watch(then, &today)),
+        judged: Some(&watched.watch(then, &today)),
         drift: Some(&watched.drift(&today)),
         alarms: &tick.alarms,
     };

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::exit::Exit;
 use crate::git::{GitError, Reverted};
+use crate::judge::compare;
 use crate::model::scrub::scrub;
 use crate::model::{
     ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken, Verdicts,
@@ -96,7 +97,7 @@ pub(crate) fn against_baseline(ctx: &Ctx, change: &Change, measurement: &Measure
     if change.baseline.is_none() {
         return Ok(None);
     }
-    Ok(evidence::watched(ctx, change)?.and_then(|it| it.watch(change, &measurement.snapshot).verdicts()))
+    Ok(evidence::watched(ctx, change)?.and_then(|it| compare::verdicts(&it.watch(change, &measurement.snapshot))))
 }
 
 #[derive(Debug, Args)]

@@ -16,7 +16,6 @@ pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
 /// other days.
 pub const LEAST_SESSION_FLOOR: f64 = 0.02;
 
-/// What one machine's calibration found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     pub schema: String,
@@ -26,7 +25,6 @@ pub struct Calibration {
     pub commands: Vec<CalibratedCommand>,
 }
 
-/// What was found for one command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibratedCommand {
     pub name: String,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::text::{count, first, short};
+use crate::model::text::{count, first, joined, short};
 use crate::model::{MetricId, Unusable};
 
 /// Which of the two sides of a comparison.
@@ -74,7 +74,7 @@ pub enum Caveat {
     DirtyOutside { side: Which, paths: Vec<String> },
     /// The snapshots come from machines that differ in these parts.
     #[error("The snapshots come from different machines ({} differ). Times of one say nothing about the other.",
-        .parts.join(", "))]
+        joined(.parts))]
     OtherMachine { parts: Vec<String> },
     /// Version 1 recorded no machine: that both are of one machine is an assumption.
     #[error("The machine was not recorded {side}. That both are of one machine is an assumption.")]
@@ -219,7 +219,7 @@ const OWN_FILES_COUNTED: &str =
     " The tool that recorded it counted its own files as uncommitted work, so this may mean little.";
 
 fn listed<T: std::fmt::Display>(names: &[T]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    joined(names.iter().map(|name| format!("`{name}`")))
 }
 
 impl Caveat {
@@ -244,10 +244,9 @@ fn agreement(disagree: &[(MetricId, f64)]) -> String {
     if disagree.is_empty() {
         return " They agree within their noise.".to_owned();
     }
-    let shares: Vec<String> = disagree.iter().map(|(id, share)| format!("{id} ({:.0} %)", share * 100.0)).collect();
     format!(
         " They disagree by more than noise about {}: look at each machine's own file before relying on the mean (the share of \
          the spread that is disagreement, I²).",
-        shares.join(", ")
+        joined(disagree.iter().map(|(id, share)| format!("{id} ({:.0} %)", share * 100.0)))
     )
 }

@@ -44,7 +44,6 @@ pub enum WallReason {
 }
 
 impl Decisive {
-    /// The decisive metric of the command `name`.
     pub fn metric(self, name: &str) -> MetricId {
         match self {
             Self::Cpu(_) => MetricKind::Cpu.of(name),

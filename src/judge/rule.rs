@@ -18,7 +18,6 @@ use crate::model::{
 };
 use crate::stats;
 
-/// Holds a metric against a criterion.
 pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstances) -> Verdict {
     let found = match &criterion.bound {
         Bound::Relative { share } => relative(measured, known).map(|finding| (finding, *share)),

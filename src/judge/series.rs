@@ -118,8 +118,8 @@ fn timing(timing: &Timing) -> Vec<(MetricId, Reading)> {
     if timing.samples.is_empty() {
         return timing_v1(timing);
     }
-    let failure = failure_of(timing.samples.iter(), timing.timeout_s);
-    let failure = timing.read_from.as_ref().and_then(ReadFile::stale).or(failure);
+    let stale = timing.read_from.as_ref().and_then(ReadFile::stale);
+    let failure = stale.or_else(|| failure_of(timing.samples.iter(), timing.timeout_s));
     let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
         let samples: Option<Vec<f64>> = timing.samples.iter().map(read).collect();
         let reading = series(kind.spec(&timing.name), samples.unwrap_or_default());

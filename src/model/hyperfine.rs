@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::model::scrub::scrub;
 use crate::model::strict_json::Json;
+use crate::model::text::joined;
 use crate::model::{CpuMeans, JsonError, Run, Snapshot, Timing, Unit};
 #[derive(Debug, thiserror::Error)]
 pub enum HyperfineError {
@@ -109,9 +110,8 @@ pub fn import(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineE
     if found.is_empty() {
         return Err(HyperfineError::Empty);
     }
-    let commands: Vec<String> =
-        export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters()))).collect();
-    Err(HyperfineError::Several { found: export.results.len(), commands: commands.join(", ") })
+    let commands = export.results.iter().map(|result| format!("{:?}", scrub(&result.with_parameters())));
+    Err(HyperfineError::Several { found: export.results.len(), commands: joined(commands) })
 }
 
 /// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use crate::judge::{Caveat, Comparison, Role, compare::EffectiveChange};
+use crate::judge::{Caveat, Comparison, CriterionRow, compare::EffectiveChange};
+use crate::model::text::joined;
 use crate::model::{ChangeId, Fix, Judged, Policy, Problem, Snapshot, Tuneable, WorkTree, fix};
 use crate::report::{
     Doc, Table, Text, Tone, code, compare, logbook, mark, markdown, method, metric, problem, rollback, status, values,
     verdict, verdict::Row, visible::visible_line,
 };
-use crate::workflow::{Change, Idle, Step, Unjudged, Watch, window};
+use crate::workflow::{Change, Idle, Step, Unjudged, watch, window};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DayView<'a> {
@@ -21,7 +22,7 @@ pub(crate) struct DayView<'a> {
     pub(crate) utc_date: NaiveDate,
     pub(crate) snapshot: &'a Snapshot,
     /// The verdicts on the contract; `None` where there was nothing to hold the day against.
-    pub(crate) watch: Option<&'a Watch>,
+    pub(crate) judged: Option<&'a [CriterionRow]>,
     /// Today against the state right after the change.
     pub(crate) drift: Option<&'a Comparison>,
     pub(crate) alarms: &'a [Judged],
@@ -41,7 +42,7 @@ pub(crate) fn markdown(view: &DayView<'_>) -> String {
             n => mark(Tone::Bad, n.to_string()),
         },
     );
-    if view.watch.is_some_and(Watch::judged_nothing) {
+    if view.judged.is_some_and(|judged| !judged.iter().any(watch::is_settled)) {
         doc.field("Judged", mark(Tone::Unsure, "nothing").plain(" of the contract: no verdict was settled"));
     }
     verdicts(&mut doc, view);
@@ -74,12 +75,8 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
         doc.heading(2, "Against the contract");
         doc.paragraph("There is no baseline: only criteria with a bound of their own can be judged.");
     }
-    let Some(watch) = view.watch else { return };
-    let row = |role| move |judged| Row::of(role, judged).alone();
-    let kpi = watch.kpi.iter().map(row(Role::Kpi));
-    let guardrails = watch.guardrails.iter().map(row(Role::Guardrail));
-    let trigger = watch.trigger.iter().map(row(Role::Trigger));
-    doc.table(verdict::table(kpi.chain(guardrails).chain(trigger).collect(), false));
+    let row = |it: &CriterionRow| Row::new(it.role, &it.criterion, &it.result, None).alone();
+    doc.table(verdict::table(view.judged.into_iter().flatten().map(row).collect(), false));
 }
 
 fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
@@ -108,16 +105,15 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
 
 /// What the monitored days could not judge, and where the KPI was lost again, a line each.
 pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
-    let named = |days: &[NaiveDate]| days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = Vec::new();
     if !unjudged.missed.is_empty() {
         lines.push(format!(
             "the KPI did not hold on {}: its number is not what the contract asks for",
-            named(&unjudged.missed)
+            joined(&unjudged.missed)
         ));
     }
     if !unjudged.days.is_empty() {
-        lines.push(format!("nothing of the contract was judged on {}", named(&unjudged.days)));
+        lines.push(format!("nothing of the contract was judged on {}", joined(&unjudged.days)));
     }
     lines.extend(unjudged.criteria.iter().map(|text| format!("no monitored day could judge {text}")));
     lines
@@ -169,8 +165,7 @@ fn day_number(change: &Change, now: DateTime<Utc>) -> Text {
 fn days_measured(change: &Change, now: DateTime<Utc>, policy: &Policy) -> String {
     let Some(from) = change.fully_rolled_out_at() else { return "not rolled out".to_owned() };
     let have = window::ticked_days(change, from, now);
-    let dates: Vec<String> = have.iter().map(ToString::to_string).collect();
-    let shown = if dates.is_empty() { String::new() } else { format!(": {}", dates.join(", ")) };
+    let shown = if have.is_empty() { String::new() } else { format!(": {}", joined(&have)) };
     format!("{} of {}{shown}", have.len(), window::monitor_days(change, policy))
 }
 
@@ -295,12 +290,12 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
     doc.heading(1, format!("End of {} (UTC)", view.now.date_naive()));
     let mut table = Table::new("llll", ["Change", "State", "Days", "Decision"]);
     for change in view.changes {
-        let mut days: Vec<String> = change.ticks.iter().map(|tick| tick.day.to_string()).collect();
+        let mut days: Vec<u32> = change.ticks.iter().map(|tick| tick.day).collect();
         days.dedup();
         let decision = view.decisions.iter().find(|decision| decision.id == *change.id());
         let decision = decision
             .map_or_else(Text::new, |it| Text::new().strong(it.word).plain(format!(": {}", visible_line(&it.reason))));
-        table.row([code(change.id().as_str()), logbook::status_mark(change), days.join(", ").into(), decision]);
+        table.row([code(change.id().as_str()), logbook::status_mark(change), joined(days).into(), decision]);
     }
     doc.table_or(table, "No change is open.");
     let act: Vec<Fix> = view.decisions.iter().filter_map(perform).collect();
@@ -337,26 +332,33 @@ pub(crate) fn findings(found: &[Problem]) -> Doc {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Role;
     use crate::model::{Doubt, Verdict, Verdicts};
     use crate::report::fixture;
-    use crate::workflow::watch;
 
-    fn watched(settled: bool) -> Watch {
+    fn row(role: Role, judged: &Judged) -> CriterionRow {
+        CriterionRow { role, criterion: judged.criterion.criterion().unwrap().clone(), result: judged.verdict.clone() }
+    }
+
+    fn watched(settled: bool) -> Vec<CriterionRow> {
         let Verdicts { kpi, guardrails, trigger } = fixture::verdicts();
-        let doubt = || Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 0.5 }, more_runs: None };
-        let open = |judged: Judged| if settled { judged } else { Judged { verdict: doubt(), ..judged } };
-        let trigger = trigger.map(|judged| Judged { verdict: doubt(), ..judged });
-        Watch { kpi: Some(open(kpi)), guardrails: guardrails.into_iter().map(open).collect(), trigger }
+        let guards = guardrails.iter().map(|judged| row(Role::Guardrail, judged));
+        let trigger = trigger.iter().map(|judged| row(Role::Trigger, judged));
+        let mut rows: Vec<CriterionRow> = guards.chain([row(Role::Kpi, &kpi)]).chain(trigger).collect();
+        for row in rows.iter_mut().filter(|row| !settled || row.role == Role::Trigger) {
+            row.result = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 0.5 }, more_runs: None };
+        }
+        rows
     }
 
     #[test]
     fn a_day_that_judged_nothing_is_marked_in_its_report() {
         let (change, snapshot) = (fixture::passed(7), fixture::snapshot("day", 1.0, 5, 100, 4));
         let report = |settled: bool| {
-            let watch = watched(settled);
+            let rows = watched(settled);
             let (day, utc_date) = (1, fixture::at(5, 12).date_naive());
-            let watch = Some(&watch);
-            markdown(&DayView { change: &change, day, utc_date, snapshot: &snapshot, watch, drift: None, alarms: &[] })
+            let judged = Some(rows.as_slice());
+            markdown(&DayView { change: &change, day, utc_date, snapshot: &snapshot, judged, drift: None, alarms: &[] })
         };
         assert!(report(false).contains("**nothing** of the contract"), "{}", report(false));
         assert!(!report(true).contains("Judged"), "{}", report(true));
@@ -366,7 +368,7 @@ mod tests {
     fn days_and_criteria_without_a_verdict_are_named() {
         let change = fixture::passed(7);
         let (one, two) = (fixture::at(4, 12).date_naive(), fixture::at(5, 12).date_naive());
-        let said = |days: &[(NaiveDate, Watch)]| unjudged(&watch::unjudged(&change, days)).join("\n");
+        let said = |days: &[(NaiveDate, Vec<CriterionRow>)]| unjudged(&watch::unjudged(&change, days)).join("\n");
         insta::assert_snapshot!(said(&[(one, watched(false)), (two, watched(false))]), @r"
         nothing of the contract was judged on 2026-02-04, 2026-02-05
         no monitored day could judge size.lib <= 40MiB
@@ -375,7 +377,9 @@ mod tests {
         insta::assert_snapshot!(said(&[(one, watched(false)), (one, watched(true)), (two, watched(true))]), @"no monitored day could judge timing.tests.wall > +10%");
         assert_eq!(said(&[]), "");
         // A trigger that is not met says with its numbers what a KPI that is not met would.
-        let lost = Watch { kpi: fixture::verdicts().trigger, ..watched(true) };
+        let mut lost = watched(true);
+        lost.retain(|row| row.role != Role::Kpi);
+        lost.push(row(Role::Kpi, &fixture::verdicts().trigger.unwrap()));
         assert!(said(&[(one, watched(true)), (two, lost)]).starts_with("the KPI did not hold on 2026-02-05: "));
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::text::joined;
 use crate::model::{Check, DeltaCommit, Event, Kind, Strength, Taken, TuneableChange, Verdicts};
 use crate::report::pipeline::Station;
 use crate::report::{Doc, Table, Text, Tone, code, compare, mark, markdown, pipeline, show, values, verdict};
@@ -53,16 +54,12 @@ fn header(doc: &mut Doc, change: &Change) {
     doc.field("Class", opened.class.name());
     doc.field("Status", status_mark(change));
     doc.field("Opened", format!("{}{by}", values::moment(change.opened_at)));
-    let texts = [
-        ("Risk", opened.risk.as_str()),
-        ("Validation today", &opened.validation_today),
-        ("Validation in the next days", &opened.validation_next_days),
-        ("Incident", opened.incident.as_deref().unwrap_or_default()),
-    ];
-    for (name, text) in texts.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
-        doc.field(name, text);
-    }
+    let given = |text: &str| (!text.trim().is_empty()).then(|| Text::from(text));
     let others = [
+        ("Risk", given(&opened.risk)),
+        ("Validation today", given(&opened.validation_today)),
+        ("Validation in the next days", given(&opened.validation_next_days)),
+        ("Incident", opened.incident.as_deref().and_then(given)),
         ("From experiment", opened.from.as_ref().map(|id| code(id.as_str()))),
         ("Override expires", opened.expires.map(|at| values::moment(at).into())),
         ("Taken over by", change.follow_up.as_ref().map(|id| code(id.as_str()))),
@@ -225,8 +222,7 @@ fn note(event: &Kind) -> Option<String> {
             format!("decision of {utc_date}: {decision}, because {reason}")
         }
         Kind::ValidationFailed { checks, .. } => {
-            let failed: Vec<&str> = checks.iter().filter(|it| !it.passed).map(|it| it.name.as_str()).collect();
-            format!("validation failed: {}", failed.join(", "))
+            format!("validation failed: {}", joined(checks.iter().filter(|it| !it.passed).map(|it| &it.name)))
         }
         Kind::Relinked { commits, by } => {
             format!("{} found again by {by}", values::count(commits.len() as u64, "commit", "commits"))

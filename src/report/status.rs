@@ -92,7 +92,7 @@ fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
 fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
     for change in view.left {
         let commits = change.commits_to_revert();
-        let commits = commits.iter().map(|sha| values::short(sha)).collect::<Vec<_>>().join(", ");
+        let commits = joined(commits.iter().map(|sha| values::short(sha)));
         let end = change.end.as_ref().map_or("ended", End::words);
         let text = mark(Tone::Bad, "still in the tree").plain(": ");
         // The commit of one that was never validated is known by its trailer alone.

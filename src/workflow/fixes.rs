@@ -119,8 +119,7 @@ impl Fixes<'_> {
         if self.change.commits_to_revert().is_empty() {
             return vec![Fix::next("put the old values back, then", fix::after(id))];
         }
-        let apply = fix::take_out(id);
-        vec![Fix::next("revert it", apply), Fix::then("", fix::after(id))]
+        vec![Fix::next("revert it", fix::take_out(id)), Fix::then("", fix::after(id))]
     }
 
     pub(crate) fn unrehearsed(&self, rehearsal: &Rehearsal) -> Fix {
@@ -146,8 +145,7 @@ impl Fixes<'_> {
         if self.change.is_open() {
             return vec![Fix::next("end it instead", fix::with_reason(id, "reject"))];
         }
-        let apply = fix::take_out(id);
-        vec![Fix::next("if a commit with its id is in the history, revert it", apply)]
+        vec![Fix::next("if a commit with its id is in the history, revert it", fix::take_out(id))]
     }
 
     pub(crate) fn pass(&self, gate: Gate) -> CommandLine {

@@ -25,6 +25,6 @@ pub use reason::{Detail, Reason};
 pub use refusal::Refusal;
 pub use replay::InvalidEvent;
 pub use state::{Change, Dated, End, NotARecord, RolledBack};
-pub use watch::{Idle, Unjudged, Watch};
+pub use watch::{Idle, Unjudged};
 pub use window::{Demand, DemandKind};
 pub use world::{UnknownMetric, World};

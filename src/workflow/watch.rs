@@ -6,47 +6,27 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
-use crate::judge::{Comparison, Role, Settings};
+use crate::judge::{Comparison, CriterionRow, Role, Settings};
 use crate::model::{
     Artifact, Contract, Criterion, Event, Judged, Kind, Outcome, PairSession, Policy, SideRevision, Snapshot, Trigger,
-    Verdicts,
 };
 use crate::workflow::{Change, window};
 
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Watch {
-    /// On the KPI; it raises no alarm, since the guardrails say what must not happen.
-    pub kpi: Option<Judged>,
-    /// On the guardrails, in the contract's order.
-    pub guardrails: Vec<Judged>,
-    /// On the trigger, where it is a criterion.
-    pub trigger: Option<Judged>,
-}
-
-impl Watch {
-    /// What must not go unnoticed: a guardrail that is violated, the trigger where it fired, and either where it can no
-    /// longer be judged. An inconclusive verdict is none: a day's few runs seldom settle one.
-    pub fn alarms(&self) -> Vec<Judged> {
-        let broken = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid);
-        let fired = |judged: &&Judged| matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Invalid);
-        let guardrails = self.guardrails.iter().filter(broken);
-        guardrails.chain(self.trigger.iter().filter(fired)).cloned().collect()
-    }
-
-    pub fn judged_nothing(&self) -> bool {
-        !self.kpi.iter().chain(&self.guardrails).chain(&self.trigger).any(is_settled)
-    }
-
-    /// As a rollout stage records them; `None` where the KPI was not judged.
-    pub fn verdicts(&self) -> Option<Verdicts> {
-        let kpi = self.kpi.clone()?;
-        Some(Verdicts { kpi, guardrails: self.guardrails.clone(), trigger: self.trigger.clone() })
-    }
+/// What must not go unnoticed: a guardrail that is violated, the trigger where it fired, and either where it can no
+/// longer be judged. An inconclusive verdict is none: a day's few runs seldom settle one. Nor is the KPI's, since the
+/// guardrails say what must not happen.
+pub fn alarms(judged: &[CriterionRow]) -> Vec<Judged> {
+    let is_alarm = |row: &&CriterionRow| match row.role {
+        Role::Kpi => false,
+        Role::Guardrail => matches!(row.result.outcome(), Outcome::Fail | Outcome::Invalid),
+        Role::Trigger => matches!(row.result.outcome(), Outcome::Pass | Outcome::Invalid),
+    };
+    judged.iter().filter(is_alarm).map(CriterionRow::judged).collect()
 }
 
 /// Whether a verdict says something: yes or no.
-fn is_settled(judged: &Judged) -> bool {
-    matches!(judged.verdict.outcome(), Outcome::Pass | Outcome::Fail)
+pub fn is_settled(row: &CriterionRow) -> bool {
+    matches!(row.result.outcome(), Outcome::Pass | Outcome::Fail)
 }
 
 /// What the monitored days could not judge. It bars nothing: the promotion has judged the change, and what a day's few
@@ -62,33 +42,36 @@ pub struct Unjudged {
 }
 
 /// What `days` (their dates, with the verdicts of each measurement) leave unjudged of the contract.
-pub fn unjudged(change: &Change, days: &[(NaiveDate, Watch)]) -> Unjudged {
+pub fn unjudged(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Unjudged {
     if days.is_empty() {
         return Unjudged::default();
     }
-    let calm: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| !watch.judged_nothing()).map(|day| day.0).collect();
-    let dates: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
-    let failed = |watch: &Watch| watch.kpi.as_ref().is_some_and(|kpi| kpi.verdict.outcome() == Outcome::Fail);
-    let missed: BTreeSet<NaiveDate> = days.iter().filter(|(_, watch)| failed(watch)).map(|day| day.0).collect();
-    let judged = days.iter().flat_map(|(_, watch)| watch.guardrails.iter().chain(&watch.trigger));
-    let settled: BTreeSet<&str> = judged.filter(|it| is_settled(it)).map(|it| it.criterion.as_str()).collect();
+    let on = |is: &dyn Fn(&CriterionRow) -> bool| -> BTreeSet<NaiveDate> {
+        days.iter().filter(|(_, judged)| judged.iter().any(is)).map(|day| day.0).collect()
+    };
+    let missed = on(&|row| row.role == Role::Kpi && row.result.outcome() == Outcome::Fail);
+    let all: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
+    let settled = days.iter().flat_map(|(_, judged)| judged).filter(|row| row.role != Role::Kpi && is_settled(row));
+    let settled: BTreeSet<&str> = settled.map(|row| row.criterion.text.as_str()).collect();
     let contract = &change.contract;
     let guards = contract.guardrails.iter().chain(contract.measured_trigger()).map(|criterion| criterion.text.clone());
     Unjudged {
-        days: dates.difference(&calm).copied().collect(),
+        days: all.difference(&on(&is_settled)).copied().collect(),
         criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
         missed: missed.into_iter().collect(),
     }
 }
 
 /// The KPI as it was measured last, where it failed on every monitored day and nobody has said why that is no harm.
-pub fn lost(change: &Change, days: &[(NaiveDate, Watch)]) -> Option<Judged> {
-    let kpis: Option<Vec<&Judged>> = days.iter().map(|(_, watch)| watch.kpi.as_ref()).collect();
-    let kpis = kpis?;
+pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<Judged> {
     let first = change.ticks.first()?.at;
     let is_said = |event: &Event| matches!(event.what, Kind::AlarmResolved { .. }) && event.at >= first;
-    let failed = kpis.iter().all(|kpi| kpi.verdict.outcome() == Outcome::Fail);
-    kpis.last().filter(|_| failed && !change.events.iter().any(is_said)).map(|kpi| (*kpi).clone())
+    let failed = |judged: &[CriterionRow]| {
+        let kpi = judged.iter().find(|row| row.role == Role::Kpi);
+        kpi.filter(|row| row.result.outcome() == Outcome::Fail).map(CriterionRow::judged)
+    };
+    let lost: Option<Vec<Judged>> = days.iter().map(|(_, judged)| failed(judged)).collect();
+    lost?.pop().filter(|_| !change.events.iter().any(is_said))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,9 +122,9 @@ pub fn settings(change: &Change, recorded: Option<&Comparison>) -> Settings {
     recorded.map_or_else(|| Settings { min_effect, ..Settings::default() }, |comparison| comparison.settings.clone())
 }
 
-/// Judges `today` against `reference`. An emergency has no baseline: of its contract, the criteria with a bound of their
+/// Judges `today` against `reference`: KPI, guardrails and trigger, as far as they are criteria. An emergency has no baseline: of its contract, the criteria with a bound of their
 /// own are judged, and the others cannot be.
-pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Watch {
+pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Vec<CriterionRow> {
     let has_baseline = change.baseline.is_some();
     let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
     let contract = &change.contract;
@@ -156,11 +139,7 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
     } else {
         compare::compare(&unattributed(reference), today, None, &judged, settings)
     };
-    Watch {
-        kpi: comparison.judged(Role::Kpi).next(),
-        guardrails: comparison.judged(Role::Guardrail).collect(),
-        trigger: comparison.judged(Role::Trigger).next(),
-    }
+    comparison.criteria
 }
 
 /// The day's pairs, if they are of the baseline and of the code that was measured on that day.
@@ -185,35 +164,35 @@ fn unattributed(snapshot: &Snapshot) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Design, Estimate, Finding, Flaw, Verdict};
+    use crate::model::{Estimate, Finding, Flaw, Verdict};
 
-    fn judged(outcome: Outcome) -> Judged {
-        let estimate = Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 };
-        let design = Design::Exact;
-        let finding =
-            Finding { estimate, design, n_before: 5, n_after: 5, p_value: None, min_effect: 0.01, from_zero: false };
-        let verdict = match outcome {
+    fn row(role: Role, outcome: Outcome) -> CriterionRow {
+        let finding = Finding {
+            estimate: Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 },
+            design: crate::model::Design::Exact,
+            n_before: 5,
+            n_after: 5,
+            p_value: None,
+            min_effect: 0.01,
+            from_zero: false,
+        };
+        let result = match outcome {
             Outcome::Pass => Verdict::Pass(finding),
             Outcome::Fail => Verdict::Fail(finding),
             _ => Verdict::Invalid { because: Flaw::SameCode },
         };
-        Judged { criterion: "m <= +5%".to_owned().into(), verdict }
+        CriterionRow { role, criterion: Criterion::parse("m <= +5%").unwrap(), result }
     }
 
     #[test]
     fn a_violated_guardrail_a_fired_trigger_and_what_cannot_be_judged_are_alarms() {
-        let calm = Watch {
-            kpi: Some(judged(Outcome::Fail)),
-            guardrails: vec![judged(Outcome::Pass)],
-            trigger: Some(judged(Outcome::Fail)),
+        let alarmed = |kpi, guardrail, trigger| {
+            let roles = [(Role::Kpi, kpi), (Role::Guardrail, guardrail), (Role::Trigger, trigger)];
+            alarms(&roles.map(|(role, outcome)| row(role, outcome))).len()
         };
-        assert!(calm.alarms().is_empty());
-        let alarmed = |guardrail, trigger| {
-            let watch = Watch { guardrails: vec![judged(guardrail)], trigger: Some(judged(trigger)), kpi: None };
-            watch.alarms().len()
-        };
-        assert_eq!(alarmed(Outcome::Fail, Outcome::Fail), 1);
-        assert_eq!(alarmed(Outcome::Pass, Outcome::Pass), 1);
-        assert_eq!(alarmed(Outcome::Invalid, Outcome::Invalid), 2);
+        assert_eq!(alarmed(Outcome::Fail, Outcome::Pass, Outcome::Fail), 0);
+        assert_eq!(alarmed(Outcome::Pass, Outcome::Fail, Outcome::Fail), 1);
+        assert_eq!(alarmed(Outcome::Pass, Outcome::Pass, Outcome::Pass), 1);
+        assert_eq!(alarmed(Outcome::Pass, Outcome::Invalid, Outcome::Invalid), 2);
     }
 }

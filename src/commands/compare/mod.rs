@@ -187,7 +187,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
         markdown: markdown.artifact(id),
         json: json.artifact(id),
         pair: inputs.get(2).cloned(),
-        verdicts: comparison.verdicts().ok_or_else(|| trouble("the contract has no KPI"))?,
+        verdicts: compare::verdicts(&comparison.criteria).ok_or_else(|| trouble("the contract has no KPI"))?,
     };
     files.extend([markdown, json]);
     let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;

@@ -222,15 +222,15 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let role = day_role(day);
     measurement.dedicate(change.id(), &role);
     let watched = evidence::watched(ctx, change)?;
-    let watch = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
+    let judged = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
     let drift = watched.as_ref().map(|it| it.drift(&measurement.snapshot));
-    let alarms = watch.as_ref().map(watch::Watch::alarms).unwrap_or_default();
+    let alarms = judged.as_deref().map(watch::alarms).unwrap_or_default();
     let view = DayView {
         change,
         day,
         utc_date,
         snapshot: &measurement.snapshot,
-        watch: watch.as_ref(),
+        judged: judged.as_deref(),
         drift: drift.as_ref(),
         alarms: &alarms,
     };

@@ -111,7 +111,8 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
         found.push(Caveat::SameCode);
     } else if let (Some(old), Some(new)) = (&before.git.commit, &after.git.commit)
         && old == new
-        && !only_settings_differ(before, after)
+        // The same code ran with other tuneables or variables, and these are what the difference is attributed to.
+        && !is_same_code(before, after)
     {
         found.push(Caveat::SameCommit { commit: new.clone() });
     }
@@ -120,13 +121,13 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
     }
     for (side, snapshot) in [(Which::Before, before), (Which::After, after)] {
         let own_files_counted = snapshot.schema == SCHEMA_V1;
-        let dirty = match snapshot.revision.as_ref().map(|revision| &revision.work_tree) {
-            Some(WorkTree::Dirty { paths, .. }) => Some(Some(u64::from(*paths))),
-            Some(WorkTree::Unknown { .. }) => Some(None),
-            Some(WorkTree::Clean | WorkTree::Unversioned) => None,
-            None => snapshot.git.dirty.unwrap_or(false).then_some(snapshot.git.dirty_count),
+        let (is_dirty, paths) = match snapshot.revision.as_ref().map(|revision| &revision.work_tree) {
+            Some(WorkTree::Dirty { paths, .. }) => (true, Some(u64::from(*paths))),
+            Some(WorkTree::Unknown { .. }) => (true, None),
+            Some(WorkTree::Clean | WorkTree::Unversioned) => (false, None),
+            None => (snapshot.git.dirty == Some(true), snapshot.git.dirty_count),
         };
-        if let Some(paths) = dirty {
+        if is_dirty {
             found.push(Caveat::DirtyTree { side, paths, own_files_counted });
         }
         if !snapshot.git.dirty_outside.is_empty() {
@@ -135,11 +136,9 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
     }
 }
 
-/// Whether the same code ran with other tuneables or variables: then these are what the difference is attributed to.
-fn only_settings_differ(before: &Snapshot, after: &Snapshot) -> bool {
-    let code = before.revision.as_ref().zip(after.revision.as_ref());
-    code.is_some_and(|(before, after)| before.same_code(after))
-        && (before.tuneables != after.tuneables || before.env != after.env)
+/// Whether the same code is known to have run, with whatever settings.
+pub(crate) fn is_same_code(before: &Snapshot, after: &Snapshot) -> bool {
+    before.revision.as_ref().zip(after.revision.as_ref()).is_some_and(|(before, after)| before.same_code(after))
 }
 
 /// Version 1 recorded a platform only: a different one is a different machine, the same one proves nothing.

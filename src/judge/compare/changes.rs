@@ -56,7 +56,6 @@ pub struct HttpDelta {
     pub after_error: Option<String>,
 }
 
-/// Version 1's differences of two snapshots.
 pub(crate) fn deltas(before: &Snapshot, after: &Snapshot) -> Deltas {
     Deltas { sizes: sizes(before, after), timings: timings(before, after), http: http(before, after) }
 }

@@ -90,23 +90,6 @@ pub struct Comparison {
     pub not_paired: Option<String>,
 }
 
-impl Comparison {
-    /// The criteria of one role with their verdicts, in the contract's order.
-    pub fn judged(&self, role: Role) -> impl Iterator<Item = Judged> {
-        let rows = self.criteria.iter().filter(move |row| row.role == role);
-        rows.map(|row| Judged { criterion: Stated::Criterion(row.criterion.clone()), verdict: row.result.clone() })
-    }
-
-    /// The verdicts on the whole contract; `None` where it has no KPI.
-    pub fn verdicts(&self) -> Option<Verdicts> {
-        Some(Verdicts {
-            kpi: self.judged(Role::Kpi).next()?,
-            guardrails: self.judged(Role::Guardrail).collect(),
-            trigger: self.judged(Role::Trigger).next(),
-        })
-    }
-}
-
 /// One side of a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +123,19 @@ pub struct CriterionRow {
     pub result: Verdict,
 }
 
+impl CriterionRow {
+    pub fn judged(&self) -> Judged {
+        Judged { criterion: Stated::Criterion(self.criterion.clone()), verdict: self.result.clone() }
+    }
+}
+
+/// The verdicts on a whole contract, as a record holds them; `None` where it has no KPI.
+pub fn verdicts(rows: &[CriterionRow]) -> Option<Verdicts> {
+    let of = |role| rows.iter().filter(move |row| row.role == role).map(CriterionRow::judged);
+    let kpi = of(Role::Kpi).next()?;
+    Some(Verdicts { kpi, guardrails: of(Role::Guardrail).collect(), trigger: of(Role::Trigger).next() })
+}
+
 /// Which time decides about a command.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,14 +144,14 @@ pub struct DecisiveRow {
     pub time: Decisive,
 }
 
-/// Compares two snapshots. The same inputs give the same comparison, byte for byte.
 /// Whether a baseline meets an absolute KPI by itself, so that nothing has to improve for it.
 pub(crate) fn is_met_already(baseline: &Snapshot, contract: &Contract) -> bool {
     let is_absolute = contract.kpi.as_ref().is_some_and(|kpi| !kpi.is_relative());
-    let verdicts = || compare(baseline, baseline, None, contract, &Settings::default()).verdicts();
-    is_absolute && verdicts().is_some_and(|it| it.kpi.verdict.outcome() == Outcome::Pass)
+    let rows = || compare(baseline, baseline, None, contract, &Settings::default()).criteria;
+    is_absolute && rows().iter().any(|row| row.role == Role::Kpi && row.result.outcome() == Outcome::Pass)
 }
 
+/// Compares two snapshots. The same inputs give the same comparison, byte for byte.
 pub fn compare(
     before: &Snapshot,
     after: &Snapshot,
@@ -278,11 +274,11 @@ fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Ci
         || caveats::other_platform(before, after),
         |(before, after)| before.differences(after).into_iter().map(str::to_owned).collect(),
     );
-    let code = before.revision.as_ref().zip(after.revision.as_ref());
-    let same_files = code.is_some_and(|(before, after)| before.same_code(after));
     Circumstances {
         other_machine,
-        same_code: same_files && before.tuneables == after.tuneables && before.env == after.env,
+        same_code: caveats::is_same_code(before, after)
+            && before.tuneables == after.tuneables
+            && before.env == after.env,
         reference_ratio: effect::reference_ratio(&before.reference_s, &after.reference_s),
         session_floor: settings.session_floor,
         min_effect: settings.min_effect,

@@ -189,9 +189,8 @@ pub struct PairRow {
     /// Whether it decides about the command; every KPI does about itself.
     pub decisive: bool,
     pub pairs: u32,
-    /// Median of the baseline's runs; null where there are none.
+    /// Median of a side's runs; null where there are none.
     pub before: Option<f64>,
-    /// Median of the head's runs; null where there are none.
     pub after: Option<f64>,
     pub change: Change,
 }
