@@ -239,8 +239,7 @@ pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Setting
     let mut settings = Settings { min_effect, ..Settings::default() };
     if let Some(found) = calibrated(ctx, &calibration::key(&machine::fingerprint()))? {
         let configured = |name: &str| config.timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
-        settings.noise_floors = found.floors(configured);
-        settings.session_floors = found.session_floors(configured);
+        found.apply(configured, &mut settings);
     }
     Ok(settings)
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::judge::Change;
+use crate::judge::{Change, Settings};
 use crate::model::scrub::scrub;
 use crate::model::{Digest, Machine, MetricId};
 pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
@@ -67,30 +67,21 @@ pub fn key(machine: &Machine) -> String {
 }
 
 impl Calibration {
-    /// The floors that hold for the commands as they are now, by metric.
-    pub fn floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
-        self.valid(configured, |command| &command.floors, 0.0)
-    }
-
-    /// How far sessions lie apart for the commands as they are now, by metric, but never below
-    /// [`LEAST_SESSION_FLOOR`].
-    pub fn session_floors<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>) -> BTreeMap<MetricId, f64> {
-        self.valid(configured, |command| &command.session_floors, LEAST_SESSION_FLOOR)
-    }
-
-    fn valid<'a>(
-        &self,
-        configured: impl Fn(&str) -> Option<&'a str>,
-        floors: impl Fn(&CalibratedCommand) -> &BTreeMap<MetricId, f64>,
-        least: f64,
-    ) -> BTreeMap<MetricId, f64> {
+    /// Puts into `settings` what holds for the commands as they are now: their noise floors, and how far sessions lie apart,
+    /// which is never below [`LEAST_SESSION_FLOOR`].
+    pub fn apply<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>, settings: &mut Settings) {
         // An older version kept the command as it is.
         let same = |command: &&CalibratedCommand| {
             configured(&command.name).is_some_and(|cmd| scrub(cmd) == scrub(&command.cmd))
         };
-        let valid = self.commands.iter().filter(same);
-        let all = valid.flat_map(|command| floors(command).clone());
-        all.filter(|(_, floor)| floor.is_finite()).map(|(metric, floor)| (metric, floor.max(least))).collect()
+        for command in self.commands.iter().filter(same) {
+            let finite = |(_, floor): &(&MetricId, &f64)| floor.is_finite();
+            let (floors, apart) = (command.floors.iter().filter(finite), command.session_floors.iter().filter(finite));
+            settings.noise_floors.extend(floors.map(|(metric, floor)| (metric.clone(), floor.max(0.0))));
+            settings
+                .session_floors
+                .extend(apart.map(|(metric, floor)| (metric.clone(), floor.max(LEAST_SESSION_FLOOR))));
+        }
     }
 }
 
@@ -115,15 +106,20 @@ mod tests {
                 injected: None,
             }],
         };
-        let apart = calibration.session_floors(|_| Some("make"));
-        assert_eq!(apart.into_values().collect::<Vec<f64>>(), [LEAST_SESSION_FLOOR]);
-        assert_eq!(calibration.floors(|_| Some("make")).len(), 1);
-        assert!(calibration.floors(|_| Some("make -j2")).is_empty());
-        assert!(calibration.floors(|_| None).is_empty());
+        let settings = |calibration: &Calibration, configured: Option<&str>| {
+            let mut settings = Settings::default();
+            calibration.apply(|_| configured, &mut settings);
+            settings
+        };
+        let make = settings(&calibration, Some("make"));
+        assert_eq!(make.session_floors.into_values().collect::<Vec<f64>>(), [LEAST_SESSION_FLOOR]);
+        assert_eq!(make.noise_floors.len(), 1);
+        assert!(settings(&calibration, Some("make -j2")).noise_floors.is_empty());
+        assert!(settings(&calibration, None).noise_floors.is_empty());
         let kept = scrub("bench --token correcthorse");
         let mut secret = calibration;
         secret.commands[0].cmd = kept;
-        assert_eq!(secret.floors(|_| Some("bench --token correcthorse")).len(), 1);
+        assert_eq!(settings(&secret, Some("bench --token correcthorse")).noise_floors.len(), 1);
     }
 
     #[test]

@@ -27,8 +27,7 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
     match found {
         Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured), known),
         Err(Undecided::Doubt(because)) => {
-            let more_runs = missing_runs(&because);
-            Verdict::Inconclusive { finding: None, because, more_runs }
+            Verdict::Inconclusive { finding: None, more_runs: missing_runs(&because), because }
         }
         Err(Undecided::Flaw(because)) => Verdict::Invalid { because },
     }
@@ -186,8 +185,7 @@ pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> 
     let finding = match relative(measured, known) {
         Ok(finding) => finding,
         Err(Undecided::Doubt(because)) => {
-            let more_runs = missing_runs(&because);
-            return Change::Inconclusive { finding: None, because, more_runs };
+            return Change::Inconclusive { finding: None, more_runs: missing_runs(&because), because };
         }
         Err(Undecided::Flaw(because)) => return Change::Invalid { because },
     };

@@ -122,8 +122,8 @@ pub fn settings(change: &Change, recorded: Option<&Comparison>) -> Settings {
     recorded.map_or_else(|| Settings { min_effect, ..Settings::default() }, |comparison| comparison.settings.clone())
 }
 
-/// Judges `today` against `reference`: KPI, guardrails and trigger, as far as they are criteria. An emergency has no baseline: of its contract, the criteria with a bound of their
-/// own are judged, and the others cannot be.
+/// Judges `today` against `reference`: KPI, guardrails and trigger, as far as they are criteria. An emergency has no baseline:
+/// of its contract, the criteria with a bound of their own are judged, and the others cannot be.
 pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Vec<CriterionRow> {
     let has_baseline = change.baseline.is_some();
     let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
