@@ -76,19 +76,15 @@ impl Contract {
     }
 
     /// `self` with the parts of `newer` that are given put over it; an empty part leaves the old one.
-    pub fn merged_with(mut self, newer: Self) -> Self {
-        if !newer.hypothesis.trim().is_empty() {
-            self.hypothesis = newer.hypothesis;
+    pub fn merged_with(self, newer: Self) -> Self {
+        let text = |new: String, old: String| if new.trim().is_empty() { old } else { new };
+        Self {
+            hypothesis: text(newer.hypothesis, self.hypothesis),
+            kpi: newer.kpi.or(self.kpi),
+            guardrails: if newer.guardrails.is_empty() { self.guardrails } else { newer.guardrails },
+            trigger: newer.trigger.or(self.trigger),
+            rollback: text(newer.rollback, self.rollback),
+            min_effect: newer.min_effect.or(self.min_effect),
         }
-        if !newer.guardrails.is_empty() {
-            self.guardrails = newer.guardrails;
-        }
-        if !newer.rollback.trim().is_empty() {
-            self.rollback = newer.rollback;
-        }
-        self.kpi = newer.kpi.or(self.kpi);
-        self.trigger = newer.trigger.or(self.trigger);
-        self.min_effect = newer.min_effect.or(self.min_effect);
-        self
     }
 }

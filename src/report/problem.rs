@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::model::fix::code;
-use crate::model::{Action, Fix, FixContext, How, Problem, Severity, Subject};
+use crate::model::{Action, Fix, FixContext, How, Problem, Rehearsal, Severity, Subject};
 use crate::report::visible::visible_line;
 use crate::report::{Doc, Text, Tone, mark, verdict};
-use crate::workflow::{Change, Demand, Detail, Refusal};
+use crate::workflow::{Change, Demand, Reason, Refusal};
 
 /// What a person has to do or decide, without a command.
 const HINT: &str = "hint: ";
@@ -163,7 +163,7 @@ pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixConte
         severity: Severity::Fail,
         subject: Subject { change: change.map(|change| change.id().clone()), ..Subject::default() },
         message: format!("refused at {}: {}", refusal.gate, refusal.missing),
-        details: refusal.missing.details(ctx).into_iter().map(line).collect(),
+        details: details(&refusal.missing, ctx),
         fixes: refusal.fixes(change, ctx),
     }
 }
@@ -191,12 +191,33 @@ pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
     })
 }
 
-fn line(detail: Detail<'_>) -> String {
-    match detail {
-        Detail::Line(line) => line,
-        Detail::Criterion(judged) => verdict::full_line(judged),
-        Detail::Trigger(judged) => format!("{} {}", judged.criterion, verdict::trigger_line(judged)),
-        Detail::Demand(it) => format!("{} {}", if it.met { "✓" } else { "✗" }, demand(it)),
+/// The particulars of a reason, a line each, in the order in which it holds them.
+fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
+    if let Reason::Dirty { .. } = reason {
+        ctx.uncommitted.lines()
+    } else if let Reason::CommitsBeforeBaseline { commits, .. } | Reason::ManyCommits { commits, .. } = reason {
+        commits.iter().map(ToString::to_string).collect()
+    } else if let Reason::ForeignCommit { commit } = reason {
+        vec![commit.to_string()]
+    } else if let Reason::Unmeasured { metrics, why } = reason {
+        let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
+        metrics.iter().enumerate().map(|(at, metric)| format!("{metric}{}", why(at))).collect()
+    } else if let Reason::ContractDocs { files, .. } | Reason::CodeBeside { files } | Reason::WrongClass { files, .. } =
+        reason
+    {
+        files.clone()
+    } else if let Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = reason {
+        paths.clone()
+    } else if let Reason::Evidence { faults } = reason {
+        faults.iter().map(ToString::to_string).collect()
+    } else if let Reason::Verdicts { judged } | Reason::StageGuardrails { judged } = reason {
+        judged.iter().map(verdict::full_line).collect()
+    } else if let Reason::TriggerFired { judged } = reason {
+        vec![format!("{} {}", judged.criterion, verdict::trigger_line(judged))]
+    } else if let Reason::Unverified { demands } = reason {
+        demands.iter().map(|it| format!("{} {}", if it.met { "✓" } else { "✗" }, demand(it))).collect()
+    } else {
+        Vec::new()
     }
 }
 
@@ -213,7 +234,7 @@ mod tests {
     };
     use crate::model::{CommandLine, CommitName};
     use crate::report::fixture;
-    use crate::workflow::{Demand, DemandKind, Reason, VacuousCriterion};
+    use crate::workflow::{DemandKind, VacuousCriterion};
     use std::collections::BTreeSet;
 
     #[test]

@@ -21,7 +21,7 @@ pub mod world;
 pub use chain::Broken;
 pub use gates::VacuousCriterion;
 pub use next::Step;
-pub use reason::{Detail, Reason};
+pub use reason::Reason;
 pub use refusal::Refusal;
 pub use replay::InvalidEvent;
 pub use state::{Change, Dated, End, NotARecord, RolledBack};

@@ -1,4 +1,4 @@
-//! Why a gate stays shut: every reason with its code, its facts, its sentence, its particulars and what to do about it.
+//! Why a gate stays shut: every reason with its code, its facts, its sentence and what to do about it.
 //! What takes more than a line is in `fixes.rs`.
 
 use chrono::{DateTime, Utc};
@@ -217,50 +217,11 @@ pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a Metri
     metrics.map(one).collect::<Vec<_>>().join(", and ")
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum Detail<'a> {
-    Line(String),
-    Criterion(&'a Judged),
-    Trigger(&'a Judged),
-    Demand(&'a Demand),
-}
-
 impl Reason {
     /// Whether what helps depends on what is uncommitted or stashed.
     pub(crate) fn is_of_uncommitted(&self) -> bool {
         let is_of_tree = matches!(self, Self::Dirty { .. } | Self::NotAsCommitted { .. });
         is_of_tree || matches!(self, Self::CommitsBeforeBaseline { .. } | Self::Unmeasured { .. })
-    }
-
-    /// The particulars, a line each, in the order in which the reason holds them.
-    pub fn details(&self, ctx: &FixContext) -> Vec<Detail<'_>> {
-        let lines = |lines: &[String]| lines.iter().cloned().map(Detail::Line).collect();
-        if let Self::Dirty { .. } = self {
-            lines(&ctx.uncommitted.lines())
-        } else if let Self::CommitsBeforeBaseline { commits, .. } | Self::ManyCommits { commits, .. } = self {
-            commits.iter().map(|commit| Detail::Line(commit.to_string())).collect()
-        } else if let Self::ForeignCommit { commit } = self {
-            vec![Detail::Line(commit.to_string())]
-        } else if let Self::Unmeasured { metrics, why } = self {
-            let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
-            metrics.iter().enumerate().map(|(at, metric)| Detail::Line(format!("{metric}{}", why(at)))).collect()
-        } else if let Self::ContractDocs { files, .. } | Self::CodeBeside { files } | Self::WrongClass { files, .. } =
-            self
-        {
-            lines(files)
-        } else if let Self::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = self {
-            lines(paths)
-        } else if let Self::Evidence { faults } = self {
-            faults.iter().map(|fault| Detail::Line(fault.to_string())).collect()
-        } else if let Self::Verdicts { judged } | Self::StageGuardrails { judged } = self {
-            judged.iter().map(Detail::Criterion).collect()
-        } else if let Self::TriggerFired { judged } = self {
-            vec![Detail::Trigger(judged)]
-        } else if let Self::Unverified { demands } = self {
-            demands.iter().map(Detail::Demand).collect()
-        } else {
-            Vec::new()
-        }
     }
 
     /// What to do about it, in the order in which it is to be done.

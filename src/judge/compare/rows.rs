@@ -208,10 +208,9 @@ pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
             if is_rate || (reading.is_err() && metric != decisive) {
                 continue;
             }
-            let decides = metric == decisive;
             rows.push(PairRow {
                 command: Some(command.name.clone()),
-                decisive: decides,
+                decisive: metric == decisive,
                 ..pair_row(metric, &reading, Better::Lower, settings)
             });
         }
