@@ -211,10 +211,11 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     let taken = &change.baseline.as_ref()?.taken;
     let commit = member.name.id.as_str();
     // Without a commit at the baseline git knows nothing of it.
-    if let Some(baseline) = taken.revision.commit.as_deref() {
-        if history.comes_before(baseline, commit) != Some(true) && !is_on_the_baseline(change, commit, history) {
-            return Some(FindingKind::BaselineNotFirst { baseline: taken.revision.short() });
-        }
+    if let Some(baseline) = taken.revision.commit.as_deref()
+        && history.comes_before(baseline, commit) != Some(true)
+        && !is_on_the_baseline(change, commit, history)
+    {
+        return Some(FindingKind::BaselineNotFirst { baseline: taken.revision.short() });
     }
     written_first(change, member)
 }

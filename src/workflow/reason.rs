@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use crate::model::text::{count, joined, moment, short};
 use crate::model::{
-    ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Judged, MetricId, Part, Rehearsal,
-    Stage, Surface, fix,
+    ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, Gate, Judged, MetricId, Part, Rehearsal, Stage,
+    Surface, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
 use crate::workflow::fixes::Fixes;
