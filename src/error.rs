@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::exit::Exit;
+pub(crate) use crate::exit::Exit;
 use crate::model::{Fix, How, Proposed};
 use crate::workflow::{Change, Refusal};
 

@@ -7,9 +7,7 @@ use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, re
 use crate::commands::{Ctx, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
-use crate::model::fix::CommitName;
-use crate::model::text::{joined, short};
-use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Problem};
+use crate::model::{Artifact, ChangeId, CommandLine, CommitName, Digest, Fix, How, Problem, joined, short};
 use crate::os::files;
 use crate::store::{self, Integrity, Record, RecordError, StoreError, evidence, guard, project};
 use crate::workflow::Change;
@@ -232,14 +230,11 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
     Ok(Err(FindingKind::lost(artifact, found, of_change::commit_with(ctx, artifact))))
 }
 
-/// Lines, each with the `.gitignore` that it belongs into.
-type Lines = Vec<(String, String)>;
-
 const NAMES: [&str; 5] =
     [".gitattributes", "chg-1_before_snapshot.json", "chg-1_compare.json", "chg-1_compare.md", "chg-1_compare.svg"];
 
-/// That git ignores here what the tool keeps, and the lines that keep it, with the `.gitignore` in which they do.
-pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Lines)>> {
+/// That git ignores here what the tool keeps, and for each `.gitignore` the lines in it that keep it.
+pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, BTreeMap<String, String>)>> {
     // Where git cannot be asked, that is reported by itself.
     let Ok(Some(repo)) = ctx.repo() else { return Ok(None) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
@@ -272,11 +267,15 @@ pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, Lines)>> {
         return Ok(None);
     }
     let message = format!("git ignores {}, so the records are missing in every clone", joined(&hidden));
-    let edit =
-        |(file, text): (String, String)| Fix::edit(How::Or, "add the lines yourself", &file, "the last line", &text);
-    let apply = Fix::next("un-ignore it", CommandLine::tool("doctor --apply"));
-    let fixes = std::iter::once(apply).chain(by_file(&lines).into_iter().map(edit)).collect();
-    Ok(Some((Problem::warn("STATE_IGNORED", message, fixes), lines)))
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, line) in lines {
+        files.entry(file).or_default().push(line);
+    }
+    let files: BTreeMap<String, String> = files.into_iter().map(|(file, lines)| (file, lines.join("\n"))).collect();
+    let mut fixes = vec![Fix::next("un-ignore it", CommandLine::tool("doctor --apply"))];
+    let edit = |file: &str, text: &str| Fix::edit(How::Or, "add the lines yourself", file, "the last line", text);
+    fixes.extend(files.iter().map(|(file, text)| edit(file, text)));
+    Ok(Some((Problem::warn("STATE_IGNORED", message, fixes), files)))
 }
 
 pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
@@ -288,8 +287,7 @@ pub(crate) fn tell_hidden(ctx: &Ctx) -> Result<()> {
 }
 
 pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
-    let Some((_, lines)) = state_ignored(ctx)? else { return Ok(()) };
-    for (file, text) in by_file(&lines) {
+    for (file, text) in state_ignored(ctx)?.map(|(_, files)| files).unwrap_or_default() {
         guard::append(&ctx.project, &ctx.project.root().join(file), &text)?;
     }
     Ok(())
@@ -297,7 +295,7 @@ pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
 
 /// The lines that keep a directory of the tool's own in which git ignores `path`: in the `.gitignore` that says so where
 /// that is below the root, since it wins over the root's.
-fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Lines> {
+fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Vec<(String, String)>> {
     let source = repo.ignored_by(path)?.filter(|source| source.ends_with("/.gitignore"));
     let place = source.as_deref().and_then(|source| source.strip_suffix(".gitignore")).unwrap_or_default();
     let below = format!("{dir}/");
@@ -307,14 +305,6 @@ fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Lines> {
         None => (".gitignore".to_owned(), vec![format!("!/{dir}/"), format!("!/{dir}/**")]),
     };
     Ok(lines.into_iter().map(|line| (file.clone(), line)).collect())
-}
-
-fn by_file(lines: &[(String, String)]) -> BTreeMap<String, String> {
-    let mut files: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (file, line) in lines {
-        files.entry(file.clone()).or_default().push(line);
-    }
-    files.into_iter().map(|(file, lines)| (file, lines.join("\n"))).collect()
 }
 
 fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {

@@ -1,7 +1,6 @@
 //! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
 //! Shared by `check` and the pre-push hook.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -10,12 +9,10 @@ use crate::audit::{
     Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
     policy as demanded, record, timestamps,
 };
-use crate::commands::commit_contents;
-use crate::commands::touches::Touches;
-use crate::commands::{GitHistory, collect, delta, demands, evidence, sources, standing};
+use crate::commands::{GitHistory, Touches, collect, commit_contents, delta, demands, evidence, sources, standing};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
-use crate::git::{Batch, Repo};
+use crate::git::Repo;
 use crate::judge::compare;
 use crate::model::{Artifact, ChangeId, Event, Gate, Kind, ingest};
 use crate::store::project;
@@ -56,6 +53,8 @@ impl Concerned {
 }
 
 pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
+    // All that reads objects below shares it.
+    let _reader = repo.batch()?;
     // The key to read trailers with is in the configs.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;
@@ -65,9 +64,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let configured = config.is_some();
     let config = config.unwrap_or_default();
-    let mut policy = demands::policy(&config, before.as_ref(), require)?;
-    let set_up = demands::set_up(base.is_some() && before.is_none())?;
-    policy.exempt_before.iter_mut().chain([&mut policy.exempt]).for_each(|exempt| exempt.push(set_up.clone()));
+    let is_first = base.is_some() && before.is_none();
+    let policy = demands::policy(&config, before.as_ref(), is_first, require)?;
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
@@ -95,6 +93,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let check = RecordCheck {
         history: &history,
         records: &records,
+        earlier: &earlier,
         range,
         touches: &touches,
         made: &made,
@@ -105,9 +104,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         head,
         now,
     };
-    check.add(&mut audit, &concerned, &earlier)?;
-    let unknown = evidence::unknown(&history, &range.head, &beside, &records, &audit)?;
-    audit.findings.extend(unknown);
+    check.add(&mut audit, &concerned)?;
+    audit.findings.extend(evidence::unknown(&history, &range.head, &beside, &records, &audit)?);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
     audit.findings.extend(standing::of_changes(&history, range, unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);
@@ -124,6 +122,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
 struct RecordCheck<'a> {
     history: &'a GitHistory<'a>,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
+    /// Those of the base.
+    earlier: &'a BTreeMap<ChangeId, (EarlierRecord, String)>,
     range: &'a Range,
     touches: &'a Touches,
     made: &'a BTreeMap<String, DateTime<Utc>>,
@@ -138,21 +138,14 @@ struct RecordCheck<'a> {
 }
 
 impl RecordCheck<'_> {
-    fn add(
-        &self,
-        audit: &mut Audit,
-        concerned: &BTreeSet<ChangeId>,
-        earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,
-    ) -> Result<()> {
-        let mut batch = self.history.repo.batch()?;
+    fn add(&self, audit: &mut Audit, concerned: &BTreeSet<ChangeId>) -> Result<()> {
         for id in concerned {
-            let before = earlier.get(id).map(|(record, _)| record);
-            let mut found = self.findings(&mut batch, self.records.get(id), id, before)?;
+            let mut found = self.findings(id)?;
             // Of a commit of the range itself it is known already.
             found.retain(|new| !audit.findings.iter().any(|it| it.what == new.what && it.commit == new.commit));
             audit.findings.extend(found);
         }
-        let mut sections = logbook(self.history, &mut batch, self.range, self.records)?;
+        let mut sections = self.logbook()?;
         let fails = |it: &Finding, id: &Option<ChangeId>| it.level == Severity::Fail && it.change == *id;
         sections.retain(|section| !audit.findings.iter().any(|it| fails(it, &section.change)));
         audit.findings.extend(sections);
@@ -164,23 +157,18 @@ impl RecordCheck<'_> {
         Ok(())
     }
 
-    fn findings(
-        &self,
-        batch: &mut Batch,
-        record: Option<&RecordFacts>,
-        id: &ChangeId,
-        before: Option<&EarlierRecord>,
-    ) -> Result<Vec<Finding>> {
+    fn findings(&self, id: &ChangeId) -> Result<Vec<Finding>> {
+        let before = self.earlier.get(id).map(|(record, _)| record);
         let both = before.zip(self.range.base.as_ref());
         let at_base = both.map(|(it, base)| self.history.last_commit_of(base, &it.path)).transpose()?.flatten();
         let committed = at_base.map(|(written, _)| written);
         let before = before.map(|it| EarlierRecord { committed, ..it.clone() });
         let before = before.as_ref();
-        let mut found = self.of_versions(batch, record, id, before)?;
-        let Some(record) = record else { return Ok(found) };
+        let mut found = self.of_versions(id, before)?;
+        let Some(record) = self.records.get(id) else { return Ok(found) };
         if let Some(change) = record.change() {
             let (demands, known) = ((self.policy, self.range.head.as_str()), before.map_or(0, |it| it.events.len()));
-            found.extend(standing::of_events(self.history, (self.touches, batch), demands, (change, known))?);
+            found.extend(standing::of_events(self.history, self.touches, demands, (change, known))?);
         }
         let latest = match self.touches.latest(id).max(at_base.map(|(_, made)| made)) {
             Some(latest) => latest,
@@ -198,35 +186,30 @@ impl RecordCheck<'_> {
         let within = (self.policy.max_emergency_days, self.head.max(self.now));
         found.extend(record::habits(record, by, within, &mut || self.history.holds(&self.range.head, id)));
         found.extend(self.loosened(record));
-        found.extend(self.judged_by_new_yardstick(batch, record, before)?);
-        found.extend(record::evidence(record, &mut |it| self.history.artifact(batch, &self.range.head, it))?);
+        found.extend(self.judged_by_new_yardstick(record, before)?);
+        found.extend(record::evidence(record, &mut |it| self.history.artifact(&self.range.head, it))?);
         let verdicts_differ =
             |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(change), false) = (record.change(), found.iter().any(verdicts_differ)) {
-            let mut fetch = |artifact: &Artifact| self.intact(batch, artifact);
-            let problem = sources::problem((self.config, Some(self.history)), change, &mut fetch)?;
+            let fetch = |artifact: &Artifact| self.intact(artifact);
+            let problem = sources::problem((self.config, Some(self.history)), change, &fetch)?;
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
         // Where the record itself is wrong, so is everything that is rendered from it.
         if let (Some(change), false) = (record.change(), found.iter().any(|it| it.level == Severity::Fail)) {
-            found.extend(self.pages(batch, change)?);
+            found.extend(self.pages(change)?);
         }
         Ok(found)
     }
 
     /// Whether the record only grew, from version to version.
-    fn of_versions(
-        &self,
-        batch: &mut Batch,
-        record: Option<&RecordFacts>,
-        id: &ChangeId,
-        before: Option<&EarlierRecord>,
-    ) -> Result<Vec<Finding>> {
+    fn of_versions(&self, id: &ChangeId, before: Option<&EarlierRecord>) -> Result<Vec<Finding>> {
+        let record = self.records.get(id);
         let mut found: Vec<Finding> =
             before.and_then(|before| record::growth(id, before, record)).into_iter().collect();
         // What is wrong between the ends is wrong in between too; one finding is enough.
         if found.is_empty() {
-            let versions = self.touches.versions(batch, self.history.repo.prefix(), id)?;
+            let versions = self.touches.versions(self.history, id)?;
             let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
             let deadline = self.policy.deadline;
             found = timestamps::findings(id, path, before, &versions, record, deadline);
@@ -237,7 +220,7 @@ impl RecordCheck<'_> {
         found.retain(|it| !is_out || !matches!(it.what, FindingKind::RecordForked { .. }));
         for finding in &mut found {
             if let FindingKind::RecordForked { seq } = finding.what
-                && !self.touches.only_grew(batch, self.history.repo.prefix(), id)?
+                && !self.touches.only_grew(self.history, id)?
             {
                 *finding = Finding {
                     level: Severity::Fail,
@@ -249,12 +232,11 @@ impl RecordCheck<'_> {
         Ok(found)
     }
 
-    fn pages(&self, batch: &mut Batch, change: &Change) -> Result<Vec<Finding>> {
-        let batch = RefCell::new(batch);
-        let fetch = |artifact: &Artifact| self.intact(&mut batch.borrow_mut(), artifact);
+    fn pages(&self, change: &Change) -> Result<Vec<Finding>> {
+        let fetch = |artifact: &Artifact| self.intact(artifact);
         let (mut found, drawn) = (evidence::differing_pages(change, &fetch), evidence::picture(change, &fetch));
         for path in self.touches.unrecorded(change) {
-            let here = self.history.file(&mut batch.borrow_mut(), &self.range.head, path)?;
+            let here = self.history.file(&self.range.head, path)?;
             let is_drawn = |bytes: &Vec<u8>| path.ends_with(".svg") && drawn.as_ref() == Some(bytes);
             if here.is_some_and(|bytes| !is_drawn(&bytes)) {
                 found.push(Finding::warn(FindingKind::EvidenceUnknown).of_change(change.id()).at(path));
@@ -263,18 +245,13 @@ impl RecordCheck<'_> {
         Ok(found)
     }
 
-    fn intact(&self, batch: &mut Batch, artifact: &Artifact) -> Option<Vec<u8>> {
-        self.history.artifact(batch, &self.range.head, artifact).ok()?.ok()
+    fn intact(&self, artifact: &Artifact) -> Option<Vec<u8>> {
+        self.history.artifact(&self.range.head, artifact).ok()?.ok()
     }
 
     /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed
     /// that in the config.
-    fn judged_by_new_yardstick(
-        &self,
-        batch: &mut Batch,
-        record: &RecordFacts,
-        earlier: Option<&EarlierRecord>,
-    ) -> Result<Vec<Finding>> {
+    fn judged_by_new_yardstick(&self, record: &RecordFacts, earlier: Option<&EarlierRecord>) -> Result<Vec<Finding>> {
         let Some(change) = record.change() else { return Ok(Vec::new()) };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
@@ -283,7 +260,7 @@ impl RecordCheck<'_> {
         let is_new = |is: fn(&Kind) -> bool| brought.iter().any(|event| is(&event.what));
         let mut keys = Vec::new();
         if let (Some(baseline), true) = (&change.baseline, is_new(|what| matches!(what, Kind::BaselineTaken(_)))) {
-            let snapshot = self.history.artifact(batch, &self.range.head, &baseline.taken.snapshot)?;
+            let snapshot = self.history.artifact(&self.range.head, &baseline.taken.snapshot)?;
             if let Ok(bytes) = snapshot
                 && let Ok(snapshot) = ingest::parse_snapshot(&bytes)
             {
@@ -329,6 +306,23 @@ impl RecordCheck<'_> {
         Ok(vec![record.about(Finding::fail(policy_changed(changes, true)))])
     }
 
+    /// The logbook's sections that the range altered and that are not what the records say.
+    fn logbook(&self) -> Result<Vec<Finding>> {
+        // It may have been renamed.
+        let at = |commit: &str| -> Result<Option<(&'static str, Vec<u8>)>> {
+            for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
+                if let Some(text) = self.history.file(commit, path)? {
+                    return Ok(Some((path, text)));
+                }
+            }
+            Ok(None)
+        };
+        let (old, before) = self.range.base.as_deref().map(at).transpose()?.flatten().unzip();
+        let (new, now) = at(&self.range.head)?.unzip();
+        let Some(path) = new.or(old) else { return Ok(Vec::new()) };
+        Ok(evidence::differing_sections((&before.unwrap_or_default(), &now.unwrap_or_default()), path, self.records))
+    }
+
     /// What both the head's config and the one that the change began on demand, and the change went past. A config that was
     /// loosened before the change, or tightened after it, is not held against it; one that its own commit loosens is.
     fn loosened(&self, record: &RecordFacts) -> Option<Finding> {
@@ -343,28 +337,6 @@ impl RecordCheck<'_> {
         let finding = |what| Finding::fail(FindingKind::PolicyLoosened { what }).of_change(&record.id).at(&record.path);
         (!what.is_empty()).then(|| finding(what))
     }
-}
-
-/// The logbook's sections that the range altered and that are not what the records say.
-fn logbook(
-    history: &GitHistory<'_>,
-    batch: &mut Batch,
-    range: &Range,
-    records: &BTreeMap<ChangeId, RecordFacts>,
-) -> Result<Vec<Finding>> {
-    // It may have been renamed.
-    let mut at = |commit: &str| -> Result<Option<(&'static str, Vec<u8>)>> {
-        for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
-            if let Some(text) = history.file(batch, commit, path)? {
-                return Ok(Some((path, text)));
-            }
-        }
-        Ok(None)
-    };
-    let (old, before) = range.base.as_deref().map(&mut at).transpose()?.flatten().unzip();
-    let (new, now) = at(&range.head)?.unzip();
-    let Some(path) = new.or(old) else { return Ok(Vec::new()) };
-    Ok(evidence::differing_sections((&before.unwrap_or_default(), &now.unwrap_or_default()), path, records))
 }
 
 /// The changes whose records the range touches, those that it changed and changed back too, and those whose evidence it

@@ -9,13 +9,10 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::Finding;
-use crate::commands::monitor::{self, Ticked, tick};
-use crate::commands::{Ctx, choose, collect, commit, decide, parse, preflight, uncommitted};
-use crate::error::{CommandError, Result};
-use crate::exit::Exit;
+use crate::commands::{Ctx, Ticked, choose, collect, commit, decide, monitor, parse, preflight, tick, uncommitted};
+use crate::error::{CommandError, Exit, Result};
 use crate::measure::Place;
-use crate::model::scrub::scrub;
-use crate::model::{ChangeId, Gate, Problem, Severity};
+use crate::model::{ChangeId, Gate, Problem, Severity, scrub};
 use crate::os::Ended;
 use crate::os::process::{self, Invocation, shell_line};
 use crate::report::{self, problem};
@@ -85,21 +82,13 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     Ok(exit)
 }
 
-/// The original's lines, in a pipe too; more than one change has a block each.
+/// The original's lines, in a pipe too; each change has a block.
 fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
-    if ctx.json(false) {
-        return ctx.print(answer);
-    }
-    let changes = answer["changes"].as_array().filter(|all| all.len() > 1);
-    let ticks = answer["monitor"]["changes"].as_array();
-    let blocks = changes.map_or_else(
-        || vec![block(answer, &answer["monitor"], &answer["verify"])],
-        |all| {
-            let tick = |at: usize| ticks.and_then(|ticks| ticks.get(at)).unwrap_or(&answer["monitor"]);
-            all.iter().enumerate().map(|(at, verify)| block(answer, tick(at), verify)).collect()
-        },
-    );
-    Ok(ctx.ui.answer(&blocks.join("\n"))?)
+    let tick = |at: usize| answer["monitor"]["changes"].get(at).unwrap_or(&answer["monitor"]);
+    let all = answer["changes"].as_array().filter(|all| !all.is_empty());
+    let verified = all.map_or(std::slice::from_ref(&answer["verify"]), Vec::as_slice);
+    let blocks = verified.iter().enumerate().map(|(at, verify)| block(answer, tick(at), verify));
+    ctx.say(false, answer, &blocks.collect::<Vec<_>>().join("\n"))
 }
 
 fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {

@@ -3,19 +3,15 @@
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::pair::BudgetArgs;
-use crate::commands::pairing::{self, Ask, Pairing, Probes};
-use crate::commands::{Ctx, pair};
+use crate::commands::{Ask, BudgetArgs, Ctx, Pairing, Probes, pair, pairing};
 use crate::config::Timing;
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
 use crate::judge::bisect::{Search, agreed};
 use crate::judge::compare::{for_metric, pair_rows};
 use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, series};
 use crate::measure::pair::Versions;
-use crate::model::text::short;
-use crate::model::{CommandLine, Criterion, Fix, MetricId, MetricKind, Outcome, PairSession};
+use crate::model::{CommandLine, Criterion, Fix, MetricKind, Outcome, PairSession, short};
 use crate::report::{Doc, code, values};
 
 /// Find the commit that made a command slower
@@ -42,6 +38,7 @@ pub(crate) struct BisectArgs {
 
 struct Bisection<'a> {
     ctx: &'a Ctx,
+    repo: &'a Repo,
     args: &'a BisectArgs,
     settings: Settings,
     /// The command twice: two measurements on the same checkouts.
@@ -57,7 +54,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;
     let again = Timing { name: format!("{}-again", plan.name), ..plan.clone() };
-    let bisection = Bisection { ctx, args: &args, settings, plans: [plan, again], good };
+    let bisection = Bisection { ctx, repo, args: &args, settings, plans: [plan, again], good };
     let slower = bisection.slower(&bad)?;
     let Some(Some((kind, effect))) = slower else {
         let is_decided = slower.is_some();
@@ -89,7 +86,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
             None => search.skip(at),
         }
     }
-    answer(ctx, repo, &search, &commits, effect, open.as_deref())
+    bisection.answer(&search, &commits, effect, open.as_deref())
 }
 
 fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
@@ -121,7 +118,7 @@ impl Bisection<'_> {
         let budget = self.args.budget.of(&config)?;
         let ask = Ask::new(&config, Versions::of(&self.good, commit), &self.settings, budget);
         let probes = Probes { commands: self.plans.to_vec(), ..Probes::default() };
-        pairing::run(self.ctx, &Ask { probes, criteria, ..ask })
+        pairing::run(self.ctx, Ask { probes, criteria, ..ask })
     }
 
     /// Which time of the bad commit is longer, and by what share, where both measurements say so; `None` where one is
@@ -163,7 +160,9 @@ impl Bisection<'_> {
         let mut verdicts = Vec::new();
         for _ in 0..2 {
             let metrics = self.plans.iter().map(|plan| kind.of(&plan.name));
-            let criteria = metrics.map(|metric| criterion(&metric, bound)).collect::<Result<Vec<_>, _>>()?;
+            let criteria = metrics
+                .map(|metric| Criterion::parse(&format!("{metric} > +{:.3}%", bound * 100.0)))
+                .collect::<Result<Vec<_>, _>>()?;
             let session = match self.pairs(commit, criteria.clone())? {
                 Pairing::Measured(session) => session,
                 Pairing::SameCode(_) => return Ok(Some(Some(false))),
@@ -191,41 +190,30 @@ impl Bisection<'_> {
         let reading = all.get(&criterion.metric);
         reading.map_or(Outcome::Invalid, |it| rule::judge(criterion, Measured::of_pairs(it), &known).outcome())
     }
-}
 
-fn criterion(metric: &MetricId, bound: f64) -> Result<Criterion> {
-    Ok(Criterion::parse(&format!("{metric} > +{:.3}%", bound * 100.0))?)
-}
-
-fn answer(
-    ctx: &Ctx,
-    repo: &Repo,
-    search: &Search,
-    commits: &[String],
-    effect: f64,
-    open: Option<&str>,
-) -> Result<Exit> {
-    let suspects: Vec<&String> = commits[search.suspects().start() - 1..*search.suspects().end()].iter().collect();
-    let subject = |commit: &str| repo.git().args(["log", "-1", "--format=%h %s", commit]).line();
-    let found = suspects.len() == 1;
-    let mut doc = Doc::new();
-    if found {
-        let made = format!(" made it slower, by {} in all.", values::share(effect));
-        doc.paragraph(code(subject(suspects[0])?).plain(made));
-        let error = values::plain_share(search.error());
-        doc.paragraph(format!("Another commit did with a probability of at most {error}."));
-    } else {
-        let why = open.map_or("could not be measured", |_| "stays undecided with so many pairs (--runs)");
-        doc.paragraph(format!("One of {} commits made it slower; what is between them {why}:", suspects.len()));
-        doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>>>()?);
+    fn answer(&self, search: &Search, commits: &[String], effect: f64, open: Option<&str>) -> Result<Exit> {
+        let suspects: Vec<&String> = commits[search.suspects().start() - 1..*search.suspects().end()].iter().collect();
+        let subject = |commit: &str| self.repo.git().args(["log", "-1", "--format=%h %s", commit]).line();
+        let found = suspects.len() == 1;
+        let mut doc = Doc::new();
+        if found {
+            let made = format!(" made it slower, by {} in all.", values::share(effect));
+            doc.paragraph(code(subject(suspects[0])?).plain(made));
+            let error = values::plain_share(search.error());
+            doc.paragraph(format!("Another commit did with a probability of at most {error}."));
+        } else {
+            let why = open.map_or("could not be measured", |_| "stays undecided with so many pairs (--runs)");
+            doc.paragraph(format!("One of {} commits made it slower; what is between them {why}:", suspects.len()));
+            doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>>>()?);
+        }
+        let value = json!({
+            "first_bad": if found { Some(suspects[0]) } else { None },
+            "slower": true,
+            "suspects": suspects,
+            "effect": effect,
+            "error_rate": search.error(),
+        });
+        self.ctx.answer(false, &value, &doc)?;
+        Ok(if found { Exit::Yes } else { Exit::NotYet })
     }
-    let value = json!({
-        "first_bad": if found { Some(suspects[0]) } else { None },
-        "slower": true,
-        "suspects": suspects,
-        "effect": effect,
-        "error_rate": search.error(),
-    });
-    ctx.answer(false, &value, &doc)?;
-    Ok(if found { Exit::Yes } else { Exit::NotYet })
 }

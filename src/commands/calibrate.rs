@@ -11,8 +11,7 @@ use serde_json::json;
 
 use crate::commands::{Bar, Ctx, init, pairing, parse, validate};
 use crate::config::{Pin, Timing};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
     CalibratedCommand, Calibration, Change, Circumstances, Decision, Decisive, Injected, Row, Settings, calibration,
@@ -20,9 +19,7 @@ use crate::judge::{
 };
 use crate::measure::pair::{Budget, Session};
 use crate::measure::{Place, Reference, SystemRunner, TOOL, machine};
-use crate::model::scrub::scrub;
-use crate::model::strict_json::Json;
-use crate::model::{CommandLine, Contract, Fix, MetricId, Pair, PairedCommand, Run, Stop};
+use crate::model::{CommandLine, Contract, Fix, Json, MetricId, Pair, PairedCommand, Run, Stop, scrub};
 use crate::os::process;
 use crate::project;
 use crate::report;

@@ -10,11 +10,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
 use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, uncommitted};
-use crate::error::{CommandError, Result, trouble};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
-use crate::model::text::joined;
-use crate::model::{CommandLine, Fix, FixContext, Gate, Severity};
+use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, joined};
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
@@ -248,12 +246,7 @@ fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String
         let paths = all.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
         Ok(paths.filter(|path| names.iter().any(|name| path == name || path.ends_with(&format!("/{name}")))).collect())
     };
-    let before = configs(base)?;
-    if before.is_empty() {
-        return Ok(Vec::new());
-    }
-    let now = configs(head)?;
-    Ok(before.into_iter().filter(|path| !now.contains(path)).collect())
+    Ok(configs(base)?.difference(&configs(head)?).cloned().collect())
 }
 
 /// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.

@@ -5,11 +5,9 @@ use serde_json::json;
 
 use crate::audit::Finding;
 use crate::commands::{Ctx, audit_here, commit};
-use crate::error::{CommandError, Result, failed, trouble};
-use crate::exit::Exit;
-use crate::model::text::{joined, nearest};
-use crate::model::{ChangeId, CommandLine, Fix, fix};
-use crate::store::{Project, Record, RecordError, atomic, guard};
+use crate::error::{CommandError, Exit, Result, failed, trouble};
+use crate::model::{ChangeId, CommandLine, Fix, fix, joined, nearest};
+use crate::store::{Record, RecordError, atomic, guard};
 use crate::workflow::{Change, Step, next};
 
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
@@ -77,25 +75,26 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> 
 /// The change that is meant where none is named: of these records, and without this many that are damaged. What is not
 /// rolled out, or the other way round, is not in the way of what is meant.
 pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId> {
-    let (mut tracked, planned) = open_changes(records);
+    let tracked: Vec<&Change> = open_changes(records).collect();
+    let likely = tracked.iter().filter(|change| change.fully_rolled_out_at().is_some() == rolled_out);
+    let likely = likely.map(|change| change.id()).collect();
+    let tracked = tracked.iter().map(|change| change.id()).collect();
+    let planned = records.iter().filter_map(|record| match record {
+        Record::Legacy(legacy) if legacy.is_planned() => Some(&legacy.id),
+        Record::Tracked(_) | Record::Legacy(_) => None,
+    });
+    let open: [Vec<&ChangeId>; 3] = [likely, tracked, planned.collect()];
     let chosen = active(ctx)?;
-    if let Some(chosen) = chosen.iter().find(|chosen| tracked.contains(chosen) || planned.contains(chosen)) {
+    if let Some(chosen) = chosen.iter().find(|chosen| open.iter().flatten().any(|id| id == chosen)) {
         return Ok(chosen.clone());
     }
-    let likely = |change: &Change| change.fully_rolled_out_at().is_some() == rolled_out;
-    let meant = |id: &ChangeId| {
-        records.iter().any(|record| matches!(record, Record::Tracked(change) if change.id() == id && likely(change)))
-    };
-    if tracked.iter().any(meant) {
-        tracked.retain(meant);
-    }
-    let open = if tracked.is_empty() { planned } else { tracked };
-    match (open.as_slice(), chosen) {
+    // What was planned counts where nothing else is open.
+    match (open.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default().as_slice(), chosen) {
         ([only], chosen) => {
             if let Some(chosen) = chosen {
                 ctx.ui.status(&format!("selected change {chosen} is no longer open; using {only}"));
             }
-            Ok(only.clone())
+            Ok((*only).clone())
         }
         ([], _) if damaged > 0 => Err(trouble("it is not known whether a change is open")
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
@@ -104,12 +103,9 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
             .unwrap_or_else(|| trouble("no change is open"))
             .hinted("an ended one can be named with --change-id")
             .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
-        (several, _) => {
-            let names: Vec<&str> = several.iter().map(ChangeId::as_str).collect();
-            Err(trouble(format!("{} changes are open: {}", several.len(), names.join(", ")))
-                .hinted("name one with --change-id, or select one")
-                .fixed_by(Fix::one_of(several.iter().map(fix::choose))))
-        }
+        (several, _) => Err(trouble(format!("{} changes are open: {}", several.len(), joined(several)))
+            .hinted("name one with --change-id, or select one")
+            .fixed_by(Fix::one_of(several.iter().copied().map(fix::choose)))),
     }
 }
 
@@ -182,64 +178,35 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
     })
 }
 
-pub(crate) fn records(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
-    records_as(ctx, Some)
-}
-
 /// What `keep` makes of every record, so that no more of them is held; damaged ones are reported and left out.
 pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> + Sync) -> Result<(Vec<T>, usize)> {
-    reporting_damaged(ctx, |project| {
-        Record::read_all(project, |record| match record {
-            Ok(record) => keep(record).map(Ok),
-            Err(error) => Some(Err(error)),
-        })
-    })
+    reporting_damaged(ctx, Record::read_all(&ctx.project, |record| record.map(&keep).transpose())?)
 }
 
 /// The records that may still be worked on; damaged ones are reported and left out.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
-    reporting_damaged(ctx, Record::read_unsettled)
+    reporting_damaged(ctx, Record::read_unsettled(&ctx.project)?)
 }
 
-fn reporting_damaged<T>(
-    ctx: &Ctx,
-    read: impl FnOnce(&Project) -> std::result::Result<Vec<std::result::Result<T, RecordError>>, RecordError>,
-) -> Result<(Vec<T>, usize)> {
+/// What could be read, and how much could not.
+fn reporting_damaged<T>(ctx: &Ctx, read: Vec<Result<T, RecordError>>) -> Result<(Vec<T>, usize)> {
     if !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;
     }
-    let mut good = Vec::new();
-    let mut damaged = 0;
-    for record in read(&ctx.project)? {
-        match record {
-            Ok(record) => good.push(record),
-            Err(error) => {
-                damaged += 1;
-                ctx.error_once(&error.to_string());
-            }
-        }
-    }
+    let all = read.len();
+    let told = |record: Result<T, RecordError>| record.inspect_err(|error| ctx.error_once(&error.to_string())).ok();
+    let good: Vec<T> = read.into_iter().filter_map(told).collect();
+    let damaged = all - good.len();
     Ok((good, damaged))
 }
 
 /// Every change of ours, and how many records are damaged, of which each is reported.
 pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize)> {
-    let (records, damaged) = records(ctx)?;
-    Ok((records.into_iter().filter_map(Record::into_change).collect(), damaged))
+    records_as(ctx, Record::into_change)
 }
 
-/// The open changes, and those of the original that can be gone on with: what it had planned. They count where no other
-/// is open, or when they are chosen.
-fn open_changes(records: &[Record]) -> (Vec<ChangeId>, Vec<ChangeId>) {
-    let (mut tracked, mut planned) = (Vec::new(), Vec::new());
-    for record in records {
-        match record {
-            Record::Tracked(change) if change.is_open() => tracked.push(change.id().clone()),
-            Record::Legacy(legacy) if legacy.is_planned() => planned.push(legacy.id.clone()),
-            Record::Tracked(_) | Record::Legacy(_) => {}
-        }
-    }
-    (tracked, planned)
+fn open_changes(records: &[Record]) -> impl Iterator<Item = &Change> {
+    records.iter().filter_map(Record::change).filter(|change| change.is_open())
 }
 
 /// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
@@ -249,11 +216,9 @@ pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeI
         return Ok(id);
     }
     let (records, damaged) = unsettled(ctx)?;
-    if !open_changes(&records).0.is_empty() {
-        return among(ctx, &records, damaged, false);
-    }
-    let waiting: Vec<&ChangeId> = records.iter().filter_map(awaits_confirmation).map(Change::id).collect();
-    match waiting.as_slice() {
+    let is_none_open = open_changes(&records).next().is_none();
+    let waiting = records.iter().filter(|_| is_none_open).filter_map(awaits_confirmation);
+    match waiting.map(Change::id).collect::<Vec<_>>().as_slice() {
         [] => among(ctx, &records, damaged, false),
         [only] => Ok((*only).clone()),
         several => {

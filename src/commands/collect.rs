@@ -192,17 +192,23 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
 
 /// Why the attested review of a change does not count by any config that was in force since its baseline.
 fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
-    let attested = change.events.iter().rev().find_map(|event| {
-        let Kind::Attested { attestation } = &event.what else { return None };
-        Some((attestation, event.actor.clone()))
-    });
-    let Some((attestation, actor)) = attested else { return Ok(None) };
-    let (tool, mode) = (attestation.tool.as_str(), attestation.reasoning_mode.as_str());
-    let configs = configs_in_force(ctx, change)?;
-    if let Some(why) = configs.iter().find_map(|config| mode_objection(&config.review, tool, mode)) {
-        return Ok(Some(why));
+    if change.attestation.is_none() {
+        return Ok(None);
     }
-    Ok(person_objection(&configs, actor.as_deref(), author(ctx, change)?.as_deref()))
+    let author = author(ctx, change)?;
+    Ok(objection(&configs_in_force(ctx, change)?, change, author.as_deref()).map(|(_, why)| why))
+}
+
+/// Why the attested review of a change does not count by one of these configs, with the key that says so.
+pub(crate) fn objection(configs: &[Config], change: &Change, author: Option<&str>) -> Option<(&'static str, String)> {
+    let (attestation, actor) = change.events.iter().rev().find_map(|event| {
+        let Kind::Attested { attestation } = &event.what else { return None };
+        Some((attestation, event.actor.as_deref()))
+    })?;
+    let (tool, mode) = (&attestation.tool, &attestation.reasoning_mode);
+    let by_mode = configs.iter().find_map(|config| mode_objection(&config.review, tool, mode));
+    let by_person = || Some(("review.other_person", person_objection(configs, actor, author)?));
+    by_mode.map(|why| ("review.allowed_modes", why)).or_else(by_person)
 }
 
 /// Why a review that git's user `actor` attests does not count, where a config demands another person than the author.

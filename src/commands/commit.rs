@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::Ctx;
 use crate::error::{CommandError, Result, failed, trouble};
-use crate::model::fix::How;
-use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, Kind};
+use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Kind};
 use crate::report::{self, problem};
 use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates, window};
@@ -77,12 +76,7 @@ pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files
     if matches!(event, Kind::Ticked(_)) && world.days.is_some_and(|days| change.ticks.len() > days) {
         return Ok(change);
     }
-    let now = ctx.now();
-    let event = gates::completed(&change, event);
-    gates::check(&change, &event, world, now).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
-    if gates::says_something(&change, &event) {
-        change.record(event, ctx.actor(), now);
-    }
+    decide(ctx, &mut change, event, world).map_err(|refusal| CommandError::refused(refusal, Some(&change)))?;
     sign(ctx, &mut change, known)?;
     if let Some(legacy) = legacy {
         lock.keep_legacy(&legacy)?;
@@ -97,6 +91,16 @@ pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files
     }
     note_down(ctx, &lock, &change);
     Ok(change)
+}
+
+/// Adds the event to the change in memory, if its gate lets it and it says something new.
+pub(crate) fn decide(ctx: &Ctx, change: &mut Change, event: Kind, world: &World) -> Result<(), Refusal> {
+    let (event, now) = (gates::completed(change, event), ctx.now());
+    gates::check(change, &event, world, now)?;
+    if gates::says_something(change, &event) {
+        change.record(event, ctx.actor(), now);
+    }
+    Ok(())
 }
 
 /// Signs the events from `known` on, where the config says so.

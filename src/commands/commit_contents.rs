@@ -12,10 +12,9 @@ use crate::commands::touches::stamps;
 use crate::commands::{GitHistory, Range};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
-use crate::git::{Batch, GitError, Repo};
+use crate::git::{GitError, Repo};
 use crate::measure::revision;
-use crate::model::text::short;
-use crate::model::{Artifact, ChangeId, Digest, JsonError, Remade, Remake};
+use crate::model::{Artifact, ChangeId, Digest, JsonError, Remade, Remake, short};
 use crate::store::{Record, RecordError, atomic, evidence, project};
 use crate::workflow::{Change, End};
 
@@ -27,6 +26,11 @@ impl GitHistory<'_> {
     pub(crate) fn config(&self, commit: &str) -> Result<Option<Config>> {
         let Some((text, shown)) = self.config_text(commit)? else { return Ok(None) };
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))
+    }
+
+    /// The same of a commit that may not be here.
+    pub(crate) fn known_config(&self, commit: &str) -> Result<Option<Config>> {
+        self.known(commit).map_or(Ok(None), |commit| self.config(&commit))
     }
 
     /// The config in a commit; where it was taken away and the records were not, the last that there was.
@@ -61,9 +65,8 @@ impl GitHistory<'_> {
     /// Whether a promoted change has commits, and none of them, nor another that names it, is in the history of `head`.
     pub(crate) fn lacks(&self, head: &str, change: &Change) -> bool {
         let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
-        let is_here = |commit: &String| *commit == head || self.comes_before(commit, head) == Some(true);
         let commits = change.commits();
-        let is_gone = stands && !commits.is_empty() && !commits.iter().any(is_here);
+        let is_gone = stands && !commits.is_empty() && !commits.iter().any(|commit| self.reaches(head, commit));
         is_gone && History::earlier(self, change.id(), None).is_empty()
     }
 
@@ -75,10 +78,14 @@ impl GitHistory<'_> {
 
     /// Whether each of a change's commits is behind `head`, and can be taken back, which would change something.
     pub(crate) fn is_in_effect(&self, head: &str, commits: &[String]) -> bool {
-        let is_behind = |commit: &String| *commit == head || self.comes_before(commit, head) == Some(true);
         let would_change = |it: &Remade| it.decided.is_empty() && !it.differs.is_empty();
         let known = self.taken_back(head, commits);
-        !known.is_empty() && commits.iter().all(is_behind) && known.iter().all(would_change)
+        !known.is_empty() && commits.iter().all(|commit| self.reaches(head, commit)) && known.iter().all(would_change)
+    }
+
+    /// Whether a commit is `head`, or in its history.
+    pub(crate) fn reaches(&self, head: &str, commit: &str) -> bool {
+        commit == head || self.comes_before(commit, head) == Some(true)
     }
 
     fn taken_back(&self, head: &str, commits: &[String]) -> Vec<Remade> {
@@ -116,10 +123,9 @@ impl GitHistory<'_> {
     }
 
     pub(crate) fn record_at(&self, commit: &str, id: &ChangeId) -> Result<Option<RecordFacts>, GitError> {
-        let mut batch = self.repo.batch()?;
         for dir in project::record_dirs() {
             let path = format!("{dir}{id}.json");
-            if let Some(bytes) = batch.read_path(commit, &self.repo.full(&path), RECORD_LIMIT)? {
+            if let Some(bytes) = self.file(commit, &path)? {
                 let state = state(Record::parse(&bytes, Path::new(&path)), id);
                 return Ok(Some(RecordFacts { id: id.clone(), path, state }));
             }
@@ -170,8 +176,8 @@ impl GitHistory<'_> {
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
-    pub(crate) fn file(&self, batch: &mut Batch, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
-        batch.read_path(commit, &self.repo.full(name), RECORD_LIMIT)
+    pub(crate) fn file(&self, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
+        self.repo.batch()?.read_path(commit, &self.repo.full(name), RECORD_LIMIT)
     }
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {
@@ -184,10 +190,10 @@ impl GitHistory<'_> {
 
     /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no
     /// verdict does.
-    pub(crate) fn artifact(&self, batch: &mut Batch, commit: &str, wanted: &Artifact) -> Result<Found> {
+    pub(crate) fn artifact(&self, commit: &str, wanted: &Artifact) -> Result<Found> {
         let path = self.repo.full(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| wanted.holds(bytes);
-        let found = match batch.read_path(commit, &path, evidence::LIMIT)? {
+        let found = match self.repo.batch()?.read_path(commit, &path, evidence::LIMIT)? {
             Some(bytes) if is_wanted(&bytes) => return Ok(Ok(bytes)),
             Some(bytes) => Some(Digest::of_bytes(&bytes)),
             None => None,

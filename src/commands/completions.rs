@@ -10,8 +10,7 @@ use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
 use crate::commands::Ctx;
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Exit, Result};
 use crate::model::text::nearest;
 use crate::store::Record;
 

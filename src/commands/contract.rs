@@ -7,13 +7,11 @@ use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
 use crate::config::Config;
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::judge::effect;
-use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::{
-    Better, Bound, Class, Contract, Criterion, Kind, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Op,
-    Part, Proposed, Sampling, Unmeasurable,
+    Better, Bound, Class, Contract, Criterion, DEFAULT_ROLLBACK, Kind, Measurable, MetricId, MetricKind, MetricSource,
+    MetricSpec, Op, Part, Proposed, Sampling, Unmeasurable,
 };
 use crate::report;
 use crate::stats::Successes;
@@ -51,17 +49,17 @@ pub(crate) struct ContractFlags {
 
 impl ContractFlags {
     pub(crate) fn parts(&self) -> Result<Contract> {
+        fn given<T>(flag: &str, text: Option<&String>, read: fn(&str, &str) -> Result<T>) -> Result<Option<T>> {
+            text.map(|text| read(flag, text)).transpose()
+        }
         let guardrails = self.guardrail.iter().map(|text| parse::criterion("--guardrail", text));
         Ok(Contract {
-            hypothesis: self
-                .hypothesis
-                .as_deref()
-                .map_or(Ok(String::new()), |text| parse::required("--hypothesis", text))?,
-            kpi: self.kpi.as_deref().map(|text| parse::criterion("--kpi", text)).transpose()?,
+            hypothesis: given("--hypothesis", self.hypothesis.as_ref(), parse::required)?.unwrap_or_default(),
+            kpi: given("--kpi", self.kpi.as_ref(), parse::criterion)?,
             guardrails: guardrails.collect::<Result<_, _>>()?,
-            trigger: self.trigger.as_deref().map(|text| parse::trigger("--trigger", text)).transpose()?,
-            rollback: self.rollback.as_deref().map_or(Ok(String::new()), |text| parse::command("--rollback", text))?,
-            min_effect: self.min_effect.as_deref().map(|text| parse::share("--min-effect", text)).transpose()?,
+            trigger: given("--trigger", self.trigger.as_ref(), parse::trigger)?,
+            rollback: given("--rollback", self.rollback.as_ref(), parse::command)?.unwrap_or_default(),
+            min_effect: given("--min-effect", self.min_effect.as_ref(), parse::share)?,
         })
     }
 }

@@ -4,10 +4,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::monitor::tick;
-use crate::commands::{Ctx, choose, commit, measure, parse, preflight, validate};
-use crate::error::{Result, failed, trouble};
-use crate::exit::Exit;
+use crate::commands::{Ctx, choose, commit, measure, parse, preflight, tick, validate};
+use crate::error::{Exit, Result, failed, trouble};
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::{Decision, Evening, Morning, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};

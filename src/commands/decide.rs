@@ -11,11 +11,9 @@ use crate::commands::{
     validate,
 };
 use crate::config::Config;
-use crate::error::{CommandError, Result};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result};
 use crate::git::Reverted;
-use crate::model::text::few;
-use crate::model::{Class, Gate, Kind, Promotion, Proposed, Rehearsal};
+use crate::model::{Class, Gate, Kind, Promotion, Proposed, Rehearsal, few};
 use crate::os::files;
 use crate::report;
 use crate::store::{RecordError, Role};
@@ -114,8 +112,7 @@ pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
 /// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
 /// project's checks on what comes of it.
 fn rehearse(ctx: &Ctx, config: &Config, change: &Change) -> Result<Rehearsal> {
-    let mut newest_first = change.commits();
-    newest_first.reverse();
+    let newest_first: Vec<String> = change.commits().into_iter().rev().collect();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
     let Some(head) = repo.head()?.at else { return Ok(Rehearsal::NotApplicable) };
     let project = files::path_from_bytes(repo.prefix());

@@ -9,9 +9,9 @@ use crate::error::{Result, failed};
 use crate::git::{Commit, GitError, Remake, Repo, Reverted, Side, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
-use crate::model::text::short;
 use crate::model::{
     Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree, fix,
+    short,
 };
 use crate::workflow::{Change, World};
 
@@ -250,8 +250,7 @@ pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
 }
 
 pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
-    let mut newest_first = commits;
-    newest_first.reverse();
+    let newest_first: Vec<String> = commits.into_iter().rev().collect();
     if newest_first.is_empty() {
         return Ok(InEffect::NoCommit);
     }

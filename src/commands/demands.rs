@@ -15,9 +15,8 @@ use crate::commands::{GitHistory, collect};
 use crate::config::{Budget, Config, globs};
 use crate::error::{Result, trouble};
 use crate::git::Repo;
-use crate::model::scrub::scrub;
 use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
-use crate::model::{Better, ChangeId, Class, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage, Surface};
+use crate::model::{Better, ChangeId, Class, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage, Surface, scrub};
 use crate::store::project;
 use crate::workflow::{Change, End};
 
@@ -26,15 +25,16 @@ use crate::workflow::{Change, End};
 const WITNESS_DAYS: u32 = 2;
 
 /// The demands of the config at head and, where there was one, of the config before: what either one guards is
-/// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one.
-pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gate>) -> Result<Policy> {
+/// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one. Where
+/// `is_first`, the set-up may be among the commits.
+pub(crate) fn policy(head: &Config, before: Option<&Config>, is_first: bool, require: Option<Gate>) -> Result<Policy> {
     let both = || std::iter::once(head).chain(before).map(|config| &config.enforcement);
     let days = both().filter_map(|it| it.witness_within_days).min();
     let configured = both().map(|it| it.require).max().unwrap_or(head.enforcement.require);
     Ok(Policy {
         require: require.unwrap_or(configured),
-        exempt: exemptions(head)?,
-        exempt_before: before.map(exemptions).transpose()?,
+        exempt: exemptions(head, is_first)?,
+        exempt_before: before.map(|it| exemptions(it, is_first)).transpose()?,
         surfaces: surfaces(head, before)?,
         deadline: CommitDeadline { days: days.unwrap_or(WITNESS_DAYS), demanded: days.is_some() },
         max_emergency_days: both().map(|it| it.max_emergency_days).min().unwrap_or_default(),
@@ -42,9 +42,7 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, require: Option<Gat
 }
 
 pub(crate) fn here(config: &Config) -> Result<Policy> {
-    let mut policy = policy(config, None, None)?;
-    policy.exempt.push(set_up(true)?);
-    Ok(policy)
+    policy(config, None, true, None)
 }
 
 /// The keys of a config whose demands a change went past in these of its events: a config that was loosened for a moment
@@ -76,19 +74,13 @@ pub(crate) fn went_past(
 
 /// What the base's config demands of a review and that of a verified change does not fulfil.
 fn review_missed(history: &GitHistory<'_>, before: &Config, change: &Change) -> Option<&'static str> {
-    let attested = change.events.iter().rev().find_map(|event| {
-        let Kind::Attested { attestation } = &event.what else { return None };
-        Some((attestation, event.actor.as_deref()))
-    });
-    let verified = matches!(change.end, Some(End::Verified { .. })) && before.review.require_attestation;
-    let (attestation, actor) = attested.filter(|_| verified)?;
-    if collect::mode_objection(&before.review, &attestation.tool, &attestation.reasoning_mode).is_some() {
-        return Some("review.allowed_modes");
+    if !before.review.require_attestation || !matches!(change.end, Some(End::Verified { .. })) {
+        return None;
     }
     let commit = change.commits().last().and_then(|commit| history.commit(commit));
     let author = commit.map(|it| format!("{} <{}>", it.author_name, it.author_email));
     let author = author.or_else(|| change.events.first()?.actor.clone());
-    collect::person_objection(std::slice::from_ref(before), actor, author.as_deref()).map(|_| "review.other_person")
+    collect::objection(std::slice::from_ref(before), change, author.as_deref()).map(|(key, _)| key)
 }
 
 pub(crate) fn differences(old: &Value, new: &Value) -> Vec<KeyChange> {
@@ -130,7 +122,7 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
 
 /// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config and what
 /// git is to ignore need no change, and what the config alters is reported.
-pub(crate) fn set_up(is_first: bool) -> Result<Exemption> {
+fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
     patterns.push("**/.gitignore".to_owned());
@@ -140,7 +132,7 @@ pub(crate) fn set_up(is_first: bool) -> Result<Exemption> {
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })
 }
 
-fn exemptions(config: &Config) -> Result<Vec<Exemption>> {
+fn exemptions(config: &Config, is_first: bool) -> Result<Vec<Exemption>> {
     let optional = |patterns: &[String]| -> Result<Option<GlobSet>> {
         if patterns.is_empty() { Ok(None) } else { Ok(Some(globs(patterns)?)) }
     };
@@ -152,7 +144,7 @@ fn exemptions(config: &Config) -> Result<Vec<Exemption>> {
             reason: exempt.reason.clone(),
         })
     };
-    config.enforcement.exempt.iter().map(of).collect()
+    config.enforcement.exempt.iter().map(of).chain([set_up(is_first)]).collect()
 }
 
 fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {

@@ -7,14 +7,10 @@ use crate::commands::{
     Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, monitor, preflight, relink, uncommitted,
 };
 use crate::config::Timing;
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Exit, Result};
 use crate::git::{NEEDED, Version};
-use crate::model::digest::is_page;
-use crate::model::text::joined;
-use crate::model::{Artifact, CommandLine, Fix, How, MetricSpec, Problem, Severity};
-use crate::report;
-use crate::report::problem;
+use crate::model::{Artifact, CommandLine, Fix, How, MetricSpec, Problem, Severity, is_page, joined};
+use crate::report::{self, problem};
 use crate::store::{Integrity, Record, atomic, evidence, logbook, project};
 use crate::workflow::Change;
 
@@ -147,12 +143,11 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
 }
 
 fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {
-    let mut notes = Vec::new();
-    for record in choose::records(ctx)?.0 {
-        if let Record::Legacy(legacy) = record {
-            notes.push(Problem::info("RECORD_UNPROVEN", legacy.sentence(), legacy.fixes()));
-        }
-    }
+    let unproven = |record: Record| match record {
+        Record::Legacy(legacy) => Some(Problem::info("RECORD_UNPROVEN", legacy.sentence(), legacy.fixes())),
+        Record::Tracked(_) => None,
+    };
+    let (mut notes, _) = choose::records_as(ctx, unproven)?;
     if let Some(monitor) = monitor::legacy(ctx)? {
         notes.push(Problem::info("MONITOR_STOPPED", monitor::legacy_text(ctx, &monitor), Vec::new()));
     }
@@ -183,11 +178,9 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
     // Line ends may have become those of Windows on checkout.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
-    Ok(choose::changes(ctx)?
-        .0
-        .into_iter()
-        .filter(|change| !text.contains(report::logbook::section(change).trim()))
-        .collect())
+    let (mut changes, _) = choose::changes(ctx)?;
+    changes.retain(|change| !text.contains(report::logbook::section(change).trim()));
+    Ok(changes)
 }
 
 /// Recorded evidence whose file holds what was never recorded, with its bytes: they stand beside it, or the report is

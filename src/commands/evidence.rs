@@ -8,17 +8,14 @@ use chrono::NaiveDate;
 
 use crate::audit::evidence::{CONTRACT, EXACT_TOLERANCE, Fetch, Judgement, Watched};
 use crate::audit::{self, Audit, CommitName, Finding, FindingKind, RecordFacts, Severity};
-use crate::commands::pairing::{self, Ask, Pairing, Probes};
-use crate::commands::{Ctx, GitHistory, commit, compare, pair, sources};
+use crate::commands::{Ask, Ctx, GitHistory, Pairing, Probes, commit, compare, pair, pairing, sources};
 use crate::error::{Result, failed, trouble};
 use crate::judge::{self, Comparison, CriterionRow, Settings};
 use crate::measure::TOOL;
 use crate::measure::pair::Versions;
-use crate::model::strict_json::parse_json;
-use crate::model::text;
 use crate::model::{
     Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Kind, MetricId, Outcome, Sampling,
-    Snapshot, Tick, Verdict, fix, ingest,
+    Snapshot, Tick, Verdict, fix, ingest, is_page, parse_json, text,
 };
 use crate::report::{self, CompareView, DayView, plot, verdict};
 use crate::store::{Integrity, Role, evidence, logbook, project};
@@ -38,32 +35,25 @@ pub(crate) fn unknown(
     records: &BTreeMap<ChangeId, RecordFacts>,
     audit: &Audit,
 ) -> Result<Vec<Finding>> {
-    let changes = || records.values().filter_map(RecordFacts::change);
-    let artifacts = changes().flat_map(|change| &change.events).flat_map(|event| event.what.artifacts());
+    let changes = records.values().filter_map(RecordFacts::change);
+    let artifacts = changes.flat_map(|change| &change.events).flat_map(|event| event.what.artifacts());
     let named: BTreeSet<&str> = artifacts.map(|it| it.path.as_str()).collect();
     let is_told = |path: &str| audit.findings.iter().any(|it| it.path.as_deref() == Some(path));
     let is_known = |path: &str| named.contains(path) || path.contains(project::SUPERSEDED) || is_told(path);
+    // The Python tool's record, kept as it was, that a change continues.
+    let imported = |path: &str| {
+        let id: ChangeId = path.split_once("/legacy/")?.1.strip_suffix(".json")?.parse().ok()?;
+        records.get(&id)?.change()?.opened.imported.as_ref()
+    };
     let mut found = Vec::new();
     for (commit, path) in beside.iter().filter(|(_, path)| !is_known(path)) {
-        if !is_original(history, head, path, changes())? {
+        let kept = imported(path).map(|_| history.file(head, path)).transpose()?.flatten();
+        let kept = kept.and_then(|bytes| parse_json(&bytes).ok()).map(|kept| Digest::of_json(&kept));
+        if kept.is_none() || kept.as_ref() != imported(path) {
             found.push(Finding::warn(FindingKind::EvidenceUnknown).of_commit(commit).at(path));
         }
     }
     Ok(found)
-}
-
-/// Whether a file is the Python tool's record, kept as it was, that one of these changes continues.
-fn is_original<'c>(
-    history: &GitHistory<'_>,
-    head: &str,
-    path: &str,
-    mut changes: impl Iterator<Item = &'c Change>,
-) -> Result<bool> {
-    let Some((_, name)) = path.split_once("/legacy/") else { return Ok(false) };
-    let imported = changes.find(|it| name == format!("{}.json", it.id())).and_then(|it| it.opened.imported.as_ref());
-    let bytes = history.file(&mut history.repo.batch()?, head, path)?;
-    let kept = bytes.and_then(|bytes| parse_json(&bytes).ok()).map(|kept| Digest::of_json(&kept));
-    Ok(imported.is_some() && imported == kept.as_ref())
 }
 
 pub(crate) fn faults_in(ctx: &Ctx, artifacts: &[&Artifact]) -> Result<Vec<ArtifactFault>> {
@@ -126,7 +116,7 @@ pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let problem = match problem {
         None => {
             let history = ctx.repo()?.map(|repo| GitHistory::new(repo, ""));
-            sources::problem((Some(ctx.config()?), history.as_ref()), change, &mut |file| fetch(file))?
+            sources::problem((Some(ctx.config()?), history.as_ref()), change, &fetch)?
         }
         problem => problem,
     };
@@ -193,16 +183,15 @@ struct Page<'a> {
 
 /// The recorded reports of a change, as they are rendered now: the same bytes, unless another version rendered them.
 pub(crate) fn rendered_again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifact, Vec<u8>)> {
-    let pages = comparison_page(change, fetch).into_iter().chain(day_pages(change, fetch));
-    pages.map(|page| (page.recorded.clone(), page.text.into_bytes())).collect()
+    let reports = pages(change, fetch).into_iter().filter(|page| is_page(&page.recorded.path));
+    reports.map(|page| (page.recorded.clone(), page.text.into_bytes())).collect()
 }
 
 /// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
 /// which is a warning.
 pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
-    let pages = comparison_page(change, fetch).into_iter().chain(comparison_data(change, fetch));
-    let pages = pages.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch));
-    let differing = pages.filter(|page| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256);
+    let is_other = |page: &Page<'_>| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256;
+    let differing = pages(change, fetch).into_iter().filter(is_other);
     // The first states of 0.2.0 had other words, and did not bind the baseline to its contract.
     let baseline =
         change.baseline.as_ref().and_then(|baseline| audit::evidence::snapshot(&baseline.taken.snapshot, fetch));
@@ -230,14 +219,14 @@ fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> 
     Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
 }
 
-/// What programs read of the comparison.
-fn comparison_data<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
-    let Judgement { after, comparison, .. } = Judgement::of(change, fetch)?;
-    let text = String::from_utf8(text::json(&comparison).ok()?).ok()?;
-    Some(Page { recorded: &change.comparison.as_ref()?.json, text, tool: after.tool })
+/// All of them: of the comparison, of the days, and of the rollback.
+fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
+    let compared = comparison_pages(change, fetch).unwrap_or_default().into_iter();
+    compared.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch)).collect()
 }
 
-fn comparison_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+/// The report, and what programs read.
+fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Page<'a>>> {
     let recorded = &change.comparison.as_ref()?.what;
     let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
     let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
@@ -252,7 +241,9 @@ fn comparison_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>
         inputs: &inputs,
         picture: picture.as_deref(),
     };
-    Some(Page { recorded: &recorded.markdown, text: report::compare::markdown(&view), tool: after.tool })
+    let data = String::from_utf8(text::json(&comparison).ok()?).ok()?;
+    let page = |recorded, text| Page { recorded, text, tool: after.tool.clone() };
+    Some(vec![page(&recorded.markdown, report::compare::markdown(&view)), page(&recorded.json, data)])
 }
 
 /// Each day's page, as the record was when the day was measured.
@@ -320,10 +311,7 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         return Ok(not("the record names no commit of it".to_owned()));
     };
     let parent = format!("{first}^");
-    let mut config = None;
-    for commit in [parent.as_str(), last].into_iter().filter_map(|commit| history.known(commit)) {
-        config = if config.is_none() { history.config(&commit)? } else { config };
-    }
+    let config = history.known_config(&parent)?.map_or_else(|| history.known_config(last), |it| Ok(Some(it)))?;
     let (Some(config), Some(recorded)) = (config, Judgement::of(change, &fetch(ctx))) else {
         return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
     };
@@ -332,7 +320,7 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     let probes = Probes { kpis: config.kpis.iter().collect(), ..Probes::of(&config) }.asked_by(change);
     let budget = pair::BudgetArgs::default().of(&config)?;
     let ask = Ask::new(&config, Versions::of(&parent, last), &settings, budget).for_change(change);
-    let session = match pairing::run(ctx, &Ask { probes, of_commit: true, ..ask })? {
+    let session = match pairing::run(ctx, Ask { probes, of_commit: true, ..ask })? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(why) | Pairing::SameCode(why) => return Ok(not(why)),
     };

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, History};
-use crate::error::Result;
-use crate::git::{Commit, FileChange, GitError, Remade, Remake, Repo, Side, Walk};
+use crate::error::{CommandError, Result};
+use crate::git::{Commit, FileChange, Remade, Remake, Repo, Side, Walk};
 use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
@@ -28,7 +28,7 @@ pub(crate) struct GitHistory<'a> {
     looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
     named: RefCell<BTreeMap<String, Option<(String, String)>>>,
     /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
-    failed: RefCell<Option<GitError>>,
+    failed: RefCell<Option<CommandError>>,
 }
 
 impl<'a> GitHistory<'a> {
@@ -82,7 +82,7 @@ impl<'a> GitHistory<'a> {
     }
 
     pub(crate) fn failure(&self) -> Result<()> {
-        self.failed.take().map_or(Ok(()), |error| Err(error.into()))
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     pub(crate) fn walk(&self, base: Option<&str>, head: &str, each: &mut dyn FnMut(Commit)) -> Result<()> {
@@ -103,10 +103,10 @@ impl<'a> GitHistory<'a> {
         self.repo.resolve(commit).ok()
     }
 
-    /// An answer of git; a failure is kept and answered with `otherwise`.
-    fn ask<T>(&self, answer: Result<T, GitError>, otherwise: T) -> T {
+    /// An answer; a failure is kept and answered with `otherwise`.
+    pub(crate) fn ask<T>(&self, answer: Result<T, impl Into<CommandError>>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
-            self.failed.borrow_mut().get_or_insert(error);
+            self.failed.borrow_mut().get_or_insert(error.into());
             otherwise
         })
     }
@@ -282,10 +282,7 @@ impl History for GitHistory<'_> {
 
     fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str> {
         let before = self.known(&format!("{commit}^1"))?;
-        let record = self.record_at(&before, id).unwrap_or_else(|error| {
-            self.failed.borrow_mut().get_or_insert(error);
-            None
-        })?;
+        let record = self.ask(self.record_at(&before, id), None)?;
         record.change()?.end.as_ref().map(|end| end.name())
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::commit_msg::{self, LookUp};
 use crate::audit::{History as _, MessageFacts, RecordFacts};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
-use crate::error::{CommandError, Result};
+use crate::error::Result;
 use crate::git::{FileChange, Operation, Repo, Scope};
 use crate::model::{ChangeId, Commit};
 use crate::store::Record;
@@ -115,11 +115,10 @@ pub(crate) struct Here<'a> {
     history: &'a GitHistory<'a>,
     message: &'a str,
     /// Up to where other commits of a change are looked for, once it was asked.
-    before: RefCell<Option<Option<String>>>,
+    before: OnceCell<Option<String>>,
     /// By the commit from which on it was looked for: the first commit of each change that is named after it.
     first_commits: RefCell<BTreeMap<Option<String>, BTreeMap<String, String>>>,
     unsettled: OnceCell<(Vec<Record>, usize)>,
-    failed: RefCell<Option<CommandError>>,
 }
 
 impl<'a> Here<'a> {
@@ -128,10 +127,9 @@ impl<'a> Here<'a> {
             ctx,
             history,
             message,
-            before: RefCell::default(),
+            before: OnceCell::new(),
             first_commits: RefCell::default(),
             unsettled: OnceCell::new(),
-            failed: RefCell::default(),
         }
     }
 
@@ -140,27 +138,13 @@ impl<'a> Here<'a> {
         Ok(choose::named(ctx, None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
     }
 
-    /// The first thing that could not be looked up: no decision counts then.
-    pub(crate) fn failure(&self) -> Result<()> {
-        self.history.failure()?;
-        self.failed.take().map_or(Ok(()), Err)
-    }
-
-    fn ask<T>(&self, answer: Result<T>, otherwise: T) -> T {
-        answer.unwrap_or_else(|error| {
-            self.failed.borrow_mut().get_or_insert(error);
-            otherwise
-        })
-    }
-
     fn look_for_commit(&self, change: &Change) -> Result<Option<String>> {
         let repo = self.history.repo;
-        if self.before.borrow().is_none() {
-            let may_amend = amends(repo, self.message, self.ctx.now())?.unwrap_or(true);
-            let name = if may_amend { "HEAD^1" } else { "HEAD" };
-            self.before.replace(Some(repo.resolve(name).ok()));
-        }
-        let Some(before) = self.before.borrow().clone().flatten() else { return Ok(None) };
+        let before = self.before.get_or_init(|| {
+            let may_amend = self.history.ask(amends(repo, self.message, self.ctx.now()), None).unwrap_or(true);
+            repo.resolve(if may_amend { "HEAD^1" } else { "HEAD" }).ok()
+        });
+        let Some(before) = before else { return Ok(None) };
         let base = change.baseline_commit().and_then(|commit| repo.resolve(commit).ok());
         let base = base.or_else(|| repo.resolve(&format!("HEAD~{LOOK_BACK}")).ok());
         let of = |found: &BTreeMap<String, String>| found.get(change.id().as_str()).cloned();
@@ -168,7 +152,7 @@ impl<'a> Here<'a> {
             return Ok(of(found));
         }
         let mut found = BTreeMap::new();
-        self.history.walk(base.as_deref(), &before, &mut |commit| {
+        self.history.walk(base.as_deref(), before, &mut |commit| {
             let takes_back = !commit.reverted().is_empty();
             if !takes_back && !commit.is_evidence_only() && !commit.is_merge() {
                 for id in commit.ids {
@@ -182,7 +166,7 @@ impl<'a> Here<'a> {
     }
 
     fn unsettled(&self) -> &(Vec<Record>, usize) {
-        self.unsettled.get_or_init(|| self.ask(choose::unsettled(self.ctx), (Vec::new(), 0)))
+        self.unsettled.get_or_init(|| self.history.ask(choose::unsettled(self.ctx), (Vec::new(), 0)))
     }
 }
 
@@ -192,7 +176,7 @@ impl LookUp for Here<'_> {
     }
 
     fn ids(&self) -> Vec<ChangeId> {
-        self.ask(Record::ids(&self.ctx.project).map_err(CommandError::from), Vec::new())
+        self.history.ask(Record::ids(&self.ctx.project), Vec::new())
     }
 
     fn open(&self) -> Vec<Change> {
@@ -214,7 +198,7 @@ impl LookUp for Here<'_> {
     }
 
     fn first_commit(&self, change: &Change) -> Option<String> {
-        self.ask(self.look_for_commit(change), None)
+        self.history.ask(self.look_for_commit(change), None)
     }
 
     fn are_tracked(&self, commits: &[String]) -> bool {

@@ -10,8 +10,7 @@ use clap::Args;
 use crate::audit::commit_msg;
 use crate::commands::hook_facts::{self, Here};
 use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
 use crate::hooks::{self, Hook};
 use crate::model::FixContext;
@@ -90,7 +89,7 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit> {
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
     let decision = commit_msg::check(&facts, &demands::here(config)?, &here);
-    here.failure()?;
+    history.failure()?;
     let Err(objection) = decision else { return Ok(Exit::Yes) };
     if hook_facts::is_beside(ctx, repo, &facts.commit.message)? {
         return Ok(Exit::Yes);
@@ -98,8 +97,7 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit> {
     // The pre-commit framework stashes what is not staged while hooks run.
     let hides = std::env::var_os("PRE_COMMIT").is_some_and(|value| !value.is_empty());
     let hidden = hides.then(|| uncommitted::stage(ctx));
-    let trailer = history.key.clone();
-    let fixes = FixContext { trailer, uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
+    let fixes = FixContext { uncommitted: uncommitted::paths(ctx), ..ctx.fix_context() };
     ctx.ui.tell(&problem::commit_refused(&objection.to_string(), &objection.fixes(&fixes, hidden)));
     Ok(Exit::No)
 }
@@ -118,7 +116,7 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
     let id = commit_msg::to_add(&facts, is_taken_over, &demands::here(config)?, &here);
-    here.failure()?;
+    history.failure()?;
     let Some(id) = id else { return Ok(()) };
     let trailer = format!("{}: {id}", history.key);
     // Without an editor git keeps lines that begin with `#`: they are text, and the trailer comes after them.

@@ -6,8 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::{Ctx, audit_here};
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Exit, Result};
 use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{self, Done, Fired, Hook, Row, State, Status, Target, status};
 use crate::model::{CommandLine, Fix, Problem, Severity};

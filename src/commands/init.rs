@@ -6,11 +6,9 @@ use serde_json::{Value, json};
 
 use crate::commands::{Ctx, audit_here};
 use crate::config::{Edited, Guess, Timing, file, template};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
-use crate::model::fix::How;
-use crate::model::{CommandLine, Fix, fix};
+use crate::model::{CommandLine, Fix, How, fix};
 use crate::os::files;
 use crate::project;
 use crate::report;

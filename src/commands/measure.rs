@@ -15,9 +15,8 @@ use crate::judge::series;
 use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
-use crate::model::text;
 use crate::model::{
-    Bound, ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
+    Bound, ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable, text,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
@@ -97,14 +96,14 @@ pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Resul
     Ok(measurement.revision.clone())
 }
 
-/// The warnings that matter to these contracts: a peak memory that could not be measured does where one asks for it. The
+/// The warnings that matter to this contract: a peak memory that could not be measured does where one asks for it. The
 /// snapshot keeps them all, and what was left behind has been reported.
 pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
-    contracts: &'a [&Contract],
-) -> impl Iterator<Item = &'a String> + 'a {
-    let asked = |contract: &&Contract| contract.criteria().any(|it| it.metric.kind() == Some(MetricKind::MaxRss));
-    let memory = contracts.iter().any(asked);
+    contract: Option<&Contract>,
+) -> impl Iterator<Item = &'a String> {
+    let mut criteria = contract.into_iter().flat_map(Contract::criteria);
+    let memory = criteria.any(|it| it.metric.kind() == Some(MetricKind::MaxRss));
     let is_known = |text: &str| text.starts_with(uncommitted::LEFT);
     snapshot.warnings.iter().filter(move |text| (memory || !text.contains(RSS_UNTOLD)) && !is_known(text))
 }

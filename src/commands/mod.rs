@@ -10,12 +10,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::config::{Config, file};
-use crate::error::{CommandError, Result, trouble};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
-use crate::model::scrub::scrub;
-use crate::model::{CommandLine, Fix, FixContext, How, Measurable, Policy, fix};
+use crate::model::{CommandLine, Fix, FixContext, How, Measurable, Policy, fix, scrub};
 use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -69,8 +67,14 @@ pub(crate) use audit_range::Range;
 pub(crate) use choose::ChangeArg;
 pub(crate) use commit::Pending;
 pub(crate) use contract::ContractFlags;
+pub(crate) use decide::DecisionArgs;
 pub(crate) use git_history::GitHistory;
 pub(crate) use measure::{Bar, Measurement};
+pub(crate) use monitor::tick::{self, Ticked};
+pub(crate) use pair::BudgetArgs;
+pub(crate) use pairing::{Ask, Pairing, Probes};
+pub(crate) use snapshot::{RoleArg, SnapshotArgs};
+pub(crate) use touches::Touches;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Globals {
@@ -195,24 +199,23 @@ impl Ctx {
     }
 
     pub(crate) fn config(&self) -> Result<&Config> {
-        if let Some(config) = self.config.get() {
-            return Ok(config);
-        }
-        let loaded = file::load(self.project.config_places()).map_err(|error| {
-            let fixes = error.fixes();
-            CommandError::from(error).fixed_by(fixes)
-        })?;
-        if loaded.path.is_none() {
-            self.refuse_absent_config()?;
-        }
-        for path in &loaded.ignored {
-            self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
-        }
-        let name = loaded.path.as_deref().map(|path| self.project.relative(path)).unwrap_or_default();
-        for problem in &loaded.warnings {
-            self.ui.warn(&format!("{name}:{problem}"));
-        }
-        Ok(self.config.get_or_init(|| loaded.config))
+        once(&self.config, || {
+            let loaded = file::load(self.project.config_places()).map_err(|error| {
+                let fixes = error.fixes();
+                CommandError::from(error).fixed_by(fixes)
+            })?;
+            if loaded.path.is_none() {
+                self.refuse_absent_config()?;
+            }
+            for path in &loaded.ignored {
+                self.ui.warn(&format!("{} is not read: an earlier config file is in force", path.display()));
+            }
+            let name = loaded.path.as_deref().map(|path| self.project.relative(path)).unwrap_or_default();
+            for problem in &loaded.warnings {
+                self.ui.warn(&format!("{name}:{problem}"));
+            }
+            Ok(loaded.config)
+        })
     }
 
     pub(crate) fn policy(&self) -> Result<Policy> {
@@ -283,11 +286,7 @@ impl Ctx {
     }
 
     pub(crate) fn repo(&self) -> Result<Option<&Repo>> {
-        if let Some(repo) = self.repo.get() {
-            return Ok(repo.as_ref());
-        }
-        let repo = revision::open(self.project.root())?;
-        Ok(self.repo.get_or_init(|| repo).as_ref())
+        Ok(once(&self.repo, || Ok(revision::open(self.project.root())?))?.as_ref())
     }
 
     pub(crate) fn needed_repo(&self, what: &str) -> Result<&Repo> {
@@ -315,12 +314,16 @@ impl Ctx {
     }
 
     pub(crate) fn interrupt(&self) -> Result<&Interrupt> {
-        if let Some(interrupt) = self.interrupt.get() {
-            return Ok(interrupt);
-        }
-        let interrupt = Interrupt::install()?;
-        Ok(self.interrupt.get_or_init(|| interrupt))
+        once(&self.interrupt, || Ok(Interrupt::install()?))
     }
+}
+
+fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(made) = cell.get() {
+        return Ok(made);
+    }
+    let made = make()?;
+    Ok(cell.get_or_init(|| made))
 }
 
 /// Tells why a command failed, as text on standard error and, where JSON was asked for, as JSON on standard output too.

@@ -6,11 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::pairing::{self, Ask, Pairing, Probes};
-use crate::commands::{Ctx, calibrate, delta, parse};
+use crate::commands::{Ask, Ctx, Pairing, Probes, calibrate, delta, pairing, parse};
 use crate::config::{Config, Timing};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::judge::compare::pair_rows;
 use crate::judge::{Change, PairRow, Settings, effect};
 use crate::measure::command;
@@ -95,7 +93,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     let versions = Versions { same_allowed: args.same, ..Versions::of(&args.before, &args.after) };
     let budget = args.budget.of(&config)?;
     let ask = Ask::new(&config, versions, &settings, budget);
-    let session = match pairing::run(ctx, &Ask { probes, profile: true, ..ask })? {
+    let session = match pairing::run(ctx, Ask { probes, profile: true, ..ask })? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(reason) => return Err(trouble(reason)),
         Pairing::SameCode(reason) => {

@@ -149,10 +149,10 @@ pub(crate) fn of_change(
         probes.kpis = config.kpis.iter().collect();
     }
     let ask = Ask::new(config, versions, settings, budget).for_change(change);
-    run(ctx, &Ask { probes, of_commit: of_commit.is_some(), prior, profile: true, ..ask })
+    run(ctx, Ask { probes, of_commit: of_commit.is_some(), prior, profile: true, ..ask })
 }
 
-pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
+pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
     let Some(repo) = ctx.repo()? else {
         return Ok(Pairing::Impossible("the project is not under git".to_owned()));
     };
@@ -166,7 +166,7 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
     let mut bar = Bar::new(&ctx.ui);
     let project = Project { repo, config: ask.config };
     let shared: Vec<PathBuf> = ask.config.pair.share.iter().map(|path| ctx.project.root().join(path)).collect();
-    let found = stamps(&shared);
+    let before = stamps(&shared);
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
         Ok(checkouts) => checkouts,
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
@@ -176,31 +176,35 @@ pub(crate) fn run(ctx: &Ctx, ask: &Ask<'_>) -> Result<Pairing> {
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
-    let prior = ask.prior.as_ref().filter(|it| is_of(it, &checkouts, &machine));
-    let mut session = begun(ask, prior, &checkouts, (started_at, machine))?;
+    let ask = Ask { prior: ask.prior.filter(|it| is_of(it, &checkouts, &machine)), ..ask };
+    let mut found = begun(&ask, &checkouts, (started_at, machine))?;
     let given = stamps(&shared);
-    let altered = given.iter().filter(|(path, stamp)| found.get(*path) != Some(stamp)).map(|(path, _)| path.clone());
+    let altered = given.iter().filter(|(path, stamp)| before.get(*path) != Some(stamp)).map(|(path, _)| path.clone());
     let given_to_both = (shared.as_slice(), altered.collect());
     // Of one code on both sides, there are no two programs to prove.
     let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, given_to_both, &checkouts)?) };
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
-        session.warnings.push("not proven on this system: that the two sides run different code".to_owned());
+        found.warnings.push("not proven on this system: that the two sides run different code".to_owned());
     }
-    let complete = measure(ask, prior, &checkouts, proof, &mut runner, &mut bar, &mut session);
-    let now = stamps(if session.kpis.is_empty() { &[] } else { &shared });
-    spoiled(&mut session, &given, &now);
+    let places = (&checkouts.before.place, &checkouts.after.place);
+    let mut session = Session::new(&mut runner, places, ask.config.pair.pin).proven(proof);
+    let complete =
+        measure(&ask, &mut session, &mut bar, &mut found) && measure_values(&ask, &mut session, &mut bar, &mut found);
+    drop(session);
+    let now = stamps(if found.kpis.is_empty() { &[] } else { &shared });
+    spoiled(&mut found, &given, &now);
     bar.finish();
     if !complete {
         return Err(validate::interrupted());
     }
     validate::stop_if_asked(ctx)?;
-    session.warnings.extend(checkouts.warnings.clone());
-    session.generated_at = ctx.now();
-    session.id = clock::uuid_v7(session.generated_at);
+    found.warnings.extend(checkouts.warnings.clone());
+    found.generated_at = ctx.now();
+    found.id = clock::uuid_v7(found.generated_at);
     if let Err(error) = checkouts.remove() {
         ctx.ui.warn(&error.to_string());
     }
-    Ok(Pairing::Measured(Box::new(session)))
+    Ok(Pairing::Measured(Box::new(found)))
 }
 
 /// Leaves KPIs without values where the runs altered what both sides were given: one side could make the other worse.
@@ -218,12 +222,8 @@ fn is_of(session: &PairSession, checkouts: &Checkouts, machine: &Machine) -> boo
     same && machine.differences(&session.machine).is_empty()
 }
 
-fn begun(
-    ask: &Ask<'_>,
-    prior: Option<&PairSession>,
-    checkouts: &Checkouts,
-    (now, machine): (DateTime<Utc>, Machine),
-) -> Result<PairSession> {
+fn begun(ask: &Ask<'_>, checkouts: &Checkouts, (now, machine): (DateTime<Utc>, Machine)) -> Result<PairSession> {
+    let prior = ask.prior.as_ref();
     Ok(PairSession {
         schema: pair::SCHEMA.to_owned(),
         id: String::new(),
@@ -270,45 +270,12 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     Ok(both.map(|(before, after)| (before.path.clone(), (before, after))).collect())
 }
 
-/// After a regression, adds the functions that take more of the time, or says why that is not known.
-fn explain(
-    ask: &Ask<'_>,
-    plan: &Timing,
-    session: &mut Session<'_>,
-    bar: &mut Bar,
-    paired: &mut PairedCommand,
-) -> Option<String> {
-    let metric = decisive::Decisive::of_pairs(paired).metric(&plan.name);
-    let change = decisive::live(paired, &circumstances(ask, &metric)).1;
-    if !ask.profile || !matches!(change, judge::Change::Regressed(_)) {
-        return None;
-    }
-    bar.show(&format!("{}: one more pair under perf", plan.name));
-    match session.grown(plan) {
-        Ok(grown) => {
-            paired.grown = grown;
-            None
-        }
-        Err(why) => Some(format!("{}: which functions became slower is not known: {why}", plan.name)),
-    }
-}
-
-/// Measures into the session, after what was measured `prior` to it; whether it came to its end.
-fn measure(
-    ask: &Ask<'_>,
-    prior: Option<&PairSession>,
-    checkouts: &Checkouts,
-    proof: Option<Proof>,
-    runner: &mut SystemRunner,
-    bar: &mut Bar,
-    found: &mut PairSession,
-) -> bool {
-    let places = (&checkouts.before.place, &checkouts.after.place);
-    let mut session = Session::new(runner, places, ask.config.pair.pin).proven(proof);
+/// Measures the commands, after what was measured before; whether it came to its end.
+fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
     for plan in &ask.probes.commands {
-        let known =
-            prior.and_then(|prior| prior.commands.iter().find(|it| it.name == plan.name && it.stopped != Stop::Failed));
-        if let Some(settled) = known.filter(|known| decide(known, ask) == Decision::Settled) {
+        let is_it = |it: &&PairedCommand| it.name == plan.name && it.stopped != Stop::Failed;
+        let prior = ask.prior.iter().flat_map(|prior| &prior.commands).find(is_it);
+        if let Some(settled) = prior.filter(|prior| decide(prior, ask) == Decision::Settled) {
             found.commands.push(settled.clone());
             continue;
         }
@@ -317,32 +284,37 @@ fn measure(
             bar.pairs(progress.so_far.pairs.len(), max_pairs, &live(&plan.name, &progress, ask));
         };
         let mut decide = |so_far: &PairedCommand| decide(so_far, ask);
-        let mut measured = session.command((plan, known.cloned()), ask.budget, &mut decide, &mut progress);
+        let mut measured = session.command((plan, prior.cloned()), ask.budget, &mut decide, &mut progress);
         if measured.paired.stopped == Stop::Interrupted {
             return false;
         }
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
-        found.warnings.extend(explain(ask, plan, &mut session, bar, &mut measured.paired));
+        let change = decisive::live(&measured.paired, &known(ask, &measured.paired)).1;
+        if ask.profile && matches!(change, judge::Change::Regressed(_)) {
+            bar.show(&format!("{}: one more pair under perf", plan.name));
+            match session.grown(plan) {
+                Ok(grown) => measured.paired.grown = grown,
+                Err(why) => {
+                    let unknown = format!("{}: which functions became slower is not known: {why}", plan.name);
+                    found.warnings.push(unknown);
+                }
+            }
+        }
         found.warnings.extend(profile::missing(plan, measured.paired.pairs.iter().map(|pair| &pair.after)));
         found.commands.push(measured.paired);
     }
-    measure_values(ask, prior, &mut session, bar, found)
+    true
 }
 
-fn measure_values(
-    ask: &Ask<'_>,
-    prior: Option<&PairSession>,
-    session: &mut Session<'_>,
-    bar: &mut Bar,
-    found: &mut PairSession,
-) -> bool {
+/// The same for KPIs and endpoints.
+fn measure_values(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
     let kpis = kpi::groups(ask.probes.kpis.iter().copied()).into_iter().map(Group::Kpis);
     for group in kpis.chain(ask.probes.http.iter().copied().map(Group::Http)) {
         let metrics = group.metrics();
         let names: Vec<&str> = metrics.iter().map(MetricId::as_str).collect();
         bar.show(&format!("{} in pairs", names.join(", ")));
-        let known = prior.into_iter().flat_map(|prior| &prior.kpis);
+        let known = ask.prior.iter().flat_map(|prior| &prior.kpis);
         let known = known.filter(|it| metrics.contains(&it.metric()) && it.kpi.error.is_none());
         let known: Vec<PairedKpi> = known.cloned().collect();
         let mut decide =
@@ -366,14 +338,17 @@ fn circumstances(ask: &Ask<'_>, metric: &MetricId) -> Circumstances {
     for_metric(&known, ask.settings, metric)
 }
 
+/// The circumstances of a command's decisive time.
+fn known(ask: &Ask<'_>, paired: &PairedCommand) -> Circumstances {
+    circumstances(ask, &decisive::Decisive::of_pairs(paired).metric(&paired.name))
+}
+
 fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
-    let metric = decisive::Decisive::of_pairs(so_far).metric(&so_far.name);
-    decisive::settled(so_far, &ask.criteria, &circumstances(ask, &metric))
+    decisive::settled(so_far, &ask.criteria, &known(ask, so_far))
 }
 
 fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {
-    let metric = decisive::Decisive::of_pairs(progress.so_far).metric(name);
-    let (_, change) = decisive::live(progress.so_far, &circumstances(ask, &metric));
+    let (_, change) = decisive::live(progress.so_far, &known(ask, progress.so_far));
     let estimate = change.finding().map(|finding| report::values::change(finding, None));
     let (pairs, most) = (progress.so_far.pairs.len(), ask.budget.max_pairs);
     let left = measure::left(progress.more, pairs, most);

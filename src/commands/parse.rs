@@ -3,9 +3,8 @@
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
 use crate::error::{CommandError, Result, trouble};
-use crate::model::fix::PLACEHOLDERS;
 use crate::model::scrub::{MASK, scrub, scrub_prose};
-use crate::model::{CommandLine, Criterion, CriterionError, Fix, Trigger};
+use crate::model::{CommandLine, Criterion, CriterionError, Fix, PLACEHOLDERS, Trigger};
 use crate::report::visible::{char_width, is_hidden, visible_line, width};
 
 /// The most characters of a title: it is one line in tables.
@@ -38,9 +37,7 @@ pub(crate) fn line(what: &str, text: &str) -> Result<String> {
         let rule = format!("{what} holds {}; it has to be one line of text", unseen(c));
         return Err(trouble(rule));
     }
-    no_secret(what, text, &scrub_prose(text), "leave it out, or name the variable that holds it")?;
-    no_placeholder(what, text)?;
-    Ok(text.to_owned())
+    for_the_record(what, text.to_owned())
 }
 
 /// Free text of several lines: any characters but control ones, except line ends and tabs.
@@ -53,17 +50,17 @@ pub(crate) fn prose(what: &str, text: &str) -> Result<String> {
     if let Some(c) = text.chars().find(|c| is_hidden(*c) && !matches!(c, '\n' | '\t')) {
         return Err(trouble(format!("{what} holds {}; leave it out", unseen(c))));
     }
-    no_secret(what, &text, &scrub_prose(&text), "leave it out, or name the variable that holds it")?;
-    no_placeholder(what, &text)?;
-    Ok(text)
+    for_the_record(what, text)
 }
 
-/// Refuses what stands for a person's words in a hint: the record would say nothing.
-fn no_placeholder(what: &str, text: &str) -> Result<()> {
-    if !PLACEHOLDERS.contains(&text) {
-        return Ok(());
+/// Refuses secrets, and what stands for a person's words in a hint: the record would say nothing.
+fn for_the_record(what: &str, text: String) -> Result<String> {
+    no_secret(what, &text, &scrub_prose(&text), "leave it out, or name the variable that holds it")?;
+    if PLACEHOLDERS.contains(&text.as_str()) {
+        let error = trouble(format!("{what}: {text} only stands for your own words"));
+        return Err(error.hinted("run it again with them in its place"));
     }
-    Err(trouble(format!("{what}: {text} only stands for your own words")).hinted("run it again with them in its place"))
+    Ok(text)
 }
 
 /// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.

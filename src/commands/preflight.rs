@@ -10,13 +10,12 @@ use serde_json::{Value, json};
 use crate::audit::record;
 use crate::commands::{Ctx, audit_here, choose, commit, delta, measure};
 use crate::config::{Config, Timing};
-use crate::error::{CommandError, Result};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result};
 use crate::measure::size;
-use crate::model::fix::WHAT_HAPPENED;
-use crate::model::scrub::scrub;
-use crate::model::text::{count, few, joined};
-use crate::model::{ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WorkTree, fix};
+use crate::model::{
+    ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WHAT_HAPPENED, WorkTree, count, few, fix,
+    joined, scrub,
+};
 use crate::os::files;
 use crate::project;
 use crate::report::{self, problem};

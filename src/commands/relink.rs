@@ -1,7 +1,7 @@
 //! `change relink`: find a change's commit again after a squash or rebase, and record its new place; and join what another
 //! clone recorded behind what this one did. What was recorded stays as it was, so nothing can be made better by it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,11 +11,9 @@ use serde_json::{Value, json};
 use crate::audit::{History as _, Policy, members};
 use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
-use crate::error::{CommandError, Result, failed, trouble};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Commit, Operation, Repo};
-use crate::model::text::short;
-use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix};
+use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix, short};
 use crate::os::files;
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, gates, view_v1};
@@ -129,10 +127,10 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
     for change in changes {
         let mut found = Vec::new();
         for old in change.commits() {
-            if heads.iter().any(|head| *head == old || history.comes_before(&old, head) == Some(true)) {
+            if heads.iter().any(|head| history.reaches(head, &old)) {
                 continue;
             }
-            match find_rewritten(repo, &history, &policy, change, &old, only)? {
+            match find_rewritten(&history, &policy, change, &old, only)? {
                 Some((new, by)) => found.push((old, new, by)),
                 None => lost += 1,
             }
@@ -169,7 +167,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     let policy = demands::here(ctx.config()?)?;
     for old in &commits {
         if history.comes_before(old, "HEAD") != Some(true)
-            && find_rewritten(repo, &history, &policy, change, old, None)?.is_none()
+            && find_rewritten(&history, &policy, change, old, None)?.is_none()
         {
             return Ok(true);
         }
@@ -179,14 +177,13 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
 
 /// The commit of HEAD's history that is the old one in another place, and how that shows.
 fn find_rewritten(
-    repo: &Repo,
     history: &GitHistory<'_>,
     policy: &Policy,
     change: &Change,
     old: &str,
     only: Option<&str>,
 ) -> Result<Option<(String, &'static str)>> {
-    let mut candidates = candidates(repo, history, change, only)?;
+    let mut candidates = candidates(history, change, only)?;
     let paths = |commit: &Commit| commit.paths().map(str::to_owned).collect::<Vec<_>>();
     candidates.retain(|commit| members::is_of_validated_files(change, &paths(commit), policy));
     let picks: Vec<Remake<'_>> = candidates.iter().map(|it| Remake::Pick { commit: &it.id, of: old }).collect();
@@ -207,9 +204,9 @@ fn find_rewritten(
 }
 
 /// The commits since the baseline that change code, newest first, or the only one that is asked for.
-fn candidates(repo: &Repo, history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
-    let known = change.baseline_commit().and_then(|commit| repo.resolve(commit).ok());
-    let base = known.map(|commit| repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
+fn candidates(history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
+    let known = change.baseline_commit().and_then(|commit| history.known(commit));
+    let base = known.map(|commit| history.repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();
     history.walk(base.as_deref(), "HEAD", &mut |commit| {
         if only.is_none_or(|only| commit.id == only) && !commit.is_evidence_only() && !commit.is_merge() {
@@ -247,7 +244,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
     if !here.is_empty() {
         repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
     }
-    let has_logbook = conflicted.keys().any(|path| path.ends_with(project::LOGBOOK));
+    let has_logbook = conflicted.iter().any(|path| path.ends_with(project::LOGBOOK));
     let mut joined = Vec::new();
     let mut ids = Record::ids(&ctx.project)?;
     ids.retain(|id| only.is_none_or(|only| only == id));
@@ -255,7 +252,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
         let Some(mut change) = Record::read(&ctx.project, &id).ok().and_then(Record::into_change) else { continue };
         let path = ctx.project.relative(&ctx.project.record_path(&id));
         let path = format!("{}{path}", String::from_utf8_lossy(repo.prefix()));
-        let in_conflict = conflicted.contains_key(&path);
+        let in_conflict = conflicted.contains(&path);
         if only.is_none() && !change.is_open() && !in_conflict && !has_logbook {
             continue;
         }
@@ -330,20 +327,17 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     vec![Fix::next("", end)]
 }
 
-/// The tool's own files in conflict: those that this side has, and the other side's with their objects.
-pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeMap<String, String>)> {
-    let (mut here, mut there) = (Vec::new(), BTreeMap::new());
+/// The tool's own files in conflict: those that this side has, and the other side's.
+pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeSet<String>)> {
+    let (mut here, mut there) = (Vec::new(), BTreeSet::new());
     let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
     for entry in listed.split(|byte| *byte == 0) {
         let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
-        let (head, path) = (String::from_utf8_lossy(&entry[..tab]), &entry[tab + 1..]);
-        let mut fields = head.split(' ').skip(1);
-        match (fields.next(), fields.next()) {
-            (Some(_), Some("2")) if repo.is_own(path) => here.push(files::path_from_bytes(path)),
-            (Some(object), Some("3")) if repo.is_own(path) => {
-                there.insert(String::from_utf8_lossy(path).into_owned(), object.to_owned());
-            }
-            _ => {}
+        let (fields, path) = (&entry[..tab], &entry[tab + 1..]);
+        if fields.ends_with(b" 2") && repo.is_own(path) {
+            here.push(files::path_from_bytes(path));
+        } else if fields.ends_with(b" 3") && repo.is_own(path) {
+            there.insert(String::from_utf8_lossy(path).into_owned());
         }
     }
     Ok((here, there))

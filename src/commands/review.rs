@@ -9,12 +9,10 @@ use serde_json::json;
 
 use crate::audit::evidence::Judgement;
 use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, compare, delta, demands, evidence, parse};
-use crate::error::{Result, failed};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, failed};
 use crate::git::{GitError, Repo, Side};
 use crate::measure;
-use crate::model::scrub::scrub;
-use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind};
+use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind, scrub};
 use crate::report::plot::Strip;
 use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, problem, review};
 use crate::store::{Record, Role};

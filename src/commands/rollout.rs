@@ -3,21 +3,17 @@
 
 use clap::Args;
 
-use crate::commands::decide::DecisionArgs;
-use crate::commands::monitor::tick;
 use crate::commands::{
-    ChangeArg, Ctx, Measurement, collect, commit, delta, evidence, measure, parse, relink, status, uncommitted,
-    validate,
+    ChangeArg, Ctx, DecisionArgs, Measurement, collect, commit, delta, evidence, measure, parse, relink, status, tick,
+    uncommitted, validate,
 };
 use crate::config::Config;
-use crate::error::{CommandError, Result, failed, trouble};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{GitError, Reverted};
 use crate::judge::compare;
-use crate::model::scrub::scrub;
 use crate::model::{
-    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Taken, Verdicts,
-    fix, text,
+    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Verdicts, fix,
+    scrub, text,
 };
 use crate::report::{self, verdict};
 use crate::store::Role;
@@ -48,7 +44,9 @@ pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
-    let verdicts = against_baseline(ctx, &change, &measurement)?;
+    // An emergency has no baseline to be held against.
+    let watched = if change.baseline.is_some() { evidence::watched(ctx, &change)? } else { None };
+    let verdicts = watched.and_then(|it| compare::verdicts(&it.watch(&change, &measurement.snapshot)));
     let policy = Some(world.policy.clone());
     let (of, checked) = (verdicts.clone(), Some(checked));
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
@@ -92,14 +90,6 @@ fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Res
     }
 }
 
-/// The verdicts of a measurement against the change's baseline; `None` where there is none (an emergency).
-pub(crate) fn against_baseline(ctx: &Ctx, change: &Change, measurement: &Measurement) -> Result<Option<Verdicts>> {
-    if change.baseline.is_none() {
-        return Ok(None);
-    }
-    Ok(evidence::watched(ctx, change)?.and_then(|it| compare::verdicts(&it.watch(change, &measurement.snapshot))))
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct RollbackArgs {
     #[command(flatten)]
@@ -139,8 +129,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
 }
 
 fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
-    let mut newest_first = delta::commits_to_revert(ctx, change)?;
-    newest_first.reverse();
+    let newest_first: Vec<String> = delta::commits_to_revert(ctx, change)?.into_iter().rev().collect();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else {
         let by_hand = format!("perform the rollback of the contract by hand: {}", report::rollback::action(change));
         return Err(trouble("there is no commit to revert").fixed_by([
@@ -210,20 +199,16 @@ fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> Command
     trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", CommandLine::git("stash pop"))])
 }
 
-/// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the file's path from the
-/// root, and the exit code that says so.
-pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, String, Exit)> {
+/// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the change that it is recorded
+/// of, and the exit code that says so.
+pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, Change, Exit)> {
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let revision = delta::revision(ctx)?;
     let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), Some(revision))?;
     let watched = evidence::watched(ctx, change)?;
     let not_back = watched.map(|it| it.not_back(change, &measurement.snapshot)).unwrap_or_default();
-    let mut path = String::new();
-    let event = |taken: Taken| {
-        path.clone_from(&taken.snapshot.path);
-        Kind::RollbackConfirmed { taken, not_back: not_back.clone() }
-    };
+    let event = |taken| Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
     let change = measurement.record(ctx, change.id(), Role::RollbackSnapshot, Vec::new(), &world, event)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("worse than the baseline: {}", report::verdict::full_line(judged)));
@@ -232,7 +217,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
         ctx.ui.status("The KPI and the guardrails are not worse than at the baseline.");
     }
     ctx.hint_next(&change)?;
-    Ok((measurement, path, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
+    Ok((measurement, change, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
 }
 
 /// Only the newest of them are looked at: asking git takes a moment for each.

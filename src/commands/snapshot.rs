@@ -6,27 +6,23 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::commands::pairing::Probes;
 use crate::commands::{
-    Bar, Ctx, GitHistory, Measurement, audit_here, choose, collect, commit, delta, init, measure, parse, rollout,
-    uncommitted, validate,
+    Bar, Ctx, GitHistory, Measurement, Probes, audit_here, choose, collect, commit, delta, init, measure, parse,
+    rollout, uncommitted, validate,
 };
-use crate::error::{Result, failed, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, failed, trouble};
 use crate::git::Repo;
 use crate::judge::compare::is_met_already;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
-use crate::model::scrub::scrub;
-use crate::model::text::moment;
 use crate::model::{
-    After, Baseline, Check, CommandLine, Contract, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, fix,
-    hyperfine, own,
+    After, Baseline, Check, CommandLine, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, fix, hyperfine,
+    moment, own, scrub,
 };
 use crate::os::files;
 use crate::report::metric;
 use crate::store::{Role, atomic, guard};
-use crate::workflow::{Change, End, gates, window};
+use crate::workflow::{Change, End, gates};
 
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
 
@@ -73,9 +69,9 @@ pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit> {
             if change.rollback.is_none() {
                 return of_change(ctx, &change, role, &args);
             }
-            let (measurement, path, exit) = rollout::confirm(ctx, &change, &label(&args, "rollback")?)?;
+            let (measurement, change, exit) = rollout::confirm(ctx, &change, &label(&args, "rollback")?)?;
             export(&args, &measurement)?;
-            answer(ctx, &path, &measurement, Some(&change))?;
+            answer(ctx, recorded_in(&change), &measurement, Some(&change))?;
             Ok(exit)
         }
     }
@@ -119,19 +115,13 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
 
 /// Fails where a clock that was ahead dated the commit checked out.
 fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
-    if let (Some(repo), Some(commit)) = (ctx.repo()?, commit) {
-        let made = GitHistory::new(repo, "").made(commit)?;
-        if window::earlier(made, window::CLOCK_TOLERANCE) > ctx.now() {
-            let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
-            let wait = format!("set the clock here right, or wait until {}", moment(made));
-            return Err(validate::from_the_future(ctx, made).fixed_by([
-                Fix::next("if the clock here is right, commit on top", on_top),
-                Fix::then("", fix::baseline(change.id())),
-                Fix::decide(How::Or, wait),
-            ]));
-        }
-    }
-    Ok(())
+    let Some((repo, commit)) = ctx.repo()?.zip(commit) else { return Ok(()) };
+    let made = GitHistory::new(repo, "").made(commit)?;
+    let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
+    let wait = format!("set the clock here right, or wait until {}", moment(made));
+    let on_top = Fix::next("if the clock here is right, commit on top", on_top);
+    let fixes = [on_top, Fix::then("", fix::baseline(change.id())), Fix::decide(How::Or, wait)];
+    validate::not_from_the_future(ctx, made, fixes)
 }
 
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
@@ -184,17 +174,21 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     let change = measurement.record(ctx, change.id(), file, Vec::new(), &world, event)?;
     export(args, &measurement)?;
     ctx.ui.status(&format!("attached as {name} to {}", change.id()));
-    let taken = change.events.last().and_then(|event| event.what.taken());
     if role == RoleArg::Before && change.is_indicative() {
         ctx.ui.warn("measured with uncommitted work: this baseline is indicative only; the change cannot be promoted");
     }
-    let path = taken.map(|taken| taken.snapshot.path.clone()).unwrap_or_default();
-    answer(ctx, &path, &measurement, Some(&change))?;
+    answer(ctx, recorded_in(&change), &measurement, Some(&change))?;
     if matches!(role, RoleArg::Before) {
         rehearse(ctx, &change)?;
     }
     ctx.hint_next(&change)?;
     Ok(Exit::Yes)
+}
+
+/// The file of the newest measurement, from the root.
+fn recorded_in(change: &Change) -> &str {
+    let taken = change.events.last().and_then(|event| event.what.taken());
+    taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
 }
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
@@ -206,8 +200,7 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
 
 /// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
 fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit> {
-    let contracts: Vec<&Contract> = change.iter().map(|change| &change.contract).collect();
-    let told = measure::worth_telling(&measurement.snapshot, &contracts);
+    let told = measure::worth_telling(&measurement.snapshot, change.map(|change| &change.contract));
     for warning in told.chain(&metric::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }

@@ -4,15 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::audit::evidence::Fetch;
 use crate::audit::members;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
 use crate::judge::{Caveat, compare};
 use crate::measure::{self, number};
-use crate::model::scrub::scrub;
-use crate::model::text::{count, short};
-use crate::model::{Artifact, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, ingest};
+use crate::model::{
+    Artifact, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, count, ingest, scrub, short,
+};
 use crate::os::files;
 use crate::stats::median;
 use crate::store::Role;
@@ -23,7 +24,7 @@ use crate::workflow::Change;
 pub(crate) fn problem(
     (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
-    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+    fetch: &Fetch<'_>,
 ) -> Result<Option<String>> {
     if let Some(history) = history {
         let problem = match of_validation(history, change)? {
@@ -84,11 +85,7 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
 }
 
 /// A size of the pairs that is not what git holds.
-fn of_pairs(
-    history: &GitHistory<'_>,
-    change: &Change,
-    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
-) -> Result<Option<String>> {
+fn of_pairs(history: &GitHistory<'_>, change: &Change, fetch: &Fetch<'_>) -> Result<Option<String>> {
     let pair = change.comparison.as_ref().and_then(|compared| fetch(compared.pair.as_ref()?));
     let Some(Ok(pair)) = pair.map(|bytes| ingest::parse_pair(&bytes)) else { return Ok(None) };
     for pair in std::iter::once(&pair).chain(&pair.others) {
@@ -113,7 +110,7 @@ fn kpi_problem(
     change: &Change,
     taken: &Taken,
     snapshot: &Snapshot,
-    fetch: &mut dyn FnMut(&Artifact) -> Option<Vec<u8>>,
+    fetch: &Fetch<'_>,
 ) -> Result<Option<String>> {
     let commit = snapshot.revision.as_ref().and_then(|revision| revision.commit.as_deref());
     // As it was measured: a config that was changed since reads another number, or none.
@@ -203,9 +200,9 @@ fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Op
     let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
     let revision = revision.filter(|_| !snapshot.tuneables.is_empty());
     let Some(commit) = revision.and_then(|it| history.known(it.commit.as_deref()?)) else { return Ok(None) };
-    let mut batch = history.repo.batch()?;
+    let _reader = history.repo.batch()?;
     for file in snapshot.tuneable_files.iter().filter(|file| !file.path.starts_with(['~', '/'])) {
-        let Some(bytes) = history.file(&mut batch, &commit, &file.path)? else { continue };
+        let Some(bytes) = history.file(&commit, &file.path)? else { continue };
         let Ok(held) = measure::tuneables::values(&file.path, &bytes) else { continue };
         let mut own = snapshot.tuneables.iter().filter(|(_, tuneable)| tuneable.layer == file.path);
         if let Some((key, _)) = own.find(|(key, tuneable)| held.get(*key) != Some(&tuneable.value)) {

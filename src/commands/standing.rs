@@ -3,19 +3,16 @@
 use std::collections::BTreeSet;
 
 use crate::audit::{Finding, FindingKind, History, Policy, members};
-use crate::commands::touches::Touches;
-use crate::commands::{GitHistory, Range};
+use crate::commands::{GitHistory, Range, Touches};
 use crate::error::Result;
-use crate::git::Batch;
-use crate::model::text::{moment, short};
-use crate::model::{ChangeId, Event, Kind, Remade, Remake, TakenFor};
+use crate::model::{ChangeId, Event, Kind, Remade, Remake, TakenFor, moment, short};
 use crate::workflow::{Change, End, World, window};
 
 /// What speaks against the events that a range brings, all but the first `known`: a commit that took the validated one's
 /// place has to do the same, wherever it is, and a change that was taken back before is not verified.
 pub(crate) fn of_events(
     history: &GitHistory<'_>,
-    (touches, batch): (&Touches, &mut Batch),
+    touches: &Touches,
     (policy, head): (&Policy, &str),
     (change, known): (&Change, usize),
 ) -> Result<Vec<Finding>> {
@@ -27,7 +24,7 @@ pub(crate) fn of_events(
     let problem = elsewhere.or_else(too_soon).map(|problem| FindingKind::VerdictsDiffer { problem });
     found.extend(problem.map(|what| Finding::fail(what).of_change(change.id())));
     if let Some(event) = verified.filter(|_| history.is_taken_out(head, change)) {
-        let versions = touches.versions(batch, history.repo.prefix(), change.id())?;
+        let versions = touches.versions(history, change.id())?;
         let has = |events: &Vec<_>| events.len() as u64 >= event.seq;
         let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
         let then = first.is_some_and(|version| history.is_taken_out(&version.commit.id, change));

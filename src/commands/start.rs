@@ -8,12 +8,11 @@ use serde_json::json;
 use crate::commands::{
     ContractFlags, Ctx, audit_here, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
 };
-use crate::error::{CommandError, Result, trouble};
-use crate::exit::Exit;
-use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::text::short;
-use crate::model::{ChangeId, Class, CommandLine, Contract, Fix, InEffect, Kind, Opened, Proposed, Surface, fix};
+use crate::error::{CommandError, Exit, Result, trouble};
+use crate::model::{
+    ChangeId, Class, CommandLine, Contract, DEFAULT_ROLLBACK, Fix, InEffect, Kind, Opened, Proposed, SHORT_HYPOTHESIS,
+    Surface, WHAT_HAPPENED, fix, short,
+};
 use crate::report::{self, problem};
 use crate::store::Record;
 use crate::workflow::route::{self, Answers, QUESTIONS, Route};
@@ -79,12 +78,8 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     let lock = ctx.lock()?;
     let mut change = open(ctx, &args, (title, class), &parts, from.as_ref())?;
     let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone(), ..Proposed::default() };
-    let event = gates::completed(&change, Kind::ContractSet { contract: parts });
-    gates::check(&change, &event, &world, ctx.now())
+    commit::decide(ctx, &mut change, Kind::ContractSet { contract: parts }, &world)
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed))?;
-    if gates::says_something(&change, &event) {
-        change.record(event, ctx.actor(), ctx.now());
-    }
     if let Some(old) = taken_up {
         change.record(Kind::Noted { text: format!("takes up {} again", old.id()) }, ctx.actor(), ctx.now());
     }

@@ -6,16 +6,12 @@ use std::collections::BTreeSet;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::monitor::tick;
-use crate::commands::snapshot::{RoleArg, SnapshotArgs};
 use crate::commands::{
-    ChangeArg, Ctx, audit_here, choose, collect, commit, compare, delta, evidence, monitor, relink, rollout, snapshot,
-    start, uncommitted, validate,
+    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, choose, collect, commit, compare, delta, evidence, monitor,
+    relink, rollout, snapshot, start, tick, uncommitted, validate,
 };
-use crate::error::{Result, failed};
-use crate::exit::Exit;
-use crate::model::text::moment;
-use crate::model::{ChangeId, Fix, Gate, InEffect, fix};
+use crate::error::{Exit, Result, failed};
+use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::{Change, Step, World, gates, next, view_v1};
@@ -163,6 +159,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
     }
     let mut fixes = ctx.fix_context();
+    let refused = |refusal, fixes| StepView::validate(change, &Progressed::Refused(Box::new(refusal)), fixes);
     if *step == Step::Validate {
         let (made, seen) = validate::made(ctx, change);
         if matches!(made, Progressed::Refused(_) | Progressed::Nothing) {
@@ -190,7 +187,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         && let Err(refusal) = gates::may_tick(change, &world)
     {
         fixes.uncommitted = uncommitted::paths(ctx);
-        return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
+        return refused(refusal, &fixes);
     }
     let measures = matches!(step, Step::After | Step::Compare | Step::Promote);
     let in_effect = match matches!(step, Step::Rollout { .. }) {
@@ -199,10 +196,10 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         false => InEffect::Yes,
     };
     let gate = if measures { Gate::Decide } else { Gate::Rollout };
-    if let Err(refusal) = gates::in_effect(gate, &World { in_effect, ..World::default() }) {
-        return StepView::validate(change, &Progressed::Refused(Box::new(refusal)), &fixes);
+    match gates::in_effect(gate, &World { in_effect, ..World::default() }) {
+        Err(refusal) => refused(refusal, &fixes),
+        Ok(()) => StepView::new(change, step, &fixes),
     }
-    StepView::new(change, step, &fixes)
 }
 
 /// Runs gate after gate; the answer is where the change stands at the end.
@@ -330,11 +327,8 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
         })
     };
     let (lines, damaged) = choose::records_as(ctx, line)?;
-    if ctx.json(true) {
-        ctx.print(&Value::Array(lines))?;
-    } else {
-        ctx.show(&report::show::list(&lines))?;
-    }
+    let doc = report::show::list(&lines);
+    ctx.answer(true, &Value::Array(lines), &doc)?;
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

@@ -8,10 +8,8 @@ use serde_json::Value;
 
 use crate::audit::{CommitName, Stamp, Version, range};
 use crate::commands::GitHistory;
-use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::config::Config;
 use crate::error::Result;
-use crate::git::Batch;
 use crate::model::{ChangeId, Commit, Event};
 use crate::store::{evidence, project};
 use crate::workflow::Change;
@@ -26,9 +24,8 @@ struct Touch {
 }
 
 impl Touch {
-    fn events_at(&self, commit: &str, batch: &mut Batch, prefix: &[u8]) -> Result<Option<Vec<Stamp>>> {
-        let path = [prefix, self.path.as_bytes()].concat();
-        Ok(batch.read_path(commit, &path, RECORD_LIMIT)?.and_then(|bytes| stamps(&bytes)))
+    fn events_at(&self, commit: &str, history: &GitHistory<'_>) -> Result<Option<Vec<Stamp>>> {
+        Ok(history.file(commit, &self.path)?.and_then(|bytes| stamps(&bytes)))
     }
 }
 
@@ -136,7 +133,7 @@ impl Touches {
         })
     }
 
-    pub(crate) fn versions(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<Vec<Version>> {
+    pub(crate) fn versions(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<Vec<Version>> {
         let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
         let of = |touch: &Touch| -> Result<Version> {
             Ok(Version {
@@ -144,7 +141,7 @@ impl Touches {
                 written: range::moment(touch.written),
                 made: range::moment(touch.made),
                 rests_on: self.rests_on().get(&touch.commit.id).copied().map(range::moment),
-                events: touch.events_at(&touch.commit.id, batch, prefix)?,
+                events: touch.events_at(&touch.commit.id, history)?,
             })
         };
         touches.iter().rev().map(of).collect()
@@ -152,10 +149,10 @@ impl Touches {
 
     /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
     /// parents whole: then versions that do not continue each other come from branches that met.
-    pub(crate) fn only_grew(&self, batch: &mut Batch, prefix: &[u8], id: &ChangeId) -> Result<bool> {
+    pub(crate) fn only_grew(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<bool> {
         for touch in self.records.get(id).into_iter().flatten() {
-            let events = touch.events_at(&touch.commit.id, batch, prefix)?.unwrap_or_default();
-            let parents = touch.parents.iter().map(|parent| touch.events_at(parent, batch, prefix));
+            let events = touch.events_at(&touch.commit.id, history)?.unwrap_or_default();
+            let parents = touch.parents.iter().map(|parent| touch.events_at(parent, history));
             let parents: Vec<_> = parents.collect::<Result<_, _>>()?;
             let grew = match parents.as_slice() {
                 [] => true,

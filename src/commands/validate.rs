@@ -12,17 +12,13 @@ use crate::commands::{
     Bar, ChangeArg, Ctx, Pending, audit_here, collect, commit, delta, evidence, snapshot, uncommitted,
 };
 use crate::config::{Config, HttpProbe, OnFailure};
-use crate::error::{CommandError, Result, failed, trouble};
-use crate::exit::Exit;
+use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Scope, Side};
 use crate::judge::compare;
 use crate::measure::{self, Place, command, http};
-use crate::model::fix::PLACEHOLDERS;
-use crate::model::scrub::scrub;
-use crate::model::text::{self, moment, short};
 use crate::model::{
-    ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, Strength, Validation, WorkTree,
-    fix,
+    ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, PLACEHOLDERS, Strength,
+    Validation, WorkTree, fix, moment, scrub, short, text,
 };
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
@@ -89,9 +85,7 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
     let committed = DateTime::from_timestamp(committed.unwrap_or(0), 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
     let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
     let amend = Fix::next("while it is the last commit and not pushed, date it again", amend);
-    if window::earlier(committed, window::CLOCK_TOLERANCE) > ctx.now() {
-        return Err(from_the_future(ctx, committed).fixed_by([amend]));
-    }
+    not_from_the_future(ctx, committed, [amend.clone()])?;
     let earlier = dates.split(' ').filter_map(|seconds| seconds.parse().ok()).min();
     let made = DateTime::from_timestamp(earlier.unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if window::later(made, window::CLOCK_TOLERANCE) >= baseline.taken.taken_at {
@@ -105,11 +99,14 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
 }
 
 /// What is recorded of a commit before it was made would be refused by `check`.
-pub(crate) fn from_the_future(ctx: &Ctx, made: DateTime<Utc>) -> CommandError {
+pub(crate) fn not_from_the_future<const N: usize>(ctx: &Ctx, made: DateTime<Utc>, fixes: [Fix; N]) -> Result<()> {
+    if window::earlier(made, window::CLOCK_TOLERANCE) <= ctx.now() {
+        return Ok(());
+    }
     let (made, now) = (moment(made), moment(ctx.now()));
-    failed(format!(
-        "the commit says that it was made at {made}, and the clock here says {now}: one of the two is wrong"
-    ))
+    let message =
+        format!("the commit says that it was made at {made}, and the clock here says {now}: one of the two is wrong");
+    Err(failed(message).fixed_by(fixes))
 }
 
 /// Checks that cannot run reject nothing: a command that cannot be started, a probe that failed at the

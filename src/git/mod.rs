@@ -22,7 +22,7 @@ pub(crate) use error::{GitError, Version};
 pub(crate) use error::{HOOK_RUN, NEEDED};
 pub(crate) use filters::{Held, is_below};
 pub(crate) use log::Walk;
-pub(crate) use objects::{Batch, TreeEntry};
+pub(crate) use objects::TreeEntry;
 pub(crate) use repo::Repo;
 pub(crate) use revert::Reverted;
 pub(crate) use worktree::{Scratch, ScratchDir, remove_leftovers};

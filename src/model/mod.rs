@@ -28,25 +28,30 @@ pub mod verdict;
 
 pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange, Remade, Remake};
-pub use contract::{Contract, Part};
+pub use contract::{Contract, DEFAULT_ROLLBACK, Part};
 pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
-pub use digest::{Artifact, Digest};
+pub use digest::{Artifact, Digest, is_page};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
 pub use facts::{
     ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, MIN_DAYS, Policy, Rehearsal,
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
-pub use fix::{Action, CommitName, Fix, FixContext, How, Problem, Proposed, Severity, Subject};
+pub use fix::{
+    Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, Proposed, SHORT_HYPOTHESIS, Severity, Subject,
+    WHAT_HAPPENED,
+};
 pub use gate::{Class, Gate, Surface};
 pub use id::{BadId, ChangeId};
 pub use ingest::IngestError;
 pub use metric::{Better, Measurable, MetricId, MetricKind, MetricSource, MetricSpec, Sampling, Unmeasurable};
 pub use pair::{FirstRuns, Grown, Pair, PairSession, PairedCommand, PairedKpi, Printed, SideRevision, Stop};
 pub use revision::{Machine, Revision, WorkTree};
+pub use scrub::scrub;
 pub use snapshot::{
     CpuMeans, GitV1, Http, HttpRequest, Kpi, ReadFile, Run, Size, Snapshot, System, Timing, Tuneable, TuneableFile,
 };
-pub use strict_json::JsonError;
+pub use strict_json::{Json, JsonError, parse_json};
+pub use text::{count, few, joined, moment, nearest, short};
 pub use uncommitted::{Operation, Uncommitted};
 pub use unit::Unit;
 pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Unusable, Verdict};

@@ -7,15 +7,11 @@ use chrono::{DateTime, Utc};
 
 use crate::commands::compare::{CompareArgs, answer};
 use crate::commands::{Ctx, calibrate};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, trouble};
 use crate::judge::{Comparison, compare, series};
-use crate::model::scrub::scrub;
-use crate::model::strict_json::Json;
-use crate::model::text;
 use crate::model::{
-    Artifact, CommandLine, Contract, Digest, Fix, IngestError, MetricId, PairSession, PairedCommand, Snapshot,
-    hyperfine, ingest,
+    Artifact, CommandLine, Contract, Digest, Fix, IngestError, Json, MetricId, PairSession, PairedCommand, Snapshot,
+    hyperfine, ingest, scrub, text,
 };
 use crate::os::files;
 use crate::report::compare::headline;

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::commands::compare::files::Outs;
-use crate::commands::pair::BudgetArgs;
-use crate::commands::pairing::{self, Pairing};
-use crate::commands::{Ctx, Pending, calibrate, choose, collect, commit, evidence, pair, snapshot, sources};
-use crate::error::{CommandError, Result, failed, trouble};
-use crate::exit::Exit;
+use crate::commands::{
+    BudgetArgs, Ctx, Pairing, Pending, calibrate, choose, collect, commit, evidence, pair, pairing, snapshot, sources,
+};
+use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::judge::{Settings, compare};
-use crate::model::text;
 use crate::model::{
-    ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix, ingest,
+    ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix, ingest, text,
 };
 use crate::report::{self, CompareView, Format, plot};
 use crate::store::{Record, Role};

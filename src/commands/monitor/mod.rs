@@ -2,8 +2,6 @@
 
 pub(crate) mod tick;
 
-pub(crate) use tick::Ticked;
-
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -11,12 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::audit::Finding;
 use crate::commands::{ChangeArg, Ctx, choose, commit};
-use crate::error::{Result, trouble};
-use crate::exit::Exit;
-use crate::model::Kind;
-use crate::model::strict_json::parse_json;
-use crate::report;
-use crate::report::visible::visible_line;
+use crate::error::{Exit, Result, trouble};
+use crate::model::{Kind, parse_json};
+use crate::report::{self, visible::visible_line};
 use crate::store::{atomic, evidence};
 use crate::workflow::{Change, gates, watch, window};
 
@@ -72,12 +67,8 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     if days > args.days {
         ctx.ui.warn(&format!("measured on {days} days: verification demands no fewer"));
     }
-    let record = ctx.project.record_path(&id);
-    if ctx.json(true) {
-        ctx.print(&json!({ "monitor": record }))?;
-    } else {
-        ctx.ui.answer(&format!("{id} is measured on {days} UTC days; run `vibeship-optimizer monitor tick` daily"))?;
-    }
+    let text = format!("{id} is measured on {days} UTC days; run `vibeship-optimizer monitor tick` daily");
+    ctx.say(true, &json!({ "monitor": ctx.project.record_path(&id) }), &text)?;
     Ok(Exit::Yes)
 }
 

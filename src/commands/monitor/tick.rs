@@ -5,17 +5,14 @@ use serde_json::{Value, json};
 
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
-use crate::commands::pairing::{Ask, Pairing, Probes};
 use crate::commands::{
-    Ctx, Measurement, Pending, audit_here, choose, collect, commit, delta, evidence, measure, monitor, pair, pairing,
-    uncommitted,
+    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, choose, collect, commit, delta, evidence, measure,
+    monitor, pair, pairing, uncommitted,
 };
-use crate::error::{Result, failed};
-use crate::exit::Exit;
+use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Judged, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing,
-    fix,
+    CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
 };
 use crate::report::{self, DayView};
 use crate::store::Role;
@@ -39,7 +36,6 @@ pub(crate) struct Ticked {
     pub change: Change,
     /// Why it was not measured; `None` where it was.
     pub idle: Option<Idle>,
-    pub raised: Vec<Judged>,
 }
 
 /// Exit 1 while an alarm is open, 2 when a record cannot be relied on or there is no monitor, 3 when the clock went
@@ -128,7 +124,7 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
     let idle = watch::idle(&change, &ctx.policy()?, ctx.now(), force);
     if idle.is_some() {
-        return Ok(Ticked { change, idle, raised: Vec::new() });
+        return Ok(Ticked { change, idle });
     }
     let days = (!force).then_some(change.ticks.len());
     let world = collect::effect(ctx, &change, World { days, ..World::default() })?;
@@ -138,7 +134,7 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
         Some(measurement) => measurement,
         None => {
             let measurement = measure_project(ctx)?;
-            for warning in measure::worth_telling(&measurement.snapshot, &[&change.contract]) {
+            for warning in measure::worth_telling(&measurement.snapshot, Some(&change.contract)) {
                 ctx.ui.warn(warning);
             }
             measured.insert(measurement)
@@ -165,7 +161,7 @@ pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<O
     }
     let budget = pair::BudgetArgs::default().of(config)?;
     let ask = Ask::new(config, Versions::of(before, after), &watched.settings, budget).for_change(change);
-    let mut session = match pairing::run(ctx, &Ask { probes, ..ask })? {
+    let mut session = match pairing::run(ctx, Ask { probes, ..ask })? {
         Pairing::Measured(session) => session,
         Pairing::Impossible(why) | Pairing::SameCode(why) => {
             ctx.ui.warn(&format!("it is not measured in pairs: {why}"));
@@ -237,14 +233,11 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let text = report::day::markdown(&view);
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id());
-    let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms: alarms.clone() });
+    let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms });
     let role = Role::DaySnapshot(day);
     let change = measurement.record(ctx, change.id(), role, vec![page], world, event)?;
     let is_ours = change.ticks.last().is_some_and(|tick| tick.taken.taken_at == measurement.snapshot.generated_at);
-    if !is_ours {
-        return Ok(Ticked { change, idle: Some(Idle::AlreadyMeasured), raised: Vec::new() });
-    }
-    Ok(Ticked { change, idle: None, raised: alarms })
+    Ok(Ticked { change, idle: (!is_ours).then_some(Idle::AlreadyMeasured) })
 }
 
 /// Alarms and the way back, for whoever reads the mail of a timer.
@@ -289,6 +282,7 @@ fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
     let change = &ticked.change;
     let today = ctx.now().date_naive();
     let of_today = change.ticks.iter().rev().find(|tick| tick.utc_date == today);
+    let raised = change.ticks.last().filter(|_| ticked.idle.is_none()).map(|tick| tick.alarms.as_slice());
     let from = change.fully_rolled_out_at();
     let measured = from.map(|from| window::ticked_days(change, from, ctx.now())).unwrap_or_default();
     Ok(json!({
@@ -301,7 +295,7 @@ fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
         "report": of_today.map(|tick| &tick.report.path),
         "runs_completed": measured.len(),
         "days": window::monitor_days(change, &ctx.policy()?),
-        "raised": ticked.raised,
+        "raised": raised.unwrap_or_default(),
         "open_alarms": change.open_alarms,
         "rollback": report::rollback::action(change),
     }))
