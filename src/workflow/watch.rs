@@ -64,14 +64,12 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Unj
 
 /// The KPI as it was measured last, where it failed on every monitored day and nobody has said why that is no harm.
 pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<Judged> {
+    let kpi = |rows: &[CriterionRow]| rows.iter().find(|row| row.role == Role::Kpi).map(CriterionRow::judged);
+    let kpis: Vec<Judged> = days.iter().map(|(_, judged)| kpi(judged)).collect::<Option<_>>()?;
     let first = change.ticks.first()?.at;
     let is_said = |event: &Event| matches!(event.what, Kind::AlarmResolved { .. }) && event.at >= first;
-    let failed = |judged: &[CriterionRow]| {
-        let kpi = judged.iter().find(|row| row.role == Role::Kpi);
-        kpi.filter(|row| row.result.outcome() == Outcome::Fail).map(CriterionRow::judged)
-    };
-    let lost: Option<Vec<Judged>> = days.iter().map(|(_, judged)| failed(judged)).collect();
-    lost?.pop().filter(|_| !change.events.iter().any(is_said))
+    let failed = kpis.iter().all(|kpi| kpi.verdict.outcome() == Outcome::Fail);
+    kpis.into_iter().last().filter(|_| failed && !change.events.iter().any(is_said))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
