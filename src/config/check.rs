@@ -1,5 +1,4 @@
-//! What a config must hold beyond the types of its values: ranges, names, and what belongs together. Completes what
-//! the file leaves open.
+//! Checks of a config beyond the types of its values (ranges, names, dependencies between keys), and its defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -11,17 +10,17 @@ use crate::config::{
 };
 use crate::model::{Criterion, MIN_DAYS, Stage};
 
-/// The most runs that are taken for meant.
+/// The largest number of runs that is plausible.
 const MAX_RUNS: u64 = 100_000;
-/// A year: more is a slip of the keyboard.
+/// One year; more is probably a typing error.
 const MAX_SOAK_HOURS: f64 = 8760.0;
 const MAX_PAIRS: u64 = 10_000;
-/// A week: the longest deadline that is taken for meant.
+/// One week: the longest plausible deadline.
 const MAX_TIMEOUT_S: f64 = 604_800.0;
 /// The longest name, in characters.
 const MAX_NAME: usize = 100;
 
-/// Reports what cannot be meant, and completes the rest.
+/// Reports implausible values and fills in defaults.
 pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
     let mut root = Section { path: String::new(), notes };
     root.whole("version", config.version.unwrap_or(1), 1..=1);
@@ -156,7 +155,7 @@ fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
     s.positive("timeout_s", kpi.timeout_s);
 }
 
-/// The regex crate explains itself over several lines; the last one says what is wrong.
+/// The regex crate's errors have several lines; the last one says what is wrong.
 fn last_line(error: &regex::Error) -> String {
     let text = error.to_string();
     text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
@@ -248,7 +247,7 @@ fn enforcement(enforcement: &Enforcement, mut s: Section<'_, '_>) {
     });
 }
 
-/// One section of the file, by its path, and the rules that several sections share.
+/// One section of the file, with its path, and the rules that several sections share.
 pub(crate) struct Section<'n, 't> {
     pub(crate) path: String,
     pub(crate) notes: &'n mut Notes<'t>,
@@ -287,7 +286,7 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// Checks each item of the list under `key`; there is none where the file has no such list.
+    /// Checks each item of the list under `key`, if the file has it.
     pub(crate) fn each<T>(&mut self, key: &str, items: &[T], check: impl Fn(&T, Section<'_, 't>)) {
         self.demand(key, true, "a list of sections (`- key: value`)");
         if self.has(key) && !self.notes.is_unreadable(&self.child(key)) {
@@ -324,7 +323,7 @@ impl<'t> Section<'_, 't> {
         self.demand(key, fits, &format!("a number above 0, at most {MAX_TIMEOUT_S}"));
     }
 
-    /// Text that must be there and not be blank.
+    /// Text that must exist and not be blank.
     pub(crate) fn required(&mut self, key: &str, text: &str) {
         if !self.has(key) {
             self.problem_here(&format!("has no `{key}`"));
@@ -352,7 +351,7 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// A list of texts, none blank and none twice.
+    /// A list of texts, none of them blank or repeated.
     pub(crate) fn texts(&mut self, key: &str, texts: &[String]) {
         self.demand(key, true, "a list of texts");
         let mut before = BTreeSet::new();
@@ -365,7 +364,7 @@ impl<'t> Section<'_, 't> {
         }
     }
 
-    /// A list of globs, each of which is well formed.
+    /// A list of valid globs.
     pub(crate) fn globs(&mut self, key: &str, globs: &[String]) {
         self.texts(key, globs);
         for (i, pattern) in globs.iter().enumerate() {

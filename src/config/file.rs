@@ -1,4 +1,4 @@
-//! The config file: reading it, and what is wrong in it. An invalid file is an error, never the defaults.
+//! Reads the config file and reports what is wrong in it. An invalid file is an error, never the defaults.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -13,10 +13,10 @@ pub const MAX_BYTES: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub struct Loaded {
     pub config: Config,
-    /// The file that it came from; `None` when there is none and the defaults hold.
+    /// The file that was read; `None` if there is none and the defaults apply.
     pub path: Option<PathBuf>,
     pub warnings: Vec<Diagnostic>,
-    /// Further config files, which are not read because an earlier one exists.
+    /// Further config files, which are ignored because an earlier one exists.
     pub ignored: Vec<PathBuf>,
 }
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +27,13 @@ pub enum ConfigError {
     TooLarge { path: PathBuf, bytes: u64 },
     #[error("{}:{line}: not valid UTF-8", path.display())]
     NotUtf8 { path: PathBuf, line: usize },
-    /// It says something that cannot be meant; everything that is wrong, in file order.
+    /// The content is invalid; lists all problems in file order.
     #[error("{}", list(path, problems))]
     Invalid { path: PathBuf, problems: Vec<Diagnostic> },
 }
 
 impl ConfigError {
-    /// What helps. What was meant, only a person knows; the command shows that it is understood now.
+    /// Only the user knows what was meant; the command shows whether the file is valid now.
     pub fn fixes(&self) -> Vec<Fix> {
         let what = match self {
             Self::Unreadable { .. } => "make it a file that you may read, then",
@@ -45,7 +45,7 @@ impl ConfigError {
     }
 }
 
-/// The config in the first file that exists of all the places where one may be.
+/// Reads the config from the first of these files that exists.
 pub fn load(places: impl IntoIterator<Item = PathBuf>) -> Result<Loaded, ConfigError> {
     let mut found = places.into_iter().filter(|path| path.symlink_metadata().is_ok());
     let Some(path) = found.next() else { return Ok(Loaded::default()) };
@@ -57,7 +57,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let found = fs::metadata(path).map_err(unreadable)?;
     if !found.is_file() {
-        // A pipe would be waited for without end.
+        // Reading a pipe might never end.
         return Err(unreadable(io::Error::other("it is not a file")));
     }
     if found.len() > MAX_BYTES {
@@ -70,7 +70,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
-/// The config that a text holds, and what is doubtful in it. `path` only names it in errors.
+/// Parses a config, with warnings. `path` is only used in errors.
 pub fn parse(text: &str, path: &Path) -> Result<(Config, Vec<Diagnostic>), ConfigError> {
     let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
     let tree = yaml::tree(text).map_err(|it| {
@@ -361,7 +361,7 @@ mod tests {
         "%",
     ];
 
-    /// What is known in a section, as the reader says it to whoever writes another key.
+    /// The keys of a section, as listed by the warning about an unknown key.
     fn known(text: &str) -> Vec<String> {
         let (_, warnings) = read(text);
         let list = warnings[0].split_once("known here: ").unwrap().1;

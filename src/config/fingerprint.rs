@@ -1,5 +1,5 @@
-//! What the results of a config rest on: digests of how each metric is measured and how a change is built, paired and
-//! checked, which a later step must share with the baseline, and the files that these definitions read or run.
+//! What the results under a config depend on: digests of how each metric is measured and how a change is built, paired
+//! and checked, which must be the same as in the baseline; and the files that these definitions read or run.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,20 @@ use crate::model::Digest;
 
 /// The key of the definition of the tuneables.
 pub const TUNEABLES: &str = "tuneables";
-/// The key of the least effect that counts where the contract names none.
+/// The key of the smallest effect that counts if the contract names none.
 pub const MIN_EFFECT: &str = "pair.min_effect";
 
-/// A file that a definition names. A command is read by its words, as a person would; what it opens by itself is not
-/// known.
+/// A file that a definition names. Only the words of a command are examined; files that it opens itself are unknown.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// The key of the definition in the config.
     pub key: String,
-    /// The path, from the project's root unless it is absolute.
+    /// The path, relative to the project's root or absolute.
     pub path: String,
 }
 
 impl Config {
-    /// Every file that is named outright, and every word of a command that may be one; not what a command writes to.
+    /// All files that are named directly, and words of commands that may be files, except for output redirections.
     pub fn sources(&self) -> Vec<Source> {
         let mut found = Vec::new();
         for timing in &self.timings {
@@ -60,9 +59,9 @@ impl Config {
         found
     }
 
-    /// A digest of every definition: by the beginning of its metrics' names (`timing.NAME`, `http.NAME`, `kpi.NAME`) or
-    /// by its key in the config (`pair.prepare`, `commands.test`), and [`TUNEABLES`]. How often something is run, and for
-    /// how long, is no part of it.
+    /// A digest of every definition, with the prefix of its metrics (`timing.NAME`, `http.NAME`, `kpi.NAME`) or its
+    /// config key (`pair.prepare`, `commands.test`), and [`TUNEABLES`]. The number and duration of runs are not
+    /// included.
     pub fn definitions(&self) -> BTreeMap<String, Digest> {
         let mut found = BTreeMap::new();
         let mut put = |key: String, value: Value| {
@@ -93,8 +92,8 @@ impl Config {
         found
     }
 
-    /// What a change of a contract owes. A contracts surface more takes nothing back, so each has its own key; what counts
-    /// as documents or tests is one list, in which a glob more asks for less.
+    /// What a change of a contract needs. Another contract surface is stricter, so each has its own key; another glob
+    /// of documents or tests is less strict, so each list has one key.
     fn owing(&self, put: &mut dyn FnMut(String, Value)) {
         for contract in &self.surfaces.contracts {
             put(format!("surfaces.contracts.{contract}"), json!(contract));
@@ -103,7 +102,7 @@ impl Config {
         put("contract_docs.tests".to_owned(), json!(self.contract_docs.tests));
     }
 
-    /// What decides what the two sides of a pair are, and whether there are any.
+    /// What determines the two sides of a pair, and whether there are pairs.
     fn pairing(&self, put: &mut dyn FnMut(String, Value)) {
         let pair = &self.pair;
         if pair.enabled {
@@ -116,7 +115,7 @@ impl Config {
         put(MIN_EFFECT.to_owned(), json!(pair.min_effect));
     }
 
-    /// What validates a change. Only what is there has a digest: a check more, or a stricter one, takes nothing back.
+    /// What validates a change. Only existing keys have a digest: an added or stricter check does not weaken anything.
     fn checking(&self, put: &mut dyn FnMut(String, Value)) {
         let commands = &self.commands;
         for (name, cmd) in [("build", &commands.build), ("lint", &commands.lint), ("test", &commands.test)] {
@@ -138,7 +137,7 @@ impl Config {
     }
 }
 
-/// A definition that lets old results pass is another one.
+/// Accepting old results makes it another definition.
 fn with_reason(how: Value, stale_ok: Option<&String>) -> Value {
     stale_ok.map_or(how.clone(), |reason| json!([how, reason]))
 }
@@ -153,7 +152,7 @@ fn named(key: &str, path: &str) -> Source {
     Source { key: key.to_owned(), path: path.to_owned() }
 }
 
-/// The words of a command that may be paths, without what output is sent to.
+/// The words of a command that may be paths, without output redirections.
 fn words(key: &str, cmd: &str, cwd: Option<&str>) -> Vec<Source> {
     let mut found = Vec::new();
     let (mut word, mut written) = (String::new(), false);

@@ -1,4 +1,4 @@
-//! What the project's config file says: plain structs, whose doc comments are the reference of the file, and its reading.
+//! The project's config: plain structs, whose doc comments are the reference of the file, and reading them.
 
 pub mod file;
 pub mod fingerprint;
@@ -72,14 +72,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// Every metric that a snapshot under this config will hold: timings, sizes, probes, KPIs.
+    /// Every metric that a snapshot with this config contains: timings, sizes, probes, KPIs.
     pub fn measurable(&self) -> Measurable {
         let mut all = Measurable::default();
         for timing in self.timings.iter().filter(|timing| timing.is_measurable()) {
             let without: &[MetricKind] = match (&timing.cmd, timing.instructions) {
                 (Some(_), Some(_)) => &[],
                 (Some(_), None) => &[MetricKind::Instructions],
-                // An import has no CPU time of a single run.
+                // Imported results have no CPU time for each run.
                 (None, _) => &[MetricKind::Cpu, MetricKind::Instructions],
             };
             all.add(MetricSource::Timing, &timing.name, without);
@@ -97,7 +97,7 @@ impl Config {
         all
     }
 
-    /// The files that metrics are read from, each with the beginning of the metrics' names.
+    /// The files that metrics are read from, each with the prefix of its metrics' names.
     pub(crate) fn results(&self) -> impl Iterator<Item = (String, &str)> {
         let timings =
             self.timings.iter().filter_map(|it| Some((format!("timing.{}", it.name), it.hyperfine.as_deref()?)));
@@ -105,14 +105,14 @@ impl Config {
         timings.chain(kpis)
     }
 
-    /// Whether measuring runs or asks anything, rather than reading files alone.
+    /// Whether measuring runs commands or sends requests, rather than only reading files.
     pub(crate) fn runs_anything(&self) -> bool {
         let timed = self.timings.iter().any(|timing| timing.cmd.is_some());
         timed || !self.http_probes.is_empty() || self.kpis.iter().any(|kpi| kpi.cmd.is_some())
     }
 
-    /// What both configs demand: where they say something else, the stricter. Reviews are held against each config by itself,
-    /// and what a baseline fixes cannot change.
+    /// Combines two configs: the stricter value wins. Reviews are checked against each config separately, and what a
+    /// baseline fixes cannot change.
     #[must_use]
     pub fn tightened_by(mut self, other: &Self) -> Self {
         self.validation.rehearse_checks |= other.validation.rehearse_checks;
@@ -128,14 +128,14 @@ impl Config {
         self
     }
 
-    /// What prepares each checkout of a pair: the build, unless the pairs have a command of their own.
+    /// The command that prepares each checkout of a pair: `pair.prepare`, or else the build.
     pub fn prepares(&self) -> Option<&str> {
         self.pair.prepare.as_deref().or(self.commands.build.as_deref())
     }
 }
 
 impl Rollout {
-    /// Every stage of either, for the longer time; of two checks, the other's.
+    /// All stages of both, with the longer soak time. If both have a check, `other`'s wins.
     fn joined_with(&self, other: &Self) -> Self {
         let mut stages = other.stages.clone();
         for plan in &self.stages {
@@ -176,7 +176,7 @@ impl Default for Commands {
 }
 
 impl Commands {
-    /// Half an hour: a slow test suite passes, a hanging one does not stop a day's work.
+    /// Half an hour: enough for a slow test suite, and a hanging one does not block a whole day.
     const DEFAULT_TIMEOUT_S: f64 = 1800.0;
 }
 

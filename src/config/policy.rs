@@ -1,4 +1,4 @@
-//! The sections of the config that say what a change owes: surfaces, validation, pairs, rollout, verification, review,
+//! The config sections about what a change must fulfil: surfaces, validation, pairs, rollout, verification, review,
 //! enforcement.
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -39,7 +39,7 @@ pub struct ContractDocs {
 
 impl Default for ContractDocs {
     fn default() -> Self {
-        // Markdown anywhere, and the places and names that the usual test runners look for.
+        // Markdown anywhere, and the places and names that common test runners look for.
         let docs = ["docs/**", "**/*.md"];
         let tests = [
             "**/tests/**",
@@ -121,7 +121,7 @@ impl Default for Pair {
             min_pairs: 10,
             max_pairs: 40,
             max_time_s: 600.0,
-            // What a quiet machine can tell from nothing.
+            // The smallest effect that a quiet machine can distinguish from noise.
             min_effect: 0.01,
             pin: Pin::default(),
         }
@@ -157,7 +157,7 @@ pub enum Sign {
 }
 
 impl Sign {
-    /// Git's name of the format (`gpg.format`).
+    /// Git's name for the format (`gpg.format`).
     pub fn format(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
@@ -266,7 +266,7 @@ impl Default for Review {
 }
 
 impl Review {
-    /// A tool and a mode of `allowed_modes` to put into commands; `None` where a person's review is allowed.
+    /// A tool and mode from `allowed_modes` for printed commands; `None` if a person's review is allowed.
     pub fn suggested(&self) -> Option<(&str, &str)> {
         let other = self.allowed_modes.get("other")?;
         if other.iter().any(|mode| mode == "human") {
@@ -281,13 +281,13 @@ impl Review {
         self.modes(tool).is_none_or(|modes| modes.contains(&mode))
     }
 
-    /// The modes allowed for a tool, those of the original where the config names none; `None` where any is.
+    /// The modes allowed for a tool, by default those of the original tool; `None` if any mode is allowed.
     pub fn modes(&self, tool: &str) -> Option<Vec<&str>> {
         match (self.allowed_modes.get(tool), tool) {
             (Some(modes), _) => Some(modes.iter().map(String::as_str).collect()),
             (None, "codex") => Some(vec!["xhigh", "high"]),
             (None, "claude") => Some(vec!["plan"]),
-            // Where modes are named, another tool's name is no way around them.
+            // If modes are restricted, they cannot be bypassed with another tool's name.
             (None, _) if !self.allowed_modes.is_empty() => Some(vec!["human"]),
             (None, _) => None,
         }
@@ -325,7 +325,7 @@ impl Default for Enforcement {
             require: Gate::Baseline,
             hooks: false,
             witness_within_days: None,
-            // Time to find what really helps, and to begin with it.
+            // Time to find a proper solution and to start on it.
             max_emergency_days: 7,
             since: None,
             exempt: Vec::new(),
@@ -334,7 +334,7 @@ impl Default for Enforcement {
 }
 
 impl Enforcement {
-    /// The trailer's key unless configured.
+    /// The trailer's default key.
     pub const DEFAULT_TRAILER: &'static str = "Optimizer-Change";
 }
 
@@ -353,15 +353,15 @@ pub struct Exemption {
     pub reason: String,
 }
 
-/// One glob, over paths from the project's root with `/`: `*` stays within one part of a path, `**` crosses parts; `a/` is
-/// all that is below.
+/// Compiles a glob over paths from the project's root, separated by `/`: `*` matches within one component, `**` across
+/// components; `a/` matches everything below.
 pub fn glob(pattern: &str) -> Result<Glob, globset::Error> {
     let path = pattern.trim_start_matches("./").trim_start_matches('/');
     let below = if path.ends_with('/') { "**" } else { "" };
     GlobBuilder::new(&format!("{path}{below}")).literal_separator(true).build()
 }
 
-/// A set of globs. Brackets are also taken as letters, for `app/[id]/page.tsx` and `renovate[bot] <*>`.
+/// Compiles a set of globs. Brackets also match literally, as in `app/[id]/page.tsx` and `renovate[bot] <*>`.
 pub fn globs<S: AsRef<str>>(patterns: impl IntoIterator<Item = S>) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {

@@ -1,4 +1,4 @@
-//! The sections of the config that say what is measured: `timings`, `http_probes`, `kpis`.
+//! The config sections about what is measured: `timings`, `http_probes`, `kpis`.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ impl Default for Timing {
         Self {
             name: String::new(),
             cmd: None,
-            // The fewest for which a comparison has useful power.
+            // The fewest runs with useful statistical power.
             runs: 10,
             warmup: 0,
             timeout_s: 600.0,
@@ -84,7 +84,7 @@ impl Timing {
         self.cmd.as_deref().unwrap_or_default()
     }
 
-    /// Whether it can give a value: it has a command or results to read.
+    /// Whether it can give a value: it has a command, or results to read.
     pub fn is_measurable(&self) -> bool {
         self.cmd.is_some() || self.hyperfine.is_some()
     }
@@ -226,23 +226,23 @@ pub enum Matches {
     Last,
 }
 
-/// How a number is found in a text.
+/// How to find a number in a text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extract {
     /// The whole text is the number.
     Whole,
-    /// The text is JSON and the number is at this place (RFC 6901).
+    /// The number in a JSON text at this pointer (RFC 6901).
     Pointer(String),
-    /// The same at the first of these places that is there.
+    /// The same, at the first of these pointers that exists.
     Pointers(Vec<String>),
-    /// The text is criterion's: each time is to be divided by its number of iterations.
+    /// A criterion file: each time has to be divided by its number of iterations.
     Criterion,
-    /// The text is hyperfine's: the run times of this command.
+    /// A hyperfine file: the run times of this command.
     Hyperfine(String),
-    /// The text is JMH's: the samples of this method, mode and parameters.
+    /// A JMH file: the samples of this method, mode and parameters.
     Jmh(String),
-    /// The number is what the only group of this regular expression captures.
+    /// The number captured by the only group of this regular expression.
     Regex(String),
 }
 
@@ -269,7 +269,7 @@ impl Default for KpiProbe {
 }
 
 impl KpiProbe {
-    /// How the number is found: by `reader`, `pointer` or `regex`, else the whole text is the number.
+    /// How to find the number: by `reader`, `pointer` or `regex`, or else the whole text.
     pub fn extract(&self) -> Extract {
         if let (Some(reader), Some(name)) = (self.reader, &self.select) {
             return reader.extract(name);
@@ -282,7 +282,7 @@ impl KpiProbe {
     }
 }
 
-/// Names every probe without a name by its URL.
+/// Gives every probe without a name one from its URL.
 pub(crate) fn name_probes(probes: &mut [HttpProbe]) {
     let mut taken: Vec<String> = probes.iter().map(|p| p.name.clone()).filter(|name| !name.is_empty()).collect();
     for probe in probes.iter_mut().filter(|probe| probe.name.is_empty()) {
@@ -291,7 +291,7 @@ pub(crate) fn name_probes(probes: &mut [HttpProbe]) {
     }
 }
 
-/// A name from the URL: its last path segment, or the host; longer where that is taken.
+/// A name from the URL: its last path segment or the host, or a longer one if that is taken.
 fn unused_name(url: &str, taken: &[String]) -> String {
     let without_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let end = without_scheme.find(['?', '#']).unwrap_or(without_scheme.len());

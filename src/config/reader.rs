@@ -1,5 +1,5 @@
-//! From a YAML tree to the structs of the config: a serde deserializer that warns of unknown keys, knows the place of
-//! every value, and reads on after a value of the wrong type, so that all of them are reported at once.
+//! Deserializes a YAML tree into the config: a serde deserializer that warns about unknown keys, knows the position of
+//! every value, and continues after a value of the wrong type, so that all errors are reported at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,17 +15,17 @@ use crate::config::yaml::{Diagnostic, Kind, Node, to_json};
 use crate::model::Gate;
 use crate::model::text::nearest;
 
-/// More values of a wrong type than these are not looked for; each takes another pass over the tree.
+/// The most values of a wrong type that are reported; each takes another pass over the tree.
 const MAX_UNREADABLE: usize = 50;
-/// The one key for which `null` is a value; for every other it is the same as no value.
+/// The only key for which `null` is a value; elsewhere it means no value.
 const NULL_IS_A_VALUE: &str = "equals";
-/// The one key for which an empty text is a value: the whole document.
+/// The only key for which an empty text is a value: the whole document.
 const EMPTY_IS_A_VALUE: &str = "pointer";
 
-/// What other tools call some keys.
+/// Names of keys in other tools.
 const OTHER_WORDS: [(&str, &str); 3] = [("cleanup", "conclude"), ("command", "cmd"), ("setup", "prepare")];
 
-/// What one reading finds: every value by its key path, and what is wrong or doubtful.
+/// The result of reading: every value by its key path, with problems and warnings.
 #[derive(Default)]
 pub(crate) struct Notes<'t> {
     values: BTreeMap<String, &'t Node>,
@@ -35,7 +35,7 @@ pub(crate) struct Notes<'t> {
     warnings: Vec<Diagnostic>,
 }
 
-/// The config that a tree holds, as far as it can be read; `None` where it is no section at all.
+/// Reads the config from a tree as far as possible; `None` if the tree is not a section.
 pub(crate) fn read(tree: &Node) -> (Option<Config>, Notes<'_>) {
     let mut notes = Notes::default();
     for _ in 0..MAX_UNREADABLE {
@@ -63,7 +63,7 @@ impl Notes<'_> {
         self.values.contains_key(path)
     }
 
-    /// Reports a problem with the value at `path`, or, where it is absent, at the section that lacks it.
+    /// Reports a problem with the value at `path`, or at its section if it is missing.
     pub(crate) fn problem(&mut self, path: &str, message: String) {
         if !self.is_unreadable(path) {
             let problem = self.at(path, message);
@@ -71,12 +71,12 @@ impl Notes<'_> {
         }
     }
 
-    /// Whether the value at `path` is of a wrong type, and the config has its default.
+    /// Whether the value at `path` has a wrong type, so that the config has the default.
     pub(crate) fn is_unreadable(&self, path: &str) -> bool {
         self.unreadable.contains(path)
     }
 
-    /// Reports that something else was expected at `path`, instead of what was said about its type.
+    /// Reports that something else was expected at `path`; replaces the message about its type.
     pub(crate) fn expected(&mut self, path: &str, what: &str) {
         let found = self.values.get(path).map_or(&Kind::Null, |node| &node.value);
         let problem = self.at(path, format!("expected {what}, found {found}"));
@@ -109,7 +109,7 @@ impl Notes<'_> {
     }
 
     fn unknown(&mut self, section: &str, key: &Spanned<String>, known: &[&str]) {
-        // What editors and anchors want at the top of a file.
+        // Used by editors, and for YAML anchors.
         if section.is_empty() && (key.value == "$schema" || key.value.starts_with("x-")) {
             return;
         }
@@ -133,7 +133,7 @@ fn child(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
-/// What was expected instead of a value, and the path of that value once it is known.
+/// What was expected in place of a value, and the path of that value once it is known.
 #[derive(Debug, thiserror::Error)]
 #[error("expected {expected}")]
 struct Mismatch {
@@ -164,7 +164,7 @@ const TEXT: &str = "text (put it in quotes)";
 struct Reader<'n, 't> {
     node: &'t Node,
     path: String,
-    /// Whether it is a value of a map of names to texts, in which whole numbers are texts as written.
+    /// Whether it is a value in a map of names to texts, where integers are read as texts.
     in_map: bool,
     notes: &'n mut Notes<'t>,
 }
@@ -174,7 +174,7 @@ impl<'t> Reader<'_, 't> {
         if let Kind::Text(text) = &self.node.value { Some(text) } else { None }
     }
 
-    /// The entries of a map, or, where `known` keys are given, those of a section.
+    /// The entries of a map, or of a section with `known` keys.
     fn entries<V: Visitor<'t>>(self, known: Option<&'static [&'static str]>, visitor: V) -> Result<V::Value, Mismatch> {
         let entries: &[(Spanned<String>, Node)] = match &self.node.value {
             Kind::Map(entries) => entries,
@@ -190,19 +190,19 @@ impl<'t> Reader<'_, 't> {
 impl<'t> Deserializer<'t> for Reader<'_, 't> {
     type Error = Mismatch;
 
-    /// Of numbers, `check` says which are expected.
+    /// For numbers, `check` says what is expected.
     fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let value = to_json(self.node).map_err(|_| Mismatch::new("a number that JSON can hold"))?;
         value.deserialize_any(visitor).map_err(serde::de::Error::custom)
     }
 
-    /// What may be absent is absent where its text is blank.
+    /// A blank text counts as absent for an optional value.
     fn deserialize_option<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let blank = self.text().is_some_and(|text| text.trim().is_empty());
         if blank && !self.path.ends_with(EMPTY_IS_A_VALUE) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    /// YAML 1.1's `yes`, `no`, `on`, `off` too, which the original understood.
+    /// Also accepts YAML 1.1's `yes`, `no`, `on`, `off`, as the original tool did.
     fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         if let Kind::Flag(flag) = self.node.value {
             return visitor.visit_bool(flag);
@@ -214,7 +214,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         }
     }
 
-    /// Numbers and the like are refused: what they would read as is a guess.
+    /// Numbers and other types are refused: converting them to text would be a guess.
     fn deserialize_str<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         match &self.node.value {
             Kind::Text(text) if text.contains('\0') => Err(Mismatch::new("text without a NUL character")),
@@ -276,7 +276,7 @@ struct Entries<'n, 't> {
     rest: std::slice::Iter<'t, (Spanned<String>, Node)>,
     value: Option<(String, &'t Node)>,
     path: String,
-    /// The keys of a section; the others are passed over. Those of a map are free.
+    /// The keys of a section; others are skipped. `None` for a map, which may have any keys.
     known: Option<&'static [&'static str]>,
     notes: &'n mut Notes<'t>,
 }
@@ -307,7 +307,7 @@ impl<'t> MapAccess<'t> for Entries<'_, 't> {
     }
 }
 
-/// The items of a list. One that cannot be read is read as nothing, so that those after it keep their number.
+/// The items of a list. Unreadable ones become null, so that later ones keep their index.
 struct Items<'n, 't> {
     items: std::iter::Enumerate<std::slice::Iter<'t, Node>>,
     path: String,
@@ -330,7 +330,7 @@ impl<'t> SeqAccess<'t> for Items<'_, 't> {
     }
 }
 
-/// Any JSON value, `null` included.
+/// Any JSON value, including `null`.
 pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
@@ -338,7 +338,7 @@ pub(crate) fn any_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Op
 /// A share: `2%` or `0.02`.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let share = match Value::deserialize(deserializer)? {
-        // `1` may be meant as 1 % as well.
+        // `1` could also mean 1 %.
         Value::Number(number) => number.as_f64().filter(|share| *share < 1.0),
         Value::String(text) => {
             let percent = text.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());

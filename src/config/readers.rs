@@ -1,4 +1,4 @@
-//! What benchmark tools write, by their names: where all the samples of one benchmark are, and in which unit.
+//! The formats of known benchmark tools: where the samples of one benchmark are, and their unit.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +28,14 @@ pub enum Reader {
     Oha,
 }
 
-/// How the names of the times begin that k6 measures by itself.
+/// Name prefixes of the times that k6 measures itself.
 const K6_TIMES: [&str; 6] =
     ["browser_", "group_duration", "grpc_req_duration", "http_req_", "iteration_duration", "ws_"];
 
 const OHA_TIMES: [&str; 4] = ["total", "slowest", "fastest", "average"];
 
 impl Reader {
-    /// Where the samples are; `NAME` stands for the benchmark's.
+    /// Where the samples are; `NAME` stands for the benchmark's name.
     fn places(self) -> &'static [&'static str] {
         match self {
             Self::Hyperfine | Self::Criterion | Self::GoBench | Self::Jmh => &[],
@@ -46,7 +46,7 @@ impl Reader {
         }
     }
 
-    /// The unit of what it writes of `name`; `None` where the config has to say it.
+    /// The unit of the values of `name`; `None` if the config must give it.
     fn unit(self, name: &str) -> Option<Unit> {
         match self {
             Self::Oha if !OHA_TIMES.contains(&name) && !name.starts_with('p') => None,
@@ -58,7 +58,7 @@ impl Reader {
         }
     }
 
-    /// How the samples of the benchmark `name` are found.
+    /// How to find the samples of the benchmark `name`.
     pub(crate) fn extract(self, name: &str) -> Extract {
         match self {
             Self::Hyperfine => Extract::Hyperfine(name.to_owned()),
@@ -75,7 +75,7 @@ impl Reader {
         }
     }
 
-    /// Fills in what its results are known by and the config leaves out; what does not fit, under its key.
+    /// Fills in what the tool determines and the config leaves out; returns the key and message of a problem.
     pub(crate) fn complete(self, kpi: &mut KpiProbe, has_unit: bool) -> Option<(&'static str, String)> {
         let Some(name) = kpi.select.clone() else {
             return Some(("reader", "needs `select`, the benchmark's name".to_owned()));
@@ -84,7 +84,7 @@ impl Reader {
             return Some(("reader", "knows where the numbers are: drop `pointer` and `regex`".to_owned()));
         }
         if self == Self::Criterion && kpi.file.is_none() {
-            // So criterion names a directory (`make_filename_safe`).
+            // criterion names directories like this (`make_filename_safe`).
             let directory = name.replace(['?', '"', '\\', '*', '<', '>', ':', '|', '^'], "_");
             kpi.file = Some(format!("target/criterion/{directory}/new/sample.json"));
         }

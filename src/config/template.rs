@@ -1,5 +1,5 @@
-//! The config file that `init` writes, from `template.yml`: every section explained, few lines active; and filling a test
-//! command into a text. Every edit is proven by reading the result; any other layout is refused with the lines to add.
+//! Writes the config file for `init` from `template.yml`, and fills a test command into an existing file. Each edit is
+//! checked by reading the result; where that fails, the error has the lines to add.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use crate::config::{Config, ConfigError, Timing};
 
 const TEMPLATE: &str = include_str!("template.yml");
 
-/// The schema of the config, for editors: the first line of the template names it, beside the config.
+/// The schema of the config for editors; the first line of the template refers to it.
 pub const SCHEMA: &str = include_str!("../../docs/schemas/config.json");
 
-/// What was guessed about a project, to be filled into the template.
+/// What was guessed about a project, for the template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guess {
     pub test: Option<String>,
     pub build: Option<String>,
     pub size_paths: Vec<String>,
-    /// Further commands that were possible and were not chosen.
+    /// Other possible commands that were not chosen.
     pub others: Vec<String>,
-    /// The commit at which the tool comes into use, where there is one.
+    /// The commit at which the project starts to use the tool, if there is one.
     pub since: Option<String>,
 }
 
-/// The commented YAML of a new project's config file. It parses without a warning.
+/// The commented config file of a new project. It parses without warnings.
 pub fn template(guess: &Guess) -> String {
     let command = |command: &Option<String>| quoted(command.as_deref().unwrap_or_default());
     let comment = |other: &String| format!("# Also possible here: {}\n", other.replace(['\n', '\r'], " "));
@@ -42,7 +42,7 @@ pub fn template(guess: &Guess) -> String {
         ("OTHERS", others),
         ("SIZE_PATHS", size_paths),
     ];
-    // A value may look like a mark itself, so each mark is looked at once.
+    // A value may look like a placeholder, so each one is replaced once.
     let mut text = String::new();
     for (i, part) in TEMPLATE.split('@').enumerate() {
         let value = values.iter().find(|(mark, _)| i % 2 == 1 && *mark == part);
@@ -51,27 +51,27 @@ pub fn template(guess: &Guess) -> String {
     text
 }
 
-/// A text as a YAML scalar: double quoted, which every JSON string also is in YAML.
+/// Quotes a text as a YAML scalar; every JSON string is one.
 pub fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The text after the edit, and what was changed in it.
+/// The edited text, and what was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     pub text: String,
-    /// Empty when the command was there already.
+    /// Empty if the command was there already.
     pub changes: Vec<Filled>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filled {
     pub key: &'static str,
-    /// What was there before; empty when nothing was.
+    /// The value before; empty if there was none.
     pub before: String,
 }
 
-/// Why a config text was left as it is.
+/// Why a config file was not edited.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub enum EditError {
     ByHand { key: &'static str, lines: String },
 }
 
-/// Fills `cmd` into `commands.test` and `timings[0].cmd`, where they are empty or `force` is set.
+/// Fills `cmd` into `commands.test` and `timings[0].cmd` if they are empty or `force` is set.
 pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, EditError> {
     let (mut config, _) = parse(text, path)?;
     let mut edited = Edited { text: text.to_owned(), changes: Vec::new() };
@@ -104,7 +104,7 @@ pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, E
 }
 
 impl Edited {
-    /// Takes the first line whose value can be replaced, or else the new section, so that the text reads as `wanted`.
+    /// Replaces the value on the first line, or appends the section, for which the text parses as `wanted`.
     fn set(
         &mut self,
         path: &Path,
@@ -126,8 +126,8 @@ impl Edited {
     }
 }
 
-/// The texts in which one line `NAME: BEFORE` has the value `cmd`; what follows the value on the line stays. Whether it
-/// is the right line, the reader decides.
+/// The texts in which the value of one line `NAME: BEFORE` is replaced by `cmd`; the rest of the line stays. The caller
+/// checks whether it is the right line.
 fn with_line_replaced<'a>(text: &'a str, name: &str, before: &str, cmd: &str) -> impl Iterator<Item = String> + 'a {
     let (mark, new) = (format!("{name}:"), quoted(cmd));
     let olds = [quoted(before), format!("'{}'", before.replace('\'', "''")), before.to_owned()];
@@ -210,7 +210,7 @@ mod tests {
         assert_ne!(config.surfaces, crate::config::Surfaces::default());
     }
 
-    /// A comment that is an example: a key, or an item of a list; prose has a space before its colon, or none.
+    /// Whether a comment is an example: a key or list item. Prose has a space before its colon, or none.
     fn is_yaml(comment: &str) -> bool {
         let bare = comment.trim_start();
         let bare = bare.strip_prefix("- ").unwrap_or(bare);
@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(keys(&edited), Vec::<&str>::new());
     }
 
-    /// Texts that are often nearly configs.
+    /// Texts that are often almost valid configs.
     fn nearly_yaml() -> impl Strategy<Value = String> {
         let pieces = [
             "commands:",

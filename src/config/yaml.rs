@@ -1,4 +1,4 @@
-//! YAML, and JSON, which it contains, as a tree in which every key and value has its line and column.
+//! Parses YAML (and its subset JSON) into a tree with the line and column of every key and value.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Location, Spanned};
 
-/// A value and where it begins.
+/// A value and its position.
 pub(crate) type Node = Spanned<Kind>;
 
 #[derive(Debug, Clone)]
@@ -16,22 +16,22 @@ pub(crate) enum Kind {
     Null,
     Flag(bool),
     Whole(i128),
-    /// Any other number, infinities and NaN included.
+    /// Any other number, including infinities and NaN.
     Number(f64),
     Text(String),
     List(Vec<Node>),
-    /// In file order; no key twice.
+    /// In file order, without duplicate keys.
     Map(Vec<(Spanned<String>, Node)>),
 }
 
-/// Something wrong, or doubtful, at one place of the file.
+/// A problem or warning at one position in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// The key path, such as `timings[0].runs`; empty for the file as a whole.
+    /// The key path, such as `timings[0].runs`; empty for the whole file.
     pub key: String,
     pub line: u64,
     pub column: u64,
-    /// What was expected, and what is there.
+    /// What was expected, and what was found.
     pub message: String,
 }
 
@@ -45,17 +45,17 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Why a text is not YAML that JSON could say.
+/// An error about YAML that is invalid or has no JSON equivalent.
 fn wrong(at: Location, message: String) -> Diagnostic {
     Diagnostic { key: String::new(), line: at.line(), column: at.column(), message }
 }
 
-/// The value of a YAML text as JSON; a byte order mark is accepted.
+/// Parses YAML into JSON; accepts a byte order mark.
 pub fn parse(text: &str) -> Result<Value, Diagnostic> {
     to_json(&tree(text)?).map_err(|at| wrong(at, "a number that is not finite, or too large".to_owned()))
 }
 
-/// The tree of a YAML text; a byte order mark is accepted.
+/// Parses YAML into a tree; accepts a byte order mark.
 pub(crate) fn tree(text: &str) -> Result<Node, Diagnostic> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
@@ -73,7 +73,7 @@ pub(crate) fn tree(text: &str) -> Result<Node, Diagnostic> {
     })
 }
 
-/// A value as JSON; the place of the number where there is one that JSON cannot hold.
+/// Converts a value to JSON; the error is the position of a number that JSON cannot represent.
 pub(crate) fn to_json(node: &Node) -> Result<Value, Location> {
     let too_large = node.referenced;
     Ok(match &node.value {
@@ -90,7 +90,7 @@ pub(crate) fn to_json(node: &Node) -> Result<Value, Location> {
     })
 }
 
-/// What it is, for "found …".
+/// The description of a value after "found".
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -164,7 +164,7 @@ impl<'de> Visitor<'de> for KindVisitor {
     }
 }
 
-/// The parser's message without the place, which is reported apart, and without its advice to programmers.
+/// The parser's message without the position, which is reported separately, and without advice for programmers.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum may grow")]
 fn message(error: &serde_saphyr::Error) -> String {
     match error {
@@ -177,7 +177,7 @@ fn message(error: &serde_saphyr::Error) -> String {
             let line = text.lines().next().unwrap_or_default();
             let end = line.rfind(" at line ").filter(|&end| line[end..].chars().any(|c| c.is_ascii_digit()));
             let said = line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']);
-            // What follows is advice to who calls the parser.
+            // The rest is advice for callers of the parser.
             match said.split_once("multiple YAML documents") {
                 Some(_) => {
                     "it holds several documents (separated by `---`), and one is read: put each into a file of its own"
