@@ -1,4 +1,4 @@
-//! Writing a file so that a crash leaves the old content or the new, never a part; temporary names and their removal.
+//! Writes files atomically: a crash leaves either the old or the new content. Also removes leftover temporary files.
 
 use std::fs::{self, Metadata};
 use std::io::{self, Read as _, Write as _};
@@ -11,18 +11,17 @@ use crate::store::StoreError;
 
 /// No write takes that long.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// More links than any sane chain has.
+/// More links than any sensible chain has.
 const MAX_LINKS: usize = 32;
 
-/// Replaces a file's content, or creates it with its directories. The writer must hold the exclusive lock
-/// when the file is in a directory that [`remove_stale`] cleans. Keeps the permissions of an existing
-/// file; writes through a symbolic link.
+/// Replaces a file's content, or creates the file and its directories. Requires the exclusive lock if the directory is
+/// cleaned by [`remove_stale`]. Keeps the permissions of an existing file; writes through symbolic links.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace(path, bytes, LOCKED_PREFIX)
 }
 
-/// The same for a path that the user chose, without the lock. Writes straight into a device or pipe, which
-/// cannot be replaced.
+/// Like `write`, without the lock, for a path chosen by the user. Writes directly to a device or pipe, which cannot be
+/// replaced.
 pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => {
@@ -33,7 +32,7 @@ pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-/// Replaces a file that may be lost when the machine stops, but is never half there.
+/// Replaces a file that may be lost in a system crash but is never partial.
 pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let dir = prepare_directory(path)?;
     let mut temporary = files::temporary_in(&dir, LOCKED_PREFIX).map_err(StoreError::io("write", path))?;
@@ -41,8 +40,8 @@ pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     files::replace(temporary, path).map_err(StoreError::io("replace", path))
 }
 
-/// Creates a file with its directories. The file appears with all its content or not at all, and never in
-/// the place of another, even if two processes try at once.
+/// Creates a file and its directories. The file appears with all its content or not at all, and never replaces another,
+/// even if two processes try at once.
 pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     create(path, bytes, LOCKED_PREFIX)
 }
@@ -64,13 +63,13 @@ fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
 }
 
-/// Reads a whole file of at most `limit` bytes; `None` when it does not exist.
+/// Reads a file of at most `limit` bytes; `None` if it does not exist.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     read_seen(path, fs::metadata(path), limit)
 }
 
 pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    // A pipe would block the opening, a directory opens on Unix and fails only at the read.
+    // Opening a pipe would block; a directory opens on Unix and fails only when read.
     let length = match seen {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
         Ok(meta) => meta.len().min(limit),
@@ -86,9 +85,8 @@ pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> 
     Ok(Some(bytes))
 }
 
-/// Removes what killed writers left in a directory: those with the lock whatever they left, others what is a day old.
-/// Only for the holder of the exclusive lock. Failures are passed over: a leftover harms nobody, and the next holder
-/// tries again.
+/// Removes temporary files that killed writers left in a directory: all of those written under the lock, others after a
+/// day. Requires the exclusive lock. Errors are ignored: leftovers are harmless, and the next holder tries again.
 pub(crate) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
@@ -109,7 +107,7 @@ fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     let target = follow_links(path)?;
     let existing = match fs::metadata(&target) {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
-        // A rename would go around the protection on Unix and fail on Windows.
+        // A rename would bypass the protection on Unix and fail on Windows.
         Ok(meta) if meta.permissions().readonly() => {
             return Err(StoreError::WriteProtected { path: path.to_owned() });
         }
@@ -127,7 +125,7 @@ fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
     files::sync_directory(&dir).map_err(StoreError::io("sync", &dir))
 }
 
-/// A step of writing, before which a test ends the process of a debug build; a release build has no such code.
+/// A step of writing. Tests of debug builds abort the process before one of them; release builds have no such code.
 fn step() {
     #[cfg(debug_assertions)]
     {
@@ -140,7 +138,7 @@ fn step() {
     }
 }
 
-/// A synced temporary file beside `target` with the bytes in it.
+/// A synced temporary file next to `target` with this content.
 fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempfile::NamedTempFile, StoreError> {
     let mut temporary = files::temporary_in(dir, prefix).map_err(StoreError::io("write", target))?;
     step();
@@ -149,7 +147,7 @@ fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempf
     Ok(temporary)
 }
 
-/// Where a path leads, also when the last link points at nothing yet.
+/// Follows symbolic links, even if the last one points to nothing yet.
 fn follow_links(path: &Path) -> Result<PathBuf, StoreError> {
     let mut current = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -164,7 +162,7 @@ fn follow_links(path: &Path) -> Result<PathBuf, StoreError> {
     Err(StoreError::Io { action: "follow", path: path.to_owned(), source: io::Error::other("too many symbolic links") })
 }
 
-/// Creates the file's directory and makes new entries on the way to it durable.
+/// Creates the file's directory, and syncs the new entries on the way to it.
 fn prepare_directory(path: &Path) -> Result<PathBuf, StoreError> {
     let dir = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

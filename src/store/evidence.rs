@@ -1,4 +1,4 @@
-//! Evidence files: their names, writing them so that none is ever lost, and checking them against what was recorded.
+//! Evidence files: their names, writing them without losing any, and checking them against the record.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -7,10 +7,10 @@ use crate::model::digest::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest, Stage};
 use crate::store::{Exclusive, Project, StoreError, atomic, guard};
 
-/// The largest evidence file that is read back: far beyond what the tool writes.
+/// The largest evidence file that is read: far more than the tool writes.
 pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
 
-/// A role that an evidence file plays for a change; decides its name.
+/// The role of an evidence file for a change; determines its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role<'a> {
     Before,
@@ -30,8 +30,8 @@ pub enum Role<'a> {
 }
 
 impl Role<'_> {
-    /// The file's name for a change. Names within a role are made safe; a digest keeps two that would
-    /// become the same apart.
+    /// The file's name for a change. Names within a role are sanitized; a digest distinguishes names that would become
+    /// equal.
     pub(crate) fn file_name(&self, id: &ChangeId) -> String {
         let rest = match self {
             Self::Before => "before_snapshot.json".to_owned(),
@@ -57,7 +57,7 @@ impl Role<'_> {
     }
 }
 
-/// Whether the tool gives a file this name, behind the id of the change that it is of.
+/// Whether this is a name that the tool gives to evidence, after the change id.
 pub(crate) fn is_tools_name(name: &str) -> bool {
     let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
     let is_page = matches!(stem, "compare" | "pair" | "validation" | "rollback");
@@ -66,11 +66,11 @@ pub(crate) fn is_tools_name(name: &str) -> bool {
     matches!(ending, "json" | "md" | "svg") && (is_page || is_day(stem) || stem.ends_with("_snapshot"))
 }
 
-/// What became of an evidence file since it was recorded.
+/// The state of an evidence file compared with the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integrity {
     Intact(Vec<u8>),
-    /// A newer file has its name; this one is kept, unaltered, at the path.
+    /// A newer file has its name; this one was kept unaltered at `path`.
     Superseded {
         path: String,
         bytes: Vec<u8>,
@@ -82,8 +82,8 @@ pub enum Integrity {
 }
 
 impl Exclusive {
-    /// Writes an evidence file. One that is there with other content is kept beside it under a name with `.superseded-N`
-    /// until the record knows the new one, so that a killed process loses nothing; a picture can be drawn again.
+    /// Writes an evidence file. An existing file with other content is kept next to it as `.superseded-N` until the new
+    /// one is recorded, so that a killed process loses nothing; pictures are not kept, since they can be drawn again.
     pub(crate) fn write_evidence(&self, id: &ChangeId, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
         let dir = role.directory(self.project());
         let path = dir.join(role.file_name(id));
@@ -100,7 +100,7 @@ impl Exclusive {
         Ok(artifact(self.project(), &path, bytes))
     }
 
-    /// Removes what [`Self::write_evidence`] kept, now that the record knows what replaced it; what no event knows stays.
+    /// Removes files kept by [`Self::write_evidence`] once their successor is recorded; unrecorded ones stay.
     pub(crate) fn drop_replaced(
         &self,
         id: &ChangeId,
@@ -118,7 +118,7 @@ impl Exclusive {
         Ok(())
     }
 
-    /// Writes a recorded file again, as git has it; false where these are not its bytes.
+    /// Restores a recorded file from the bytes in git; returns false if they are not the recorded ones.
     pub(crate) fn put_back(&self, artifact: &Artifact, bytes: &[u8]) -> Result<bool, StoreError> {
         let path = inside(self.project(), &artifact.path).filter(|_| artifact.holds(bytes));
         let Some(path) = path else { return Ok(false) };
@@ -127,8 +127,8 @@ impl Exclusive {
         Ok(true)
     }
 
-    /// Writes a file that is no change's evidence, into one of the state's directories, never over another.
-    /// A taken name gets a number; `stem` can be a name on every platform.
+    /// Writes a file that is not evidence of a change into a state directory, never over another file: if the name is
+    /// taken, adds a number. `stem` must be valid on every platform.
     pub(crate) fn write_numbered(
         &self,
         dir: &Path,
@@ -145,7 +145,7 @@ impl Exclusive {
     }
 }
 
-/// Creates a file under the first of the paths that is not taken, counted from 1.
+/// Creates a file at the first free path, counted from 1.
 fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf, StoreError>) -> Result<PathBuf, StoreError> {
     let mut number = 1;
     loop {
@@ -174,7 +174,7 @@ pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity
     Ok(found.map_or(Integrity::Missing, |found| Integrity::Altered { found }))
 }
 
-/// The bytes of an evidence file, current or superseded, if it is what was recorded.
+/// The content of an evidence file, current or superseded, if it is as recorded.
 pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>, StoreError> {
     Ok(match verify(project, artifact)? {
         Integrity::Intact(bytes) | Integrity::Superseded { bytes, .. } => Ok(bytes),
@@ -182,7 +182,7 @@ pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Re
     })
 }
 
-/// What is under the path of an evidence file, whatever it is.
+/// The current content at an evidence path.
 pub(crate) fn present(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
@@ -193,14 +193,14 @@ fn artifact(project: &Project, path: &Path, bytes: &[u8]) -> Artifact {
     Artifact { path: project.relative(path), sha256: Digest::of_bytes(bytes) }
 }
 
-/// A recorded path as one in the project; `None` when it leads out of it, which no path written here does.
+/// Resolves a recorded path; `None` if it leads out of the project, which no path written here does.
 fn inside(project: &Project, recorded: &str) -> Option<PathBuf> {
     let relative = PathBuf::from(recorded.replace('\\', "/"));
     let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
     (plain && !recorded.is_empty()).then(|| project.root().join(relative))
 }
 
-/// Keeps the bytes beside the path, unless an attempt that was ended before it wrote the new file has kept them.
+/// Keeps the content next to the path, unless an interrupted attempt has already done so.
 fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
     for kept in superseded(path) {
         if kept?.1 == old {
@@ -210,7 +210,7 @@ fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
     create_numbered(old, |number| Ok(superseded_path(path, number))).map(drop)
 }
 
-/// What is kept beside a path, oldest first.
+/// The files kept next to a path, oldest first.
 fn superseded(path: &Path) -> impl Iterator<Item = Result<(PathBuf, Vec<u8>), StoreError>> {
     (1..).map_while(move |number| {
         let kept = superseded_path(path, number);
@@ -223,7 +223,7 @@ fn superseded_path(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(superseded_name(&name, number))
 }
 
-/// A name as part of a file name; one that had to be altered ends in a digest of it, so that no two are alike.
+/// Turns a name into part of a file name; an altered one gets a digest, so that names stay distinct.
 pub(crate) fn slug(name: &str) -> String {
     let clean: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();

@@ -1,4 +1,4 @@
-//! Which paths may be written: the tool's own inside the project, and free output never over what must be kept.
+//! Which paths may be written: the tool's own in the project, and free output that overwrites nothing protected.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,9 +10,9 @@ use crate::store::{Project, StoreError, atomic};
 
 const REPORT_LIMIT: u64 = 64 * 1024 * 1024;
 const SCHEMAS: &str = "vibeship_optimizer.";
-/// What is measured, recorded or attested, as opposed to reported: it cannot be made again.
+/// Schemas of measurements, records and attestations, which cannot be created again, unlike reports.
 const KEPT: [&str; 6] = ["snapshot", "change", "validation", "calibration", "monitor", "review_attestation"];
-/// How the markdown and HTML reports begin, and what stands further on in them.
+/// How Markdown and HTML reports start, and a later text in them.
 const REPORTS: [(&str, &str); 6] = [
     ("# ", "\n## What cannot be concluded\n"),
     ("# ", ": changes\n\nAs of "),
@@ -22,8 +22,8 @@ const REPORTS: [(&str, &str); 6] = [
     ("<!doctype html>\n", "<p class=\"soft\">As of "),
 ];
 
-/// Refuses a path of the tool's own that a link leads out of the project: what is written there is nobody's evidence,
-/// and what is there is not the project's.
+/// Refuses one of the tool's own paths if a link leads it out of the project: files there are neither evidence nor part
+/// of the project.
 pub(crate) fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
     if is_without_links(project, path) {
         return Ok(());
@@ -35,7 +35,7 @@ pub(crate) fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Outside { path: path.to_owned(), target })
 }
 
-/// Whether a path is below the root without a link on the way; the root itself has none.
+/// Whether a path is below the root without links on the way; the root itself has none.
 fn is_without_links(project: &Project, path: &Path) -> bool {
     let Ok(relative) = path.strip_prefix(project.root()) else { return false };
     let mut current = project.root().to_owned();
@@ -45,13 +45,13 @@ fn is_without_links(project: &Project, path: &Path) -> bool {
     })
 }
 
-/// Replaces a file of the tool's own, as `atomic::write`, unless a link leads it out of the project.
+/// Like `atomic::write`, for the tool's own files: fails if a link leads out of the project.
 pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     inside(project, path)?;
     atomic::write(path, bytes)
 }
 
-/// Adds lines at the end of a file of the project, which is created where there is none.
+/// Appends lines to a file of the project, which is created if necessary.
 pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<(), StoreError> {
     let mut text = atomic::read(path, 1 << 20)?.unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
@@ -61,9 +61,9 @@ pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<(), 
     write(project, path, &text)
 }
 
-/// Refuses a path for free output that would overwrite what must be kept, by whatever way it leads there: one of the
-/// inputs, a record, evidence, the logbook, a config, anything of git's own, or a file that git tracks and that is no
-/// earlier report. (Writing replaces a name and not the file behind it, so a hard link does no harm.)
+/// Refuses an output path that leads to a protected file in any way: an input, a record, evidence, the logbook, a
+/// config, a file of git, or a tracked file that is not an earlier report. (Writing replaces the name, not the file
+/// behind it, so hard links are harmless.)
 pub(crate) fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
     let target = destination(out)?;
     match keeper(project, &target, inputs) {
@@ -104,13 +104,13 @@ fn keeper(project: &Project, target: &Path, inputs: &[&Path]) -> Option<&'static
     }
 }
 
-/// Whether a path is in a git directory, this repository's or another's. `git~1` is `.git` under its short name.
+/// Whether a path is in a git directory, of this or another repository. `git~1` is the short name of `.git`.
 fn is_gits_own(project: &Project, key: &Path) -> bool {
     let is_git = |part: Component<'_>| part.as_os_str() == ".git" || part.as_os_str() == "git~1";
     if key.components().any(is_git) {
         return true;
     }
-    // It can have any name.
+    // A git directory can have any name.
     let repo = Repo::open(project.root()).ok();
     repo.is_some_and(|repo| [repo.git_dir(), repo.common_dir()].iter().any(|dir| key.starts_with(self::key(dir))))
 }
@@ -140,8 +140,7 @@ fn content(target: &Path) -> Content {
     }
 }
 
-/// Whether git keeps the file, in whatever repository it is. Where the file system does not tell cases apart,
-/// neither does this.
+/// Whether git tracks the file, in any repository. Ignores case if the file system does.
 fn is_tracked(target: &Path) -> bool {
     let (Some(dir), Some(name), true) = (target.parent(), target.file_name(), target.is_file()) else { return false };
     let mut pathspec = std::ffi::OsString::from(":(literal,icase)");
@@ -156,17 +155,17 @@ fn is_tracked(target: &Path) -> bool {
         && found.stdout.split(|byte| *byte == 0).any(|listed| !listed.is_empty() && (alone || listed == exact))
 }
 
-/// Where a path leads: links followed as far as it exists, `..` taken away from the rest.
+/// Where a path leads: follows links as far as they exist, and resolves `..` in the rest.
 fn destination(path: &Path) -> Result<PathBuf, StoreError> {
     let mut current = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
-    // A chain of links this long is a circle, which writing refuses anyway.
+    // A longer chain of links is a cycle, which writing refuses anyway.
     for _ in 0..64 {
         let Some(next) = current.ancestors().find_map(|existing| {
             let rest = current.strip_prefix(existing).unwrap_or(Path::new(""));
             if let Ok(full) = files::canonical(existing) {
                 return Some(Ok(below(full, rest)));
             }
-            // A link to what does not exist yet: go on from where it points.
+            // A link to a missing file: continue from its target.
             let next = std::fs::read_link(existing).ok()?;
             Some(Err(existing.parent()?.join(next).join(rest)))
         }) else {
@@ -191,8 +190,8 @@ fn below(mut dir: PathBuf, rest: &Path) -> PathBuf {
     dir
 }
 
-/// For comparing paths on file systems that may not tell cases apart, or that overlook a name's last dots and spaces
-/// and what follows a colon (Windows).
+/// A key for comparing paths on file systems that may ignore case, or (on Windows) trailing dots and spaces and text
+/// after a colon.
 fn key(path: &Path) -> PathBuf {
     let part = |part: Component<'_>| match part {
         Component::Normal(name) => {
@@ -207,7 +206,7 @@ fn key(path: &Path) -> PathBuf {
     plain(path).components().map(part).collect()
 }
 
-/// The short form of a long Windows path, for comparing; canonical paths have the long one where it is needed.
+/// The short form of a long Windows path, for comparing; canonical paths may have the long form.
 fn plain(path: &Path) -> PathBuf {
     path.to_str().and_then(|text| text.strip_prefix(r"\\?\")).map_or_else(|| path.to_owned(), PathBuf::from)
 }

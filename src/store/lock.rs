@@ -1,5 +1,5 @@
-//! One lock per state directory. Whatever changes the store demands [`Exclusive`]; reading needs no lock, since every
-//! file is replaced whole. Owns the lock file and the note of who holds it.
+//! One lock per state directory. All changes require [`Exclusive`]; reading needs no lock, since every file is replaced
+//! atomically. Handles the lock file and the note about its holder.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::store::{Project, StoreError, atomic, guard};
 
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(10);
-/// The environment variable that tells otherwise, in seconds.
+/// The environment variable that overrides it, in seconds.
 pub(crate) const WAIT_VARIABLE: &str = "VIBESHIP_OPTIMIZER_LOCK_WAIT_S";
 
 const POLL: Duration = Duration::from_millis(20);
 const HOLDER_LIMIT: u64 = 16 * 1024;
 
-/// Who takes the lock, for the message that others get.
+/// Who holds the lock, for messages to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pub pid: u32,
@@ -47,8 +47,7 @@ impl Exclusive {
         &self.project
     }
 
-    /// Waits until nobody uses the store, then keeps others out. Creates the state directory, and removes
-    /// what killed writers left.
+    /// Waits until the lock is free and takes it. Creates the state directory, and removes what killed writers left.
     pub(crate) fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
         let path = project.lock_path();
         for written in project.written_directories().iter().chain([&path]) {
@@ -63,14 +62,14 @@ impl Exclusive {
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
         wait_for(&file, project, wait)?;
-        // Beside the lock and not in it: Windows lets nobody else read a locked file.
+        // In a separate file: on Windows, nobody else can read a locked file.
         let note = project.holder_path();
-        // Who was ended with the lock left the note, and what it was writing. To look into every directory each time would
-        // take the longer the more evidence there is.
+        // A holder that was killed left its note and its temporary files. Checking every directory each time would take
+        // longer with more evidence.
         let left = if note.exists() { project.written_directories() } else { vec![project.state_dir()] };
         left.iter().for_each(|dir| atomic::remove_stale(dir));
         if let Ok(text) = serde_json::to_vec(holder) {
-            // It says who is at work now: nothing of it has to outlive a crash of the machine.
+            // The note describes the current holder, so it need not survive a system crash.
             guard::inside(project, &note)?;
             atomic::write_cache(&note, &text)?;
         }
@@ -80,7 +79,7 @@ impl Exclusive {
 
 impl Drop for Exclusive {
     fn drop(&mut self) {
-        // While the lock is still held: the fields are dropped after this.
+        // The lock is still held: the fields are dropped after this.
         let _ = std::fs::remove_file(&self.note);
     }
 }
@@ -145,7 +144,7 @@ mod tests {
             assert!(error.contains(part), "{part} is missing in {error}");
         }
         drop(held);
-        // A process that another test is about to start may hold it a moment longer.
+        // A process that another test is starting may hold it a moment longer.
         Exclusive::acquire(&project, &holder(), DEFAULT_WAIT).unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! The logbook: a section per change between markers, and the user's own text around them, of which no byte is touched.
+//! The logbook: one section per change between markers. The user's text around them is never changed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,18 +10,18 @@ use crate::store::{Exclusive, StoreError, atomic, guard};
 const BEGIN: &str = "<!-- vibeship-optimizer:begin ";
 const END: &str = "<!-- vibeship-optimizer:end ";
 const CLOSE: &str = " -->";
-/// Far beyond any logbook that people read.
+/// Far more than any logbook that people read.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-/// Something wrong with the markers of a section, worth telling the user.
+/// A problem with the markers of a section, reported to the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MarkerProblem {
-    /// What follows the begin marker was left as it is.
+    /// The text after the begin marker was left as it is.
     #[error("line {line}: the section of {id} has no end marker; a new one was added at the end")]
     Unclosed { id: String, line: usize },
     #[error("line {line}: an end marker of {id} without its begin")]
     Unopened { id: String, line: usize },
-    /// The first is kept up to date, this one was removed.
+    /// The first one is kept up to date; this one was removed.
     #[error("line {line}: a second section of {id} was removed")]
     Duplicate { id: String, line: usize },
 }
@@ -32,8 +32,8 @@ pub(crate) struct Replaced {
     pub problems: Vec<MarkerProblem>,
 }
 
-/// Puts `section` between the markers of `id`, or at the end when there are none. Every byte outside the
-/// markers stays. Markers inside `section` are made harmless; its line ends become those of the text.
+/// Puts `section` between the markers of `id`, or at the end if there are none. All bytes outside the markers stay.
+/// Markers inside `section` are escaped; its line ends are adapted to the text.
 pub(crate) fn replace_section(text: &[u8], id: &ChangeId, section: &str) -> Replaced {
     let id = id.as_str();
     let eol = line_end(text);
@@ -48,8 +48,8 @@ pub(crate) fn replace_section(text: &[u8], id: &ChangeId, section: &str) -> Repl
     out.extend_from_slice(&text[..begin.end]);
     out.extend_from_slice(body.as_bytes());
     let mut kept_to = end.start;
-    // Between markers without a partner a duplicate stays: without it these could become a pair, and the user's text between
-    // them a section.
+    // After unpaired markers, a duplicate stays: removing it could turn them into a pair, with the user's text as the
+    // section.
     let alone = !problems.is_empty();
     for (begin, end) in rest {
         problems.push(MarkerProblem::Duplicate { id: id.to_owned(), line: begin.line });
@@ -63,7 +63,7 @@ pub(crate) fn replace_section(text: &[u8], id: &ChangeId, section: &str) -> Repl
     Replaced { text: out, problems }
 }
 
-/// What is between the markers of each change's whole sections, by id.
+/// The text of each change's complete sections, by id.
 pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, Vec<&[u8]>> {
     let marks = marks(text);
     let mut found: BTreeMap<String, Vec<&[u8]>> = BTreeMap::new();
@@ -73,7 +73,7 @@ pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, Vec<&[u8]>> {
     found
 }
 
-/// Brings one section of the project's logbook up to date; `heading` opens a logbook that does not exist yet.
+/// Updates one section of the project's logbook; `heading` starts a new logbook.
 pub(crate) fn update(
     lock: &Exclusive,
     id: &ChangeId,
@@ -104,7 +104,7 @@ pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf, StoreEr
     }
 }
 
-/// Renames a logbook that has the old name, unless there is one with the new name. Returns whether it did.
+/// Renames a logbook with the old name if there is none with the new one. Returns whether it did.
 pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     let old = lock.project().root().join(LEGACY_LOGBOOK);
     let new = lock.project().root().join(LOGBOOK);
@@ -115,7 +115,7 @@ pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// A line that is a marker, with its line end.
+/// A marker line, including its line end.
 #[derive(Debug)]
 struct Mark {
     id: String,
@@ -148,8 +148,8 @@ fn mark(line: &str) -> Option<(bool, &str)> {
     id.parse::<ChangeId>().is_ok().then_some((opens, id))
 }
 
-/// The sections of `id`: a begin whose very next marker is its own end. Anything else is a problem, and
-/// left where it is, since nobody can tell how much of what follows is the user's.
+/// The sections of `id`: a begin marker directly followed by its own end marker. Anything else is a problem and stays,
+/// since the user's text cannot be distinguished from the section.
 fn scan(text: &[u8], id: &str) -> (Vec<(Mark, Mark)>, Vec<MarkerProblem>) {
     let mut sections = Vec::new();
     let mut problems = Vec::new();
@@ -184,7 +184,7 @@ fn append(out: &mut Vec<u8>, id: &str, body: &str, eol: &str) {
 }
 
 fn rendered(section: &str, eol: &str) -> String {
-    // A colon written as an entity reads the same and is no marker.
+    // A colon written as an entity looks the same and is no marker.
     let harmless = |line: &str| line.replace("vibeship-optimizer:", "vibeship-optimizer&#58;");
     section.lines().map(|line| harmless(line) + eol).collect()
 }
@@ -192,7 +192,7 @@ fn rendered(section: &str, eol: &str) -> String {
 fn line_end(text: &[u8]) -> &'static str {
     match text.iter().position(|byte| *byte == b'\n') {
         Some(at) if at > 0 && text[at - 1] == b'\r' => "\r\n",
-        // The line feed that is added after it would make one of it.
+        // The line feed appended after it would complete a CRLF.
         None if text.ends_with(b"\r") => "\r\n",
         _ => "\n",
     }
@@ -205,7 +205,7 @@ mod tests {
 
     const ID: &str = "chg-1";
 
-    /// The ids that have a whole section, in order of appearance.
+    /// The ids with a complete section, in order of appearance.
     fn sections(text: &[u8]) -> Vec<String> {
         let marks = marks(text);
         let whole = marks.windows(2).filter(|pair| pair[0].opens && !pair[1].opens && pair[0].id == pair[1].id);
@@ -313,8 +313,7 @@ mod tests {
         ]
     }
 
-    /// The text without what stands between whole pairs of markers of the change, found independently: by
-    /// splitting at the marker lines.
+    /// The text outside complete marker pairs of the change, determined independently by splitting at the marker lines.
     fn outside(text: &[u8]) -> Vec<Vec<u8>> {
         let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
         let kind = |line: &[u8]| {
@@ -350,7 +349,7 @@ mod tests {
             let done = replace_section(&text, &ID.parse().unwrap(), &section);
             let before: Vec<u8> = outside(&text).concat();
             let after: Vec<u8> = outside(&done.text).concat();
-            // What is appended to set the section off is line ends alone.
+            // Only line ends are appended to set the section off.
             prop_assert!(after.starts_with(&before), "{:?} became {:?}", before, after);
             prop_assert!(after[before.len()..].iter().all(|b| matches!(b, b'\r' | b'\n')));
             let again = replace_section(&done.text, &ID.parse().unwrap(), &section);

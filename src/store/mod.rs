@@ -1,4 +1,4 @@
-//! The only writer of the state, the reports and the logbook. Here: what can go wrong in it, each with the file's name.
+//! The only module that writes the state, the reports and the logbook. Its errors name the file.
 
 pub(crate) mod atomic;
 pub(crate) mod evidence;
@@ -26,7 +26,7 @@ pub enum StoreError {
     Exists { path: PathBuf },
     #[error("{} is write-protected; make it writable first", path.display())]
     WriteProtected { path: PathBuf },
-    /// A directory (or another thing without content) stands where a file should be.
+    /// A directory or a special file is in place of a file.
     #[error("{} is not a file; move it away, or name another", path.display())]
     NotAFile { path: PathBuf },
     #[error("{} is locked by {holder}; waited {waited_s:.0} s, try again when it is done", path.display())]
@@ -54,7 +54,7 @@ pub enum StoreError {
     TooLarge { path: PathBuf, limit: u64 },
 }
 
-/// The names in a directory, in order; none where it does not exist. One that is not Unicode is none of ours.
+/// The sorted names in a directory; empty if it does not exist. Names that are not Unicode are skipped.
 pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, StoreError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -69,7 +69,7 @@ pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 impl StoreError {
-    /// Names the action and the path of an I/O error; made for `map_err`.
+    /// Adds the action and path to an I/O error, for `map_err`.
     pub fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }

@@ -1,4 +1,4 @@
-//! A project: its root, where its state, evidence, logbook and config are, and its names for them.
+//! A project: its root, and the paths of its state, evidence, logbook and config.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -11,13 +11,13 @@ pub(crate) use crate::model::own::{
 use crate::os::files;
 use crate::store::{StoreError, atomic};
 
-/// What git is not to keep of the state directory.
+/// What git must ignore in the state directory.
 const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything else here is meant to be committed.\n\
     /lock\n/holder.json\n/active\n/cache/\n.vibeship-*.tmp\n";
-/// Evidence is checked byte by byte, so git must not change how its lines end.
+/// Evidence is compared byte by byte, so git must not convert line ends.
 const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
 
-/// Every name of a config from the project's root, in order of precedence.
+/// Every possible config path from the project's root, in order of precedence.
 pub(crate) fn config_names() -> &'static [String] {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
@@ -40,9 +40,9 @@ pub struct Project {
 }
 
 impl Project {
-    /// Finds the project that `start` is in: the nearest directory upwards that holds a state directory or
-    /// a config, else the root of the git checkout, else `start` itself. A checkout's root is never passed:
-    /// what is above it is another project. An `explicit_root` is taken as it is.
+    /// Finds the project of `start`: the nearest directory upwards with a state directory or a config, or else the root
+    /// of the git checkout, or else `start`. Directories above a checkout's root belong to other projects. An
+    /// `explicit_root` is used as it is.
     pub(crate) fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self, StoreError> {
         let wanted = explicit_root.unwrap_or(start);
         let no_root = || StoreError::NoRoot { path: wanted.to_owned() };
@@ -63,7 +63,7 @@ impl Project {
         self.root.join(self.state_name)
     }
 
-    /// Whether `init` has been run: the state directory or a config exists.
+    /// Whether `init` was run: the state directory or a config exists.
     pub(crate) fn is_initialized(&self) -> bool {
         self.state_dir().is_dir() || self.config_path().is_some()
     }
@@ -80,7 +80,7 @@ impl Project {
         self.state_dir().join("attestations")
     }
 
-    /// What can be made again: not committed.
+    /// Can be created again; not committed.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         self.state_dir().join("cache")
     }
@@ -109,26 +109,26 @@ impl Project {
         self.state_dir().join("monitor.json")
     }
 
-    /// The logbook: under its old name while only that exists.
+    /// The logbook, under its old name if only that exists.
     pub(crate) fn logbook_path(&self) -> PathBuf {
         let current = self.root.join(LOGBOOK);
         let legacy = self.root.join(LEGACY_LOGBOOK);
         if !current.exists() && legacy.is_file() { legacy } else { current }
     }
 
-    /// Every place where a config may be; the first that exists is in force.
+    /// Every possible config path; the first that exists is used.
     pub(crate) fn config_places(&self) -> impl Iterator<Item = PathBuf> + use<> {
         let (root, state) = (self.root.clone(), self.state_dir());
         let in_root = ROOT_CONFIGS.iter().map(move |name| root.join(name));
         in_root.chain(STATE_CONFIGS.iter().map(move |name| state.join(name)))
     }
 
-    /// The config in force, if there is one; whatever it is, since it is then an error and not no config.
+    /// The config in use, if any. Need not be a regular file: otherwise reading it is an error, not a missing config.
     pub(crate) fn config_path(&self) -> Option<PathBuf> {
         self.config_places().find(|path| path.symlink_metadata().is_ok())
     }
 
-    /// What the tool reads and keeps of a project, from the root.
+    /// The tool's own paths in a project, from the root.
     pub(crate) fn own_places(&self) -> Vec<String> {
         let places = [self.state_name, EVIDENCE_DIR, LOGBOOK, LEGACY_LOGBOOK].into_iter().chain(ROOT_CONFIGS);
         places.map(str::to_owned).collect()
@@ -142,7 +142,7 @@ impl Project {
         self.state_dir().join(STATE_CONFIGS[0])
     }
 
-    /// Every directory that writers under the lock put files in.
+    /// Every directory in which writers with the lock put files.
     pub(crate) fn written_directories(&self) -> Vec<PathBuf> {
         let in_state = STATE_DIRS.iter().chain(&["cache"]).map(|name| self.state_dir().join(name));
         [self.root.clone(), self.state_dir(), self.evidence_dir()].into_iter().chain(in_state).collect()
@@ -154,24 +154,24 @@ impl Project {
         create_once(&dir.join(ATTRIBUTES), NO_CONVERSION)
     }
 
-    /// Creates a directory of evidence with its git attributes, which the state directory has said already.
+    /// Creates a directory of evidence with git attributes; the state directory has them already.
     pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<(), StoreError> {
         if dir == self.evidence_dir() { create_once(&dir.join(ATTRIBUTES), NO_CONVERSION) } else { Ok(()) }
     }
 
-    /// A path as records hold it: relative to the root and with `/`, or as it is when it is elsewhere.
+    /// A path as recorded: relative to the root with `/`, or unchanged if it is elsewhere.
     pub(crate) fn relative(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
         if cfg!(windows) { relative.replace('\\', "/") } else { relative.into_owned() }
     }
 }
 
-/// Creates a file where there is none; one that a person has edited stays.
+/// Creates a file if there is none; an edited one is kept.
 fn create_once(path: &Path, text: &str) -> Result<(), StoreError> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
-    // Not everybody who comes here has the lock yet.
+    // Not every caller has the lock yet.
     match atomic::create_free(path, text.as_bytes()) {
         Err(StoreError::Exists { .. }) => Ok(()),
         other => other,
@@ -190,7 +190,7 @@ fn nearest_root(start: &Path) -> PathBuf {
     start.to_owned()
 }
 
-/// The state directory in use. Where both hold state, neither can be taken without hiding what the other holds.
+/// The state directory in use. An error if both contain state, since using one would hide the other.
 fn state_name(root: &Path) -> Result<&'static str, StoreError> {
     let holds_state = |name: &str| {
         let entries = std::fs::read_dir(root.join(name)).into_iter().flatten().flatten();

@@ -1,5 +1,5 @@
-//! Records of changes on disk, one file a change: reading them with every check (JSON, schema, chain, events, view,
-//! name), and writing them whole, only ever longer than before. Of the original's, the fields, none of which is trusted.
+//! Records on disk, one file per change. Reading checks JSON, schema, chain, events, view and name; writing is atomic
+//! and only appends events. Of the original tool's records, only the fields are read, and none is trusted.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -14,13 +14,13 @@ use crate::model::{BadId, ChangeId, Class, Contract, Digest, Event, Fix, JsonErr
 use crate::store::{self, Exclusive, Project, StoreError, Unsettled, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
-/// Records grow by a few kilobytes an event; this is far beyond any.
+/// Records grow by a few kilobytes per event; this is far more than any has.
 const LIMIT: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Tracked(Box<Change>),
-    /// One of the original's: shown, and continued as one of ours when it is next written.
+    /// A record of the original tool: shown, and converted when it is next written.
     Legacy(Legacy),
 }
 
@@ -53,7 +53,7 @@ impl Record {
         Self::read_file(path, seen, id)
     }
 
-    /// What `keep` makes of every record, oldest id first, each on its own: one damaged file does not hide the others.
+    /// Applies `keep` to every record, oldest id first. A damaged file does not hide the others.
     pub(crate) fn read_all<T: Send>(
         project: &Project,
         keep: impl Fn(Result<Self, RecordError>) -> Option<T> + Sync,
@@ -72,13 +72,13 @@ impl Record {
         Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
     }
 
-    /// What `keep` makes of the records of these files, in the same order; read side by side.
+    /// Applies `keep` to the records in these files, in order; reads them in parallel.
     pub(crate) fn read_named<T: Send>(
         project: &Project,
         names: Vec<String>,
         keep: impl Fn(&str, Result<Self, RecordError>) -> Option<T> + Sync,
     ) -> Result<Vec<T>, RecordError> {
-        /// To start a thread takes as long as to read a few.
+        /// Starting a thread takes as long as reading a few records.
         const LEAST_EACH: usize = 64;
         let dir = project.changes_dir();
         guard::inside(project, &dir)?;
@@ -100,7 +100,7 @@ impl Record {
             let others: Vec<_> =
                 parts.map(|part| scope.spawn(|| part.iter().filter_map(read).collect::<Vec<_>>())).collect();
             let first: Vec<_> = first.iter().filter_map(read).collect();
-            // A thread ends early only by a panic, which goes on here.
+            // Propagate a thread's panic.
             let joined = |part: std::thread::ScopedJoinHandle<'_, Vec<_>>| match part.join() {
                 Ok(found) => found,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -148,7 +148,7 @@ impl Exclusive {
         Ok(())
     }
 
-    /// Replaces a record by the same one with more events. The events on disk must be the beginning of the new ones.
+    /// Replaces a record by a version with more events. The events on disk must be a prefix of the new ones.
     pub(crate) fn extend_record(&self, change: &Change) -> Result<(), RecordError> {
         let path = self.project().record_path(change.id());
         if let Record::Tracked(on_disk) = Record::read(self.project(), change.id())?
@@ -162,7 +162,7 @@ impl Exclusive {
         Ok(())
     }
 
-    /// Keeps the original's record beside the state before it is continued as one of ours.
+    /// Keeps a copy of the original tool's record before it is converted.
     pub(crate) fn keep_legacy(&self, legacy: &Legacy) -> Result<(), RecordError> {
         let path = self.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
         let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
@@ -187,7 +187,7 @@ pub enum RecordError {
     Chain { path: PathBuf, source: Broken },
     #[error("{} was altered: field {field:?} says {found} where its events say {expected}; restore it from git", path.display())]
     View { path: PathBuf, field: String, found: String, expected: String },
-    /// An event is of a kind or shape that this version does not know.
+    /// An event has a kind or shape that this version does not know.
     #[error("{}: event {seq} cannot be read ({message}); it may come from a newer version of this tool", path.display())]
     Event { path: PathBuf, seq: usize, message: String },
     #[error("{}: {source}", path.display())]
@@ -224,12 +224,12 @@ fn tracked(fields: Map<String, Value>, path: &Path) -> Result<Change, RecordErro
     Ok(change)
 }
 
-/// The fields beside the events must say what the events say; a field that no version wrote is no harm.
+/// The fields outside the events must agree with them; unknown fields are ignored.
 fn view_agrees(change: &Change, fields: &Map<String, Value>, path: &Path) -> Result<(), RecordError> {
     let expected = view_v1::fields(change);
     let unexpected = ["verified_at", "verified_summary", "review_attestation"];
     let extra = unexpected.iter().filter(|key| fields.contains_key(**key) && !expected.contains_key(**key));
-    // Earlier versions left the commit that was validated in the action after it was relinked.
+    // Earlier versions kept the validated commit in the rollback command after a relink.
     let unmoved =
         |key: &str| key == "rollback" && fields.get(key).and_then(Value::as_str) == Some(change.recorded_rollback());
     let all_ticks =
@@ -257,19 +257,19 @@ pub fn bytes(change: &Change) -> Vec<u8> {
     text
 }
 
-/// A record of the original: its fields as they stand. Nothing in it is proven.
+/// A record of the original tool, with its fields unchanged. Nothing in it is proven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Legacy {
     pub id: ChangeId,
     pub title: String,
-    /// What it says of itself; `verified` there means only that somebody ran the command.
+    /// As the record claims; `verified` only means that somebody ran the command.
     pub status: String,
     pub started_at: String,
     pub fields: Map<String, Value>,
 }
 
 impl Legacy {
-    /// Whether it claims no more than to have been planned.
+    /// Whether it only claims to be planned.
     pub(crate) fn is_planned(&self) -> bool {
         self.status == "planned"
     }
@@ -279,8 +279,8 @@ impl Legacy {
         format!("the record of {id} was written by the Python tool, says {status:?} and carries no evidence")
     }
 
-    /// How to go on. Only what was planned is continued: the other states claim what nothing proves, and an open change
-    /// in their place would hide the claim.
+    /// How to go on. Only planned changes are continued: other states make unproven claims, which an open change in
+    /// their place would hide.
     pub(crate) fn fixes(&self) -> Vec<Fix> {
         let show = Fix::or("look at it", fix::show(&self.id));
         let next = match self.is_planned() {
@@ -290,7 +290,7 @@ impl Legacy {
         vec![next, show]
     }
 
-    /// The events that continue it as a record of ours: opened again with its words, but none of its claims.
+    /// The events that continue it as our own record: opened again with its texts, without its claims.
     pub(crate) fn continued(&self) -> Vec<Kind> {
         let text = |key: &str| self.fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let title = if self.title.trim().is_empty() { self.id.to_string() } else { self.title.clone() };
@@ -314,7 +314,7 @@ impl Legacy {
         events
     }
 
-    /// When it began, where that can be read; records of the original write UTC to the second.
+    /// When it started, if that can be parsed; the original tool writes UTC to the second.
     pub(crate) fn began(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.started_at).ok().map(|at| at.to_utc())
     }

@@ -1,5 +1,5 @@
-//! Which records are not settled yet, by the names of their files, kept in the cache: a hint, so that not every record has to
-//! be read. A record that is named here is read from its own file before anything is decided of it.
+//! The file names of records that are not settled yet, kept in the cache as a hint, so that not every record has to be
+//! read. A listed record is still read from its own file before any decision.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,19 +12,19 @@ use crate::store::{Project, Record, RecordError, atomic, guard};
 use crate::workflow::{Change, next};
 
 const LIMIT: u64 = 64 * 1024 * 1024;
-/// Younger than this, the directory's time may not yet tell a further change of it; FAT keeps two seconds.
+/// While the directory's time is newer than this, it may not show a further change; FAT is precise to two seconds.
 const GRAIN: Duration = Duration::from_secs(2);
 
-/// The list, and the time of the records' directory for which it holds.
+/// The list, and the time of the records' directory for which it is valid.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unsettled {
-    /// `None` where no record was ever written.
+    /// `None` if no record was ever written.
     time: Option<Duration>,
     names: BTreeSet<String>,
 }
 
 impl Unsettled {
-    /// The list as it was left, if no record came, went or was replaced since.
+    /// The saved list, if no record was added, removed or replaced since.
     pub(crate) fn fresh(project: &Project) -> Option<Self> {
         let time = time(project).ok()?;
         if time.is_none() {
@@ -34,7 +34,7 @@ impl Unsettled {
         serde_json::from_slice(&bytes).ok().filter(|list: &Self| list.time == time)
     }
 
-    /// Keeps the list after a record was written by who holds the lock; `None` where it did not hold before.
+    /// Updates the list after a record was written under the lock; `list` is `None` if it was invalid before.
     pub(crate) fn wrote(list: Option<Self>, project: &Project, change: &Change) {
         let Some(mut list) = list else { return };
         let name = format!("{}.json", change.id());
@@ -48,7 +48,7 @@ impl Unsettled {
         }
     }
 
-    /// Failures are passed over: without the list every record is read.
+    /// Errors are ignored: without the list, every record is read.
     fn keep(&self, project: &Project) {
         let (path, bytes) = (path(project), serde_json::to_vec(self).unwrap_or_default());
         let _ = guard::inside(project, &path).and_then(|()| atomic::write_cache(&path, &bytes));
@@ -59,7 +59,7 @@ impl Record {
     /// The records that may still be worked on: open, planned, to be confirmed, or damaged.
     pub(crate) fn read_unsettled(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
         if let Some(list) = Unsettled::fresh(project) {
-            // One that went between two looks is none.
+            // A record may have been removed in between.
             let is_there = |record: &_| !matches!(record, Err(RecordError::Unknown { .. }));
             return Self::read_named(project, list.names.into_iter().collect(), |_, record| {
                 (is_there(&record) && may_be_unsettled(&record)).then_some(record)
@@ -94,7 +94,7 @@ fn path(project: &Project) -> PathBuf {
     project.cache_dir().join("unsettled.json")
 }
 
-/// When an entry of the records' directory was last made, replaced or removed; `None` where there is none.
+/// When an entry of the records' directory was last added, replaced or removed; `None` if there is none.
 fn time(project: &Project) -> io::Result<Option<Duration>> {
     match fs::metadata(project.changes_dir()).and_then(|meta| meta.modified()) {
         Ok(time) => Ok(time.duration_since(SystemTime::UNIX_EPOCH).ok()),
