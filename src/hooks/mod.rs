@@ -1,6 +1,6 @@
-//! Git hooks, where git looks for them: plain POSIX shell (also Git for Windows') that runs the hook that was there before,
-//! finds this program and hands over. Owns where they may be put, what they say and how they are taken out again; edits only
-//! between its own markers.
+//! Git hooks, in the directory where git looks for them: plain POSIX shell (also for Git for Windows) that runs the
+//! existing hook, finds this program and calls it. Handles where hooks may be installed, their text and their removal;
+//! edits only between its own markers.
 
 pub(crate) mod status;
 
@@ -21,7 +21,7 @@ pub(crate) enum Hook {
 }
 
 impl Hook {
-    /// Every hook, in the order in which git runs them.
+    /// All hooks, in the order in which git runs them.
     pub(crate) const ALL: [Self; 3] = [Self::PrepareCommitMsg, Self::CommitMsg, Self::PrePush];
 
     pub(crate) fn name(self) -> &'static str {
@@ -71,8 +71,8 @@ impl HookError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub dir: PathBuf,
-    /// Whether `core.hooksPath` names it by a relative path: then each checkout has its own, and one that lacks the
-    /// directory silently runs no hook.
+    /// Whether `core.hooksPath` is a relative path: then each checkout has its own directory, and one without it
+    /// silently runs no hooks.
     pub relative: bool,
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn place(repo: &Repo) -> Result<Place, HookError> {
 }
 
 impl Place {
-    /// Whether the directory is this repository's own and nobody else's to write.
+    /// Whether the directory belongs to this repository only.
     pub(crate) fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
         let dir = self.dir.clone();
         if dir.symlink_metadata().is_ok() && !dir.is_dir() {
@@ -112,13 +112,13 @@ fn without_links(path: &Path) -> PathBuf {
     resolved.unwrap_or_else(|| path.to_owned())
 }
 
-/// What was done with a hook, in words.
+/// What was done with a hook.
 pub(crate) type Done = &'static str;
 
 const UNCHANGED: Done = "unchanged";
 const RESTORED: Done = "removed; the hook from before is back";
 
-/// Installs every hook; a second time changes nothing.
+/// Installs all hooks; a second time changes nothing.
 pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
     let place = place(repo)?;
     place.may_be_written(repo)?;
@@ -153,7 +153,7 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
     }
     fs::rename(&path, &kept).map_err(HookError::io("keep", &path))?;
     if let Err(error) = write(&path, &file(hook, target)) {
-        // Without ours, the old one goes back to its place.
+        // If ours cannot be written, restore the old one.
         let _ = fs::rename(&kept, &path);
         return Err(error);
     }
@@ -175,7 +175,7 @@ fn uninstall_one(dir: &Path, hook: Hook) -> Result<Done, HookError> {
     let Some((before, _, after)) = parts(&text) else { return Ok(UNCHANGED) };
     let (rest, kept) = (format!("{before}{after}"), kept(dir, hook));
     if !rest.lines().all(|line| line.trim().is_empty() || line.starts_with("#!")) {
-        // A script from before comes back, with what was added to ours below it.
+        // Restores the earlier script, with the lines that were added below ours.
         let Some(script) = read(&kept)?.filter(|text| text.starts_with("#!")) else {
             write(&path, &rest)?;
             return Ok("our part removed; other lines stay");
@@ -197,17 +197,17 @@ pub(crate) fn kept(dir: &Path, hook: Hook) -> PathBuf {
     dir.join(format!("{}{}", hook.name(), KEPT))
 }
 
-/// A hook's text; one that is not UTF-8 (a program) is not ours. `None` when there is none.
+/// The text of a hook; `None` if there is none. A binary (not UTF-8) counts as an empty text.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, HookError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(String::from_utf8(bytes).unwrap_or_default())),
-        // A link to nowhere is something, though nothing can be read.
+        // A dangling link exists, though it cannot be read.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.symlink_metadata().is_ok().then(String::new)),
         Err(error) => Err(HookError::io("read", path)(error)),
     }
 }
 
-/// Replaces a hook's file at once: a commit at the same moment runs the old one or the new one.
+/// Replaces a hook atomically: a concurrent commit runs the old one or the new one.
 fn write(path: &Path, text: &str) -> Result<(), HookError> {
     let failed = |action| HookError::io(action, path);
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -219,26 +219,26 @@ fn write(path: &Path, text: &str) -> Result<(), HookError> {
 
 pub(crate) const BEGIN: &str = "# >>> vibeship-optimizer >>>";
 pub(crate) const END: &str = "# <<< vibeship-optimizer <<<";
-/// Follows the name of a hook that was there before.
+/// The suffix of an existing hook that was renamed.
 pub(crate) const KEPT: &str = ".before-vibeship-optimizer";
-/// Set to the path of a file while it is being proven that hooks run: ours writes its name there and ends.
+/// The path of a file, set to test whether hooks run: our hook writes its name there and exits.
 pub(crate) const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     pub program: String,
-    /// The project below the checkout's root, with `/`; empty when it is the root.
+    /// The project below the checkout's root, with `/`; empty for the root.
     pub project: String,
 }
 
 pub(crate) fn block(hook: Hook, target: &Target) -> String {
     let (name, program) = (hook.name(), quoted(&target.program.replace('\\', "/")));
-    // What git says on standard input is for both programs.
+    // Both programs need git's standard input.
     let (read, feed) = match hook {
         Hook::PrePush => ("said=$(cat)\n", "printf '%s\\n' \"$said\" | "),
         Hook::PrepareCommitMsg | Hook::CommitMsg => ("", ""),
     };
-    // Git runs this one even for a revert and with --no-verify: it only helps, and stops nothing.
+    // Git runs this one even for a revert and with --no-verify: it only helps and blocks nothing.
     let (missing, exit, failed) = match hook {
         Hook::PrepareCommitMsg => ("The message gets no trailer.", 0, ":"),
         Hook::CommitMsg | Hook::PrePush => {
@@ -251,7 +251,7 @@ pub(crate) fn block(hook: Hook, target: &Target) -> String {
         enter = format!("project={project}\n[ -d \"$project\" ] || exit 0\n");
         root = "-C \"$project\" ";
     }
-    // Inside double quotes nothing of a path may be expanded.
+    // Nothing in a path may be expanded inside double quotes.
     let shown = target.program.replace(['\\', '"', '$', '`'], "?");
     format!(
         r#"{BEGIN}
@@ -279,7 +279,7 @@ pub(crate) fn file(hook: Hook, target: &Target) -> String {
     format!("#!/bin/sh\n{}", block(hook, target))
 }
 
-/// The text before our part, our part, and the text after it; `None` when there is none.
+/// The text before our block, our block, and the text after it; `None` if there is no block.
 pub(crate) fn parts(text: &str) -> Option<(&str, &str, &str)> {
     let begin = text.find(BEGIN)?;
     let end = begin + text[begin..].find(END)? + END.len();

@@ -1,5 +1,5 @@
-//! Whether the hooks of a checkout do their work: what is there, the proof that git runs it, and hooks of ours where git
-//! does not look. Git is asked to run each hook, and it has to leave a mark.
+//! Whether the hooks of a checkout work: what is installed, whether git runs it, and hooks of ours where git does not
+//! look. To prove it, git is asked to run each hook, which must leave a mark.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,16 +11,16 @@ use crate::os::files;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     Installed {
-        /// Whether a hook from before runs first.
+        /// Whether an earlier hook runs first.
         chained: bool,
     },
     /// Installed for another path or version of this program.
     Outdated,
-    /// Installed for another project of the repository; a repository's hooks serve one.
+    /// Installed for another project of the repository; a repository's hooks serve one project.
     OtherProject,
-    /// In place, but git does not run it: it is not executable.
+    /// Installed, but git does not run it because it is not executable.
     NotExecutable,
-    /// Another program's hook is there, which hands over to this program.
+    /// Another program's hook, which calls this program.
     HandsOver,
     Foreign,
     Missing,
@@ -28,19 +28,19 @@ pub(crate) enum State {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fired {
-    /// It ran and handed over to this program.
+    /// It ran and called this program.
     Yes,
-    /// It ran ours, which refused, and lets git go on all the same.
+    /// It ran our check, which failed, but let git continue.
     Ignored,
     /// It did not run, or not to its end.
     No {
         said: String,
-        /// Whether the hook let git go on.
+        /// Whether the hook let git continue.
         passed: bool,
     },
     /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
     CannotAsk,
-    /// The hook is another program's, and runs more than ours.
+    /// The hook belongs to another program and runs more than our check.
     NotAsked,
 }
 
@@ -48,19 +48,19 @@ pub(crate) enum Fired {
 pub(crate) struct Row {
     pub hook: Hook,
     pub state: State,
-    /// `None` where there is nothing of ours to run.
+    /// `None` if there is nothing of ours to run.
     pub fired: Option<Fired>,
 }
 
 impl Row {
-    /// Whether commits here pass it: it is there, and nothing says that git does not run it.
+    /// Whether commits here are checked: the hook is installed, and nothing shows that git does not run it.
     pub(crate) fn works(&self) -> bool {
         if self.fired == Some(Fired::Ignored) {
             return false;
         }
         match self.state {
             State::Installed { .. } | State::Outdated => !matches!(self.fired, Some(Fired::No { .. })),
-            // What runs beside ours in another program's hook may well refuse a message that is none.
+            // Other checks in the same hook may well refuse the probe's message.
             State::HandsOver => true,
             State::NotExecutable | State::OtherProject | State::Foreign | State::Missing => false,
         }
@@ -71,7 +71,7 @@ impl Row {
 pub(crate) struct Status {
     pub root: PathBuf,
     pub place: Place,
-    /// Why nothing may be installed there; `None` when it may.
+    /// Why nothing may be installed there; `None` if it may.
     pub refused: Option<String>,
     pub rows: Vec<Row>,
     pub stray: Vec<PathBuf>,
@@ -98,7 +98,7 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
     for hook in Hook::ALL {
         rows.push(row(repo, &place.dir, hook, target)?);
     }
-    // What others check before a push may take long, and is not ours to start: it goes with their other hooks.
+    // Another program's pre-push checks may take long, so they are not run: assume they work like its other hooks.
     let hands_over = rows.iter().any(|row| row.state == State::HandsOver);
     let is_husky = place.dir.ends_with(".husky/_");
     let says = |hook: Hook| {
@@ -113,12 +113,12 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
     Ok(Status { root: repo.root().to_owned(), place, refused, rows, stray })
 }
 
-/// The other checkouts of the repository that have hooks of their own: a relative `core.hooksPath`, or one of a
-/// checkout's own, means another directory in each.
+/// The other checkouts of the repository with hooks of their own: with a relative `core.hooksPath` or a setting per
+/// checkout, each one uses another directory.
 pub(crate) fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
     let mut found = Vec::new();
     for path in repo.worktrees()?.into_iter().filter(|path| path.is_dir()) {
-        // A bare repository's own entry has no checkout.
+        // The entry of a bare repository has no checkout.
         let Ok(other) = Repo::open(&path) else { continue };
         let is_here = files::canonical(&path).ok() == files::canonical(repo.root()).ok();
         if !is_here && other.hooks_dir()? != repo.hooks_dir()? {
@@ -137,10 +137,10 @@ fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, Hook
         State::Installed { .. } | State::Outdated | State::HandsOver | State::Foreign => Some(proof(repo, hook)?),
         State::NotExecutable | State::OtherProject | State::Missing => None,
     };
-    // A hook manager keeps what it runs elsewhere: only the mark shows that it hands over.
+    // A hook manager keeps its commands elsewhere: only the mark shows that it calls this program.
     Ok(match fired {
         Some(Fired::Yes | Fired::Ignored) if is_others => Row { hook, state: State::HandsOver, fired },
-        // What names ours, lets everything pass and does not come to it never calls it.
+        // A hook that mentions us, exits with success and leaves no mark never calls us.
         Some(Fired::No { passed: true, .. }) if is_others => Row { hook, state: State::Foreign, fired: None },
         Some(_) if state == State::Foreign => Row { hook, state, fired: None },
         fired => Row { hook, state, fired },
@@ -168,7 +168,7 @@ fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
     })
 }
 
-/// Asks git to run a hook. The hooks of others that ours are chained to are not run.
+/// Asks git to run a hook. Earlier hooks that ours would run first are skipped.
 fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let temporary = std::env::temp_dir();
     let dir = tempfile::tempdir().map_err(HookError::io("create a directory in", &temporary))?;
@@ -177,7 +177,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     let call = repo.git().without_literal_paths().args(["hook", "run", hook.name(), "--"]).arg(&message);
     let output = call.env(hooks::PROBE, &mark).output()?;
     if fs::read_to_string(&mark).is_ok_and(|left| left.trim() == hook.name()) {
-        // Asked so, ours refuse.
+        // The probe makes our hook fail.
         let stops = hook == Hook::PrepareCommitMsg || output.code != Some(0);
         return Ok(if stops { Fired::Yes } else { Fired::Ignored });
     }
@@ -187,8 +187,8 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
     Ok(Fired::No { said: output.stderr.trim().chars().take(400).collect(), passed: output.code == Some(0) })
 }
 
-/// Our hooks in places where git does not look: its own directory while another is configured, the directories of that
-/// name in other checkouts, and where other programs put what they replaced.
+/// Our hooks where git does not look: in its default directory while another is configured, in the same directory of
+/// other checkouts, and under the names that other programs give to replaced hooks.
 fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
     let mut dirs = vec![repo.common_dir().join("hooks")];
     if let (true, Ok(below)) = (place.relative, place.dir.strip_prefix(repo.root())) {
@@ -203,7 +203,7 @@ fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
         if is_ours(&place.dir.join(hook.name())) {
             continue;
         }
-        // Somebody replaced ours: what was there before it, and what its name was changed to.
+        // Somebody replaced ours: find the hook from before it, and ours under a new name.
         found.extend(Some(hooks::kept(&place.dir, hook)).filter(|kept| kept.symlink_metadata().is_ok()));
         let entries = fs::read_dir(&place.dir).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
