@@ -1,4 +1,4 @@
-//! The analysis of a project, as `analyze` tells it: what it is made of, what takes up space, and what to ask.
+//! The analysis of a project that `analyze` reports: languages, what takes up space, and which questions to ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,14 +16,14 @@ const ASKED: usize = 20;
 /// How many of the largest files are reported.
 const LARGEST: usize = 25;
 
-/// `questions.toml`; a test holds that it can be read.
+/// Parsed from `questions.toml`; a test checks that it is valid.
 static CATALOG: LazyLock<Catalog> =
     LazyLock::new(|| toml::from_str(include_str!("questions.toml")).unwrap_or_default());
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Catalog {
-    /// Words in a project's own description of its intent, and the intent that they mean.
+    /// Words in a project's description of its intents, and the intent that each means.
     synonyms: BTreeMap<String, String>,
     questions: Vec<Question>,
 }
@@ -43,14 +43,14 @@ pub(crate) struct Analysis {
     schema: &'static str,
     generated_at: DateTime<Utc>,
     project_root: String,
-    /// The configured languages, or else those that were detected.
+    /// The configured languages, or else the detected ones.
     languages_detected: BTreeSet<String>,
     intents: Vec<String>,
-    /// Each well-known directory that exists and `.`, the largest first.
+    /// `.` and each well-known directory that exists, largest first.
     dir_sizes: Vec<FileSize>,
     largest_files: Vec<FileSize>,
     questions: Vec<&'static Question>,
-    /// Declared Python dependencies that nothing imports, where any are declared.
+    /// Declared Python dependencies that are never imported, if any are declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     python_unused_dep_hints: Option<DependencyHints>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +76,7 @@ pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Anal
     }
 }
 
-/// The languages that files in the root and one level below mark.
+/// The languages recognized by files in the root and one level below.
 fn languages(root: &Path) -> BTreeSet<String> {
     let below = subdirectories(root).into_iter().flat_map(|dir| entries(&dir));
     let names: BTreeSet<String> = entries(root).into_iter().chain(below).map(|path| name(&path)).collect();
@@ -87,8 +87,8 @@ fn languages(root: &Path) -> BTreeSet<String> {
     found.map(|language| language.name.clone()).collect()
 }
 
-/// The questions for a project: first those that fit both a language and an intent, then those that fit an intent, a
-/// language, and last the general ones; [`ASKED`] of them. Questions about other languages are never asked.
+/// The questions for a project: first those that fit both a language and an intent, then an intent, then a language,
+/// and last general ones; [`ASKED`] in total. Questions about other languages are never asked.
 fn questions(languages: &BTreeSet<String>, intents: &[String]) -> Vec<&'static Question> {
     let languages: BTreeSet<String> = languages.iter().map(|language| language.to_lowercase()).collect();
     let intents: Vec<String> = intents.iter().map(|intent| intent.to_lowercase()).collect();
@@ -114,9 +114,9 @@ fn questions(languages: &BTreeSet<String>, intents: &[String]) -> Vec<&'static Q
 
 #[derive(Debug, Default)]
 struct Footprint {
-    /// Bytes of `.` and of each well-known directory that exists, everything below it included.
+    /// Bytes of `.` and of each well-known directory that exists, with everything below it.
     dir_sizes: BTreeMap<String, u64>,
-    /// Those of the project's own.
+    /// Only files of the project itself.
     files: Vec<FileSize>,
     unread: u64,
 }
@@ -129,8 +129,8 @@ pub(crate) struct FileSize {
 }
 
 impl Footprint {
-    /// Walks the project at `root`. Files in hidden directories, dependencies and build output count towards the
-    /// directories, but are not among the largest files; nor are the tool's own.
+    /// Walks the project at `root`. Files in hidden directories, dependencies and build output count for the directory
+    /// sizes, but not among the largest files; nor do the tool's own files.
     fn measure(root: &Path) -> Self {
         let mut footprint = Self::default();
         footprint.dir_sizes.insert(".".to_owned(), 0);
@@ -177,19 +177,19 @@ fn largest(mut files: Vec<FileSize>, most: usize) -> Vec<FileSize> {
 pub(crate) struct BloatDir {
     /// Path from the project's root, with `/` on every platform.
     pub path: String,
-    /// The configured size path that it is in, and whose all-bytes size it therefore moves.
+    /// The configured size path that contains it, and whose size therefore includes it.
     pub in_size_path: Option<String>,
 }
 
-/// The bloat directories at the project's root and within the configured size paths, in order of their paths. A
-/// directory inside another one is not told apart, and neither is one that is itself configured to be measured.
+/// The bloat directories at the project's root and in the configured size paths, ordered by path. A directory inside
+/// another one is not listed, nor is one that is configured to be measured.
 pub(crate) fn bloat_dirs(root: &Path, size_paths: &[String]) -> Vec<BloatDir> {
     let mut found: Vec<BloatDir> = Vec::new();
     let starts = size_paths.iter().map(|path| (path.as_str(), Some(path), usize::MAX));
     for (start, size_path, depth) in starts.chain([("", None, 1)]) {
         let mut walk = WalkDir::new(root.join(start)).min_depth(1).max_depth(depth).sort_by_file_name().into_iter();
         while let Some(entry) = walk.next() {
-            // What cannot be read is the size probe's to report.
+            // The size probe reports unreadable entries.
             let Ok(entry) = entry else { continue };
             if !entry.file_type().is_dir() {
                 continue;
@@ -213,21 +213,21 @@ fn is_configured(path: &str, size_paths: &[String]) -> bool {
     size_paths.iter().any(|size_path| size_path.trim_start_matches("./").trim_end_matches('/') == path)
 }
 
-/// Beyond so many files the scan ends: the hint would cost more than it is worth.
+/// The scan stops after this many files: the hint would cost more than it is worth.
 const MAX_FILES: usize = 5000;
 
-/// What is declared, and what of it is nowhere imported: a hint, not a finding, for a dependency may be used as a command, as
-/// a plugin, or under a name that nothing tells.
+/// Declared dependencies, and those that are never imported. This is a hint, not a finding: a dependency may be used as
+/// a command, as a plugin, or under another name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct DependencyHints {
     pub(crate) declared: Vec<String>,
     pub(crate) maybe_unused: Vec<String>,
     pub(crate) files_read: usize,
-    /// Whether there were more files than are read, so that nothing is said to be unused.
+    /// Whether there were too many files to read, so that nothing is reported as unused.
     pub(crate) incomplete: bool,
 }
 
-/// Looks through the project at `root`; `None` where it declares no dependencies. Those in `ignore` are not doubted.
+/// Scans the project at `root`; `None` if it declares no dependencies. Those in `ignore` are never reported.
 pub(crate) fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyHints> {
     let declared = declared(root);
     if declared.is_empty() {
@@ -262,7 +262,7 @@ pub(crate) fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<Depe
     Some(hints)
 }
 
-/// The dependencies that `pyproject.toml` (standard or Poetry's tables) or else `requirements.txt` declares.
+/// The dependencies in `pyproject.toml` (standard or Poetry's tables), or else in `requirements.txt`.
 fn declared(root: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Some(table) = text(&root.join("pyproject.toml")).and_then(|text| text.parse::<toml::Table>().ok()) {
@@ -280,7 +280,7 @@ fn declared(root: &Path) -> BTreeSet<String> {
     names
 }
 
-/// The normalized name (PEP 503) that a requirement (PEP 508) begins with.
+/// The normalized name (PEP 503) at the start of a requirement (PEP 508).
 fn distribution(requirement: &str) -> Option<String> {
     let requirement = requirement.trim();
     let end =
@@ -309,8 +309,8 @@ fn import_names(distribution: &str) -> Vec<String> {
     }
 }
 
-/// The top-level names, in lower case, that a file imports. Reads line by line: an import inside a text counts too, which
-/// only makes the hint more careful.
+/// The top-level names that a file imports, in lower case. Reads line by line: an import inside a string counts too,
+/// which only makes the hint more careful.
 fn imports(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for line in text.lines().flat_map(|line| line.split(';')).map(str::trim) {

@@ -1,5 +1,5 @@
-//! What kind of project this is, seen from its files, and the commands that test and build it. Reads files only; runs nothing
-//! and writes nothing. What is known of languages is in `project.toml`, what is worth asking in `questions.toml`.
+//! Detects the kind of a project from its files, and the commands that test and build it. Only reads files; runs and
+//! writes nothing. Knowledge about languages is in `project.toml`, questions are in `questions.toml`.
 
 mod analysis;
 
@@ -16,10 +16,10 @@ use serde_json::Value;
 
 use crate::config::Guess;
 
-/// A marker file larger than this says nothing that is looked for here.
+/// Only this many bytes of a marker file are read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// `project.toml`; a test holds that it can be read.
+/// Parsed from `project.toml`; a test checks that it is valid.
 static KNOWN: LazyLock<Known> = LazyLock::new(|| toml::from_str(include_str!("project.toml")).unwrap_or_default());
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,12 +64,12 @@ struct Language {
     endings: Vec<String>,
 }
 
-/// Whether a directory of that name holds other people's code or build output.
+/// Whether a directory of this name holds other people's code or build output.
 fn is_foreign(name: &str) -> bool {
     KNOWN.directories.foreign.iter().any(|foreign| foreign == name) || name.ends_with(".egg-info")
 }
 
-/// The start of a file as text, without a byte order mark; `None` where there is no such file.
+/// The start of a file as text, without a byte order mark; `None` if there is no such file.
 fn text(path: &Path) -> Option<String> {
     if !path.is_file() {
         return None;
@@ -80,7 +80,7 @@ fn text(path: &Path) -> Option<String> {
     Some(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }
 
-/// The entries of a directory in order of their names; none where it cannot be read.
+/// The entries of a directory, sorted by name; empty if it cannot be read.
 fn entries(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -98,7 +98,7 @@ fn is_marked(name: &str, files: &[String], endings: &[String]) -> bool {
         || endings.iter().any(|ending| lower.len() > ending.len() && lower.ends_with(ending.as_str()))
 }
 
-/// The subdirectories of the project's own code, one level deep.
+/// The subdirectories with the project's own code, one level deep.
 fn subdirectories(root: &Path) -> Vec<PathBuf> {
     let is_own = |path: &PathBuf| {
         let name = name(path);
@@ -113,16 +113,15 @@ struct Candidate {
     build: Option<String>,
 }
 
-/// More paths than this make a report nobody reads.
+/// Most size paths that are suggested, to keep reports readable.
 const MAX_SIZE_PATHS: usize = 6;
-/// What `npm init` writes where there are no tests.
+/// The test script that `npm init` writes if there are no tests.
 const NPM_PLACEHOLDER: &str = "no test specified";
 
-/// The commands and size paths guessed for the project at `root`, from its marker files: those of Node, else Go, Rust, .NET,
-/// Python, a Makefile or script; of the root before its subdirectories, of which one level is looked at. The others are
-/// mentioned.
+/// Guesses the commands and size paths of the project at `root` from its marker files: Node, then Go, Rust, .NET,
+/// Python, a Makefile or script; first in the root, then in its direct subdirectories. Other candidates are listed.
 pub(crate) fn guess(root: &Path) -> Guess {
-    // Where only Python 3 is installed, as on Debian, nothing is named `python`.
+    // Some systems with only Python 3, such as Debian, have no `python`.
     let python = if on_path("python") || !on_path("python3") { "python" } else { "python3" };
     guess_with(root, python)
 }
@@ -176,7 +175,7 @@ fn candidates(dir: &Path, interpreter: &str) -> Vec<Candidate> {
         .collect()
 }
 
-/// What a project of no known kind calls its tests.
+/// The test command of a project of unknown kind.
 fn script(dir: &Path, names: &[String]) -> Option<Candidate> {
     let has_target = |name: &&String| {
         let text = text(&dir.join(name)).unwrap_or_default();
@@ -193,7 +192,7 @@ fn node(dir: &Path) -> Option<Candidate> {
     let script = |name: &str| package.pointer(&format!("/scripts/{name}")).and_then(Value::as_str).map(str::trim);
     let real = script("test").is_some_and(|test| !test.is_empty() && !test.contains(NPM_PLACEHOLDER));
     let manager = node_manager(dir, &package);
-    // `bun test` is bun's own runner, whatever the script says.
+    // `bun test` always uses bun's own runner and ignores the script.
     let test = if manager == "bun" { "bun run test".to_owned() } else { format!("{manager} test") };
     let build = script("build").filter(|build| !build.is_empty()).map(|_| format!("{manager} run build"));
     real.then_some(Candidate { test, build })
@@ -214,7 +213,7 @@ fn node_manager(dir: &Path, package: &Value) -> &'static str {
     ["pnpm", "yarn", "bun"].into_iter().find(|manager| named == Some(manager)).unwrap_or("npm")
 }
 
-/// The module that runs Python tests: pytest where anything names it, else what the files named `test_*.py` are written for.
+/// The module that runs Python tests: pytest if anything mentions it, or else by what the `test_*.py` files import.
 fn python(dir: &Path) -> Option<&'static str> {
     const PYTEST: &str = "pytest -q";
     if names_pytest(dir) {
@@ -235,7 +234,7 @@ fn python(dir: &Path) -> Option<&'static str> {
     if !here.iter().chain(&below).all(is_unittest) {
         return Some(PYTEST);
     }
-    // By itself Python's own runner looks into packages alone.
+    // By default, Python's own runner searches only packages.
     let is_found = below.is_empty() || dir.join("tests/__init__.py").is_file();
     match (is_found, here.is_empty()) {
         (true, _) => Some("unittest"),
@@ -244,7 +243,7 @@ fn python(dir: &Path) -> Option<&'static str> {
     }
 }
 
-/// A plugin of pytest names it, too.
+/// Plugins of pytest contain its name, too.
 fn names_pytest(dir: &Path) -> bool {
     const OWN_FILES: [&str; 5] = ["pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py", "tests/conftest.py"];
     let in_root = entries(dir).into_iter().filter(|path| {
@@ -257,7 +256,7 @@ fn names_pytest(dir: &Path) -> bool {
         || in_root.chain(beside).any(|path| text(&path).is_some_and(|text| text.contains("pytest")))
 }
 
-/// Whether a name may be in a shell command, in double quotes at most.
+/// Whether a name is safe in a shell command, at most with double quotes.
 fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || " ._-+@".contains(c)) && !name.starts_with('-')
 }
