@@ -1,32 +1,32 @@
-//! When paired sampling may stop, and what a verdict costs at each look. Looking more than once at growing data
-//! raises false alarms; here every look is paid for out of one error rate, [`ALPHA`].
+//! When paired sampling may stop, and the level of each interim look. Repeated looks at growing data raise false
+//! alarms, so all looks share one error rate, [`ALPHA`].
 //!
-//! The looks are fixed ([`LOOKS`]). Half of the error rate may be spent at 10 pairs, where large slowdowns ought to be
-//! seen; by the look at n pairs 1 − ½·(10/n)^0.7 of it (an error-spending function after K. K. G. Lan, D. L. DeMets, "Discrete
-//! sequential boundaries for clinical trials", Biometrika 70 (1983) 659–663); at the most pairs that were planned, all.
-//! The level of each look follows by the recursive integration of P. Armitage, C. K. McPherson, B. C. Rowe,
-//! "Repeated significance tests on accumulating data", JRSS A 132 (1969) 235–244. Intervals at that level are
-//! repeated confidence intervals (C. Jennison, B. W. Turnbull, JRSS B 51 (1989) 305–361): all of them together cover
-//! with probability 1 − α, so stopping at one of them, for whatever reason, does no harm.
+//! The looks are fixed ([`LOOKS`]). Half of the error rate may be spent at 10 pairs, where large slowdowns should be
+//! detected; by the look at n pairs, 1 − ½·(10/n)^0.7 of it (an error-spending function after K. K. G. Lan, D. L.
+//! DeMets, "Discrete sequential boundaries for clinical trials", Biometrika 70 (1983) 659–663); at the planned maximum,
+//! all. The level of each look follows from the recursive integration of P. Armitage, C. K. McPherson, B. C. Rowe,
+//! "Repeated significance tests on accumulating data", JRSS A 132 (1969) 235–244. Intervals at that level are repeated
+//! confidence intervals (C. Jennison, B. W. Turnbull, JRSS B 51 (1989) 305–361): all of them together cover with
+//! probability 1 − α, so stopping at any of them, for whatever reason, does no harm.
 
 use crate::stats::{normal, real};
 
-/// The error rate of all looks together. The promise is 5 %; a machine's noise is not quite as even as the tests take it
-/// to be (unchanged programs raised 6.2 % alarms in 354 trials at a nominal 5 %), so 4 % is spent.
+/// The error rate of all looks together. The promise is 5 %, but 4 % is spent, since a machine's noise does not quite
+/// meet the tests' assumptions (in 354 trials, unchanged programs raised 6.2 % alarms at a nominal 5 %).
 pub const ALPHA: f64 = 0.04;
 
-/// The fewest pairs that can decide anything: with 5 the smallest two-sided p-value is 2/2⁵ = 0.0625.
+/// The fewest pairs that can decide anything: with 5, the smallest two-sided p-value is 2/2⁵ = 0.0625.
 pub const FEWEST: usize = 6;
 
 /// Numbers of pairs at which sampling may stop because the question is settled.
 pub const LOOKS: [usize; 6] = [10, 20, 40, 80, 160, 320];
 
-/// The share of the error rate that may be spent by the look at `n` pairs, from 10 pairs on.
+/// The share of the error rate that may be spent by the look at `n` pairs, for 10 pairs or more.
 fn spent_by(n: usize) -> f64 {
     1.0 - 0.5 * (10.0 / real(n)).powf(0.7)
 }
 
-/// What was decided about looks before the first pair was run: it fixes every level.
+/// The looks planned before the first pair is run; they determine every level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     first: usize,
@@ -34,15 +34,15 @@ pub struct Plan {
 }
 
 impl Default for Plan {
-    /// All of [`LOOKS`], and no end in sight.
+    /// All of [`LOOKS`], without a planned end.
     fn default() -> Self {
         Self { first: LOOKS[0], last: None }
     }
 }
 
 impl Plan {
-    /// Looks from `fewest` pairs to `most`, where sampling ends in any case; 0 stands for not planned. What is to be spent
-    /// is spent at `most` in full, so that a fixed number of pairs is judged at the full error rate.
+    /// Looks from `fewest` pairs to `most`, where sampling ends in any case; 0 means not planned. All of the error rate
+    /// is spent at `most`, so that a fixed number of pairs is judged at the full rate.
     pub fn new(fewest: u32, most: u32) -> Self {
         let standard = Self::default();
         let first = if fewest == 0 { standard.first } else { (fewest as usize).max(FEWEST) };
@@ -61,9 +61,9 @@ impl Plan {
         (n + 1..=end).find(|later| self.is_look(*later))
     }
 
-    /// The two-sided level of the analysis at `n` pairs, every look before it having been taken; `None` below
-    /// [`FEWEST`]. An analysis between two looks (where time ran out) is treated as a look of its own;
-    /// one before the first look is the only one, and spends everything.
+    /// The two-sided level of the analysis at `n` pairs if all earlier looks were taken; `None` below [`FEWEST`]. An
+    /// analysis between two looks (because time ran out) is treated as an additional look; one before the first look is
+    /// the only one and spends everything.
     pub fn level(&self, n: usize) -> Option<f64> {
         if n < FEWEST {
             return None;
@@ -85,7 +85,7 @@ impl Plan {
     }
 }
 
-/// The density of the sum on the paths that have crossed no boundary yet, at the points of a Simpson grid.
+/// The density of the sum over the paths that have not crossed a boundary yet, at the points of a Simpson grid.
 struct Process {
     size: f64,
     points: Vec<f64>,
@@ -105,7 +105,7 @@ impl Process {
         self.points.iter().zip(&self.masses).map(|(at, mass)| mass * leaves(*at)).sum()
     }
 
-    /// The boundary at `size` that is crossed with probability `wanted`; by bisection, as the probability falls with it.
+    /// The boundary at `size` that is crossed with probability `wanted`, by bisection (the probability decreases).
     fn boundary_for(&self, size: f64, wanted: f64) -> f64 {
         let (mut low, mut high) = (0.0, 12.0);
         for _ in 0..60 {
@@ -138,8 +138,8 @@ impl Process {
 mod tests {
     use super::*;
 
-    /// The probability that a standardised sum of independent increments, seen after `sizes` of them, ever lies beyond the
-    /// boundary of that look (±, in standard deviations) where there is no effect.
+    /// The probability that, without an effect, a standardised sum of independent increments, observed after each of
+    /// `sizes`, ever exceeds that look's boundary (±, in standard deviations).
     fn crossing_probability(sizes: &[f64], boundaries: &[f64]) -> f64 {
         let mut process = Process::start();
         let mut crossed = 0.0;

@@ -1,5 +1,5 @@
-//! The statistics behind every verdict: one method per file, each citing its source and checked against
-//! published or independently computed values. Plain numbers in, plain numbers out; must not know what a metric is.
+//! The statistics behind every verdict: one method per file, each citing its source and checked against published or
+//! independently computed values. Numbers in, numbers out; must not know what a metric is.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -20,26 +20,26 @@ pub struct Interval {
     pub value: f64,
     pub low: f64,
     pub high: f64,
-    /// The coverage that the interval has in fact, at least what was asked for where the method is exact.
+    /// The actual coverage of the interval; for exact methods at least the requested one.
     pub coverage: f64,
 }
 
 impl Interval {
-    /// The interval moved out by `by` at both ends.
+    /// The interval extended by `by` at both ends.
     pub fn widened(self, by: f64) -> Self {
         Self { low: self.low - by, high: self.high + by, ..self }
     }
 }
 
-/// The median; `None` of nothing. Values are finite.
+/// The median; `None` without values. Values must be finite.
 pub fn median(values: &[f64]) -> Option<f64> {
     median_of_sorted(&sorted(values))
 }
 
-/// The median with an interval of at least `confidence` (in (0, 1)) from order statistics, which has that coverage whatever
-/// the distribution (W. R. Thompson, "On confidence ranges for the median and other expectation distributions for
-/// populations of unknown distribution form", Annals of Mathematical Statistics 7 (1936) 122–128); `None` where there are
-/// too few values for any interval of that confidence (fewer than 6 for 0.95).
+/// The median with an interval of at least `confidence` (in (0, 1)) from order statistics, which is valid for any
+/// distribution (W. R. Thompson, "On confidence ranges for the median and other expectation distributions for
+/// populations of unknown distribution form", Annals of Mathematical Statistics 7 (1936) 122–128); `None` if there are
+/// too few values for that confidence (fewer than 6 for 0.95).
 pub fn median_interval(values: &[f64], confidence: f64) -> Option<Interval> {
     let n = values.len();
     let tail = (1.0 - confidence) / 2.0;
@@ -59,7 +59,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-/// The median of values in ascending order; `None` of nothing.
+/// The median of values in ascending order; `None` without values.
 pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len() % 2 == 1 {
@@ -69,7 +69,7 @@ pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     Some(lower + (upper - lower) / 2.0)
 }
 
-/// The largest k that falls into a tail of counted `probabilities` (of 0, 1 and so on), and what that tail holds.
+/// The largest k with P(X <= k) <= `tail`, and that probability; `probabilities` are those of 0, 1 and so on.
 pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> Option<(usize, f64)> {
     let mut cumulative = 0.0;
     let reached = probabilities.map(|probability| {
@@ -79,23 +79,23 @@ pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> O
     reached.take_while(|reached| *reached <= tail).enumerate().last()
 }
 
-/// The same where the distribution is nearly normal.
+/// The same by the normal approximation.
 pub(crate) fn critical_near(mean: f64, deviation: f64, tail: f64) -> Option<(usize, f64)> {
     let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
     (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)))
 }
 
-/// A count as a number. Counts of samples lie far below 2^53.
+/// A count as a number. Counts of samples are far below 2^53.
 pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }
 
-/// Beyond this, the answer is not a number of runs but "not in this way".
+/// The largest number of runs that is worth suggesting.
 const MOST: u32 = 100_000;
 
-/// About how many more samples bring the half-width of an interval from `half_width` at `n` samples down to
-/// `wanted`; at least 1. Every half-width used here shrinks with the square root of the number of samples (for the median
-/// and the pseudo-median: E. L. Lehmann, "Elements of Large-Sample Theory", 1999, sections 2.5 and 3.4). `None` where nothing would (`wanted` not above zero) or more than [`MOST`] would be needed.
+/// Estimates how many more samples (at least 1) reduce an interval's half-width from `half_width` at `n` samples to
+/// `wanted`; `None` if none do or more than [`MOST`] are needed. The half-widths used here shrink with the square root
+/// of n (for median and pseudo-median: E. L. Lehmann, "Elements of Large-Sample Theory", 1999, sections 2.5 and 3.4).
 pub fn more_for_half_width(n: usize, half_width: f64, wanted: f64) -> Option<u32> {
     if !(half_width.is_finite() && wanted.is_finite() && wanted > 0.0) || n == 0 {
         return None;

@@ -1,6 +1,6 @@
-//! The normal distribution: distribution function through the complementary error function, quantile by
-//! M. J. Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37
-//! (1988) 477–484 (PPND16, relative error about 1e-16).
+//! The normal distribution: the distribution function by the complementary error function, the quantile by M. J.
+//! Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37 (1988) 477–484
+//! (PPND16, relative error about 1e-16).
 
 /// P(Z <= z).
 pub fn cdf(z: f64) -> f64 {
@@ -82,7 +82,7 @@ fn polynomial(coefficients: &[f64; 8], x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
 }
 
-/// The z with P(Z <= z) = p; infinite at 0 and 1, NaN outside of [0, 1].
+/// The z with P(Z <= z) = p; infinite at 0 and 1, NaN outside [0, 1].
 pub fn quantile(p: f64) -> f64 {
     if !(0.0..=1.0).contains(&p) {
         return f64::NAN;

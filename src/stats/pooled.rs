@@ -1,11 +1,11 @@
 //! One effect estimated on several machines: the random-effects estimate of R. DerSimonian, N. Laird, "Meta-analysis in
-//! clinical trials", Controlled Clinical Trials 7 (1986) 177–188, and how far the machines disagree: Cochran's Q and the I² of
-//! J. P. T. Higgins, S. G. Thompson, "Quantifying heterogeneity in a meta-analysis", Statistics in Medicine 21 (2002)
-//! 1539–1558.
+//! clinical trials", Controlled Clinical Trials 7 (1986) 177–188, and heterogeneity between the machines: Cochran's Q
+//! and the I² of J. P. T. Higgins, S. G. Thompson, "Quantifying heterogeneity in a meta-analysis", Statistics in
+//! Medicine 21 (2002) 1539–1558.
 
 use crate::stats::{normal, real};
 
-/// What several estimates of one effect say together.
+/// The combination of several estimates of one effect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooled {
     pub value: f64,
@@ -13,12 +13,12 @@ pub struct Pooled {
     pub between: f64,
     /// Cochran's Q.
     pub q: f64,
-    /// The share of the spread that is disagreement and not noise.
+    /// I²: the share of the variation that is due to heterogeneity, not noise.
     pub disagreement: f64,
 }
 
 impl Pooled {
-    /// The ends of the interval of that confidence.
+    /// The ends of the interval with this confidence.
     pub fn interval(&self, confidence: f64) -> (f64, f64) {
         let reach = -normal::quantile((1.0 - confidence) / 2.0) * self.standard_error;
         (self.value - reach, self.value + reach)
@@ -30,7 +30,7 @@ impl Pooled {
     }
 }
 
-/// The estimate of effects with their variances (above zero); `None` of fewer than two.
+/// Combines effects with their variances (above zero); `None` for fewer than two.
 pub fn random_effects(effects: &[(f64, f64)]) -> Option<Pooled> {
     if effects.len() < 2 || effects.iter().any(|(_, variance)| *variance <= 0.0) {
         return None;

@@ -1,5 +1,5 @@
-//! Counts of successes: the binomial distribution; Fisher's exact test of two proportions (R. A. Fisher, "Statistical Methods
-//! for Research Workers", 5th ed., 1934, section 21.02; two-sided by summing the tables that are no more probable); and the
+//! Counts of successes: the binomial distribution; Fisher's exact test of two proportions (R. A. Fisher, "Statistical
+//! Methods for Research Workers", 5th ed., 1934, section 21.02; two-sided: sums all tables at most as probable); the
 //! interval for their difference from Wilson scores (R. G. Newcombe, "Interval estimation for the difference between
 //! independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998) 873–890, method 10).
 
@@ -59,7 +59,7 @@ impl Successes {
         Some(Interval { value: share, low, high, coverage: confidence })
     }
 
-    /// How many trials it takes, with not one failure, until the interval lies above `share`; `None` where no number does.
+    /// How many trials without a failure are needed until the interval is above `share`; `None` if no number suffices.
     pub fn flawless_for(share: f64, confidence: f64) -> Option<usize> {
         let z = normal::quantile(f64::midpoint(1.0, confidence));
         let trials = (z * z * share / (1.0 - share)).ceil();
@@ -67,7 +67,7 @@ impl Successes {
     }
 }
 
-/// Two-sided p-value of "the same share of successes"; `None` without trials on either side.
+/// Two-sided p-value of "both have the same share of successes"; `None` if either has no trials.
 pub fn fisher_exact(first: Successes, second: Successes) -> Option<f64> {
     if first.trials == 0 || second.trials == 0 {
         return None;
@@ -78,12 +78,12 @@ pub fn fisher_exact(first: Successes, second: Successes) -> Option<f64> {
     let ln_probability = |k: usize| ln_choose(first.trials, k) + ln_choose(second.trials, hits - k) - ln_all;
     let observed = ln_probability(first.successes);
     let (from, to) = (hits.saturating_sub(second.trials), hits.min(first.trials));
-    // Tables as probable as the observed one up to rounding count, as is usual.
+    // Tables as probable as the observed one, up to rounding, count as usual.
     let p: f64 = (from..=to).map(ln_probability).filter(|ln_p| *ln_p <= observed + 1e-7).map(f64::exp).sum();
     Some(p.min(1.0))
 }
 
-/// The share of `second` minus that of `first` with its interval; `None` without trials on either side.
+/// The share of `second` minus that of `first` with its interval; `None` if either has no trials.
 pub fn difference(first: Successes, second: Successes, confidence: f64) -> Option<Interval> {
     let a = first.wilson(confidence)?;
     let b = second.wilson(confidence)?;

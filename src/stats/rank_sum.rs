@@ -2,17 +2,17 @@
 //! variables is stochastically larger than the other", Annals of Mathematical Statistics 18 (1947) 50–60) and the
 //! Hodges–Lehmann interval for the shift between them (Annals of Mathematical Statistics 34 (1963) 598–611).
 //!
-//! Up to [`EXACT_MOST`] values the p-value is exact, ties included: the distribution of the rank sum is counted over all
-//! ways of choosing the second sample from the pooled midranks. Beyond, the normal approximation with correction
-//! for ties and continuity.
+//! For up to [`EXACT_MOST`] values the p-value is exact, including ties: the distribution of the rank sum is counted
+//! over all ways of choosing the second sample from the pooled midranks. For more values, it is the normal
+//! approximation with corrections for ties and continuity.
 
 use crate::stats::proportion::ln_choose;
 use crate::stats::{self, Interval, critical_near, median_of_sorted, normal, real};
 
-/// The most values, both samples together, whose null distribution is counted.
+/// The most values, in both samples together, for which the null distribution is counted.
 const EXACT_MOST: usize = 60;
 
-/// Two-sided p-value of "`second` tends to be neither larger nor smaller than `first`"; `None` where either is empty.
+/// Two-sided p-value of "`second` tends to be neither larger nor smaller than `first`"; `None` if either is empty.
 pub fn p_value(first: &[f64], second: &[f64]) -> Option<f64> {
     let (m, n) = (first.len(), second.len());
     if m == 0 || n == 0 {
@@ -36,8 +36,8 @@ fn exact_p(ranks: &[usize], chosen: usize, observed: usize) -> f64 {
     (2.0 * lower.min(upper) / all).min(1.0)
 }
 
-/// How many ways there are to choose `chosen` of the ranks with each sum. At most 60 choose 30, about 1.2e17,
-/// whose rounding in a double is of no account in a p-value.
+/// How many ways there are to choose `chosen` of the ranks, for each sum. At most 60 choose 30, about 1.2e17, whose
+/// rounding in a double does not matter for a p-value.
 fn ways_by_sum(ranks: &[usize], chosen: usize) -> Vec<f64> {
     let total: usize = ranks.iter().sum();
     let mut ways = vec![vec![0.0; total + 1]; chosen + 1];
@@ -64,7 +64,7 @@ fn approximate_p(u: f64, m: usize, n: usize, ties: f64) -> f64 {
 }
 
 /// The median of all differences `second - first` with an interval of at least `confidence` (in (0, 1)) for the shift;
-/// `None` where there are too few values for any interval of that confidence.
+/// `None` if there are too few values for that confidence.
 pub fn shift(first: &[f64], second: &[f64], confidence: f64) -> Option<Interval> {
     let (k, tail) = critical(first.len(), second.len(), (1.0 - confidence) / 2.0)?;
     let mut differences: Vec<f64> = first.iter().flat_map(|a| second.iter().map(move |b| b - a)).collect();
@@ -89,8 +89,8 @@ fn critical(m: usize, n: usize, tail: f64) -> Option<(usize, f64)> {
     stats::critical(ways_by_sum(&ranks, n).iter().skip(least).map(|ways| ways / all), tail)
 }
 
-/// Midranks (tied values share the mean of the ranks that they span) in the order of `values`, doubled so that they are whole
-/// numbers and null distributions can be counted instead of approximated; and the sizes of the groups of ties.
+/// Midranks (tied values share the mean of their ranks) in the order of `values`, doubled so that they are integers and
+/// null distributions can be counted instead of approximated; and the sizes of the groups of ties.
 fn doubled_midranks(values: &[f64]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));

@@ -1,16 +1,16 @@
-//! The location of paired differences by signed ranks with Winsorized scores: ranks count up to a third of their number
-//! and no further (G. E. Policello, T. P. Hettmansperger, "Adaptive robust procedures for the one-sample location
-//! problem", JASA 71 (1976) 624–633). Between the sign test, which wastes the size of small differences, and Wilcoxon's,
-//! which lets a few disturbed pairs speak loudest. As exact as either: the null distribution of the score sum is counted,
-//! whatever the distribution of the differences, as long as it is symmetric, which alternating two sides sees to.
+//! The location of paired differences by signed ranks with Winsorized scores: ranks are capped at a third of their
+//! number (G. E. Policello, T. P. Hettmansperger, "Adaptive robust procedures for the one-sample location problem",
+//! JASA 71 (1976) 624–633). A compromise between the sign test, which ignores the size of differences, and Wilcoxon's,
+//! which gives a few disturbed pairs the most weight. It is as exact as both: the null distribution of the score sum is
+//! counted and valid for any symmetric distribution of the differences, which alternating the two sides ensures.
 //!
 //! The interval inverts the test; the estimate is where the score sum crosses its mean (J. L. Hodges, E. L. Lehmann,
-//! 1963, applied to these scores: T. P. Hettmansperger, J. W. McKean, "Robust Nonparametric Statistical Methods", 2nd ed.,
-//! 2011, section 1.8). How it was chosen, with figures, is in `docs/measurement.md`.
+//! 1963, applied to these scores: T. P. Hettmansperger, J. W. McKean, "Robust Nonparametric Statistical Methods", 2nd
+//! ed., 2011, section 1.8). The choice is explained, with figures, in `docs/measurement.md`.
 
 use crate::stats::{self, Interval, critical_near, normal, real};
 
-/// Up to so many differences the null distribution is counted; beyond, it is approximated by the normal.
+/// For up to this many differences the null distribution is counted; for more, it is approximated by the normal one.
 pub const EXACT_MOST: usize = 150;
 
 /// The score of the difference with the `rank`-th smallest size (from 1) of `n`.
@@ -22,15 +22,15 @@ fn all_scores(n: usize) -> usize {
     (1..=n).map(|rank| score(rank, n)).sum()
 }
 
-/// The location of finite `differences` with an interval of at least confidence 1 − `level`; `None` where there
-/// are too few for any interval of that confidence.
+/// The location of finite `differences` with an interval of confidence at least 1 − `level`; `None` if there are too
+/// few for that confidence.
 pub fn interval(differences: &[f64], level: f64) -> Option<Interval> {
     let n = differences.len();
     let (k, tail) = critical(n, level / 2.0)?;
     let walsh = distinct_walsh_averages(differences);
     let all = all_scores(n);
-    // Score sums in the gaps between neighbouring Walsh averages, where no difference is zero and no two of opposite
-    // sign tie: gap j lies just above average j. They fall as the centre moves up.
+    // Score sums in the gaps between adjacent Walsh averages, where no difference is zero and no two of opposite sign
+    // tie: gap j is just above average j. They decrease as the centre moves up.
     let sum_above = |j: usize| match walsh.get(j + 1) {
         Some(next) => score_sum(differences, f64::midpoint(walsh[j], *next)),
         None => 0,
@@ -38,14 +38,14 @@ pub fn interval(differences: &[f64], level: f64) -> Option<Interval> {
     let first_at_most = |limit: usize| first_index(walsh.len(), |j| sum_above(j) <= limit);
     let low = *walsh.get(first_at_most(all - k - 1))?;
     let high = *walsh.get(first_at_most(k))?;
-    // The sum exceeds its mean below `from` and falls short of it above `to`.
+    // The sum is above its mean below `from`, and below it above `to`.
     let from = *walsh.get(first_at_most(all / 2))?;
     let to = *walsh.get(first_at_most((all - 1) / 2))?;
     Some(Interval { value: f64::midpoint(from, to), low, high, coverage: 1.0 - 2.0 * tail })
 }
 
-/// Two-sided p-value of "the differences lie symmetrically about zero". Zero differences count half to either side;
-/// tied sizes share the mean of their scores.
+/// Two-sided p-value of "the differences are symmetric about zero". Zero differences count half on either side; tied
+/// sizes share the mean of their scores.
 pub fn p_value(differences: &[f64]) -> f64 {
     let n = differences.len();
     if n == 0 {
@@ -53,7 +53,7 @@ pub fn p_value(differences: &[f64]) -> f64 {
     }
     let all = real(all_scores(n));
     let above = mean_score_sum(differences);
-    // The smaller side, moved half a step at most towards the mean, so that ties never make a p-value too small.
+    // The smaller side, rounded by at most half a step towards the mean, so that ties never make a p-value too small.
     let smaller = above.min(all - above).ceil();
     if n > EXACT_MOST {
         let variance: f64 = (1..=n).map(|rank| real(score(rank, n)).powi(2) / 4.0).sum();
@@ -80,7 +80,7 @@ fn mean_score_sum(differences: &[f64]) -> f64 {
     sum
 }
 
-/// The first index below `len` at which a condition that stays true once it is holds; `len` where it never does.
+/// The first index below `len` for which a monotonic condition holds; `len` if there is none.
 fn first_index(len: usize, holds: impl Fn(usize) -> bool) -> usize {
     let (mut from, mut to) = (0, len);
     while from < to {
@@ -103,7 +103,7 @@ fn distinct_walsh_averages(values: &[f64]) -> Vec<f64> {
         averages.extend(values[i..].iter().map(|b| f64::midpoint(*a, *b)));
     }
     averages.sort_by(f64::total_cmp);
-    // Averages that differ by rounding only are one: between them there is no gap to count in.
+    // Averages that differ only by rounding count as one: there is no gap between them.
     let scale = averages.iter().fold(0.0_f64, |most, average| most.max(average.abs()));
     averages.dedup_by(|next, kept| *next - *kept <= 1e-13 * scale);
     averages
@@ -141,7 +141,7 @@ mod tests {
 
     const D: [f64; 10] = [0.8, -0.3, 1.2, 2.5, -0.1, 0.9, 1.7, 0.4, -0.6, 1.1];
 
-    /// The p-value by listing all assignments of signs: slow, and plainly right.
+    /// The p-value by listing all assignments of signs: slow, and plainly correct.
     fn p_by_enumeration(differences: &[f64]) -> f64 {
         let n = differences.len();
         let observed = score_sum(differences, 0.0);
