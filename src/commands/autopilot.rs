@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::Finding;
-use crate::commands::{Ctx, Ticked, choose, collect, commit, decide, monitor, parse, preflight, tick, uncommitted};
+use crate::commands::{
+    Ctx, Ticked, check, choose, collect, commit, decide, monitor, parse, preflight, tick, uncommitted,
+};
 use crate::error::{CommandError, Exit, Result};
 use crate::measure::Place;
 use crate::model::{ChangeId, Gate, Problem, Severity, scrub};
@@ -45,6 +47,7 @@ struct Verified {
 /// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding, 2 for an
 /// unknown change.
 pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit> {
+    check::needs_project(ctx, "autopilot tick")?;
     if let Err(error) = choose::named(ctx, args.tick.change_id.as_deref()) {
         let Some(unknown) = decide::unknown(&error) else { return Err(error) };
         let mut answer = answer(ctx, (&[], &[]), &preflight::findings(ctx, None)?, &[], Exit::Trouble)?;

@@ -134,6 +134,8 @@ fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
 }
 
 fn here(ctx: &Ctx) -> Result<Checked> {
+    needs_project(ctx, "check")?;
+    ctx.refuse_sparse_checkout()?;
     let key = ctx.config()?.enforcement.trailer.clone();
     Ok(Checked { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
 }
@@ -170,6 +172,32 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
         ctx.ui.warn("the head of the range has no config, so the defaults apply; commit the config that is here");
     }
     Ok(outcome)
+}
+
+/// Refuses a directory without a project in a repository that has one elsewhere: nothing is found there, and all seems well.
+pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
+    let Some(repo) = ctx.repo()?.filter(|_| !ctx.project.is_initialized()) else { return Ok(()) };
+    let of = |path: &[u8]| {
+        let path = String::from_utf8_lossy(path).into_owned();
+        let dir = project::config_names().iter().find_map(|name| path.strip_suffix(name.as_str()))?;
+        (dir.is_empty() || dir.ends_with('/')).then(|| dir.trim_end_matches('/').to_owned())
+    };
+    let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
+    let mut dirs: BTreeSet<String> = repo.tracked(b"")?.iter().filter_map(|path| of(path)).collect();
+    // One that is here and not checked out is told as that.
+    dirs.remove(prefix.trim_end_matches('/'));
+    if dirs.is_empty() {
+        return Ok(());
+    }
+    let shown = |dir: &String| match dir.strip_prefix(&prefix) {
+        Some(below) if !below.is_empty() => below.to_owned(),
+        Some(_) | None => repo.root().join(dir).display().to_string(),
+    };
+    let places: Vec<String> = dirs.iter().map(shown).collect();
+    let there = |dir: &String| CommandLine::tool("-C").word(dir).words(command.split(' '));
+    let init = Fix::or("make one here", CommandLine::tool("init"));
+    Err(trouble(format!("this directory holds no project; there is one in {}", joined(&places)))
+        .fixed_by(Fix::one_of(places.iter().map(there)).into_iter().chain([init])))
 }
 
 /// Where nothing is set up here, the directories of this repository below this one that are projects.

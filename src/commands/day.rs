@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use crate::commands::{Ctx, choose, commit, measure, parse, preflight, tick, validate};
+use crate::commands::{Ctx, check, choose, commit, measure, parse, preflight, tick, validate};
 use crate::error::{Exit, Result, failed, trouble};
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::{Decision, Evening, Morning, Probed, day, problem};
@@ -32,6 +32,7 @@ pub(crate) struct CloseArgs {
 }
 
 pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit> {
+    check::needs_project(ctx, "day open")?;
     match command {
         DayCommand::Open => open(ctx),
         DayCommand::Close(args) => close(ctx, &args),

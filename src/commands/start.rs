@@ -6,7 +6,7 @@ use clap::builder::BoolishValueParser;
 use serde_json::json;
 
 use crate::commands::{
-    ContractFlags, Ctx, audit_here, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
+    ContractFlags, Ctx, audit_here, check, choose, collect, commit, contract, delta, init, parse, rollout, uncommitted,
 };
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::model::{
@@ -52,6 +52,7 @@ pub(crate) struct StartArgs {
 }
 
 pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
+    check::needs_project(ctx, "change start")?;
     let from = args.from.as_deref().map(|text| predecessor(ctx, text)).transpose()?;
     let taken_up = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
     let title =

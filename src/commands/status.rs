@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, choose, collect, commit, compare, delta, evidence, monitor,
-    relink, rollout, snapshot, start, tick, uncommitted, validate,
+    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
+    monitor, relink, rollout, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{Exit, Result, failed};
 use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
@@ -27,6 +27,7 @@ pub(crate) struct StatusArgs {
 
 /// Without a change that is clearly meant, all open ones are shown.
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
+    check::needs_project(ctx, "status")?;
     if args.run {
         return advance(ctx, &args.change.choose(ctx)?);
     }

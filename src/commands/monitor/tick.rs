@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, choose, collect, commit, delta, evidence, measure,
-    monitor, pair, pairing, uncommitted,
+    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, check, choose, collect, commit, delta, evidence,
+    measure, monitor, pair, pairing, uncommitted,
 };
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
@@ -41,6 +41,7 @@ pub(crate) struct Ticked {
 /// Exit 1 while an alarm is open, 2 when a record cannot be relied on or there is no monitor, 3 when the clock went
 /// backwards, 0 otherwise.
 pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
+    check::needs_project(ctx, "monitor tick")?;
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
     let mut lost = lost(ctx, args.change_id.as_deref())?;
     if done.is_empty() && lost.is_empty() {

@@ -239,3 +239,20 @@ fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
     s.git(&["commit", "-q", "--amend", "--no-edit"]);
     let _ = s.on(&["validate"]).ok().says(&["no record of this change: lib/n", "take these files out of the commit"]);
 }
+
+#[test]
+fn where_no_project_is_the_one_of_the_repository_is_named() {
+    let s = Sandbox::without_git();
+    s.git(&["init", "-q"]);
+    s.write("svc/vibeship_optimizer.yml", "version: 1\n").commit_as("A service", &[]);
+    for command in ["check", "status", "monitor tick", "change start", "day open", "autopilot tick"] {
+        let title: &[&str] = if command == "change start" { &["--title", "x"] } else { &[] };
+        let arguments: Vec<&str> = command.split(' ').chain(title.iter().copied()).collect();
+        let there = format!("vibeship-optimizer -C svc {command}");
+        let told = ["this directory holds no project; there is one in svc", &there, "vibeship-optimizer init"];
+        let _ = s.run(&arguments).exits(2).says(&told);
+    }
+    let _ = s.run(&["-C", "svc", "status"]).ok();
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    let _ = s.run(&["status"]).ok();
+}
