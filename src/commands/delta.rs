@@ -268,8 +268,9 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     let made = if newest_first.len() == 1 { repo.remake(&gone.collect::<Vec<_>>(), None)? } else { Vec::new() };
     let is_reverted = match made.as_slice() {
         [Some(made)] => {
-            let is_own = |file: &FileChange| file.is_regular() && repo.is_own(&file.path);
-            made.decided.iter().chain(&made.differs).all(is_own)
+            let mut left = made.decided.iter().chain(&made.differs);
+            let others = |file: &FileChange| Ok(!(file.is_regular() && repo.is_own_of_any(&file.path, &head)?));
+            !left.try_fold(false, |found, file| Ok::<_, GitError>(found || others(file)?))?
         }
         _ => repo.rehearse_revert(&head, &newest_first, &mut |_| {})? == Reverted::Nothing,
     };

@@ -13,7 +13,7 @@ use crate::config::{Config, file};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
-use crate::model::{CommandLine, Fix, FixContext, How, Measurable, Policy, fix, scrub};
+use crate::model::{CommandLine, Fix, How, Measurable, Policy, fix, scrub};
 use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -52,6 +52,7 @@ mod commit_contents;
 pub(crate) mod delta;
 pub(crate) mod demands;
 pub(crate) mod evidence;
+mod fix_context;
 mod git_history;
 mod hook_facts;
 mod measure;
@@ -227,27 +228,6 @@ impl Ctx {
         let mut all = self.config()?.measurable();
         all.without_counts_of_files(|path| self.project.root().join(path).is_file());
         Ok(all)
-    }
-
-    /// What the config, as far as it was read, and the project's files make of advice.
-    pub(crate) fn fix_context(&self) -> FixContext {
-        let default = FixContext::default();
-        let places = [self.project.state_dir(), self.project.evidence_dir(), self.project.logbook_path()];
-        let own: Vec<String> = places.iter().filter(|it| it.exists()).map(|it| self.project.relative(it)).collect();
-        let own = if own.is_empty() { default.own.clone() } else { own };
-        let Some(config) = self.config.get() else { return FixContext { own, ..default } };
-        let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let examples = || contract::examples(self.project.root(), config, &self.measurable().unwrap_or_default());
-        let (criteria, bounds) = self.criteria.get_or_init(examples).clone();
-        FixContext {
-            trailer: config.enforcement.trailer.clone(),
-            review: review.unwrap_or(default.review.clone()),
-            criteria,
-            bounds,
-            pairs: config.pair.enabled,
-            own,
-            ..default
-        }
     }
 
     pub(crate) fn next(&self, change: &Change) -> Result<StepView> {

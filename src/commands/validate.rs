@@ -16,13 +16,14 @@ use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Scope, Side};
 use crate::judge::compare;
 use crate::measure::{self, Place, command, http};
+use crate::model::uncommitted::pathspec;
 use crate::model::{
     ChangeId, Check, CheckKind, CommandLine, Delta, DeltaCommit, Fix, Gate, How, Kind, PLACEHOLDERS, Strength,
-    Validation, WorkTree, fix, moment, scrub, short, text,
+    Validation, WorkTree, fix, moment, own, scrub, short, text,
 };
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
-use crate::store::{Role, project};
+use crate::store::Role;
 use crate::workflow::{Change, Reason, Refusal, gates, window};
 
 const SMOKE: &str = "smoke:";
@@ -173,8 +174,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         if !beside.is_empty() {
             let files = text::joined(&beside);
             ctx.ui.warn(&format!("of another project, whose check will find no record of this change: {files}"));
-            let split = "while it is not pushed, take these files out of the commit, and validate it again";
-            ctx.advise(&[Fix::decide(How::Next, split)]);
+            ctx.advise(&[without(change, &beside)]);
         }
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui
@@ -205,13 +205,27 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     Ok(Exit::No)
 }
 
+/// Takes files out of the change's commit, where that is the last one, and leaves them in the work tree.
+fn without(change: &Change, files: &[String]) -> Fix {
+    let split = "while it is not pushed, take these files out of the commit, and validate it again";
+    let validated = change.validation.as_ref().and_then(|it| it.revision.commit.as_ref());
+    let mut own = change.validation.iter().flat_map(|it| it.delta.own_commits());
+    let is_last = own.next().is_some_and(|first| Some(&first.sha) == validated) && own.next().is_none();
+    if !is_last {
+        return Fix::decide(How::Next, split);
+    }
+    let paths = files.iter().map(|path| pathspec("", path));
+    let reset = CommandLine::git("reset -q HEAD~1 --").words(paths);
+    let again = fix::on(change.id(), "validate");
+    Fix::next(split, reset.and(CommandLine::git("commit --amend --no-edit")).and(again))
+}
+
 /// The files in the change's commits that are below another project of the repository.
 fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
-    let names = || project::config_names().iter().map(|name| name.as_bytes());
-    let place = |path: &[u8]| names().find_map(|name| path.strip_suffix(name)).map(<[u8]>::to_vec);
-    let mut places: Vec<Vec<u8>> = repo.tracked(b"")?.iter().filter_map(|path| place(path)).collect();
-    places.retain(|dir| dir.ends_with(b"/") && !repo.prefix().starts_with(dir));
+    let tracked = repo.tracked(b"")?;
+    let mut places: Vec<&[u8]> = tracked.iter().filter_map(|path| own::root_of_config(path)).collect();
+    places.retain(|dir| !repo.prefix().starts_with(dir));
     let mut found = BTreeSet::new();
     for commit in validation.delta.own_commits().filter(|_| !places.is_empty()) {
         let files = repo.changed_files(&format!("{}~1", commit.sha), Side::Commit(&commit.sha), &Scope::ALL)?;

@@ -110,6 +110,19 @@ impl Repo {
         path.strip_prefix(self.prefix.as_slice()).is_some_and(own::is_own)
     }
 
+    /// Whether a path is one of the tool's own files in that project, or in another that has its config in this commit.
+    pub(crate) fn is_own_of_any(&self, path: &[u8], commit: &str) -> Result<bool, GitError> {
+        if self.is_own(path) {
+            return Ok(true);
+        }
+        let roots: Vec<&[u8]> = own::roots_of(path).collect();
+        if roots.is_empty() {
+            return Ok(false);
+        }
+        let files = self.listing(commit, b"")?;
+        Ok(files.iter().filter_map(|file| own::root_of_config(&file.path)).any(|root| roots.contains(&root)))
+    }
+
     pub(crate) fn git_dir(&self) -> &Path {
         &self.git_dir
     }

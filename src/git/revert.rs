@@ -18,7 +18,7 @@ pub(crate) enum Reverted {
 }
 
 impl Repo {
-    /// Tries to revert commits, newest first, on top of `head` in a throwaway checkout. The tool's own files are not
+    /// Tries to revert commits, newest first, on top of `head` in a throwaway checkout. The own files of all projects are not
     /// reverted. If the revert applies, `then` gets the root of the checkout before it is removed.
     pub(crate) fn rehearse_revert(
         &self,
@@ -75,7 +75,7 @@ impl Repo {
                 return Err(output.failed());
             }
             files = self.restore_own(scratch, &unmerged)?;
-            let conflicts: Vec<Vec<u8>> = unmerged.into_iter().filter(|path| !self.is_own(path)).collect();
+            let conflicts = self.of_no_project(scratch, unmerged)?;
             if !conflicts.is_empty() {
                 return Ok(Reverted::Conflicts { commit, paths: conflicts });
             }
@@ -87,12 +87,17 @@ impl Repo {
         Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
     }
 
-    /// Restores the tool's own files from `HEAD`, and returns the other files that are changed.
+    /// Restores the own files of all projects from `HEAD`, and returns the other files that are changed.
     fn restore_own(&self, scratch: &Scratch, unmerged: &[Vec<u8>]) -> Result<Vec<FileChange>, GitError> {
-        let kept = |change: &FileChange| change.is_regular() && self.is_own(&change.path);
-        let (own, others): (Vec<_>, Vec<_>) = staged(scratch)?.into_iter().partition(kept);
-        let mut paths: Vec<Vec<u8>> = own.into_iter().map(|change| change.path).collect();
-        paths.extend(unmerged.iter().filter(|path| self.is_own(path)).cloned());
+        let (mut paths, mut others) = (Vec::new(), Vec::new());
+        for change in staged(scratch)? {
+            match change.is_regular() && self.is_own_of_any(&change.path, scratch.commit())? {
+                true => paths.push(change.path),
+                false => others.push(change),
+            }
+        }
+        let conflicts = self.of_no_project(scratch, unmerged.to_vec())?;
+        paths.extend(unmerged.iter().filter(|path| !conflicts.contains(path)).cloned());
         paths.sort();
         paths.dedup();
         if paths.is_empty() {
@@ -102,6 +107,17 @@ impl Repo {
             ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
         scratch.git().args(args).input(paths.join(&0)).long().ok()?;
         staged(scratch)
+    }
+
+    /// Those of the paths that are own files of none of the repository's projects.
+    fn of_no_project(&self, scratch: &Scratch, paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, GitError> {
+        let mut others = Vec::new();
+        for path in paths {
+            if !self.is_own_of_any(&path, scratch.commit())? {
+                others.push(path);
+            }
+        }
+        Ok(others)
     }
 }
 

@@ -181,10 +181,7 @@ impl FixContext {
         if let Some(operation) = self.uncommitted.operation {
             return operation.go_on();
         }
-        let commit = CommandLine::git("commit").ask("-m", WHAT_CHANGED);
-        let add = CommandLine::git("add -A");
-        let ignore = self.uncommitted.ignore(&self.uncommitted.built);
-        ignore.map_or(add.clone(), |ignore| ignore.and(add)).and(self.with_trailer(commit, id))
+        self.uncommitted.add_work().and(self.with_trailer(CommandLine::git("commit").ask("-m", WHAT_CHANGED), id))
     }
 
     pub fn attest(&self, id: &ChangeId) -> CommandLine {

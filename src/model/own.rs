@@ -48,6 +48,21 @@ pub fn is_left(path: &[u8]) -> bool {
             && (dir.is_empty() || dir == EVIDENCE_DIR.as_bytes() || in_state(dir).is_some_and(written))
 }
 
+/// The roots that a path has as one of the tool's own files, each with a `/` at its end, or empty.
+pub fn roots_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let below = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(below).filter(|at| is_own(&path[*at..])).map(|at| &path[..at])
+}
+
+/// The root of the project whose config a path is, with a `/` at its end, or empty.
+pub fn root_of_config(path: &[u8]) -> Option<&[u8]> {
+    let in_state = |dir: &'static str| STATE_CONFIGS.iter().map(move |name| format!("{dir}/{name}"));
+    let mut names =
+        ROOT_CONFIGS.map(str::to_owned).into_iter().chain([STATE_DIR, LEGACY_STATE_DIR].into_iter().flat_map(in_state));
+    let root = names.find_map(|name| path.strip_suffix(name.as_bytes()))?;
+    (root.is_empty() || root.ends_with(b"/")).then_some(root)
+}
+
 pub fn is_own_or_left(path: &[u8]) -> bool {
     is_own(path) || is_left(path)
 }

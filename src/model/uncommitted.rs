@@ -137,6 +137,18 @@ impl Uncommitted {
         let stash = match self.named().filter(|_| self.gone.is_empty()) {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),
+    /// Stages everything in the project, which is less than everything where the repository holds more.
+    pub fn add_all(&self) -> CommandLine {
+        let add = CommandLine::git("add -A");
+        if self.prefix.is_empty() { add } else { add.word("--").word(pathspec("", &self.prefix)) }
+    }
+
+    /// The same, except what is no work for certain.
+    pub fn add_work(&self) -> CommandLine {
+        let add = self.add_all();
+        self.ignore(&self.built).map_or(add.clone(), |ignore| ignore.and(add))
+    }
+
         };
         let stash = match self.intended.as_slice() {
             [] => stash,
@@ -202,7 +214,7 @@ fn add(paths: &[String]) -> CommandLine {
 }
 
 /// A path from the repository's root as git takes it in any directory.
-fn pathspec(magic: &str, path: &str) -> String {
+pub(crate) fn pathspec(magic: &str, path: &str) -> String {
     let literal = if path.contains(['*', '?', '[', '\\']) { "literal" } else { "" };
     let words: Vec<&str> = ["top", magic, literal].into_iter().filter(|word| !word.is_empty()).collect();
     format!(":({}){path}", words.join(","))

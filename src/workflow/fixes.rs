@@ -263,7 +263,7 @@ impl Fixes<'_> {
         let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
         let stashed = keep.and(reset(&first)).and(self.ctx.uncommitted.stash_all());
         // The message of the first one stays.
-        let again = CommandLine::git("stash pop").and(CommandLine::git("add -A"));
+        let again = CommandLine::git("stash pop").and(self.ctx.uncommitted.add_all());
         let again = again.and(self.ctx.with_trailer(CommandLine::git("commit --reset-author -C").word(first), id));
         vec![
             Fix::next("save the commits on a branch and stash the change", stashed),

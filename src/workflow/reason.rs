@@ -297,7 +297,7 @@ impl Reason {
             Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
             Self::ContractDocs { owed, .. } => {
                 // `add` takes new files too.
-                let amend = CommandLine::git("add -A").and(CommandLine::git("commit --amend --no-edit"));
+                let amend = with.ctx.uncommitted.add_all().and(CommandLine::git("commit --amend --no-edit"));
                 vec![
                     Fix::next(format!("change {} too, and add that to the commit", joined(owed)), amend),
                     with.again(""),

@@ -256,3 +256,57 @@ fn where_no_project_is_the_one_of_the_repository_is_named() {
     let _ = s.run(&["init", "--no-prompt"]).ok();
     let _ = s.run(&["status"]).ok();
 }
+
+/// Another project's record, logbook and evidence, as its own commands write them.
+fn write_of_another(s: &Sandbox) -> [&'static str; 3] {
+    let files = [
+        "../web/.vibeship-optimizer/changes/chg-1.json",
+        "../web/VIBESHIP_OPTIMIZER.md",
+        "../web/reports/optimizer/chg-1_before_snapshot.json",
+    ];
+    for file in files {
+        s.write(file, "{}\n");
+    }
+    files
+}
+
+#[test]
+fn the_commit_that_is_printed_takes_files_of_no_other_project() {
+    let s = in_a_repository_of_many();
+    s.start("x").contract();
+    let _ = write_of_another(&s);
+    let told = s.on(&["snapshot", "--as", "before"]).ok();
+    let prefix = s.git(&["rev-parse", "--show-prefix"]);
+    let add = format!("next: git add -A -- ':(top){prefix}' && git commit ");
+    let _ = told.says(&[&add]);
+    s.write("ops.json", kpi(50.0)).write("src/main.txt", "fewer\n");
+    s.git(&["add", "-A", "--", &format!(":(top){prefix}")]);
+    let staged = s.git(&["diff", "--cached", "--name-only"]);
+    assert!(staged.contains("src/main.txt") && !staged.contains("web/"), "{staged}");
+}
+
+#[test]
+fn a_rollback_leaves_the_record_and_the_evidence_of_other_projects() {
+    let s = in_a_repository_of_many();
+    s.write("../web/vibeship_optimizer.yml", "version: 1\n").git(&["add", "../web"]);
+    s.git(&["commit", "-q", "-m", "Another project"]);
+    s.start("x").contract().before();
+    let of_another = write_of_another(&s);
+    s.write("../web/src/.vibeship-optimizer/changes/none.json", "of no project\n");
+    s.write("ops.json", kpi(50.0)).write("src/main.txt", "fewer\n").git(&["add", "-A", "../web", "."]);
+    s.git(&["commit", "-q", "-m", "faster", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    let out = s.on(&["validate"]).ok().says(&["of another project", "next: git reset -q HEAD~1 -- ':(top)web/"]);
+    assert!(out.stderr.contains("git commit --amend --no-edit && vibeship-optimizer validate"), "{out}");
+    s.after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    // The other project has gone on since.
+    s.write(of_another[0], "{\"more\": 1}\n").git(&["add", "../web"]);
+    s.git(&["commit", "-q", "-m", "Evidence of the other project"]);
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();
+    assert_eq!(s.read(of_another[0]), "{\"more\": 1}\n");
+    assert!(of_another.iter().all(|file| s.path(file).exists()));
+    assert!(!s.path("../web/src/.vibeship-optimizer/changes/none.json").exists(), "it is of no project");
+    let _ = s.on(&["snapshot", "--as", "after"]).ok();
+    let _ = s.run(&["status"]).never_says(&["still in the tree"]);
+}
