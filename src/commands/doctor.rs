@@ -156,14 +156,14 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {
 
 fn unproving(ctx: &Ctx) -> Result<Vec<Problem>> {
     let config = ctx.config()?;
-    let fill = || vec![Fix::next("", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))];
+    let fill = |flag| vec![Fix::next("", CommandLine::tool("onboard").ask(flag, "COMMAND"))];
     let mut notes = Vec::new();
     if config.commands.test.is_none() {
         let message = "the config has no test command, without which no change of class code is validated";
-        notes.push(Problem::info("NO_TEST", message, fill()));
+        notes.push(Problem::info("NO_TEST", message, fill("--test-cmd")));
     }
     if !config.timings.iter().any(Timing::is_measurable) {
-        notes.push(Problem::info("NO_TIMING", "the config times no command", fill()));
+        notes.push(Problem::info("NO_TIMING", "the config times no command", fill("--timing-cmd")));
     }
     for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {
         let message = format!("the timing {} has one run, which proves nothing", timing.name);

@@ -47,7 +47,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
         let purpose = "commits of documents, licences and CI files need a change, too; to exempt them";
         ctx.advise(&[Fix::edit(How::Next, purpose, &file, "enforcement.exempt", line)]);
     }
-    let name = Fix::next("name what tests and times it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"));
+    let name = Fix::next("name what tests and times it", name_commands());
     let start = Fix::next("open a change", fix::start());
     let config = ctx.config()?;
     let times = config.timings.iter().any(Timing::is_measurable);
@@ -115,9 +115,12 @@ const ONBOARD_SCHEMA: &str = "vibeship_optimizer.onboard.v1";
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct OnboardArgs {
-    /// Command to time and to test with [default: detected from the project's files]
+    /// Command to time [default without --test-cmd: the test command]
     #[arg(long, value_name = "CMD", allow_hyphen_values = true)]
     timing_cmd: Option<String>,
+    /// Command that tests the project [default without --timing-cmd: detected from the project's files]
+    #[arg(long, value_name = "CMD", allow_hyphen_values = true)]
+    test_cmd: Option<String>,
     /// Replace existing commands
     #[arg(long)]
     force: bool,
@@ -132,15 +135,15 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         ensure(ctx)?;
     }
     let guess = project::guess(ctx.project.root());
-    let cmd = args.timing_cmd.clone().or_else(|| guess.test.clone());
-    let changes = match &cmd {
-        Some(cmd) => fill(ctx, cmd, args.force, args.dry_run)?.changes,
-        None => Vec::new(),
-    };
+    let named = [args.test_cmd.as_deref(), args.timing_cmd.as_deref()];
+    // Named for one of both, a command says nothing of the other.
+    let cmds = if named == [None; 2] { [guess.test.as_deref(); 2] } else { named };
+    let is_found = cmds != [None; 2];
+    let changes = if is_found { fill(ctx, cmds, args.force, args.dry_run)?.changes } else { Vec::new() };
     let config = ctx.project.config_path_or_default();
     let applied: Vec<Value> = changes
         .iter()
-        .map(|it| json!({ "code": code(it.key), "value": cmd, "key": it.key, "before": it.before }))
+        .map(|it| json!({ "code": code(it.key), "value": it.cmd, "key": it.key, "before": it.before }))
         .collect();
     // The first loop, in the order in which the gates take it.
     let steps = ["change contract", "snapshot --as before", "validate", "snapshot --as after", "compare"];
@@ -149,7 +152,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     let head = if args.dry_run { "Would apply:" } else { "Applied:" };
     let mut lines = vec![format!("Onboarding complete. Config: {}", config.display())];
     lines.push(if applied.is_empty() { "No config changes applied.".to_owned() } else { head.to_owned() });
-    lines.extend(changes.iter().map(|it| format!("- {}: {}", code(it.key), cmd.as_deref().unwrap_or_default())));
+    lines.extend(changes.iter().map(|it| format!("- {}: {}", code(it.key), it.cmd)));
     lines.push("Next steps:".to_owned());
     lines.extend(next.iter().map(|step| format!("- {step}")));
     let answer = json!({
@@ -160,7 +163,8 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         "dry_run": args.dry_run,
         "changes": applied,
         "changed": applied,
-        "timing_cmd": cmd,
+        "timing_cmd": cmds[1],
+        "test_cmd": cmds[0],
         "others": guess.others,
         "size_paths": guess.size_paths,
         "next_steps": next,
@@ -169,15 +173,21 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     for other in &guess.others {
         ctx.hint(format!("the project could also be tested with: {other}"));
     }
-    if let Some(named) = args.timing_cmd.filter(|_| applied.is_empty() && !args.force) {
-        let force = CommandLine::tool("onboard --force --timing-cmd").word(named);
-        ctx.advise(&[Fix::next("the config has other commands; to replace them", force)]);
+    if named != [None; 2] && applied.is_empty() && !args.force {
+        let flags = ["--test-cmd", "--timing-cmd"].into_iter().zip(named);
+        let flags = flags.filter_map(|(flag, cmd)| Some([flag, cmd?])).flatten();
+        let force = CommandLine::tool("onboard --force").words(flags);
+        ctx.advise(&[Fix::next("the config has another command; to replace it", force)]);
     }
-    if cmd.is_none() {
+    if !is_found {
         ctx.ui.warn("no test command was found in this project");
-        ctx.advise(&[Fix::next("name it", CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND"))]);
+        ctx.advise(&[Fix::next("name it", name_commands())]);
     }
     Ok(Exit::Yes)
+}
+
+fn name_commands() -> CommandLine {
+    CommandLine::tool("onboard").ask("--timing-cmd", "COMMAND").ask("--test-cmd", "COMMAND")
 }
 
 fn code(key: &str) -> &'static str {
@@ -187,7 +197,7 @@ fn code(key: &str) -> &'static str {
 /// Fills the guess into an existing config where it is still empty, for `init --onboard`.
 pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
     if let Some(cmd) = project::guess(ctx.project.root()).test {
-        for change in fill(ctx, &cmd, false, false)?.changes {
+        for change in fill(ctx, [Some(&cmd); 2], false, false)?.changes {
             ctx.ui.status(&format!("Set {} to: {cmd}", change.key));
         }
     }
@@ -197,10 +207,10 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
 /// What has to be filled in by hand is nothing that can be put right here.
 pub(crate) fn would_fill(ctx: &Ctx) -> bool {
     let test = project::guess(ctx.project.root()).test.filter(|_| ctx.project.config_path().is_some());
-    test.is_some_and(|test| fill(ctx, &test, false, true).is_ok_and(|edited| !edited.changes.is_empty()))
+    test.is_some_and(|test| fill(ctx, [Some(&test); 2], false, true).is_ok_and(|edited| !edited.changes.is_empty()))
 }
 
-fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited> {
+fn fill(ctx: &Ctx, cmds: [Option<&str>; 2], force: bool, dry_run: bool) -> Result<Edited> {
     // The lock is a file too.
     let _lock = if dry_run { None } else { Some(ctx.lock()?) };
     let (path, text) = match ctx.project.config_path() {
@@ -217,7 +227,7 @@ fn fill(ctx: &Ctx, cmd: &str, force: bool, dry_run: bool) -> Result<Edited> {
             );
         }
     };
-    let edited = template::fill(&text, &path, cmd, force)?;
+    let edited = template::fill(&text, &path, cmds, force)?;
     if !dry_run && !edited.changes.is_empty() {
         guard::write(&ctx.project, &path, edited.text.as_bytes())?;
     }

@@ -67,6 +67,7 @@ pub struct Edited {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filled {
     pub key: &'static str,
+    pub cmd: String,
     /// The value before; empty if there was none.
     pub before: String,
 }
@@ -80,16 +81,19 @@ pub enum EditError {
     ByHand { key: &'static str, lines: String },
 }
 
-/// Fills `cmd` into `commands.test` and `timings[0].cmd` if they are empty or `force` is set.
-pub fn fill(text: &str, path: &Path, cmd: &str, force: bool) -> Result<Edited, EditError> {
+/// Fills the first command into `commands.test` and the second into `timings[0].cmd`, if these are empty or `force` is
+/// set.
+pub fn fill(text: &str, path: &Path, cmds: [Option<&str>; 2], force: bool) -> Result<Edited, EditError> {
     let (mut config, _) = parse(text, path)?;
     let mut edited = Edited { text: text.to_owned(), changes: Vec::new() };
+    let [test, timed] = cmds;
     let before = config.commands.test.clone().unwrap_or_default();
-    if before != cmd && (before.is_empty() || force) {
+    if let Some(cmd) = test.filter(|cmd| before != **cmd && (before.is_empty() || force)) {
         config.commands.test = Some(cmd.to_owned());
         let lines = format!("commands:\n  test: {}", quoted(cmd));
         edited.set(path, &config, "commands.test", before, cmd, lines)?;
     }
+    let Some(cmd) = timed else { return Ok(edited) };
     if config.timings.is_empty() {
         config.timings.push(Timing { name: "tests".to_owned(), ..Timing::default() });
     }
@@ -121,7 +125,7 @@ impl Edited {
             .chain([appended])
             .find(|text| parse(text, path).is_ok_and(|(config, _)| config == *wanted));
         self.text = found.ok_or(EditError::ByHand { key, lines })?;
-        self.changes.push(Filled { key, before });
+        self.changes.push(Filled { key, cmd: cmd.to_owned(), before });
         Ok(())
     }
 }
@@ -224,7 +228,8 @@ mod tests {
     }
 
     fn filled(text: &str, force: bool) -> Edited {
-        fill(text, Path::new("c.yml"), "make \"test\": #1", force).unwrap_or_else(|error| panic!("{error}\n{text}"))
+        fill(text, Path::new("c.yml"), [Some("make \"test\": #1"); 2], force)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
     fn keys(edited: &Edited) -> Vec<&str> {
@@ -288,19 +293,20 @@ mod tests {
     #[test]
     fn any_other_layout_is_refused_with_the_lines_to_add() {
         for text in ["{\"version\": 1}", "commands:\n  build: make\n", "commands:\n  test: |\n    a\n    b\n"] {
-            let error = fill(text, Path::new("c.yml"), "go test", true).unwrap_err().to_string();
+            let error = fill(text, Path::new("c.yml"), [Some("go test"); 2], true).unwrap_err().to_string();
             assert!(error.ends_with("add by hand:\ncommands:\n  test: \"go test\""), "{text}: {error}");
         }
-        let error = fill("commands: {test: x}\ntimings: []\n", Path::new("c.yml"), "go test", false).unwrap_err();
+        let error =
+            fill("commands: {test: x}\ntimings: []\n", Path::new("c.yml"), [Some("go test"); 2], false).unwrap_err();
         assert!(error.to_string().ends_with("timings:\n  - name: \"tests\"\n    cmd: \"go test\""), "{error}");
-        let invalid = fill("version: 9", Path::new("c.yml"), "go test", true).unwrap_err().to_string();
+        let invalid = fill("version: 9", Path::new("c.yml"), [Some("go test"); 2], true).unwrap_err().to_string();
         assert!(invalid.starts_with("c.yml:1:"), "{invalid}");
     }
 
     #[test]
     fn an_edit_that_would_change_another_value_too_is_refused() {
         let text = "commands: {test: x}\ntimings:\n  - &t\n    name: a\n    cmd: ''\n  - {<<: *t, name: b}\n";
-        let error = fill(text, Path::new("c.yml"), "go test", false).unwrap_err().to_string();
+        let error = fill(text, Path::new("c.yml"), [Some("go test"); 2], false).unwrap_err().to_string();
         assert!(error.starts_with("timings[0].cmd cannot be filled in"), "{error}");
     }
 
@@ -351,17 +357,17 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_edited_rightly_or_refused(text in nearly_yaml(), force: bool) {
-            if let Ok(edited) = fill(&text, Path::new("c.yml"), "go test", force) {
+            if let Ok(edited) = fill(&text, Path::new("c.yml"), [Some("go test"); 2], force) {
                 let (config, _) = parse(&edited.text, Path::new("c.yml")).unwrap();
                 prop_assert!(config.commands.test.is_some());
-                prop_assert_eq!(fill(&edited.text, Path::new("c.yml"), "go test", force).unwrap().changes, Vec::new());
+                prop_assert_eq!(fill(&edited.text, Path::new("c.yml"), [Some("go test"); 2], force).unwrap().changes, Vec::new());
             }
         }
 
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,60}") {
-            drop(fill(&text, Path::new("c.yml"), "x", true));
-            drop(fill(&text, Path::new("c.json"), "x", true));
+            drop(fill(&text, Path::new("c.yml"), [Some("x"); 2], true));
+            drop(fill(&text, Path::new("c.json"), [Some("x"); 2], true));
         }
     }
 }

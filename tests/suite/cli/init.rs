@@ -84,6 +84,24 @@ fn onboard_fills_in_what_is_empty_and_keeps_the_rest_of_the_file() {
 }
 
 #[test]
+fn a_command_to_time_takes_the_place_of_no_test() {
+    let s = Sandbox::without_git();
+    s.write("package.json", "{\"scripts\": {\"test\": \"jest\"}}");
+    let _ = s.run(&["init", "--no-prompt"]).ok();
+    let force = "next: vibeship-optimizer onboard --force --timing-cmd \"node bench.js\"";
+    let _ = s.run(&["onboard", "--timing-cmd", "node bench.js"]).ok().says(&[force]);
+    let replaced = s.run(&["onboard", "--force", "--timing-cmd", "node bench.js"]).ok();
+    let _ = replaced.says(&["- TIMINGS_CMD_SET: node bench.js"]).never_says(&["COMMANDS_TEST_SET"]);
+    let config = s.read(".vibeship-optimizer/config.yml");
+    assert!(config.contains("  test: \"npm test\"") && config.contains("    cmd: \"node bench.js\""), "{config}");
+    // Where there is no test, a benchmark is none either.
+    s.write("vibeship_optimizer.yml", "version: 1\ncommands: {test: \"\"}\n");
+    let _ = s.run(&["onboard", "--timing-cmd", "node bench.js"]).ok().never_says(&["COMMANDS_TEST_SET"]);
+    let _ = s.run(&["doctor", "--format", "text"]).says(&["next: vibeship-optimizer onboard --test-cmd \"COMMAND\""]);
+    let _ = s.run(&["onboard", "--test-cmd", "npm test"]).ok().says(&["- COMMANDS_TEST_SET: npm test"]);
+}
+
+#[test]
 fn a_change_sets_the_project_up_if_nobody_has() {
     let s = Sandbox::without_git();
     s.start("first");
