@@ -15,7 +15,7 @@ use crate::commands::{GitHistory, collect};
 use crate::config::{Budget, Config, globs};
 use crate::error::{Result, trouble};
 use crate::git::Repo;
-use crate::model::uncommitted::{HOOK_DIRS, HOOKS};
+use crate::model::uncommitted::hook_files;
 use crate::model::{Better, ChangeId, Class, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage, Surface, scrub};
 use crate::store::project;
 use crate::workflow::{Change, End};
@@ -126,7 +126,7 @@ fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
     patterns.push("**/.gitignore".to_owned());
-    patterns.extend(HOOK_DIRS.iter().flat_map(|dir| HOOKS.iter().map(move |hook| format!("{dir}/{hook}"))));
+    patterns.extend(hook_files());
     patterns.extend(is_first.then(|| ".gitattributes".to_owned()));
     let reason = "the set-up of vibeship-optimizer".to_owned();
     Ok(Exemption { paths: Some(globs(&patterns)?), authors: None, bots: Vec::new(), reason })

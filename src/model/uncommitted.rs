@@ -8,8 +8,20 @@ pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBO
 /// What the project is measured by: it is committed, and never stashed.
 const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
 /// Where repositories keep the hooks that they track, in their root, and which of them are the tool's.
-pub(crate) const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
-pub(crate) const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
+const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
+const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
+/// Where hook managers read which hooks to run, in the repository's root.
+const HOOK_MANAGERS: [&str; 9] = [
+    "lefthook.yml",
+    "lefthook.yaml",
+    ".lefthook.yml",
+    ".lefthook.yaml",
+    ".config/lefthook.yml",
+    ".config/lefthook.yaml",
+    ".pre-commit-config.yaml",
+    ".pre-commit-config.yml",
+    "prek.toml",
+];
 /// As many paths are named before the rest is counted.
 const SHOWN: usize = 5;
 /// As many patterns fit a command that lets git ignore them.
@@ -86,6 +98,12 @@ impl Operation {
     }
 }
 
+/// The files that bring the tool's hooks to a repository, from its root.
+pub(crate) fn hook_files() -> impl Iterator<Item = String> {
+    let hooks = HOOK_DIRS.iter().flat_map(|dir| HOOKS.iter().map(move |hook| format!("{dir}/{hook}")));
+    hooks.chain(HOOK_MANAGERS.map(str::to_owned))
+}
+
 impl Uncommitted {
     /// The first paths, and how many there are beside them.
     pub fn lines(&self) -> Vec<String> {
@@ -119,6 +137,18 @@ impl Uncommitted {
         if here.is_empty() { commit } else { add(&here).and(commit) }
     }
 
+    /// Stages everything in the project, which is less than everything where the repository holds more.
+    pub fn add_all(&self) -> CommandLine {
+        let add = CommandLine::git("add -A");
+        if self.prefix.is_empty() { add } else { add.word("--").word(pathspec("", &self.prefix)) }
+    }
+
+    /// The same, except what is no work for certain.
+    pub fn add_work(&self) -> CommandLine {
+        let add = self.add_all();
+        self.ignore(&self.built).map_or(add.clone(), |ignore| ignore.and(add))
+    }
+
     /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
     pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
         let plain = |pattern: &String| !pattern.chars().any(char::is_control) && !pattern.ends_with(' ');
@@ -137,18 +167,6 @@ impl Uncommitted {
         let stash = match self.named().filter(|_| self.gone.is_empty()) {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),
-    /// Stages everything in the project, which is less than everything where the repository holds more.
-    pub fn add_all(&self) -> CommandLine {
-        let add = CommandLine::git("add -A");
-        if self.prefix.is_empty() { add } else { add.word("--").word(pathspec("", &self.prefix)) }
-    }
-
-    /// The same, except what is no work for certain.
-    pub fn add_work(&self) -> CommandLine {
-        let add = self.add_all();
-        self.ignore(&self.built).map_or(add.clone(), |ignore| ignore.and(add))
-    }
-
         };
         let stash = match self.intended.as_slice() {
             [] => stash,
@@ -200,8 +218,8 @@ impl Uncommitted {
     }
 
     fn is_setup(&self, path: &str) -> bool {
-        let hook = path.split_once('/').is_some_and(|(dir, name)| HOOK_DIRS.contains(&dir) && HOOKS.contains(&name));
-        hook || path.strip_prefix(&self.prefix).is_some_and(|path| SETUP.contains(&path))
+        hook_files().any(|hook| hook == path)
+            || path.strip_prefix(&self.prefix).is_some_and(|path| SETUP.contains(&path))
     }
 }
 

@@ -173,6 +173,24 @@ fn hooks_in_a_tracked_directory_are_committed_before_the_baseline() {
     }
 }
 
+/// A hook manager's file changes nothing that is measured, and what is measured with it there is no part of it.
+#[test]
+fn the_file_of_a_hook_manager_is_a_file_of_the_set_up() {
+    for file in ["lefthook.yml", ".pre-commit-config.yaml"] {
+        let s = Sandbox::new();
+        s.run(&["hooks", "install"]).ok();
+        s.start("x").contract();
+        s.write(file, "commit-msg:\n").git(&["add", file]);
+        let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
+        let _ = refused.says(&["Set up vibeship-optimizer"]).never_says(&["git stash"]);
+        let committed = s.try_git(&["commit", "-m", "Hooks by a manager"]);
+        assert_eq!(committed.code, 0, "{file}: {committed}");
+        let _ = s.run(&["check", "--range", "HEAD~1..HEAD"]).ok().never_says(&["COMMIT_WITHOUT_ID"]);
+        s.write("src/main.txt", "also\n").git(&["add", "src"]);
+        assert_ne!(s.try_git(&["commit", "-m", "Code"]).code, 0, "{file}");
+    }
+}
+
 /// Nothing that the own hook refuses is advised.
 #[test]
 fn where_hooks_hold_commits_no_work_is_committed_before_the_baseline() {
