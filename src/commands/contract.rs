@@ -1,5 +1,6 @@
 //! `change contract`: write the contract, by flags or asked part by part on a terminal.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
@@ -189,7 +190,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
     let mut flags = ContractFlags::default();
     let emergency = change.opened.class == Class::Emergency;
-    let (relative, absolute) = examples(ctx.project.root(), ctx.config()?, measurable);
+    let (relative, absolute) = examples(ctx.project.root(), ctx.config()?, measurable, &BTreeSet::new());
     let [better, guarded, fired] = if emergency { absolute } else { relative };
     for part in change.contract.missing() {
         let (question, example) = match part {
@@ -232,7 +233,7 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
 pub(crate) type Examples = ([String; 3], [String; 3]);
 
 /// What this config could measure; without any metric, the shape of one.
-pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable) -> Examples {
+pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable, unfit: &BTreeSet<MetricId>) -> Examples {
     // Requests of two sessions decide nothing about a latency, and a path that is not there has no size.
     let decides = |spec: &&MetricSpec| {
         let is_there = |path: &str| root.join(path).exists();
@@ -242,7 +243,7 @@ pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable) ->
             Some(MetricSource::Timing | MetricSource::Kpi) | None => spec.sampling != Sampling::Rate,
         }
     };
-    let all: Vec<&MetricSpec> = measurable.iter().filter(decides).collect();
+    let all: Vec<&MetricSpec> = measurable.iter().filter(decides).filter(|spec| !unfit.contains(&spec.id)).collect();
     let of_kind = |kind: MetricKind| all.iter().find(|spec| spec.id.kind() == Some(kind));
     let no_size = || all.iter().find(|spec| spec.id.source() != Some(MetricSource::Size));
     let kpi = of_kind(MetricKind::Wall).or_else(|| of_kind(MetricKind::Latency)).or_else(no_size).or(all.first());

@@ -15,8 +15,11 @@ impl Ctx {
         let default = FixContext { uncommitted, ..default };
         let Some(config) = self.config.get() else { return FixContext { own, ..default } };
         let review = config.review.suggested().map(|(tool, mode)| (tool.to_owned(), mode.to_owned()));
-        let examples = || contract::examples(self.project.root(), config, &self.measurable().unwrap_or_default());
-        let (criteria, bounds) = self.criteria.get_or_init(examples).clone();
+        let unfit = self.unfit.borrow();
+        let examples =
+            || contract::examples(self.project.root(), config, &self.measurable().unwrap_or_default(), &unfit);
+        let (criteria, bounds) =
+            if unfit.is_empty() { self.criteria.get_or_init(examples).clone() } else { examples() };
         FixContext {
             trailer: config.enforcement.trailer.clone(),
             review: review.unwrap_or(default.review.clone()),

@@ -16,7 +16,7 @@ use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::{
-    Bound, ChangeId, Contract, Digest, Kind, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable, text,
+    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable, text,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
@@ -180,6 +180,16 @@ impl Measurement {
             Some((id.clone(), metric::why(&self.snapshot, id, &reason)))
         });
         found.collect()
+    }
+
+    /// The metrics that gave no value, or 0, of which no share can be wanted.
+    pub(crate) fn without_change_to_see(&self, measurable: &Measurable) -> impl Iterator<Item = MetricId> {
+        let all = series::metrics(&self.snapshot);
+        let is_unfit = |id: &MetricId| {
+            series::reading(&all, id).map_or(true, |read| read.samples.iter().all(|value| *value == 0.0))
+        };
+        let unfit: Vec<MetricId> = measurable.iter().map(|spec| spec.id.clone()).filter(is_unfit).collect();
+        unfit.into_iter()
     }
 
     /// A KPI of the contract that no change can fulfil, since its baseline is 0, and why.

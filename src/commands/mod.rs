@@ -13,7 +13,7 @@ use crate::config::{Config, file};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
-use crate::model::{CommandLine, Fix, How, Measurable, Policy, fix, scrub};
+use crate::model::{CommandLine, Fix, How, Measurable, MetricId, Policy, fix, scrub};
 use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
@@ -104,6 +104,8 @@ pub(crate) struct Ctx {
     repo: OnceCell<Option<Repo>>,
     actor: OnceCell<Option<String>>,
     criteria: OnceCell<contract::Examples>,
+    /// Metrics that no contract is proposed on.
+    pub unfit: RefCell<BTreeSet<MetricId>>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
     /// Whether the steps that need nobody are taken one after the other: only what comes after them is told.
@@ -122,6 +124,7 @@ impl Ctx {
             repo: OnceCell::new(),
             actor: OnceCell::new(),
             criteria: OnceCell::new(),
+            unfit: RefCell::default(),
             interrupt: OnceCell::new(),
             told: RefCell::default(),
             runs_on: Cell::default(),

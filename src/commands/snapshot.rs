@@ -166,6 +166,10 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     world.unmeasured = measurement.unmeasured(&change.contract);
     world.unmeasured.extend((role == RoleArg::Before).then(|| measurement.out_of_reach(&change.contract)).flatten());
     world.met_already = role == RoleArg::Before && is_met_already(&measurement.snapshot, &change.contract);
+    if !world.unmeasured.is_empty() {
+        let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
+        *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
+    }
     measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
         RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),

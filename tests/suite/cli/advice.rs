@@ -297,7 +297,7 @@ fn what_could_not_be_measured_says_why() {
     assert_eq!(refused.stderr.matches("  kpi.ops: ").count(), 1, "{refused}");
     assert!(refused.stderr.contains("nowhere.json"), "{refused}");
     let way_out = format!(
-        "or:   vibeship-optimizer change contract --change-id {} --kpi \"OTHER_METRIC <= -10%\" --trigger",
+        "or:   vibeship-optimizer change contract --change-id {} --kpi \"size.src.files <= -10%\" --trigger",
         s.id()
     );
     let _ = refused.says(&[&way_out]);

@@ -240,3 +240,16 @@ fn an_emergency_says_itself_how_it_is_taken_out() {
     let _ = s.on(&["change", "rollout", "full"]).ok().says(&["To roll back: unset LIMIT"]);
     let _ = s.run(&["preflight"]).ok().never_says(&["nothing was measured yet"]);
 }
+
+#[test]
+fn a_contract_is_proposed_on_what_gave_a_value_alone() {
+    let s = Sandbox::new();
+    let kpis = "kpis:\n  - {name: bad, cmd: echo n/a, better: lower, exact: true}\n  - {name: zero, cmd: echo 0, better: lower, exact: true}\n  \
+                - {name: good, cmd: echo 5, better: lower, exact: true}\n  - {name: other, cmd: echo 7, better: lower, exact: true}\n";
+    s.config(&format!("version: 1\ncommands: {{test: \"true\"}}\n{kpis}"));
+    s.start("x");
+    let parts = ["--hypothesis", "h", "--kpi", "kpi.zero <= -10%", "--guardrail", "kpi.good <= +5%"];
+    let _ = s.on(&[&["change", "contract"], &parts[..], &["--trigger", "kpi.good > +10%"]].concat()).ok();
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["--kpi \"kpi.other <= -10%\""]);
+    let _ = refused.never_says(&["kpi.bad <="]);
+}
