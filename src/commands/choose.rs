@@ -6,9 +6,9 @@ use serde_json::json;
 use crate::audit::Finding;
 use crate::commands::{Ctx, audit_here, commit};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
-use crate::model::{ChangeId, CommandLine, Fix, fix, joined, nearest};
+use crate::model::{ChangeId, Class, CommandLine, Fix, fix, joined, nearest};
 use crate::store::{Record, RecordError, atomic, guard};
-use crate::workflow::{Change, Step, next};
+use crate::workflow::{Change, End, Step, next};
 
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
@@ -45,6 +45,10 @@ impl ChangeArg {
         choose_or_default(ctx, self.typed(), true)
     }
 
+    pub(crate) fn choose_unsettled(&self, ctx: &Ctx) -> Result<ChangeId> {
+        before_rollout(ctx, self.typed())
+    }
+
     pub(crate) fn typed(&self) -> Option<&str> {
         self.change_id.as_deref()
     }
@@ -61,6 +65,24 @@ fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
     }
     let (records, damaged) = unsettled(ctx)?;
     among(ctx, &records, damaged, rolled_out)
+}
+
+/// The change of a step that comes before the rollout: one that is watched is meant only by its name.
+pub(crate) fn before_rollout(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
+    let id = change(ctx, typed)?;
+    if named(ctx, typed)?.is_some() || active(ctx)?.as_ref() == Some(&id) {
+        return Ok(id);
+    }
+    let found = commit::load(ctx, &id)?;
+    if found.fully_rolled_out_at().is_none() || found.opened.class == Class::Emergency {
+        return Ok(id);
+    }
+    let ended = changes(ctx)?.0.into_iter().filter(|it| matches!(it.end, Some(End::Rejected { .. })));
+    let later = ended.filter(|it| it.latest_at >= found.opened_at).max_by_key(|it| it.latest_at);
+    let again =
+        later.map(|it| Fix::or(format!("take {} up again, which was rejected", it.id()), fix::start_from(it.id())));
+    Err(failed(format!("no change is open before its rollout; {id} is rolled out, and watched"))
+        .fixed_by(std::iter::once(Fix::next("open a change", fix::start())).chain(again)))
 }
 
 pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> {
@@ -219,7 +241,7 @@ pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeI
     let is_none_open = open_changes(&records).next().is_none();
     let waiting = records.iter().filter(|_| is_none_open).filter_map(awaits_confirmation);
     match waiting.map(Change::id).collect::<Vec<_>>().as_slice() {
-        [] => among(ctx, &records, damaged, false),
+        [] => before_rollout(ctx, typed),
         [only] => Ok((*only).clone()),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());

@@ -67,7 +67,7 @@ impl ContractFlags {
 
 /// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
 pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
-    let change = args.change.load(ctx)?;
+    let change = commit::load(ctx, &args.change.choose_unsettled(ctx)?)?;
     let measurable = ctx.measurable()?;
     let mut parts = args.parts.parts()?;
     if parts == Contract::default() && ctx.ui.can_ask() {

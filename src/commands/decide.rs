@@ -94,7 +94,7 @@ pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
 
 /// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
 pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
-    let change = change.load(ctx)?;
+    let change = commit::load(ctx, &change.choose_unsettled(ctx)?)?;
     evidence::check_record(ctx, &change)?;
     let demanded = collect::demanded(ctx)?;
     let policy = collect::policy_of(&demanded);

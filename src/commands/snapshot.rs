@@ -61,7 +61,7 @@ pub(crate) fn run(ctx: &Ctx, args: SnapshotArgs) -> Result<Exit> {
     match args.role {
         None => alone(ctx, &args),
         Some(role @ RoleArg::Before) => {
-            let id = choose::change(ctx, args.change_id.as_deref())?;
+            let id = choose::before_rollout(ctx, args.change_id.as_deref())?;
             of_change(ctx, &commit::load(ctx, &id)?, role, &args)
         }
         Some(role @ RoleArg::After) => {

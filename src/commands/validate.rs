@@ -33,7 +33,7 @@ const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
 /// Exit 0 when every check passed, 1 when one failed or the gate refuses.
 pub(crate) fn run(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
-    let id = change.choose(ctx)?;
+    let id = change.choose_unsettled(ctx)?;
     validate(ctx, &id)
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
         let session = files::read_pairs(&args.machines)?;
         return pair::tell(ctx, args.json_out.as_deref(), &session, &calibrate::settings(ctx, None)?);
     }
-    let id = choose::change(ctx, args.change_id.as_deref())?;
+    let id = choose::before_rollout(ctx, args.change_id.as_deref())?;
     let change = commit::load(ctx, &id)?;
     of_change(ctx, &change, &args)
 }

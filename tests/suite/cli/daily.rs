@@ -121,6 +121,29 @@ fn of_several_watched_changes_the_one_whose_days_are_in_is_verified() {
     );
 }
 
+#[test]
+fn a_watched_change_is_not_meant_by_a_step_before_the_rollout() {
+    let s = Sandbox::new();
+    s.rolled_out("first");
+    let first = s.id();
+    s.start_with("second", &["--parallel"]);
+    let second = s.id();
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
+    let again = format!("or:   vibeship-optimizer change start --from {second}");
+    let told = format!("no change is open before its rollout; {first} is rolled out, and watched");
+    for step in [
+        &["validate"][..],
+        &["snapshot", "--as", "before"],
+        &["snapshot", "--as", "after"],
+        &["compare"],
+        &["change", "promote"],
+        &["change", "contract", "--kpi", "kpi.ops <= -1%"],
+    ] {
+        let _ = s.run(step).exits(1).says(&[&told, &again]);
+    }
+    let _ = s.run(&["validate", "--change-id", &first]).exits(1).says(&["it was passed already"]);
+}
+
 /// The numbers of the README: `examples/numbers.sh` measures them.
 #[test]
 fn a_verdict_takes_three_commands_and_one_commit_and_verification_at_most_nine() {
