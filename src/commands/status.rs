@@ -29,6 +29,9 @@ pub(crate) struct StatusArgs {
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     check::needs_project(ctx, "status")?;
     if args.run {
+        if all_are_watched(ctx, args.change.typed())? {
+            return tick::run(ctx, tick::TickArgs { change_id: None, force: false });
+        }
         return advance(ctx, &args.change.choose(ctx)?);
     }
     let (records, damaged) = told(ctx)?;
@@ -90,6 +93,18 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     }
     ctx.advise(&evidence);
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
+}
+
+/// Whether several changes are open, none of them is named or selected, and all of them are watched.
+fn all_are_watched(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
+    if choose::named(ctx, typed)?.is_some() {
+        return Ok(false);
+    }
+    let (records, damaged) = choose::unsettled(ctx)?;
+    let open: Vec<&Change> = records.iter().filter_map(Record::change).filter(|change| change.is_open()).collect();
+    let is_selected = choose::active(ctx)?.is_some_and(|id| open.iter().any(|change| *change.id() == id));
+    let watched = open.iter().all(|change| change.fully_rolled_out_at().is_some());
+    Ok(damaged == 0 && open.len() > 1 && !is_selected && watched)
 }
 
 /// The records that something is told of, and how many are damaged. Those of changes that ended are many: they are let go

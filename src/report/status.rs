@@ -85,6 +85,12 @@ fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
     match view.others {
         [] if view.damaged > 0 => vec![Fix::next("", CommandLine::tool("check"))],
         [] => vec![Fix::next("", fix::start())],
+        others if others.iter().all(|(change, _)| change.fully_rolled_out_at().is_some()) => {
+            let is_due = others.iter().any(|(_, step)| *step == Step::Tick);
+            let tick = is_due.then(|| Fix::next("measure today, for all of them", CommandLine::tool("monitor tick")));
+            let one = others.iter().map(|(change, _)| Fix::or("", fix::choose(change.id())));
+            tick.into_iter().chain(one).collect()
+        }
         others => Fix::one_of(others.iter().map(|(change, _)| fix::choose(change.id()))),
     }
 }

@@ -121,6 +121,29 @@ fn of_several_watched_changes_the_one_whose_days_are_in_is_verified() {
     );
 }
 
+/// A second change that is rolled out beside the first.
+fn two_watched() -> Sandbox {
+    let s = Sandbox::new();
+    s.rolled_out("first");
+    s.start_with("second", &["--parallel"]).contract().before().improve(20.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s
+}
+
+#[test]
+fn several_watched_changes_are_measured_together_where_no_decision_is_left() {
+    let s = two_watched();
+    s.later(Duration::hours(24));
+    let tick = "next: vibeship-optimizer monitor tick";
+    let _ = s.run(&["status", "--format", "text"]).ok().says(&[tick, "or:   vibeship-optimizer change use "]);
+    let _ = s.run(&["next", "--run"]).ok().never_says(&["changes are open"]);
+    let ticked = s.run(&["monitor", "status", "--format", "json"]).ok().json();
+    let days: Vec<_> = ticked["changes"].as_array().unwrap().iter().map(|it| it["runs_completed"].clone()).collect();
+    assert!(days.len() == 2 && days.iter().all(|days| *days == 1), "{ticked}");
+    let _ = s.run(&["status", "--format", "text"]).ok().never_says(&[tick]);
+}
+
 #[test]
 fn a_watched_change_is_not_meant_by_a_step_before_the_rollout() {
     let s = Sandbox::new();
