@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
-use crate::config::Config;
+use crate::config::{Config, Timing};
 use crate::error::{Exit, Result, trouble};
 use crate::judge::effect;
 use crate::model::{
@@ -145,13 +145,7 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
         }
     }
     for criterion in parts.kpi.iter().chain(&parts.guardrails) {
-        let is_http = criterion.metric.source() == Some(MetricSource::Http);
-        if is_http && criterion.is_relative() && !in_pairs(config, &criterion.metric) {
-            ctx.ui.warn(&format!(
-                "{criterion} is held against the few requests of two snapshots and would most likely stay inconclusive; name the \
-                 command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
-            ));
-        }
+        warn_of_unpaired(ctx, config, criterion);
         let named = |name: &str| criterion.metric == MetricKind::Succeeded.of(name);
         let Some(timing) = config.timings.iter().find(|timing| named(&timing.name)) else { continue };
         let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };
@@ -166,6 +160,28 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
         }
     }
     Ok(())
+}
+
+/// What a bound is held against that no pair measures again.
+fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
+    if !criterion.is_relative() {
+        return;
+    }
+    if criterion.metric.source() == Some(MetricSource::Http) && !in_pairs(config, &criterion.metric) {
+        ctx.ui.warn(&format!(
+            "{criterion} is held against the few requests of two snapshots and would most likely stay inconclusive; name the \
+             command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
+        ));
+    }
+    let is_its = |timing: &&Timing| criterion.metric.subject() == Some(&timing.name);
+    let is_timing = criterion.metric.source() == Some(MetricSource::Timing);
+    let results = config.timings.iter().filter(|_| is_timing).find(is_its).and_then(|it| it.hyperfine.as_deref());
+    if let Some(results) = results {
+        ctx.ui.warn(&format!(
+            "{criterion} is held against the results in {results}, which cannot be measured in pairs, and would most likely \
+             stay inconclusive; name the command itself (`cmd` in place of `hyperfine` under timings)"
+        ));
+    }
 }
 
 /// Whether it is the latency of an endpoint that a paired session serves itself.

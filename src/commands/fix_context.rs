@@ -26,6 +26,7 @@ impl Ctx {
             criteria,
             bounds,
             pairs: config.pair.enabled,
+            imported: config.timings.iter().filter(|it| it.hyperfine.is_some()).map(|it| it.name.clone()).collect(),
             own,
             ..default
         }

@@ -124,6 +124,8 @@ pub struct FixContext {
     /// The same with bounds of their own, for what has no baseline.
     pub bounds: [String; 3],
     pub pairs: bool,
+    /// The timings whose results others wrote, so that none is measured in pairs.
+    pub imported: Vec<String>,
     pub uncommitted: Uncommitted,
     /// Where the tool's own files are, from the project's root.
     pub own: Vec<String>,
@@ -151,6 +153,7 @@ impl Default for FixContext {
             criteria: Self::shapes("METRIC"),
             bounds: ["METRIC <= 100", "METRIC <= 100", "METRIC > 100"].map(str::to_owned),
             pairs: true,
+            imported: Vec::new(),
             uncommitted: Uncommitted::default(),
             own: OWN.map(str::to_owned).into(),
             unsaved: Vec::new(),

@@ -6,8 +6,8 @@ use crate::judge::decisive;
 use crate::model::digest::is_page;
 use crate::model::text::{joined, short};
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricSource, Stage, Taken,
-    Unusable, Verdict, fix,
+    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId, MetricSource,
+    Stage, Taken, Unusable, Verdict, fix,
 };
 use crate::workflow::Change;
 
@@ -47,15 +47,21 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     let of_snapshots = |judged: &Judged| {
         let paired =
             matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
-        let requests = judged.criterion.criterion().and_then(|it| it.metric.source()) == Some(MetricSource::Http);
-        let off = !ctx.pairs && !change.has_no_commit();
-        (!paired && (requests || off)).then_some(requests)
-    };
-    if let Some(requests) = judged.iter().find_map(|it| of_snapshots(it)) {
-        let how = match requests {
-            true => "with the command that serves it (start of the probe in the config), or with more requests",
-            false => "with pairs (pair.enabled in the config), or with more runs",
+        let metric = judged.criterion.criterion().map(|it| &it.metric);
+        let source = metric.and_then(MetricId::source);
+        let is_imported = |name: &str| ctx.imported.iter().any(|it| it == name);
+        let how = if source == Some(MetricSource::Http) {
+            "with the command that serves it (start of the probe in the config), or with more requests"
+        } else if source == Some(MetricSource::Timing) && metric.and_then(MetricId::subject).is_some_and(is_imported) {
+            "with the command itself (cmd in place of hyperfine in the config), which is measured in pairs"
+        } else if !ctx.pairs && !change.has_no_commit() {
+            "with pairs (pair.enabled in the config), or with more runs"
+        } else {
+            return None;
         };
+        (!paired).then_some(how)
+    };
+    if let Some(how) = judged.iter().find_map(|it| of_snapshots(it)) {
         let again = Fix::then(format!("{how}, take it up again"), fix::start_from(id));
         return vec![Fix { how: How::Next, ..hold }, drop, again];
     }

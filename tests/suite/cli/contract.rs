@@ -253,3 +253,24 @@ fn a_contract_is_proposed_on_what_gave_a_value_alone() {
     let refused = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["--kpi \"kpi.other <= -10%\""]);
     let _ = refused.never_says(&["kpi.bad <="]);
 }
+
+#[test]
+fn results_that_others_wrote_are_told_to_decide_no_relative_bound() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: x, hyperfine: out/x.json}]\n");
+    let of = |seconds: [f64; 6]| format!("{{\"results\": [{{\"command\": \"x\", \"times\": {seconds:?}}}]}}\n");
+    s.write("out/x.json", of([2.0, 2.1, 1.9, 2.2, 1.8, 2.0])).write(".gitignore", "out/\n").commit_as("set up", &[]);
+    s.start("x").contract();
+    let told = s.on(&["change", "contract", "--kpi", "timing.x.wall <= -5%"]).ok();
+    let _ = told.says(&["the results in out/x.json, which cannot be measured in pairs"]);
+    s.before();
+    s.write("out/x.json", of([1.9, 2.1, 1.7, 2.2, 1.8, 1.9]))
+        .write("src/main.txt", "faster\n")
+        .commit("tune")
+        .validate();
+    s.after();
+    let undecided = s.on(&["compare"]).ok();
+    let _ = undecided
+        .says(&["next: vibeship-optimizer change hold", "cmd in place of hyperfine"])
+        .never_says(&["measure more"]);
+}
