@@ -47,12 +47,13 @@ pub(crate) struct BundleArgs {
 pub(crate) struct AttestArgs {
     #[command(flatten)]
     change: ChangeArg,
-    /// Tool that reviewed the change; `other` for anything else, people included
-    #[arg(long, value_parser = ["codex", "claude", "other"], default_value = "codex")]
-    tool: String,
-    /// Reasoning mode of the reviewer, such as `high`; `human` for a person
-    #[arg(long, value_name = "MODE", default_value = "high")]
-    reasoning_mode: String,
+    /// Tool that reviewed the change; `other` for anything else, people included [default: codex; with --reviewer alone:
+    /// other]
+    #[arg(long, value_parser = ["codex", "claude", "other"])]
+    tool: Option<String>,
+    /// Reasoning mode of the reviewer, such as `high`; `human` for a person [default: high; with --reviewer alone: human]
+    #[arg(long, value_name = "MODE")]
+    reasoning_mode: Option<String>,
     /// Model that reviewed the change, if any
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     model: String,
@@ -62,6 +63,17 @@ pub(crate) struct AttestArgs {
     /// Findings of the review
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "", hide_default_value = true)]
     notes: String,
+}
+
+impl AttestArgs {
+    /// The tool and its mode: the original's, unless a person alone is named.
+    fn reviewed_by(&self) -> Result<(String, String)> {
+        let is_person =
+            self.reviewer.is_some() && self.model.is_empty() && self.tool.is_none() && self.reasoning_mode.is_none();
+        let (tool, mode) = if is_person { ("other", "human") } else { ("codex", "high") };
+        let mode = parse::required("--reasoning-mode", self.reasoning_mode.as_deref().unwrap_or(mode))?;
+        Ok((self.tool.as_deref().unwrap_or(tool).to_owned(), mode))
+    }
 }
 
 pub(crate) fn run(ctx: &Ctx, command: ReviewCommand) -> Result<Exit> {
@@ -99,9 +111,9 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
 fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let id = change.id();
-    let mode = parse::required("--reasoning-mode", &args.reasoning_mode)?;
+    let (tool, mode) = args.reviewed_by()?;
     let configs = collect::configs_in_force(ctx, &change)?;
-    let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, &args.tool, &mode));
+    let objection = configs.iter().find_map(|it| collect::mode_objection(&it.review, &tool, &mode));
     if let Some(objection) = objection {
         return Err(failed(objection).hinted(
             "use an allowed mode; a mode that any committed config since the baseline forbids stays forbidden",
@@ -120,14 +132,19 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     if !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name)) {
         ctx.ui.warn("the author reviewed their own change");
     }
-    let bytes = attestation_file(ctx, &change, args, &mode, &reviewer)?;
+    let bytes = attestation_file(ctx, &change, args, [&tool, &mode, &reviewer])?;
     let pending = Pending { role: Role::Review, bytes };
     let path = ctx.project.attestations_dir().join(Role::Review.file_name(id));
     let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
-    let tool = args.tool.clone();
+    let said = format!("attested: tool {tool}, reasoning mode {mode}, reviewer {reviewer}");
     let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };
     let attested = commit::commit(ctx, id, Kind::Attested { attestation }, &World::default(), &[pending])?;
     ctx.wrote(&path, true)?;
+    ctx.ui.status(&said);
+    if let Some(before) = change.attestation.as_ref().filter(|_| change.is_attested()) {
+        let (tool, mode) = (&before.tool, &before.reasoning_mode);
+        ctx.ui.warn(&format!("it replaces an earlier attestation: tool {tool}, reasoning mode {mode}"));
+    }
     ctx.hint_next(&attested)?;
     Ok(Exit::Yes)
 }
@@ -142,7 +159,8 @@ fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String> {
     Ok(reviewer)
 }
 
-fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str, reviewer: &str) -> Result<Vec<u8>> {
+fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, by: [&str; 3]) -> Result<Vec<u8>> {
+    let [tool, mode, reviewer] = by;
     let git = delta::observe(ctx).git;
     let now = ctx.now();
     let document = json!({
@@ -150,7 +168,7 @@ fn attestation_file(ctx: &Ctx, change: &Change, args: &AttestArgs, mode: &str, r
         "change_id": change.id(),
         "ts": now,
         "generated_at": now,
-        "tool": args.tool,
+        "tool": tool,
         "reasoning_mode": mode,
         "model": scrub(&parse::prose("--model", &args.model)?),
         "reviewer": scrub(reviewer),

@@ -43,7 +43,7 @@ fn preflight_names_what_a_bare_project_lacks_and_reviews_that_do_not_count() {
     let review = |wanted: &str| s.write("vibeship_optimizer.yml", CONFIG.replace("require_attestation: false", wanted));
     review("require_attestation: true");
     assert_eq!(of_review(&s), ["REVIEW_ATTESTATION_MISSING"]);
-    let _ = s.on(&["review", "attest", "--reviewer", "Bob"]).ok();
+    let _ = s.on(&["review", "attest", "--tool", "codex", "--reviewer", "Bob"]).ok();
     assert_eq!(of_review(&s), [""; 0]);
     review("enforce_recommended_modes: true, allowed_modes: {codex: [xhigh]}");
     assert_eq!(of_review(&s), ["REVIEW_MODE_NOT_ALLOWED"]);

@@ -159,3 +159,20 @@ fn a_mode_counts_only_by_every_config_since_the_baseline() {
     s.config(&REVIEWED.replace("[high]", "[xhigh]"));
     assert_eq!(review_demand(&s)["met"], false);
 }
+
+#[test]
+fn no_tool_is_claimed_where_a_person_alone_is_named() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let tool = |s: &Sandbox| {
+        let file = s.json(format!(".vibeship-optimizer/attestations/review_{}.json", s.id()));
+        format!("{} {}", file["tool"].as_str().unwrap(), file["reasoning_mode"].as_str().unwrap())
+    };
+    let _ =
+        s.on(&["review", "attest", "--reviewer", "Bob"]).ok().says(&["tool other, reasoning mode human, reviewer Bob"]);
+    assert_eq!(tool(&s), "other human");
+    // The original's default, which is said.
+    let again = s.on(&["review", "attest"]).ok();
+    let _ = again
+        .says(&["tool codex, reasoning mode high, reviewer Ada", "it replaces an earlier attestation: tool other"]);
+}
