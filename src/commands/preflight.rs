@@ -17,7 +17,7 @@ use crate::model::{
     joined, scrub,
 };
 use crate::os::files;
-use crate::project;
+use crate::project::{self, BloatDir};
 use crate::report::{self, problem};
 use crate::workflow::{Change, view_v1};
 
@@ -202,7 +202,7 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
     if !in_store && changes.iter().all(|change| change.baseline.is_none() && change.rollout.is_empty()) {
         found.push(Problem::info("NO_SNAPSHOTS", "nothing was measured yet", run("see the next step", "status")));
     }
-    for dir in project::bloat_dirs(ctx.project.root(), &config.size_paths) {
+    for dir in unignored(ctx, project::bloat_dirs(ctx.project.root(), &config.size_paths))? {
         let severity = if dir.in_size_path.is_some() { Severity::Warn } else { Severity::Info };
         let within = dir.in_size_path.map(|path| format!(" within the measured {path}")).unwrap_or_default();
         let message = format!("{} is build output{within}", dir.path);
@@ -211,6 +211,16 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::of_setup(severity, "BLOAT_DIR_PRESENT", message, vec![ignore]));
     }
     Ok(found)
+}
+
+/// What git does not ignore already; all of it outside git.
+fn unignored(ctx: &Ctx, mut dirs: Vec<BloatDir>) -> Result<Vec<BloatDir>> {
+    if let Ok(Some(repo)) = ctx.repo() {
+        let paths: Vec<&str> = dirs.iter().map(|dir| dir.path.as_str()).collect();
+        let ignored: Vec<String> = repo.ignored(&paths)?.into_iter().map(str::to_owned).collect();
+        dirs.retain(|dir| !ignored.contains(&dir.path));
+    }
+    Ok(dirs)
 }
 
 fn review(ctx: &Ctx, change: &Change) -> Result<Option<Problem>> {

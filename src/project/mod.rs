@@ -3,7 +3,7 @@
 
 mod analysis;
 
-pub(crate) use analysis::{analyze, bloat_dirs};
+pub(crate) use analysis::{BloatDir, analyze, bloat_dirs};
 
 use std::collections::BTreeMap;
 use std::fs;

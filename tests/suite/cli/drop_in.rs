@@ -138,3 +138,13 @@ fn the_examples_for_timers_run_commands_that_exist() {
     let timer = std::fs::read_to_string(examples.join("systemd/vibeship-optimizer@.timer")).unwrap();
     assert!(timer.contains("OnCalendar=*-*-* 07:00:00 UTC") && timer.contains("Persistent=true"));
 }
+
+#[test]
+fn build_output_that_git_ignores_is_no_finding() {
+    let s = Sandbox::new();
+    let found = |s: &Sandbox| s.run(&["preflight", "--format", "text"]).stdout.contains("BLOAT_DIR_PRESENT");
+    s.write("node_modules/x.js", "1");
+    assert!(found(&s));
+    s.write(".gitignore", "node_modules/\n").commit_as("Ignore it", &[]);
+    assert!(!found(&s));
+}
