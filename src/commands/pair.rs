@@ -118,7 +118,9 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
     }
     let rows = pair_rows(session, settings);
     let answer = json!({ "pair": session, "results": rows });
-    ctx.answer(false, &answer, &report::pair::document(session, &rows, settings))?;
+    let timed = pairing::timings(ctx.config()?);
+    let calibrates = session.commands.iter().any(|it| timed.iter().any(|plan| plan.command() == it.cmd));
+    ctx.answer(false, &answer, &report::pair::document(session, &rows, settings, calibrates))?;
     Ok(exit_of(&rows))
 }
 

@@ -6,7 +6,8 @@ use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
-pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Settings) -> Doc {
+/// `calibrates`: whether the config times what was measured, so that its noise can be measured.
+pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Settings, calibrates: bool) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{} → {}", side(&session.before), side(&session.after)));
     let mut table = Table::new("lrrrrl", ["Metric", "Before", "After", "Change", "Pairs", "Verdict"]);
@@ -42,7 +43,9 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
         values::plain_share(settings.min_effect),
         if settings.noise_floors.is_empty() { "" } else { ", nor one under the noise floor of its metric" }
     ));
-    doc.paragraph(noise_floors(rows, settings));
+    if let Some(floors) = noise_floors(rows, settings, calibrates) {
+        doc.paragraph(floors);
+    }
     doc
 }
 
@@ -62,15 +65,15 @@ fn bars(doc: &mut Doc, rows: &[PairRow]) {
     }
 }
 
-fn noise_floors(rows: &[PairRow], settings: &Settings) -> Text {
+fn noise_floors(rows: &[PairRow], settings: &Settings, calibrates: bool) -> Option<Text> {
     let known = rows.iter().filter_map(|row| Some((&row.metric, settings.noise_floors.get(&row.metric)?)));
     let floors: Vec<String> =
         known.map(|(metric, floor)| format!("{metric} {}", values::plain_share(*floor))).collect();
     if floors.is_empty() {
         let hint = "Noise floor: not known for this command on this machine; measure it once with ";
-        return Text::from(hint).code("vibeship-optimizer calibrate");
+        return calibrates.then(|| Text::from(hint).code("vibeship-optimizer calibrate"));
     }
-    Text::from(format!("Noise floor on this machine: {}.", floors.join(", ")))
+    Some(Text::from(format!("Noise floor on this machine: {}.", floors.join(", "))))
 }
 
 fn side(side: &SideRevision) -> String {

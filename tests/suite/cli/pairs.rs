@@ -34,6 +34,15 @@ fn a_slowdown_is_a_no_and_a_speed_up_a_yes() {
 }
 
 #[test]
+fn noise_is_to_be_measured_of_a_command_that_the_config_times() {
+    let s = repository(FAST, SLOW);
+    let pair = |command: &[&str]| s.run(&[&["pair", "--runs", "6", "--"], command].concat());
+    let _ = pair(&["sh", "work.sh"]).says(&["is decided by"]).never_says(&["vibeship-optimizer calibrate"]);
+    s.config_plus("timings: [{name: work, cmd: sh work.sh}]\n");
+    let _ = pair(&["sh work.sh"]).says(&["measure it once with vibeship-optimizer calibrate"]);
+}
+
+#[test]
 fn the_pairs_are_written_in_the_order_a_b_b_a_and_on_one_core_each() {
     let s = repository(FAST, SLOW);
     let _ = s.run(&["pair", "--runs", "10", "--json-out", "p.json", "--", "sh", "work.sh"]).exits(1);
