@@ -237,7 +237,7 @@ pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeI
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
-    let (records, damaged) = unsettled(ctx)?;
+    let (records, _) = unsettled(ctx)?;
     let is_none_open = open_changes(&records).next().is_none();
     let waiting = records.iter().filter(|_| is_none_open).filter_map(awaits_confirmation);
     match waiting.map(Change::id).collect::<Vec<_>>().as_slice() {

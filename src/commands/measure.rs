@@ -16,7 +16,8 @@ use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::{
-    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable, text,
+    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
+    text,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};

@@ -398,7 +398,7 @@ mod tests {
             (Gate::Decide, Reason::Verdicts { judged: vec![of_requests] }),
             (Gate::Decide, Reason::TriggerFired { judged: fixture::verdicts().kpi }),
             (Gate::Decide, Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths: vec!["a.rs".to_owned()] } }),
-            (Gate::Rollout, Reason::Reason),
+            (Gate::Rollout, Reason::Reason { verb: "rollback" }),
             (Gate::Rollout, Reason::NoSuchStage { planned: vec![Stage::Canary, Stage::Full] }),
             (Gate::Rollout, Reason::StageOrder { next: Stage::Canary }),
             (Gate::Rollout, Reason::Soak { stage: Stage::Canary, until: fixture::at(4, 10) }),

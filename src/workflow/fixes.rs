@@ -1,6 +1,6 @@
 //! Steps that the reasons for a refusal share, or that take more than a line of `reason.rs`.
 
-use crate::model::fix::{How, WHAT_HAPPENED};
+use crate::model::fix::How;
 use crate::model::text::short;
 use crate::model::{
     Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricSource, Operation, Part, Rehearsal,
@@ -217,18 +217,6 @@ impl Fixes<'_> {
     pub(crate) fn due(&self, gate: Gate) -> Gate {
         let shut = |earlier: &&Gate| **earlier < gate && !self.change.passed(**earlier);
         self.change.opened.class.gates().iter().find(shut).copied().unwrap_or(gate)
-    }
-
-    pub(crate) fn with_reason(&self) -> CommandLine {
-        let id = self.change.id();
-        match self.gate {
-            Gate::Open => fix::on(id, "change note").placeholder(WHAT_HAPPENED),
-            Gate::Rollout => fix::with_reason(id, "rollback"),
-            Gate::Verify => fix::with_reason(id, "resolve"),
-            Gate::Contract | Gate::Baseline | Gate::Validate | Gate::After | Gate::Compare | Gate::Decide => {
-                fix::with_reason(id, "hold")
-            }
-        }
     }
 
     pub(crate) fn other_change(&self) -> Vec<Fix> {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::model::text::{count, joined, moment, short};
 use crate::model::{
     ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, Gate, Judged, MetricId, Part, Rehearsal, Stage,
-    Surface, fix,
+    Surface, WHAT_HAPPENED, fix,
 };
 use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
 use crate::workflow::fixes::Fixes;
@@ -181,7 +181,7 @@ pub enum Reason {
     #[error("{}", rehearsed(.rehearsal))]
     Rollback { rehearsal: Rehearsal },
     #[error("a reason in words is needed")]
-    Reason,
+    Reason { verb: &'static str },
     #[error("the rollout's plan has no such stage; it has {}", joined(.planned.iter().map(|stage| stage.name())))]
     NoSuchStage { planned: Vec<Stage> },
     #[error("the stage {} comes first", .next.name())]
@@ -320,7 +320,8 @@ impl Reason {
                 let rest = [Fix::or("keep it as an experiment", hold), with.reject("drop it")];
                 std::iter::once(with.unrehearsed(rehearsal)).chain(rest).collect()
             }
-            Self::Reason => vec![Fix::next("", with.with_reason())],
+            Self::Reason { verb: "note" } => vec![Fix::next("", fix::on(id, "change note").placeholder(WHAT_HAPPENED))],
+            Self::Reason { verb } => vec![Fix::next("", fix::with_reason(id, verb))],
             Self::NoSuchStage { planned } => {
                 let next = planned.get(change.rollout.len()).or(planned.last());
                 next.map(|stage| Fix::next("", fix::rollout(id, *stage))).into_iter().collect()

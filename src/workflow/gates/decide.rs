@@ -45,10 +45,10 @@ pub(crate) fn promotion(change: &Change, promotion: &Promotion, world: &World) -
 }
 
 /// Holding and rejecting. Once a change is rolled out, it has to be rolled back instead.
-pub(crate) fn other_decision(change: &Change, reason: &str) -> Result<(), Refusal> {
+pub(crate) fn other_decision(change: &Change, verb: &'static str, reason: &str) -> Result<(), Refusal> {
     is_open(change, Gate::Decide)?;
     require(Gate::Decide, change.rollout.is_empty(), || Reason::AlreadyPassed)?;
-    has_reason(Gate::Decide, reason)
+    has_reason(Gate::Decide, verb, reason)
 }
 
 /// No gate, from the moment that there is a delta, or a commit that takes one back. A rejected, held or even
@@ -62,7 +62,7 @@ pub(crate) fn rollback(change: &Change, reason: &str, has_commit: bool) -> Resul
     let failed = change.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { .. }));
     let has_delta = change.validation.is_some() || !change.rollout.is_empty() || failed || has_commit;
     require(gate, has_delta, || Reason::NothingToRollBack)?;
-    has_reason(gate, reason)
+    has_reason(gate, "rollback", reason)
 }
 
 /// What is still in effect was not rolled back.
@@ -189,7 +189,7 @@ pub(crate) fn check_resolution(change: &Change, reason: &str, world: &World) -> 
     enter(change, Gate::Verify)?;
     let is_alarming = !change.open_alarms.is_empty() || world.kpi_lost.is_some();
     require(Gate::Verify, is_alarming, || Reason::NoAlarm)?;
-    has_reason(Gate::Verify, reason)
+    has_reason(Gate::Verify, "resolve", reason)
 }
 
 /// A review needs something to review, so the comparison comes first (the rollout, for an emergency).

@@ -24,7 +24,8 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
         Kind::AfterTaken(after) => measured::after(change, after, world),
         Kind::Compared(_) => measured::may_compare(change, world),
         Kind::Promoted(promotion) => decide::promotion(change, promotion, world),
-        Kind::Held { reason } | Kind::Rejected { reason } => decide::other_decision(change, reason),
+        Kind::Held { reason } => decide::other_decision(change, "hold", reason),
+        Kind::Rejected { reason } => decide::other_decision(change, "reject", reason),
         Kind::RolledOut(begun) => decide::stage(change, begun, world, now),
         Kind::RolledBack { reason, commit } => decide::rollback(change, reason, commit.is_some()),
         Kind::RollbackConfirmed { .. } => decide::may_confirm_rollback(change, world),
@@ -37,11 +38,11 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
         Kind::Attested { .. } => decide::check_attestation(change),
         Kind::FollowedUp { by } => decide::check_follow_up(change, by),
         Kind::Verified { summary } => decide::verification(change, summary, world, now),
-        Kind::Noted { text } => has_reason(Gate::Open, text),
+        Kind::Noted { text } => has_reason(Gate::Open, "note", text),
         Kind::Relinked { .. } => Ok(()),
         Kind::DayDecided { reason, .. } => {
             is_open(change, Gate::Decide)?;
-            has_reason(Gate::Decide, reason)
+            has_reason(Gate::Decide, "note", reason)
         }
     }
 }
@@ -185,6 +186,7 @@ fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
     })
 }
 
-fn has_reason(gate: Gate, reason: &str) -> Result<(), Refusal> {
-    require(gate, !reason.trim().is_empty(), || Reason::Reason)
+/// `verb` is the command that takes it.
+fn has_reason(gate: Gate, verb: &'static str, reason: &str) -> Result<(), Refusal> {
+    require(gate, !reason.trim().is_empty(), || Reason::Reason { verb })
 }

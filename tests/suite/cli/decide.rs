@@ -342,3 +342,13 @@ fn an_amended_message_is_the_same_change_and_may_be_promoted() {
     let _ = s.on(&["status"]).says(&["everything passes"]);
     let _ = s.on(&["change", "promote"]).ok();
 }
+
+#[test]
+fn what_lacks_a_reason_is_asked_for_it_and_not_for_another_decision() {
+    let s = Sandbox::new();
+    s.start("x");
+    for verb in ["reject", "hold"] {
+        let next = format!("next: vibeship-optimizer change {verb} --change-id {} --reason \"WHY\"", s.id());
+        let _ = s.on(&["change", verb, "--reason", " "]).exits(1).says(&[&next]);
+    }
+}

@@ -301,7 +301,7 @@ fn an_alarm_blocks_until_a_reason_is_on_record() {
     world
         .refuses(
             |_| plain(Kind::AlarmResolved { reason: " \t".to_owned() }),
-            |missing| matches!(missing, Reason::Reason),
+            |missing| matches!(missing, Reason::Reason { .. }),
         )
         .does(ask::resolve)
         .does(ask::verify);
