@@ -6,9 +6,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::{Ctx, audit_here};
-use crate::error::{Exit, Result};
+use crate::error::{CommandError, Exit, Result};
 use crate::git::{HOOK_RUN, Repo};
-use crate::hooks::{self, Done, Fired, Hook, Row, State, Status, Target, status};
+use crate::hooks::{self, Done, Fired, Hook, HookError, Row, State, Status, Target, status};
 use crate::model::{CommandLine, Fix, Problem, Severity};
 use crate::os::files;
 use crate::store::project;
@@ -27,7 +27,14 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit> {
     let repo = ctx.needed_repo("hooks need")?;
     match command {
         HooksCommand::Install => {
-            tell(ctx, &hooks::install(repo, &target(repo)?)?)?;
+            let target = target(repo)?;
+            match hooks::install(repo, &target) {
+                Err(error @ HookError::Husky { .. }) => {
+                    let here = status::examine(repo, &target)?;
+                    return Err(CommandError::from(error).fixed_by(fixes(repo, &here)?));
+                }
+                done => tell(ctx, &done?)?,
+            }
             if hooks::place(repo)?.relative {
                 ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
             }

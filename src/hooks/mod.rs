@@ -41,11 +41,8 @@ pub(crate) enum HookError {
          `git config core.hooksPath .githooks`, or add the lines of examples/ to your hook manager", dir.display()
     )]
     Global { dir: PathBuf },
-    #[error(
-        "{} is written by husky, which would undo the installation; add this line to {}: \
-         vibeship-optimizer hook-run commit-msg \"$1\"", dir.display(), file.display()
-    )]
-    Husky { dir: PathBuf, file: PathBuf },
+    #[error("{} is written by husky, which would undo the installation", dir.display())]
+    Husky { dir: PathBuf },
     #[error("hooks are switched off: core.hooksPath is {}; take the setting out first", path.display())]
     SwitchedOff { path: PathBuf },
     #[error(
@@ -97,8 +94,7 @@ impl Place {
             return Err(HookError::Global { dir });
         }
         if dir.ends_with(".husky/_") {
-            let file = dir.with_file_name("commit-msg");
-            return Err(HookError::Husky { dir, file });
+            return Err(HookError::Husky { dir });
         }
         Ok(())
     }

@@ -147,7 +147,11 @@ fn husky_directories_get_a_line_to_add_instead() {
     sandbox.git(&["config", "core.hooksPath", ".husky/_"]);
     let answer = sandbox.run(&["hooks", "install"]);
     assert_eq!(answer.code, 2);
-    assert!(answer.stderr.contains("vibeship-optimizer hook-run commit-msg \"$1\""), "{}", answer.stderr);
+    // The same as `hooks status` names, and all of it.
+    for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
+        let line = format!("vibeship-optimizer hook-run {hook} \"$@\"");
+        assert!(answer.stderr.contains(&line) && answer.stderr.contains("next: printf"), "{}", answer.stderr);
+    }
 }
 
 #[test]
