@@ -105,11 +105,10 @@ fn block(answer: &Value, monitor: &Value, verify: &Value) -> String {
         true => format!("- monitor: skipped ({})", word(&monitor["reason"])),
         false => format!("- monitor: day={} report={}", monitor["day"], word(&monitor["report"])),
     });
-    lines.push(format!(
-        "- preflight: worst={} findings={}",
-        word(&preflight["worst_level"]),
-        preflight["finding_count"]
-    ));
+    let codes: Vec<String> = list(&preflight["findings"]).iter().map(|found| word(&found["code"])).collect();
+    let named = if codes.is_empty() { String::new() } else { format!(" ({})", codes.join(", ")) };
+    let (worst, count) = (word(&preflight["worst_level"]), &preflight["finding_count"]);
+    lines.push(format!("- preflight: worst={worst} findings={count}{named}"));
     let ok = if verify["ok"] == true { "True" } else { "False" };
     lines.push(format!("- verify: ok={ok} failures={} warnings={}", failures.len(), warnings.len()));
     let further = [("Failures:", failures), ("Warnings:", warnings)];
