@@ -190,7 +190,9 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
     }
     if config.size_paths.is_empty() {
-        let list = edit("list paths if their size matters", "size_paths", "- src");
+        let paths = project::guess(ctx.project.root()).size_paths;
+        let line = format!("- {}", paths.first().map_or("PATH", String::as_str));
+        let list = edit("list paths if their size matters", "size_paths", &line);
         found.push(Problem::warn("SIZE_PATHS_EMPTY", "no size is measured", list));
     }
     if config.http_probes.is_empty() {
