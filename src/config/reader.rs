@@ -23,7 +23,8 @@ const NULL_IS_A_VALUE: &str = "equals";
 const EMPTY_IS_A_VALUE: &str = "pointer";
 
 /// Names of keys in other tools.
-const OTHER_WORDS: [(&str, &str); 3] = [("cleanup", "conclude"), ("command", "cmd"), ("setup", "prepare")];
+const OTHER_WORDS: [(&str, &str); 4] =
+    [("cleanup", "conclude"), ("command", "cmd"), ("pattern", "regex"), ("setup", "prepare")];
 
 /// The result of reading: every value by its key path, with problems and warnings.
 #[derive(Default)]
