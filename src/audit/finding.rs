@@ -76,7 +76,7 @@ pub(crate) enum FindingKind {
     #[error("the winner of a benchmark was promoted with no stage that checks its guardrails live")]
     PromotedWithoutLiveCheck { from: Option<ChangeId> },
     #[error("the record cannot be trusted: {problem}")]
-    RecordUnreadable { problem: String, conflicted: bool },
+    RecordUnreadable { problem: String, conflicted: bool, kept_in: Option<String> },
     /// A record holds events that its gates would not have let happen.
     #[error(
         "event {seq} {}",

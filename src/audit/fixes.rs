@@ -65,6 +65,7 @@ impl Fixes<'_> {
         let (commit, ctx) = (&self.commit, self.ctx);
         let revert = || CommandLine::git("revert").word(commit);
         let path = self.finding.path.as_deref().unwrap_or_default();
+        let away = || CommandLine::new("mv").words([path, ".."]);
         // To revert what takes a change back would bring the change back; how it is not exact has a finding of its own.
         let takes_back = self.finding.commit.as_ref().is_some_and(|commit| commit.subject.starts_with("Revert \""));
         match kind {
@@ -159,10 +160,9 @@ impl Fixes<'_> {
                 vec![Fix::next("", checkout.and(CommandLine::git("commit -m").word("Restore the record")))]
             }
             FindingKind::RecordMissing => vec![Fix::next("", fix::restore(path))],
-            FindingKind::RecordUnreadable { .. } => vec![
-                Fix::next("find the last good commit of the record", CommandLine::git("log --oneline --").word(path)),
-                Fix::then("restore the record of that commit", CommandLine::git("checkout COMMIT --").word(path)),
-            ],
+            FindingKind::RecordUnreadable { kept_in: None, .. } => {
+                vec![Fix::next("no commit has it as a record: move it out of the project", away())]
+            }
             // Another record after it would be a rewritten one.
             FindingKind::RecordUnlawful { .. }
             | FindingKind::RecordFromFuture { .. }
@@ -178,7 +178,8 @@ impl Fixes<'_> {
                 ),
             ],
             FindingKind::ArtifactMissing { uncommitted: true, .. } => vec![Fix::next("", ctx.commit_own("Evidence"))],
-            FindingKind::ArtifactMissing { kept_in: Some(commit), .. }
+            FindingKind::RecordUnreadable { kept_in: Some(commit), .. }
+            | FindingKind::ArtifactMissing { kept_in: Some(commit), .. }
             | FindingKind::ArtifactAltered { kept_in: Some(commit), .. } => {
                 let checkout = CommandLine::git("checkout").words([commit, "--", path]);
                 let restore = Fix::next("restore it as it was recorded", checkout);
@@ -213,7 +214,7 @@ impl Fixes<'_> {
             }
             FindingKind::EvidenceUnknown => vec![
                 Fix::decide(How::Next, "restore the record that it belongs to"),
-                Fix::decide(How::Or, "if there is none, move it to another directory"),
+                Fix::or("if there is none, move it out of the project", away()),
             ],
             FindingKind::GateNotReached { end: Some(_), .. } => self.of_change(|id| {
                 let out = fix::take_out(id);

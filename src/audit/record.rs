@@ -23,10 +23,12 @@ pub(crate) enum RecordState {
     Tracked(Box<Change>),
     /// One of the Python tool's, which carries no evidence.
     Legacy,
-    /// Damaged or altered, with the reader's words; `conflicted` where git left a conflict in it.
+    /// Damaged or altered, with the reader's words; `conflicted` where git left a conflict in it. `kept_in` is a commit that
+    /// has it as it can be read.
     Unreadable {
         problem: String,
         conflicted: bool,
+        kept_in: Option<String>,
     },
 }
 
@@ -39,8 +41,8 @@ impl RecordFacts {
     }
 
     pub(crate) fn unreadable(&self) -> Option<Finding> {
-        let RecordState::Unreadable { problem, conflicted } = self.state.clone() else { return None };
-        Some(self.about(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted })))
+        let RecordState::Unreadable { problem, conflicted, kept_in } = self.state.clone() else { return None };
+        Some(self.about(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted, kept_in })))
     }
 
     pub(crate) fn about(&self, finding: Finding) -> Finding {

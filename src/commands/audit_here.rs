@@ -50,15 +50,14 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         let changes = records.iter().filter_map(RecordFacts::change);
         audit.findings.extend(demands::budgets(repo, (config, None), changes, &repo.resolve("HEAD")?)?);
     }
-    audit.findings.extend(misnamed(ctx)?);
+    audit.findings.extend(all_misnamed(ctx)?);
     audit.findings.extend(removed(ctx)?.into_iter().map(|lost| Finding { level: Severity::Warn, ..lost }));
     audit.findings.extend(ignored(ctx, &records)?);
     audit.records = records.len();
     let mut known: BTreeSet<String> = records.iter().map(|record| record.id.to_string()).collect();
-    for (id, path) in missing(ctx)? {
-        known.insert(id.to_string());
-        audit.findings.push(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path));
-    }
+    let gone = gone(ctx)?;
+    known.extend(gone.iter().filter_map(|gone| Some(gone.change.as_ref()?.to_string())));
+    audit.findings.extend(gone);
     let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
     let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
     // What the original measured has no record of ours.
@@ -72,7 +71,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
 }
 
 fn records(ctx: &Ctx) -> Result<Vec<RecordFacts>> {
-    let named = |name: &str, record| Some((name.strip_suffix(".json")?.parse::<ChangeId>().ok()?, record));
+    let named = |name: &str, record| Some((store::record::id_of(name)?, record));
     let read = Record::read_named(&ctx.project, Record::names(&ctx.project)?, named)?;
     Ok(read.into_iter().filter_map(|(id, record)| facts(ctx, &id, record)).collect())
 }
@@ -81,19 +80,23 @@ pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Option<RecordFacts> {
     facts(ctx, id, Record::read(&ctx.project, id))
 }
 
-fn misnamed(ctx: &Ctx) -> Result<Vec<Finding>> {
-    let finding = |name: String| {
-        let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
-        let path = ctx.project.relative(&ctx.project.changes_dir().join(&name));
-        Some(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted: false }).at(path))
-    };
-    Ok(Record::names(&ctx.project)?.into_iter().filter_map(finding).collect())
+fn all_misnamed(ctx: &Ctx) -> Result<Vec<Finding>> {
+    let path = |name: &String| ctx.project.relative(&ctx.project.changes_dir().join(name));
+    Ok(Record::names(&ctx.project)?.iter().filter_map(|name| misnamed(&path(name), name)).collect())
+}
+
+/// That what lies among the records cannot be one by its name.
+pub(crate) fn misnamed(path: &str, name: &str) -> Option<Finding> {
+    let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
+    Some(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted: false, kept_in: None }).at(path))
 }
 
 fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Option<RecordFacts> {
     let is_known = !matches!(read, Err(RecordError::Unknown { .. }));
     let path = ctx.project.relative(&ctx.project.record_path(id));
-    is_known.then(|| RecordFacts { id: id.clone(), path, state: commit_contents::state(read, id) })
+    // Git not answering is a no: what is advised then works without it.
+    let kept = || commit_contents::kept(ctx.repo().ok()??, &path, id).ok()?;
+    is_known.then(|| RecordFacts { id: id.clone(), state: commit_contents::state(read, id, kept), path: path.clone() })
 }
 
 /// Records that the commit checked out has and the work tree has not, with their paths. A sparse checkout, which leaves
@@ -109,7 +112,8 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     let here = Record::names(&ctx.project)?;
     let is_here = |path: &[u8]| {
         let name = path.strip_prefix(below.as_slice()).and_then(|name| std::str::from_utf8(name).ok());
-        name.is_none_or(|name| !name.ends_with(".json") || here.binary_search_by(|it| it.as_str().cmp(name)).is_ok())
+        let is_here = |name: &str| here.binary_search_by(|it| it.as_str().cmp(name)).is_ok();
+        name.is_none_or(|name| is_here(name) || store::record::id_of(name).is_none())
     };
     if repo.tree_entries("HEAD", &[&below])?.iter().all(|entry| is_here(&entry.path)) {
         return Ok(Vec::new());
@@ -195,11 +199,16 @@ pub(crate) fn lost(ctx: &Ctx) -> Result<Vec<Finding>> {
 
 fn lost_of(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     let mut lost: Vec<Finding> = records.iter().filter_map(RecordFacts::unreadable).collect();
-    lost.extend(misnamed(ctx)?);
+    lost.extend(all_misnamed(ctx)?);
+    lost.extend(gone(ctx)?);
+    Ok(lost)
+}
+
+pub(crate) fn gone(ctx: &Ctx) -> Result<Vec<Finding>> {
     // Where git cannot be asked, that is reported by itself.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
-    lost.extend(gone.into_iter().map(|(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path)));
-    Ok(lost)
+    let finding = |(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path);
+    Ok(gone.into_iter().map(finding).collect())
 }
 
 pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {

@@ -106,6 +106,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     };
     check.add(&mut audit, &concerned)?;
     audit.findings.extend(evidence::unknown(&history, &range.head, &beside, &records, &audit)?);
+    audit.findings.extend(touches.misnamed(&history, &range.head)?);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
     audit.findings.extend(standing::of_changes(&history, range, unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);

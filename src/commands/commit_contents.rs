@@ -15,7 +15,7 @@ use crate::error::{Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Digest, JsonError, Remade, Remake, short};
-use crate::store::{Record, RecordError, atomic, evidence, project};
+use crate::store::{Record, RecordError, atomic, evidence, project, record};
 use crate::workflow::{Change, End};
 
 pub(crate) const RECORD_LIMIT: u64 = 64 * 1024 * 1024;
@@ -113,9 +113,10 @@ impl GitHistory<'_> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
         for (id, path, object, is_file) in self.record_entries(commit)? {
+            let kept = || kept(self.repo, &path, &id).ok()?;
             let state = match is_file.then(|| batch.read_object(&object, RECORD_LIMIT)).transpose()?.flatten() {
-                Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id),
-                None => RecordState::Unreadable { problem: format!("{path} is not a file"), conflicted: false },
+                Some(bytes) => state(Record::parse(&bytes, Path::new(&path)), &id, kept),
+                None => unreadable(format!("{path} is not a file"), kept()),
             };
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
         }
@@ -126,7 +127,7 @@ impl GitHistory<'_> {
         for dir in project::record_dirs() {
             let path = format!("{dir}{id}.json");
             if let Some(bytes) = self.file(commit, &path)? {
-                let state = state(Record::parse(&bytes, Path::new(&path)), id);
+                let state = state(Record::parse(&bytes, Path::new(&path)), id, || None);
                 return Ok(Some(RecordFacts { id: id.clone(), path, state }));
             }
         }
@@ -155,8 +156,7 @@ impl GitHistory<'_> {
             for entry in &entries {
                 let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
                 let path = String::from_utf8_lossy(path).into_owned();
-                let stem = path.strip_prefix(dir).and_then(|name| name.strip_suffix(".json"));
-                let Some(id) = stem.and_then(|stem| stem.parse::<ChangeId>().ok()) else { continue };
+                let Some(id) = path.strip_prefix(dir).and_then(record::id_of) else { continue };
                 found.push((id, path, entry.object.clone(), entry.mode.starts_with("100")));
             }
         }
@@ -207,19 +207,32 @@ impl GitHistory<'_> {
     }
 }
 
-pub(crate) fn state(read: Result<Record, RecordError>, id: &ChangeId) -> RecordState {
-    let unreadable = |problem, conflicted| RecordState::Unreadable { problem, conflicted };
+/// `kept` finds a commit that has the record as it can be read.
+pub(crate) fn state(
+    read: Result<Record, RecordError>,
+    id: &ChangeId,
+    kept: impl FnOnce() -> Option<String>,
+) -> RecordState {
     match read {
         Ok(record) if record.id() != id => {
-            unreadable(format!("the file of {id} holds the record of {}", record.id()), false)
+            unreadable(format!("the file of {id} holds the record of {}", record.id()), kept())
         }
         Ok(Record::Tracked(change)) => RecordState::Tracked(change),
         Ok(Record::Legacy(_)) => RecordState::Legacy,
-        Err(error) => {
-            let conflicted = matches!(error, RecordError::Json { source: JsonError::Conflict { .. }, .. });
-            unreadable(error.to_string(), conflicted)
+        Err(error) if matches!(error, RecordError::Json { source: JsonError::Conflict { .. }, .. }) => {
+            RecordState::Unreadable { problem: error.to_string(), conflicted: true, kept_in: None }
         }
+        Err(error) => unreadable(error.to_string(), kept()),
     }
+}
+
+fn unreadable(problem: String, kept_in: Option<String>) -> RecordState {
+    RecordState::Unreadable { problem, conflicted: false, kept_in }
+}
+
+pub(crate) fn kept(repo: &Repo, path: &str, id: &ChangeId) -> Result<Option<String>, GitError> {
+    let is_whole = |bytes: &Vec<u8>| Record::parse(bytes, Path::new(path)).is_ok_and(|record| record.id() == id);
+    repo.commit_with(&repo.full(path), RECORD_LIMIT, &is_whole)
 }
 
 pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>> {

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{CommitName, Stamp, Version, range};
-use crate::commands::GitHistory;
+use crate::audit::{CommitName, Finding, Stamp, Version, range};
+use crate::commands::{GitHistory, audit_here};
 use crate::config::Config;
 use crate::error::Result;
 use crate::model::{ChangeId, Commit, Event};
-use crate::store::{evidence, project};
+use crate::store::{evidence, project, record};
 use crate::workflow::Change;
 
 #[derive(Debug, Clone)]
@@ -38,6 +38,8 @@ pub(crate) struct Touches {
     /// The commits that changed the config, with when they were made.
     pub(crate) config: Vec<(String, i64)>,
     own: BTreeSet<String>,
+    /// What by its name cannot be a record and lies among them, each with the newest commit that touched it.
+    misnamed: Vec<Finding>,
     /// Every commit with its parents and when it was made; the base is the first.
     walked: Vec<(String, Vec<String>, i64)>,
     now: i64,
@@ -65,7 +67,12 @@ impl Touches {
             if file.own {
                 self.own.insert(file.name().to_owned());
             }
-            let Some(id) = id_of(file.name()) else { continue };
+            let Some(name) = record_name(file.name()) else { continue };
+            let Some(id) = record::id_of(name) else {
+                let found = audit_here::misnamed(file.name(), name).map(|found| found.of_commit(&commit.name()));
+                self.misnamed.extend(found.filter(|new| self.misnamed.iter().all(|known| known.path != new.path)));
+                continue;
+            };
             let touch = Touch {
                 commit: commit.name(),
                 parents: commit.parents.clone(),
@@ -133,6 +140,18 @@ impl Touches {
         })
     }
 
+    /// What the range brought among the records that cannot be one, and that is there at `head`.
+    pub(crate) fn misnamed(&self, history: &GitHistory<'_>, head: &str) -> Result<Vec<Finding>> {
+        let mut found = Vec::new();
+        for it in &self.misnamed {
+            let path = it.path.as_deref().unwrap_or_default();
+            if history.file(head, path)?.is_some() {
+                found.push(it.clone());
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn versions(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<Vec<Version>> {
         let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
         let of = |touch: &Touch| -> Result<Version> {
@@ -176,10 +195,8 @@ impl Touches {
     }
 }
 
-fn id_of(path: &str) -> Option<ChangeId> {
-    let dirs = project::record_dirs();
-    let below = dirs.iter().find_map(|dir| path.strip_prefix(dir.as_str()))?;
-    below.strip_suffix(".json")?.parse().ok()
+fn record_name(path: &str) -> Option<&str> {
+    project::record_dirs().iter().find_map(|dir| path.strip_prefix(dir.as_str()))
 }
 
 /// The events in a record's bytes, without trusting the rest of it; `None` where there are none.

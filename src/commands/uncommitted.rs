@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, GitHistory, choose, delta, evidence, relink};
+use crate::commands::{Ctx, GitHistory, delta, evidence, relink};
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
 use crate::git::call::records;
@@ -16,6 +16,7 @@ use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::{ChangeId, CommandLine, Fix, How, PROGRAM, Revision, Uncommitted, WorkTree, fix, joined};
 use crate::os::files;
+use crate::store::Record;
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::restore;
 
@@ -73,7 +74,9 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
 
 /// The changes whose records are further here than in any commit, each with its commits.
 pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
-    let (Ok(Some(repo)), Ok((changes, _))) = (ctx.repo(), choose::changes(ctx)) else { return Vec::new() };
+    // What is damaged is reported by others.
+    let changes = Record::read_all(&ctx.project, |record| record.ok().and_then(Record::into_change));
+    let (Ok(Some(repo)), Ok(changes)) = (ctx.repo(), changes) else { return Vec::new() };
     let is_unsaved = |change: &Change| {
         let path = ctx.project.relative(&ctx.project.record_path(change.id()));
         repo.is_any_uncommitted(&[repo.full_path(&path)]).ok()

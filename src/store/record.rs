@@ -68,8 +68,7 @@ impl Record {
     }
 
     pub(crate) fn ids(project: &Project) -> Result<Vec<ChangeId>, RecordError> {
-        let names = Self::names(project)?;
-        Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
+        Ok(Self::names(project)?.iter().filter_map(|name| id_of(name)).collect())
     }
 
     /// Applies `keep` to the records in these files, in order; reads them in parallel.
@@ -138,6 +137,12 @@ impl Record {
     }
 }
 
+/// The change whose record has this name; none for what lies among the records and cannot be one, such as a copy that another
+/// program made.
+pub(crate) fn id_of(name: &str) -> Option<ChangeId> {
+    name.strip_suffix(".json")?.parse().ok()
+}
+
 impl Exclusive {
     pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
         let path = self.project().record_path(change.id());
@@ -183,9 +188,9 @@ pub enum RecordError {
     Json { path: PathBuf, source: JsonError },
     #[error("{}: its schema is {found:?}; this version reads vibeship_optimizer.change.v1 and .v2{}", path.display(), if *newer { " and leaves newer ones alone: upgrade the tool" } else { "" })]
     Schema { path: PathBuf, found: String, newer: bool },
-    #[error("{} was altered: {source}; restore it from git (`git log -- {}` shows its history)", path.display(), path.display())]
+    #[error("{} was altered: {source}", path.display())]
     Chain { path: PathBuf, source: Broken },
-    #[error("{} was altered: field {field:?} says {found} where its events say {expected}; restore it from git", path.display())]
+    #[error("{} was altered: field {field:?} says {found} where its events say {expected}", path.display())]
     View { path: PathBuf, field: String, found: String, expected: String },
     /// An event has a kind or shape that this version does not know.
     #[error("{}: event {seq} cannot be read ({message}); it may come from a newer version of this tool", path.display())]

@@ -24,7 +24,7 @@ fn an_edited_field_is_reported_with_its_place() {
     $ change promote --change-id chg-20260302-090000-cheat
     exit 2
     --- stderr
-    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "title" says "another" where its events say "cheat"; restore it from git
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "title" says "another" where its events say "cheat"
     # see what is wrong with the records, and what helps
     next: vibeship-optimizer check
     "#);
@@ -37,7 +37,7 @@ fn a_status_written_by_hand_is_reported() {
     $ change promote --change-id chg-20260302-090000-cheat
     exit 2
     --- stderr
-    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "status" says "verified" where its events say "compared"; restore it from git
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: field "status" says "verified" where its events say "compared"
     # see what is wrong with the records, and what helps
     next: vibeship-optimizer check
     "#);
@@ -50,7 +50,7 @@ fn an_edited_event_is_reported_with_its_number() {
     $ change promote --change-id chg-20260302-090000-cheat
     exit 2
     --- stderr
-    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 2 was altered after it was recorded; restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 2 was altered after it was recorded
     # see what is wrong with the records, and what helps
     next: vibeship-optimizer check
     ");
@@ -62,7 +62,7 @@ fn a_removed_event_is_reported() {
     $ change promote --change-id chg-20260302-090000-cheat
     exit 2
     --- stderr
-    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 3 is missing or out of place (found number 4 there); restore it from git (`git log -- [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json` shows its history)
+    error: [PROJECT]/.vibeship-optimizer/changes/chg-20260302-090000-cheat.json was altered: event 3 is missing or out of place (found number 4 there)
     # see what is wrong with the records, and what helps
     next: vibeship-optimizer check
     ");

@@ -561,6 +561,48 @@ fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_another_program_left_among_the_records_is_moved_away_and_no_range_brings_it() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "Evidence"]);
+    let record = s.record();
+    let copy = record.replace(".json", " (1).json");
+    s.write(&copy, s.read(&record));
+    let away = format!("mv '{copy}' ..");
+    for command in [&["status"][..], &["monitor", "tick"], &["check"]] {
+        assert_ne!(s.run(command).says(&[&copy]).code, 0);
+    }
+    let _ = s.run(&["check"]).exits(1).says(&["no commit has it as a record", &format!("next: {away}")]);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "Evidence"]);
+    let range = ["check", "--range", "HEAD~1..HEAD"];
+    let _ = s.run(&range).exits(1).says(&["RECORD_UNREADABLE", &copy, &away]);
+    s.take(&[away]).unwrap();
+    let _ = s.run(&["status"]).ok();
+    s.git(&["commit", "-qam", "Move it away"]);
+    let _ = s.run(&["check", "--range", "HEAD~2..HEAD"]).ok();
+}
+
+#[test]
+fn a_damaged_record_comes_back_from_the_commit_that_has_it_or_is_moved_away_where_none_has() {
+    let s = Sandbox::new();
+    s.start("halve it").git(&["add", "-A"]);
+    s.git(&["commit", "-qm", "open"]);
+    let record = s.record();
+    s.write(&record, s.read(&record).replace("halve", "double"));
+    let _ = s.run(&["check"]).exits(1).says(&[&format!("next: git checkout HEAD -- {record}")]);
+    s.git(&["commit", "-qam", "spoil it"]);
+    let back = format!("next: git checkout [SHORT] -- {record}");
+    let _ = s.run(&["check"]).exits(1).says(&[&back]).never_says(&["error: "]);
+    let other = ".vibeship-optimizer/changes/chg-other.json";
+    s.write(other, s.read(&record));
+    let _ =
+        s.run(&["monitor", "tick"]).exits(2).says(&["no commit has it as a record", &format!("next: mv {other} ..")]);
+}
+
+#[test]
 fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification() {
     let sandbox = Sandbox::new();
     // A value that is not exact is one run, which decides nothing.
