@@ -12,8 +12,8 @@ use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{GitError, Reverted};
 use crate::judge::compare;
 use crate::model::{
-    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, RolloutStage, Snapshot, Stage, Verdicts, fix,
-    scrub, text,
+    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, Verdicts,
+    fix, scrub, text,
 };
 use crate::report::{self, verdict};
 use crate::store::Role;
@@ -30,9 +30,13 @@ pub(crate) struct RolloutArgs {
 
 /// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
 pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
-    let id = args.change.choose(ctx)?;
-    let change = commit::load(ctx, &id)?;
-    let stage = args.stage;
+    let change = args.change.load(ctx)?;
+    let proposed = Proposed { stage: Some(args.stage), ..Proposed::default() };
+    begin(ctx, change, args.stage).map_err(|error| error.proposing(proposed))
+}
+
+fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
+    let id = change.id().clone();
     let demanded = collect::demanded(ctx)?;
     let policy = collect::policy_of(&demanded);
     let world = World { policy, ..collect::world(ctx, &change, Gate::Rollout)? };

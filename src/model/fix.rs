@@ -138,10 +138,10 @@ pub struct FixContext {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Proposed {
     pub opened: Option<Opened>,
-    /// Whether a day was to be measured again.
+    /// Whether a day was to be measured again, whether it was to be called verified, and the stage that was to begin.
     pub force: bool,
-    /// Whether it was to be called verified.
     pub verify: bool,
+    pub stage: Option<Stage>,
     pub parts: Contract,
 }
 
@@ -227,7 +227,7 @@ impl FixContext {
             Gate::After => after(id),
             Gate::Compare => on(id, "compare"),
             Gate::Decide => on(id, "change promote"),
-            Gate::Rollout => rollout(id, Stage::Full),
+            Gate::Rollout => rollout(id, self.proposed.stage.unwrap_or(Stage::Full)),
             Gate::Verify => verify(id),
         }
     }

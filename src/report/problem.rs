@@ -734,7 +734,7 @@ mod tests {
         next: vibeship-optimizer status --change-id chg-1
 
         refused at gate 8 (verify): the change is not fully rolled out, so there is nothing to monitor
-        next: vibeship-optimizer change rollout full --change-id chg-1
+        next: vibeship-optimizer validate --change-id chg-1
 
         refused at gate 8 (verify): only an emergency is followed up, by a change of class code or tuneable that was opened after it
         next: vibeship-optimizer status --change-id chg-1

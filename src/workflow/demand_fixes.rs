@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::judge::decisive;
 use crate::model::digest::is_page;
+use crate::model::fix::WHY;
 use crate::model::text::{joined, short};
 use crate::model::{
     Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId, MetricSource,
@@ -16,6 +17,17 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
         Fix::next("go back", fix::with_reason(change.id(), "rollback")),
         Fix::or("if it is harmless", fix::with_reason(change.id(), "resolve")),
     ]
+}
+
+/// Takes a change back: by a commit of the tool's where the contract's action is to revert one.
+pub fn take_out(change: &Change, reason: Option<&str>) -> CommandLine {
+    let line = fix::on(change.id(), "change rollback");
+    let line = match reason {
+        Some(reason) => line.words(["--reason", reason]),
+        None => line.ask("--reason", WHY),
+    };
+    let reverts = change.rollback_takes_it_out() && !change.commits_to_revert().is_empty();
+    if reverts { line.word("--apply") } else { line }
 }
 
 /// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.

@@ -7,7 +7,7 @@ use crate::model::{
     Surface, fix,
 };
 use crate::workflow::Change;
-use crate::workflow::demand_fixes::not_in_effect;
+use crate::workflow::demand_fixes::{next_stage, not_in_effect, take_out};
 use crate::workflow::refusal::on_other_metrics;
 
 /// What a refusal of a change that exists is answered with.
@@ -149,10 +149,10 @@ impl Fixes<'_> {
     }
 
     pub(crate) fn pass(&self, gate: Gate) -> CommandLine {
-        if gate == Gate::Contract {
-            self.contract(&self.change.contract.missing())
-        } else {
-            self.ctx.gate(self.change.id(), gate)
+        match (gate, self.ctx.proposed.stage) {
+            (Gate::Contract, _) => self.contract(&self.change.contract.missing()),
+            (Gate::Rollout, None) => fix::rollout(self.change.id(), next_stage(self.change)),
+            (gate, _) => self.ctx.gate(self.change.id(), gate),
         }
     }
 

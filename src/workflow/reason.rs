@@ -10,7 +10,7 @@ use crate::model::{
     ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, Gate, Judged, MetricId, Part, Rehearsal, Stage,
     Surface, WHAT_HAPPENED, fix,
 };
-use crate::workflow::demand_fixes::{decisions, next_stage, restore, taken_out};
+use crate::workflow::demand_fixes::{decisions, restore, take_out, taken_out};
 use crate::workflow::fixes::Fixes;
 use crate::workflow::refusal::{no_delta, redefined, rehearsed};
 use crate::workflow::refusal::{other_criterion, other_names};
@@ -337,7 +337,7 @@ impl Reason {
             }
             Self::StillInEffect { .. } => with.taken_back(),
             Self::NothingToRollBack => with.end_instead(),
-            Self::NotRolledOut => vec![Fix::next("", fix::rollout(id, next_stage(change)))],
+            Self::NotRolledOut => vec![Fix::next("", with.pass(with.due(Gate::Rollout)))],
         }
     }
 

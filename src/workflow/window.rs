@@ -6,8 +6,9 @@ use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::text::{count, joined, moment};
-use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Judged, MIN_DAYS, Policy, Taken, fix};
-use crate::workflow::demand_fixes::{alarm, next_stage, restore};
+use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Gate, Judged, MIN_DAYS, Policy, Taken, fix};
+use crate::workflow::demand_fixes::{alarm, restore};
+use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, World};
 
 /// For how many days a change is measured where nobody said so, as in the original.
@@ -123,7 +124,10 @@ impl Demand {
     pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
         let id = change.id();
         match &self.kind {
-            DemandKind::FullRollout => vec![Fix::next("roll it out", fix::rollout(id, next_stage(change)))],
+            DemandKind::FullRollout => {
+                let with = Fixes { gate: Gate::Verify, change, ctx };
+                vec![Fix::next("", with.pass(with.due(Gate::Rollout)))]
+            }
             DemandKind::Window { .. } => Vec::new(),
             DemandKind::Ticks { .. } => {
                 vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]

@@ -22,6 +22,7 @@ mod ids;
 mod init;
 #[cfg(unix)]
 mod interrupted;
+mod leads;
 mod logbook;
 mod monitor;
 mod old_stores;

@@ -1,0 +1,38 @@
+//! What is printed where things were done in another order, or are not where they were: it leads on, and nowhere else.
+
+use crate::support::{CONFIG, Sandbox};
+
+/// A project whose change waits for the first of two stages.
+fn promoted() -> Sandbox {
+    let s = Sandbox::new();
+    s.config(&format!("{CONFIG}rollout: {{stages: [{{name: canary}}, {{name: full}}]}}\n")).compared("x");
+    let _ = s.on(&["change", "promote"]).ok();
+    s
+}
+
+fn committed(s: &Sandbox, subject: &str) {
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-qm", subject]);
+}
+
+#[test]
+fn a_stage_that_is_refused_for_uncommitted_work_is_the_one_that_comes_after_it() {
+    let s = promoted();
+    s.write("src/more.txt", "x");
+    let canary = format!("then: vibeship-optimizer change rollout canary --change-id {}", s.id());
+    let _ = s.on(&["change", "rollout", "canary"]).exits(1).says(&[&canary]);
+    std::fs::remove_file(s.path("src/more.txt")).unwrap();
+    let _ = s.on(&["change", "rollout", "canary"]).ok();
+    s.write("src/more.txt", "x");
+    let _ = s.on(&["change", "rollout", "full"]).exits(1).says(&["then: vibeship-optimizer change rollout full"]);
+}
+
+#[test]
+fn a_rollout_that_is_missing_begins_with_the_gate_that_is_shut() {
+    let s = Sandbox::new();
+    s.start("x").contract();
+    let _ =
+        s.on(&["autopilot", "tick"]).says(&["not fully rolled out; run vibeship-optimizer snapshot --label before"]);
+    let s = promoted();
+    let _ = s.on(&["autopilot", "tick"]).says(&["not fully rolled out; run vibeship-optimizer change rollout canary"]);
+}
