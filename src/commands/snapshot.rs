@@ -256,6 +256,12 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
             drop(scratch);
         }
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
+        // It says what helps, and what is missing in a checkout is another matter.
+        Err(CheckoutError::Share(error)) => {
+            bar.finish();
+            ctx.ui.warn(&error.to_string());
+            return Ok(());
+        }
         Err(error) => failures.push(error.to_string()),
     }
     bar.finish();

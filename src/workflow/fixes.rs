@@ -272,7 +272,11 @@ impl Fixes<'_> {
         vec![Fix::next("make the one change, then commit it", commit), self.again("")]
     }
 
-    pub(crate) fn redefined(&self) -> Vec<Fix> {
+    pub(crate) fn redefined(&self, alone: bool) -> Vec<Fix> {
+        if alone {
+            let again = "nothing of the change is made yet: take the baseline again, by the new config";
+            return vec![Fix::next(again, fix::baseline(self.change.id()))];
+        }
         let diff = CommandLine::git("diff").words(self.change.baseline_commit().map(short));
         let diff = diff.words(["--", ".vibeship-optimizer/config.yml", "vibeship_optimizer.yml"]);
         vec![

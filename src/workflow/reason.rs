@@ -95,6 +95,9 @@ pub enum Reason {
         /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
         /// config, such as `commands.test`.
         what: Vec<String>,
+        /// Whether the config is all that changed since the baseline.
+        #[serde(skip)]
+        alone: bool,
     },
     #[error("a change of class code needs a commit, and there is none since the baseline")]
     NoCommit,
@@ -274,7 +277,7 @@ impl Reason {
                 vec![Fix::next("commit it by itself", both), with.again("")]
             }
             Self::NotInGit { .. } => with.not_in_git(),
-            Self::Redefined { .. } => with.redefined(),
+            Self::Redefined { alone, .. } => with.redefined(*alone),
             Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
             Self::OtherTuneables { .. } => with.other_tuneables(),
             Self::NotInEffect { reverted, files } => with.in_effect_again(*reverted, files),

@@ -267,13 +267,18 @@ impl Builder<'_> {
 }
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShareError {
-    #[error("pair.share names {0:?}, which is not a path below the project's root")]
+    #[error(
+        "pair.share names {0:?}, which is not a path below the project's root: remove it from the config and take the baseline again"
+    )]
     Outside(String),
     #[error(
-        "pair.share names {0:?}, which does not exist: create it (install the packages), or remove it from the config"
+        "pair.share names {0:?}, which does not exist: create it (install the packages), or remove it from the config \
+         and take the baseline again"
     )]
     Missing(String),
-    #[error("pair.share names {0:?}, which is tracked by git: each side has its own, so remove it from the config")]
+    #[error(
+        "pair.share names {0:?}, which is tracked by git: each side has its own, so remove it from the config and take the baseline again"
+    )]
     Tracked(String),
     #[error("cannot share {path:?}: {source}")]
     Io { path: String, source: io::Error },

@@ -1,5 +1,6 @@
 //! Gates 2 to 5: what is measured and checked before a change is decided: baseline, delta, state after, comparison.
 
+use crate::model::own::ROOT_CONFIGS;
 use crate::model::{
     After, Baseline, CheckKind, Class, Delta, DeltaCommit, Gate, Revision, Strength, Validation, WorkTree,
 };
@@ -105,7 +106,9 @@ fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, wor
         commits: delta.own_commits().cloned().collect(),
         at_tip: world.at_tip,
     })?;
-    gates::same_definitions(gate, &world.redefined)
+    let is_config = |path: &String| ROOT_CONFIGS.contains(&path.as_str());
+    let alone = delta.files.iter().all(is_config) && delta.tuneables.is_empty();
+    gates::same_definitions(gate, &world.redefined, alone)
 }
 
 /// Demands that the delta is the one change that its class allows.
@@ -154,7 +157,7 @@ pub fn may_take_after(change: &Change, world: &World) -> Result<(), Refusal> {
     is_undecided(change, Gate::After)?;
     is_validated_code(change, &world.revision, world)?;
     gates::validated_tuneables(Gate::After, change, &world.tuneables)?;
-    gates::same_definitions(Gate::After, &world.redefined)
+    gates::same_definitions(Gate::After, &world.redefined, false)
 }
 
 pub(crate) fn after(change: &Change, after: &After, world: &World) -> Result<(), Refusal> {
@@ -185,7 +188,7 @@ pub fn may_compare(change: &Change, world: &World) -> Result<(), Refusal> {
     enter(change, gate)?;
     is_undecided(change, gate)?;
     gates::unaltered(gate, &world.faults)?;
-    gates::same_definitions(gate, &world.redefined)?;
+    gates::same_definitions(gate, &world.redefined, false)?;
     // What is measured of a commit that is gone could never be promoted.
     gates::in_effect(gate, world)
 }

@@ -146,8 +146,8 @@ fn of_a_commit(gate: Gate, change: &Change, revision: &Revision) -> Result<(), R
 }
 
 /// Demands that everything the contract names is measured as in the baseline.
-fn same_definitions(gate: Gate, redefined: &[String]) -> Result<(), Refusal> {
-    require(gate, redefined.is_empty(), || Reason::Redefined { what: redefined.to_vec() })
+fn same_definitions(gate: Gate, redefined: &[String], alone: bool) -> Result<(), Refusal> {
+    require(gate, redefined.is_empty(), || Reason::Redefined { what: redefined.to_vec(), alone })
 }
 
 /// Demands that the tuneables differ from the baseline's in just what was validated.

@@ -36,3 +36,23 @@ fn a_rollout_that_is_missing_begins_with_the_gate_that_is_shut() {
     let s = promoted();
     let _ = s.on(&["autopilot", "tick"]).says(&["not fully rolled out; run vibeship-optimizer change rollout canary"]);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_config_that_alone_changed_since_the_baseline_is_measured_by_anew() {
+    let s = Sandbox::new();
+    let config = CONFIG.replace("file: ops.json", "cmd: cat ops.json");
+    let set = |share: &str| s.config(&config.replace("pair: {enabled: false}", &format!("pair: {share}")));
+    set("{share: [nope]}").start("x").contract();
+    let again = "remove it from the config and take the baseline again";
+    let _ = s.on(&["snapshot", "--as", "before"]).ok().says(&[again]).never_says(&["name what they need"]);
+    set("{}");
+    let next = format!("next: vibeship-optimizer snapshot --label before --change-id {} --as before", s.id());
+    let _ = s.on(&["status"]).ok().says(&[&next]).never_says(&["reject"]);
+    let _ = s.on(&["validate"]).exits(1).says(&[&next]).never_says(&["reject"]);
+    let _ = s.on(&["snapshot", "--as", "before"]).ok();
+    s.improve(50.0);
+    // Once there is something to lose, the choice is a person's.
+    s.config(&CONFIG.replace("exit 0", "true"));
+    let _ = s.on(&["validate"]).exits(1).says(&["reject"]);
+}
