@@ -1,8 +1,9 @@
 //! The command line: global options, the commands, and what usage errors say.
 
 use std::ffi::OsString;
+use std::io;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{self, Ctx, Globals};
@@ -145,7 +146,7 @@ fn grammar() -> clap::Command {
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(text) = commands::completions::topic(&arguments) {
-        return Ui::default().answer(&text).map_or(Exit::Trouble, |()| Exit::Yes);
+        return answered(Ui::default().answer(&text));
     }
     let cli = match parse(&mut arguments) {
         Ok(cli) => cli,
@@ -320,26 +321,23 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     for report in report.filter_map(|format| commands::check::trouble_in(format, &usage_message(&error))) {
         let _ = Ui::default().answer(&report);
     }
-    // A closed pipe is the only way in which this fails, and then nobody listens.
-    let _ = error.print();
-    if asked { Exit::Yes } else { Exit::Trouble }
+    let printed = error.print();
+    if asked { answered(printed) } else { Exit::Trouble }
 }
 
-/// A list of the commands names those that the help names; what is spelled nearly so is looked for in every group of
-/// commands and among the pages of the help, first in the group that was typed.
-fn suggest(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+/// What help and version end with; that nobody reads them to their end is no error.
+fn answered(printed: io::Result<()>) -> Exit {
+    let Some(error) = printed.err().filter(|it| it.kind() != io::ErrorKind::BrokenPipe) else { return Exit::Yes };
+    Ui::default().error(&error.to_string());
+    Exit::Trouble
+}
+
+fn suggest(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     let mut grammar = Cli::command();
     let (group, _) = named(&grammar, arguments);
     grammar.build();
-    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
-        let shown = |name: &&String| grammar.find_subcommand(name).is_none_or(|it| !it.is_hide_set());
-        let names = names.iter().filter(shown).cloned().collect();
-        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
-    }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let meant = commands::completions::meant(typed, &grammar, group.as_ref()).into_iter().collect();
-    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
-    error
+    let (command, _) = named(&grammar, arguments);
+    commands::completions::suggest(error, &grammar, (group.as_ref(), command.as_ref()))
 }
 
 /// Whether a format was asked for in a command line that could not be read as a whole.

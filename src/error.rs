@@ -1,7 +1,5 @@
 //! How a command fails: refused by a gate, or trouble. Owns the exit code of each; must not print.
 
-use std::io;
-
 pub(crate) use crate::exit::Exit;
 use crate::model::{Fix, How, Proposed};
 use crate::workflow::{Change, Refusal};
@@ -20,8 +18,6 @@ pub(crate) enum CommandError {
     Trouble { error: anyhow::Error, fixes: Vec<Fix> },
     /// Something that was asked for was tried, and the answer is no.
     Failed { message: String, fixes: Vec<Fix> },
-    /// Nobody reads the answer any more; not an error.
-    ClosedPipe,
 }
 
 /// What a command gives, or why it fails.
@@ -68,18 +64,12 @@ impl CommandError {
             Self::Refused { refusal, .. } if refusal.is_not_yet() => Exit::NotYet,
             Self::Refused { .. } | Self::Failed { .. } => Exit::No,
             Self::Trouble { .. } => Exit::Trouble,
-            Self::ClosedPipe => Exit::Yes,
         }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for CommandError {
     fn from(error: E) -> Self {
-        let error = error.into();
-        let closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-        if error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(closed) {
-            return Self::ClosedPipe;
-        }
-        Self::Trouble { error, fixes: Vec::new() }
+        Self::Trouble { error: error.into(), fixes: Vec::new() }
     }
 }

@@ -28,7 +28,8 @@ impl Ui {
         said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
     }
 
-    /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`).
+    /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`). That nobody reads it to
+    /// its end is no error, and changes nothing of what it says.
     pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
@@ -37,10 +38,11 @@ impl Ui {
             let what = "cannot write the answer to standard output, and nothing that was recorded is taken back";
             io::Error::new(error.kind(), format!("{what}: {error}"))
         };
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.write_all(end.as_bytes()))
-            .and_then(|()| out.flush())
-            .map_err(unsaid)
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+        match written.and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unsaid(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// What has been done, if anything, unless quiet.

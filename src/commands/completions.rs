@@ -6,11 +6,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
 use crate::commands::Ctx;
 use crate::error::{Exit, Result};
+use crate::model::CommandLine;
 use crate::model::text::nearest;
 use crate::store::Record;
 
@@ -115,8 +117,31 @@ fn ask_for_names(shell: Shell, script: &str) -> String {
     before.zip(script.lines()).map(line).collect()
 }
 
+/// A list of the commands names those that the help names; what is spelled nearly so is looked for in every group of
+/// commands and among the pages of the help, first in the group that was typed.
+pub(crate) fn suggest(
+    mut error: clap::Error,
+    grammar: &clap::Command,
+    (group, command): (Option<&clap::Command>, Option<&clap::Command>),
+) -> clap::Error {
+    if let Some(ContextValue::Strings(names)) = error.get(ContextKind::ValidSubcommand) {
+        let shown = |name: &&String| grammar.find_subcommand(name).is_none_or(|it| !it.is_hide_set());
+        let names = names.iter().filter(shown).cloned().collect();
+        error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
+    }
+    if let (Some(ContextValue::String(word)), Some(command)) = (error.get(ContextKind::InvalidArg), command)
+        && let Some(line) = option_for(word, command)
+    {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![line.into()]));
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
+    let meant = meant(typed, grammar, group).into_iter().collect();
+    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
+    error
+}
+
 /// The command or page of the help that is spelled most nearly so, first one of the `group` that was typed.
-pub(crate) fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
+fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let below = |group: &clap::Command| {
         let called = |it: &clap::Command| (it.get_name().to_owned(), format!("{} {}", group.get_name(), it.get_name()));
@@ -129,6 +154,16 @@ pub(crate) fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::C
     let all = all.chain(commands.iter().flat_map(|it| below(it))).chain(topics).collect::<Vec<_>>();
     let near = nearest(typed, all.iter().map(|(name, _)| name.as_str()), 1);
     all.iter().find(|(name, _)| near.contains(&name.as_str())).map(|(_, called)| called.clone())
+}
+
+/// The option that a word may be meant for which the command does not take by itself: one that has such a value, else the
+/// first of its own.
+fn option_for(word: &str, command: &clap::Command) -> Option<String> {
+    let own = || command.get_opts().filter(|option| !option.is_global_set() && !option.is_hide_set());
+    let has = |option: &&clap::Arg| option.get_possible_values().iter().any(|value| value.matches(word, false));
+    let option = own().find(has).or_else(|| own().find(|option| option.get_action().takes_values()))?;
+    let words = CommandLine::verbatim(format!("--{}", option.get_long()?)).word(word);
+    (!word.starts_with('-')).then(|| format!("to give it as an option, write '{words}'"))
 }
 
 /// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.

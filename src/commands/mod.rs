@@ -340,7 +340,6 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
                 let _ = ui.answer(&format!("{answer:#}"));
             }
         }
-        CommandError::ClosedPipe => {}
     }
     error.exit()
 }
@@ -363,7 +362,6 @@ fn said(error: &CommandError) -> (String, Vec<Fix>) {
         CommandError::Trouble { error, fixes } if fixes.is_empty() => (in_words(error), steps(error)),
         CommandError::Trouble { error, fixes } => (in_words(error), fixes.clone()),
         CommandError::Failed { message, fixes } => (message.clone(), fixes.clone()),
-        CommandError::ClosedPipe => (String::new(), Vec::new()),
     }
 }
 

@@ -58,7 +58,8 @@ impl Format {
         match self {
             Self::Junit => Some(("check", "junit is for `check`, whose answer is a list of findings")),
             Self::Html => Some(("report", "html is for `report`, whose answer is a page")),
-            Self::Text | Self::Json | Self::Markdown | Self::Github => None,
+            Self::Github => Some(("check", "github is for `check`, whose answer is a list of findings")),
+            Self::Text | Self::Json | Self::Markdown => None,
         }
     }
 }

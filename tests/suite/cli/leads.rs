@@ -56,3 +56,50 @@ fn a_config_that_alone_changed_since_the_baseline_is_measured_by_anew() {
     s.config(&CONFIG.replace("exit 0", "true"));
     let _ = s.on(&["validate"]).exits(1).says(&["reject"]);
 }
+
+#[test]
+#[cfg(unix)]
+fn what_is_not_read_to_its_end_keeps_its_exit_code() {
+    let s = Sandbox::new();
+    s.start("x");
+    s.write("src/a.txt", "x").commit_as("No id", &[]);
+    let bin = env!("CARGO_BIN_EXE_vibeship-optimizer");
+    // Nothing reads from the beginning.
+    let closed = |line: &str| {
+        let script = format!("exec 3>&1; {{ sleep 0.3; {bin} {line}; echo $? >&3; }} 3>code | true; wait; cat code");
+        let told = s.command("sh").args(["-c", &script]).output().unwrap();
+        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    };
+    assert_eq!(closed("check --range HEAD~1..HEAD"), "1");
+    assert_eq!(closed("change verify"), "1");
+    assert_eq!(closed("change show nonsense --format json"), "2");
+    assert_eq!(closed("change list"), "0");
+    assert_eq!(closed("--help"), "0");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn help_that_cannot_be_written_is_told() {
+    let s = Sandbox::new();
+    for line in ["--help", "--version", "help gates"] {
+        let script = format!("{} {line} > /dev/full", env!("CARGO_BIN_EXE_vibeship-optimizer"));
+        let told = s.command("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(told.status.code(), Some(2), "{line}");
+        assert!(String::from_utf8_lossy(&told.stderr).contains("No space left"), "{line}");
+    }
+}
+
+#[test]
+fn a_word_that_belongs_to_an_option_leads_to_it() {
+    let s = Sandbox::new();
+    for (line, tip) in [
+        (&["check", "main..HEAD"][..], "write '--range main..HEAD'"),
+        (&["change", "start", "my title"], "write '--title \"my title\"'"),
+        (&["snapshot", "before"], "write '--as before'"),
+        (&["validate", "chg-1"], "write '--change-id chg-1'"),
+    ] {
+        let _ = s.run(line).exits(2).says(&["tip: ", tip]);
+    }
+    let _ = s.run(&["check", "--rang", "x"]).exits(2).never_says(&["to give it as an option"]);
+    let _ = s.run(&["report", "--format", "github"]).exits(2).says(&["github is for `check`"]);
+}
