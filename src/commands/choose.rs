@@ -121,6 +121,9 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
         ([], _) if damaged > 0 => Err(trouble("it is not known whether a change is open")
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
+        ([], _) if !audit_here::gone(ctx)?.is_empty() => {
+            Err(removed(ctx, "")?.unwrap_or_else(|| trouble("no change is open")))
+        }
         ([], _) => Err(removed(ctx, "")?
             .unwrap_or_else(|| trouble("no change is open"))
             .hinted("an ended one can be named with --change-id")
@@ -135,7 +138,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
 fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
     let fixes = ctx.fix_context();
     let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
-    let mut first = audit_here::removed(ctx)?.into_iter().find(is_meant);
+    let mut first = audit_here::gone(ctx)?.into_iter().chain(audit_here::removed(ctx)?).find(is_meant);
     if first.is_none() {
         first = audit_here::unknown_at_head(ctx)?.filter(is_meant);
     }
@@ -208,6 +211,21 @@ pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> 
 /// The records that may still be worked on; damaged ones are reported and left out.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     reporting_damaged(ctx, Record::read_unsettled(&ctx.project)?)
+}
+
+/// The same, where none is damaged or missing: else it is not known what is open.
+pub(crate) fn all_unsettled(ctx: &Ctx) -> Result<Vec<Record>> {
+    let (records, damaged) = unsettled(ctx)?;
+    let lost = if damaged > 0 { audit_here::lost(ctx)? } else { audit_here::gone(ctx)? };
+    if lost.is_empty() {
+        return Ok(records);
+    }
+    // What is damaged was reported where it was read.
+    let names: Vec<String> = if damaged > 0 { Vec::new() } else { lost.iter().map(Finding::named).collect() };
+    let named = if names.is_empty() { String::new() } else { format!(": {}", names.join("; ")) };
+    let fixes = ctx.fix_context();
+    Err(trouble(format!("it is not known whether another change is open{named}"))
+        .fixed_by(lost.iter().flat_map(|lost| lost.fixes(&fixes))))
 }
 
 /// What could be read, and how much could not.

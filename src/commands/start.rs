@@ -114,7 +114,7 @@ fn open(
         imported: None,
     };
     let undecided = |change: Change| (!change.is_decided()).then(|| change.id().clone());
-    let open = if args.parallel { Vec::new() } else { choose::unsettled(ctx)?.0 };
+    let open = if args.parallel { Vec::new() } else { choose::all_unsettled(ctx)? };
     let undecided = open.into_iter().filter_map(Record::into_change).filter_map(undecided).collect();
     let config = if class == Class::Emergency { collect::demanded(ctx)? } else { ctx.config()?.clone() };
     let world = World {

@@ -343,8 +343,12 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
         })
     };
     let (lines, damaged) = choose::records_as(ctx, line)?;
-    let doc = report::show::list(&lines);
+    // Where some are here, nobody takes the list for empty.
+    let gone = if lines.is_empty() { audit_here::gone(ctx).unwrap_or_default() } else { Vec::new() };
+    let damaged = damaged + gone.len();
+    let doc = report::show::list(&lines, damaged);
     ctx.answer(true, &Value::Array(lines), &doc)?;
+    tick::tell_lost(ctx, &gone);
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

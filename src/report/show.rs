@@ -94,8 +94,9 @@ pub(crate) fn passed(passed: bool) -> Text {
     if passed { mark(Tone::Good, "passed") } else { mark(Tone::Bad, "failed") }
 }
 
-/// All changes, a line each, from the entries that the JSON answer has (see [`entry`]).
-pub(crate) fn list(entries: &[Value]) -> Doc {
+/// All changes, a line each, from the entries that the JSON answer has (see [`entry`]); `damaged` is how many more there are
+/// that cannot be read.
+pub(crate) fn list(entries: &[Value], damaged: usize) -> Doc {
     let mut table = Table::new("llll", ["Change", "State", "Opened", "Title"]);
     for entry in entries {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
@@ -116,7 +117,9 @@ pub(crate) fn list(entries: &[Value]) -> Doc {
         ]);
     }
     let mut doc = Doc::new();
-    doc.table_or(table, "There is no change yet.");
+    let records = values::count(damaged as u64, "record", "records");
+    let unread = format!("{records} cannot be read, so it is not known which changes there are.");
+    doc.table_or(table, if damaged == 0 { "There is no change yet." } else { &unread });
     doc
 }
 
@@ -298,7 +301,7 @@ mod tests {
     #[test]
     fn every_change_has_a_line() {
         let hostile = raw_entry("chg-2", fixture::HOSTILE, "verified", "2026-02-18T12:39:00Z", "p");
-        let doc = list(&[entry(&fixture::passed(3), "p"), hostile]);
+        let doc = list(&[entry(&fixture::passed(3), "p"), hostile], 0);
         insta::assert_snapshot!(terminal::render(&doc, Terminal::default()), @r"
         Change  State        Opened                Title
         chg-1   ▸ validated  2026-02-01T09:00:00Z  Shorten the advisory cooldown

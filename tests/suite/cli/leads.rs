@@ -90,6 +90,28 @@ fn help_that_cannot_be_written_is_told() {
 }
 
 #[test]
+fn no_change_is_opened_while_it_is_not_known_whether_another_is_open() {
+    let s = Sandbox::new();
+    s.start("first");
+    committed(&s, "Open it");
+    let (record, text) = (s.record(), s.read(s.record()));
+    let second = ["change", "start", "--title", "second"];
+    std::fs::remove_file(s.path(&record)).unwrap();
+    let restore = format!("next: git restore --source=HEAD --staged --worktree -- {record}");
+    let _ = s.run(&second).exits(2).says(&["not known whether another change is open", &restore]);
+    let _ = s.run(&["snapshot", "--as", "before"]).exits(2).says(&[&restore]).never_says(&["change start"]);
+    let list = s.run(&["change", "list", "--format", "text"]).exits(2).says(&["1 record cannot be read", &restore]);
+    let _ = list.never_says(&["no change yet"]);
+    s.write(&record, format!("{text}<<<<<<< HEAD\n"));
+    let _ = s.run(&second).exits(2).says(&["git left a conflict in it", "change relink"]);
+    let list = s.run(&["change", "list", "--format", "text"]).exits(2).says(&["1 record cannot be read"]);
+    let _ = list.never_says(&["no change yet"]);
+    assert_eq!(std::fs::read_dir(s.path(".vibeship-optimizer/changes")).unwrap().count(), 1);
+    s.write(&record, text);
+    let _ = s.run(&second).exits(1).says(&["another change is open"]);
+}
+
+#[test]
 fn a_word_that_belongs_to_an_option_leads_to_it() {
     let s = Sandbox::new();
     for (line, tip) in [
