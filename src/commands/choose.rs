@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::Finding;
-use crate::commands::{Ctx, audit_here, commit};
+use crate::commands::{Ctx, audit_here, commit, elsewhere};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::model::{ChangeId, Class, CommandLine, Fix, fix, joined, nearest};
 use crate::store::{Record, RecordError, atomic, guard};
@@ -148,6 +148,7 @@ fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
 /// The change that a person names: by its id, or by a beginning or a part of it that no other has.
 pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     let parsed = text.parse::<ChangeId>();
+    let whole = parsed.as_ref().ok().cloned();
     if let Ok(id) = &parsed
         && ctx.project.record_path(id).exists()
     {
@@ -177,6 +178,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     if ids.len() > 1 {
         ids.retain(|id| near.iter().any(|near| near == id.as_str()));
     }
+    ids.retain(|id| parsed.as_ref().ok().is_none_or(|typed| may_be_meant(typed, id)));
     let error = match parsed {
         Err(error) if !ChangeId::could_hold(text) => CommandError::from(error),
         Ok(_) | Err(_) => {
@@ -189,8 +191,17 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
         false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
     };
     let error = removed(ctx, slug)?.unwrap_or(error);
+    if let Some((place, steps)) = whole.and_then(|id| elsewhere::record(ctx, &id)) {
+        return Err(trouble(format!("the record of {text} is not here, but {place}")).fixed_by(steps));
+    }
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
     Err(error.fixed_by([list]))
+}
+
+/// Whether an id may be meant by another one: of two whole ids with another time and another title, neither is a slip.
+fn may_be_meant(typed: &ChangeId, known: &ChangeId) -> bool {
+    let (Some(typed), Some(known)) = (typed.time_and_slug(), known.time_and_slug()) else { return true };
+    typed.0 == known.0 || !nearest(typed.1, [known.1], 1).is_empty()
 }
 
 pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {

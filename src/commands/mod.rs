@@ -51,6 +51,7 @@ pub(crate) mod commit;
 mod commit_contents;
 pub(crate) mod delta;
 pub(crate) mod demands;
+mod elsewhere;
 pub(crate) mod evidence;
 mod fix_context;
 mod git_history;

@@ -43,6 +43,14 @@ impl ChangeId {
         &self.0
     }
 
+    /// The moment and the slug of an id that was made of these.
+    pub fn time_and_slug(&self) -> Option<(&str, &str)> {
+        const STAMP: usize = "20260218-123900".len();
+        let (stamp, slug) = self.0.strip_prefix("chg-")?.split_at_checked(STAMP)?;
+        let is_stamp = stamp.bytes().enumerate().all(|(at, b)| if at == 8 { b == b'-' } else { b.is_ascii_digit() });
+        Some((stamp, slug.strip_prefix('-')?)).filter(|_| is_stamp)
+    }
+
     /// Whether a text is no longer than an id and holds only what ids do, as a part of one does.
     pub fn could_hold(text: &str) -> bool {
         text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))

@@ -95,7 +95,6 @@ fn an_unknown_id_is_trouble_and_not_a_refusal() {
     exit 2
     --- stderr
     error: unknown change `chg-20260101-000000-nobody` (looked for [PROJECT]/.vibeship-optimizer/changes/chg-20260101-000000-nobody.json)
-    hint: did you mean chg-20260302-090000-x?
     # see the changes
     next: vibeship-optimizer change list
     ");

@@ -90,6 +90,36 @@ fn help_that_cannot_be_written_is_told() {
 }
 
 #[test]
+fn a_change_whose_record_is_elsewhere_is_found_there() {
+    let s = Sandbox::new();
+    s.git(&["switch", "-qc", "feat"]);
+    s.start("on a branch");
+    committed(&s, "Open it");
+    let feat = s.id();
+    s.git(&["switch", "-q", "main"]);
+    s.later(chrono::Duration::minutes(5));
+    s.start("put aside");
+    let aside = s.id();
+    let _ = s.run(&["change", "show", &feat]).exits(2).says(&["on the branch feat", "next: git switch feat"]);
+    s.git(&["stash", "push", "-qu"]);
+    let _ = s.run(&["change", "show", &aside]).exits(2).says(&["next: git stash pop 'stash@{0}'"]);
+    s.later(chrono::Duration::minutes(5));
+    s.start("here");
+    let told = s.run(&["snapshot", "--as", "before", "--change-id", &feat]).exits(2).never_says(&["did you mean"]);
+    let _ = told.never_says(&["change list"]);
+    let nobody = "chg-20260101-000000-nobody";
+    let _ = s.run(&["change", "show", nobody]).exits(2).says(&["unknown change"]).never_says(&["did you mean"]);
+    let slip = s.id().replace("-09", "-08");
+    let _ = s.run(&["change", "show", &slip]).exits(2).says(&[&format!("did you mean {}?", s.id())]);
+    let clone = s.outside().join("clone");
+    s.git(&["clone", "-q", ".", &clone.to_string_lossy()]);
+    let _ = s.run_in(&clone, &["change", "show", &feat]).exits(2).says(&["next: git switch --track origin/feat"]);
+    let tree = s.outside().join("tree");
+    s.git(&["worktree", "add", "-q", &tree.to_string_lossy(), "feat"]);
+    let _ = s.run(&["change", "show", &feat]).exits(2).says(&["in the worktree ", "next: cd "]);
+}
+
+#[test]
 fn no_change_is_opened_while_it_is_not_known_whether_another_is_open() {
     let s = Sandbox::new();
     s.start("first");
