@@ -132,7 +132,8 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     });
     ctx.answer(false, &answer, &day::evening(&evening))?;
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
-    for change in calm {
+    // What was decided is printed above.
+    for change in calm.into_iter().filter(|change| change.decided_rollback().is_none()) {
         ctx.hint_next(change)?;
     }
     Ok(if alarmed.is_empty() { Exit::Yes } else { Exit::No })

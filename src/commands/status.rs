@@ -175,6 +175,9 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
     }
     let mut fixes = ctx.fix_context();
+    if change.decided_rollback().is_some() {
+        return StepView::new(change, step, &fixes);
+    }
     let refused = |refusal, fixes| StepView::validate(change, &Progressed::Refused(Box::new(refusal)), fixes);
     if *step == Step::Validate {
         let (made, seen) = validate::made(ctx, change);

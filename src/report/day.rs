@@ -12,7 +12,7 @@ use crate::report::{
     Doc, Table, Text, Tone, code, compare, logbook, mark, markdown, method, metric, problem, rollback, status, values,
     verdict, verdict::Row, visible::visible_line,
 };
-use crate::workflow::{Change, Idle, Step, Unjudged, watch, window};
+use crate::workflow::{Change, Idle, Step, Unjudged, demand_fixes::take_out, watch, window};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DayView<'a> {
@@ -298,7 +298,7 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
         table.row([code(change.id().as_str()), logbook::status_mark(change), joined(days).into(), decision]);
     }
     doc.table_or(table, "No change is open.");
-    let act: Vec<Fix> = view.decisions.iter().filter_map(perform).collect();
+    let act: Vec<Fix> = view.decisions.iter().filter_map(|decision| perform(view, decision)).collect();
     if !act.is_empty() {
         doc.paragraph("Written down; what is left to do:");
         problem::add(&mut doc, &act);
@@ -311,10 +311,13 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
 }
 
 /// The command that carries a decision out; the gates still have their say.
-fn perform(decision: &Decision) -> Option<Fix> {
+fn perform(view: &Evening<'_>, decision: &Decision) -> Option<Fix> {
     let id = &decision.id;
     match decision.word {
-        "rollback" => Some(Fix::next("", fix::with_reason(id, "rollback"))),
+        "rollback" => {
+            let change = view.changes.iter().find(|change| change.id() == id)?;
+            Some(Fix::next("", take_out(change, Some(&decision.reason))))
+        }
         "promote" => Some(Fix::next("", fix::on(id, "status"))),
         _ => None,
     }

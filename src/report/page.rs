@@ -445,7 +445,7 @@ mod tests {
         go back
 
         ```text
-        vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        vibeship-optimizer change rollback --change-id chg-1 --reason "WHY" --apply
         ```
 
         or if it is harmless

@@ -328,7 +328,7 @@ mod tests {
           next: vibeship-optimizer monitor tick --change-id chg-1
         - ✗ open alarm: timing.tests.cpu <= +2% is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it
           go back
-          next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+          next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY" --apply
           if it is harmless
           or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         - ✓ every evidence file is present and unaltered

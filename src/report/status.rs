@@ -9,7 +9,10 @@ use crate::report::{
     Doc, StepCommand, Table, Text, Tone, code, day, logbook, mark, pipeline, problem, rollback, values, verdict,
     visible::visible_line,
 };
-use crate::workflow::{Change, End, Refusal, Step, Unjudged, demand_fixes::alarm, demand_fixes::decisions};
+use crate::workflow::{
+    Change, End, Refusal, Step, Unjudged,
+    demand_fixes::{alarm, decisions, take_out},
+};
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatusView<'a> {
@@ -243,6 +246,9 @@ impl StepView {
     pub(crate) fn new(change: &Change, step: &Step, ctx: &FixContext) -> Self {
         let id = change.id();
         let one = |command: CommandLine| vec![Fix::next("", command)];
+        if let Some(reason) = change.decided_rollback() {
+            return Self { text: "roll it back, as was decided".to_owned(), next: one(take_out(change, Some(reason))) };
+        }
         let (text, next) = match step {
             Step::Contract { parts } => {
                 let command = ctx.contract(id, change.opened.class, parts);
@@ -395,7 +401,7 @@ mod tests {
         next     1 alarm is open: go back, or resolve with a reason
 
             # go back
-            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+            next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY" --apply
             # if it is harmless
             or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         "#);
@@ -475,7 +481,7 @@ mod tests {
         then: vibeship-optimizer review attest --change-id chg-1 --tool other --reasoning-mode human --reviewer "NAME"
         hint: 1 alarm is open: go back, or resolve with a reason
         # go back
-        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY" --apply
         # if it is harmless
         or:   vibeship-optimizer change resolve --change-id chg-1 --reason "WHY"
         hint: name the promoted change that takes this override over

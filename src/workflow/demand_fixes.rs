@@ -14,7 +14,7 @@ use crate::workflow::Change;
 
 pub fn alarm(change: &Change) -> Vec<Fix> {
     vec![
-        Fix::next("go back", fix::with_reason(change.id(), "rollback")),
+        Fix::next("go back", take_out(change, None)),
         Fix::or("if it is harmless", fix::with_reason(change.id(), "resolve")),
     ]
 }

@@ -18,8 +18,17 @@ pub(crate) struct Fixes<'a> {
 }
 
 impl Fixes<'_> {
+    /// Ends the change, with another reason: what is rolled out is rolled back.
     pub(crate) fn reject(&self, purpose: &str) -> Fix {
-        Fix::or(purpose, fix::with_reason(self.change.id(), "reject"))
+        let rolled_out = !self.change.rollout.is_empty();
+        let reject = || fix::with_reason(self.change.id(), "reject");
+        Fix::or(purpose, if rolled_out { take_out(self.change, None) } else { reject() })
+    }
+
+    pub(crate) fn passed_already(&self) -> Vec<Fix> {
+        let rolled_out = self.gate == Gate::Decide && self.change.is_open() && !self.change.rollout.is_empty();
+        let back = rolled_out.then(|| Fix::or("go back", take_out(self.change, None)));
+        std::iter::once(self.status("")).chain(back).collect()
     }
 
     pub(crate) fn status(&self, purpose: &str) -> Fix {

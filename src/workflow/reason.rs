@@ -232,7 +232,7 @@ impl Reason {
     pub(crate) fn fixes(&self, with: &Fixes<'_>) -> Vec<Fix> {
         let (change, ctx, id) = (with.change, with.ctx, with.change.id());
         let hold = fix::with_reason(id, "hold");
-        let go_back = fix::with_reason(id, "rollback");
+        let go_back = take_out(change, None);
         match self {
             Self::Ended { .. } | Self::NotInClass { .. } => with.other_change(),
             Self::Earlier { gate } => vec![Fix::next("", with.pass(with.due(*gate)))],
@@ -242,9 +242,9 @@ impl Reason {
             | Self::Expiry
             | Self::ExpiryTooLate { .. }
             | Self::TuneablesUnknown
-            | Self::AlreadyPassed
             | Self::NoAlarm
             | Self::FollowUp => vec![with.status("")],
+            Self::AlreadyPassed => with.passed_already(),
             Self::Frozen => vec![with.status("continue with it"), with.reject("start over with another contract")],
             Self::ContractParts { parts } => vec![Fix::next("", with.contract(parts))],
             Self::UnknownMetric { .. } => vec![

@@ -214,6 +214,15 @@ impl Change {
         self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative)
     }
 
+    /// Why it is to be rolled back, where that is what was decided on it last, at the end of a day.
+    pub fn decided_rollback(&self) -> Option<&str> {
+        let decided = self.events.iter().rev().find_map(|event| {
+            let Kind::DayDecided { decision, reason, .. } = &event.what else { return None };
+            Some((decision.as_str(), reason.as_str()))
+        });
+        decided.filter(|(decision, _)| *decision == "rollback" && self.is_open()).map(|(_, reason)| reason)
+    }
+
     /// When the override of an emergency expired that still is in force: neither taken over nor taken back.
     pub fn expired_override(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let in_force = self.opened.class == Class::Emergency && self.is_open() && self.follow_up.is_none();

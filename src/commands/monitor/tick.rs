@@ -197,7 +197,7 @@ fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
     let id = change.id();
     Err(failed(format!("could not measure {what} here, so no day was recorded: {why}")).fixed_by([
         Fix::next("install or build what the command needs in this checkout, then", fix::on(id, "monitor tick")),
-        Fix::or("if the change took it away", fix::with_reason(id, "rollback")),
+        Fix::or("if the change took it away", demand_fixes::take_out(change, None)),
     ]))
 }
 

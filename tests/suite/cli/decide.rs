@@ -110,7 +110,7 @@ fn stages_come_in_order_and_soak() {
     # watch it meanwhile
     next: vibeship-optimizer status --change-id chg-20260302-090000-x
     # go back
-    or:   vibeship-optimizer change rollback --change-id chg-20260302-090000-x --reason "WHY"
+    or:   vibeship-optimizer change rollback --change-id chg-20260302-090000-x --reason "WHY" --apply
     "#);
     s.later(Duration::hours(2));
     let _ = s.on(&["change", "rollout", "live"]).ok();

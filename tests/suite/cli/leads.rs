@@ -142,6 +142,29 @@ fn no_change_is_opened_while_it_is_not_known_whether_another_is_open() {
 }
 
 #[test]
+fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let back = format!("vibeship-optimizer change rollback --change-id {} --reason \"WHY\" --apply", s.id());
+    let or = format!("or:   {back}");
+    let _ = s.on(&["change", "contract", "--kpi", "kpi.ops <= -2%"]).exits(1).says(&[&or]).never_says(&["reject"]);
+    for end in ["hold", "reject"] {
+        let _ = s.on(&["change", end, "--reason", "no"]).exits(1).says(&[&or]);
+    }
+    let decide = format!("{}=rollback:errors doubled", s.id());
+    let decided = back.replace("WHY", "errors doubled");
+    let _ = s.run(&["day", "close", "--decide", &decide]).ok().says(&[&decided]).never_says(&["wait until"]);
+    let _ = s.run(&["status"]).ok().says(&[&decided, "roll it back, as was decided"]);
+    let answer = s.run(&["status", "--format", "json"]).ok().json();
+    assert_eq!(answer["commands"][0]["command"], decided.as_str(), "{answer}");
+    // What is decided later stands.
+    s.later(chrono::Duration::days(1));
+    let decide = format!("{}=undecided:it was the network", s.id());
+    let _ = s.run(&["day", "close", "--decide", &decide]).ok();
+    let _ = s.run(&["status"]).ok().never_says(&["as was decided"]);
+}
+
+#[test]
 fn a_word_that_belongs_to_an_option_leads_to_it() {
     let s = Sandbox::new();
     for (line, tip) in [
