@@ -85,11 +85,15 @@ pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     repo.commit_with(&repo.full(&artifact.path), evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
-/// What helps where a file of a change, which its name begins with, is not what was recorded.
+/// What helps where a file of a change, which its name begins with, is not what was recorded: for all that are not, at once.
 fn way_back(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
     let name = artifact.path.rsplit('/').next()?;
     let change = commit::load(ctx, &name.split('_').next()?.parse().ok()?).ok()?;
-    Some(restore(&faults_in(ctx, &[artifact]).ok()?, &change, &ctx.fix_context(), None))
+    let mut all = change.artifacts();
+    if !all.contains(&artifact) {
+        all.push(artifact);
+    }
+    Some(restore(&faults_in(ctx, &all).ok()?, &change, &ctx.fix_context(), None))
 }
 
 pub(crate) fn snapshot(ctx: &Ctx, artifact: &Artifact) -> Result<Snapshot> {

@@ -165,6 +165,19 @@ fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
 }
 
 #[test]
+fn every_file_that_is_missing_comes_back_by_one_command() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    committed(&s, "Evidence");
+    std::fs::remove_dir_all(s.path("reports")).unwrap();
+    let told = s.on(&["monitor", "tick"]).exits(2).says(&["git checkout HEAD -- reports/optimizer/"]);
+    let restore = told.stderr.lines().find_map(|line| line.strip_prefix("next: ")).unwrap().to_owned();
+    s.take(&[restore]).unwrap();
+    let _ = s.on(&["monitor", "tick"]).ok().never_says(&["warning"]);
+    let _ = s.run(&["check"]).ok();
+}
+
+#[test]
 fn a_word_that_belongs_to_an_option_leads_to_it() {
     let s = Sandbox::new();
     for (line, tip) in [
