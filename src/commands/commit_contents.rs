@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::audit::{EarlierRecord, FindingKind, Found, History, RecordFacts, RecordState, range};
 use crate::commands::touches::stamps;
-use crate::commands::{GitHistory, Range};
+use crate::commands::{GitHistory, Range, demands};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
 use crate::git::{GitError, Repo};
@@ -54,8 +54,11 @@ impl GitHistory<'_> {
     pub(crate) fn begun(&self, range: &Range, head: Option<&Config>) -> Result<Range> {
         let before = range.base.as_deref().map(|base| self.last_config(base)).transpose()?.flatten();
         let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());
-        let since = since.map(|since| self.repo.commit_by_hash(since)).transpose()?.flatten();
-        let Some(since) = since else { return Ok(range.clone()) };
+        let Some(named) = since else { return Ok(range.clone()) };
+        if let Some((message, fixes)) = demands::unknown_since(self.repo, named)? {
+            return Err(trouble(message).fixed_by(fixes));
+        }
+        let Some(since) = self.repo.commit_by_hash(named)? else { return Ok(range.clone()) };
         let is_later = range.base.as_ref().map_or(Ok(true), |base| self.repo.is_ancestor(base, &since))?;
         let base =
             if is_later && self.repo.is_ancestor(&since, &range.head)? { Some(since) } else { range.base.clone() };

@@ -16,7 +16,10 @@ use crate::config::{Budget, Config, globs};
 use crate::error::{Result, trouble};
 use crate::git::Repo;
 use crate::model::uncommitted::hook_files;
-use crate::model::{Better, ChangeId, Class, Event, Gate, Kind, MetricId, MetricSpec, RolloutStage, Surface, scrub};
+use crate::model::{
+    Better, ChangeId, Class, CommandLine, Event, Fix, Gate, How, Kind, MetricId, MetricSpec, RolloutStage, Surface,
+    fix, scrub,
+};
 use crate::store::project;
 use crate::workflow::{Change, End};
 
@@ -283,4 +286,16 @@ fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
         Better::Lower => share.value,
         Better::Higher => 1.0 / (1.0 + share.value) - 1.0,
     })
+}
+
+/// That `enforcement.since` names no commit here, with what helps.
+pub(crate) fn unknown_since(repo: &Repo, since: &str) -> Result<Option<(String, Vec<Fix>)>> {
+    if repo.commit_by_hash(since)?.is_some() {
+        return Ok(None);
+    }
+    let see = CommandLine::git("log --oneline --reverse");
+    let name = Fix::edit(How::Then, "name it there", "the config", "enforcement", "since: COMMIT");
+    let find = vec![Fix::next("find the last commit before the set-up", see), name];
+    let fixes = if repo.is_shallow() { vec![fix::unshallow()] } else { find };
+    Ok(Some((format!("enforcement.since of the config names no commit here: {since}"), fixes)))
 }

@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Ctx, audit_here, choose, commit, evidence as of_change, hooks, init, monitor, preflight, relink, uncommitted,
+    Ctx, audit_here, choose, commit, demands, evidence as of_change, hooks, init, monitor, preflight, relink,
+    uncommitted,
 };
 use crate::config::Timing;
 use crate::error::{Exit, Result};
@@ -101,7 +102,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     };
     if !ctx.project.is_initialized() || ctx.project.config_path().is_none() {
         add("INIT", "there is no config yet".to_owned(), init::ensure);
-        return Ok((found, Vec::new()));
+        return Ok((found, without_git(ctx).into_iter().collect()));
     }
     let root = ctx.project.root();
     if root.join(project::LEGACY_LOGBOOK).is_file() && !root.join(project::LOGBOOK).exists() {
@@ -139,7 +140,51 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
         false => by_hand(problem),
     }));
     found.extend(preflight::unfetched(ctx)?.into_iter().map(by_hand));
+    found.extend(old_git().into_iter().chain(unknown_since(ctx)?).map(by_hand));
+    let notes = without_git(ctx).into_iter().chain(nowhere(ctx)?).chain(notes);
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
+}
+
+fn without_git(ctx: &Ctx) -> Option<Problem> {
+    let is_outside = matches!(ctx.repo(), Ok(None));
+    is_outside.then(|| Problem { severity: Severity::Info, ..preflight::not_under_git() })
+}
+
+/// Paths of the config at which nothing is.
+fn nowhere(ctx: &Ctx) -> Result<Vec<Problem>> {
+    let (config, root) = (ctx.config()?, ctx.project.root());
+    let of = |key: &'static str, paths: &[String]| paths.iter().map(|path| (key, path.clone())).collect::<Vec<_>>();
+    let cwds: Vec<String> = config.timings.iter().filter_map(|timing| timing.cwd.clone()).collect();
+    let lists = [
+        ("size_paths", config.size_paths.as_slice()),
+        ("timings: cwd", cwds.as_slice()),
+        ("tuneables.files", config.tuneables.files.as_slice()),
+        ("pair.share", config.pair.share.as_slice()),
+    ];
+    let named = lists.into_iter().flat_map(|(key, paths)| of(key, paths));
+    let problem = |(key, path): (&str, String)| {
+        let why = match () {
+            () if path.contains(['*', '?']) => "; patterns are not read: name the file or its directory",
+            () if path.contains('\\') => "; write the path with /",
+            () => "",
+        };
+        let build = Fix::decide(How::Next, "correct it, or make what it names before anything is measured");
+        Problem::info("PATH_MISSING", format!("{key} names {path}, which does not exist{why}"), vec![build])
+    };
+    Ok(named.filter(|(_, path)| !root.join(path).exists()).map(problem).collect())
+}
+
+fn old_git() -> Option<Problem> {
+    let found = Version::installed().ok().filter(|found| *found < NEEDED)?;
+    let message = format!("git {found} is too old: it cannot say all that is asked of it");
+    let install = Fix::decide(How::Next, format!("install git {NEEDED} or newer"));
+    Some(Problem::warn("GIT_TOO_OLD", message, vec![install]))
+}
+
+fn unknown_since(ctx: &Ctx) -> Result<Option<Problem>> {
+    let (Some(since), Some(repo)) = (&ctx.config()?.enforcement.since, ctx.repo()?) else { return Ok(None) };
+    let problem = |message: String, fixes| Problem::warn("SINCE_UNKNOWN", message, fixes);
+    Ok(demands::unknown_since(repo, since)?.map(|(message, fixes)| problem(message, fixes)))
 }
 
 fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {

@@ -134,8 +134,7 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
     }
     let seen = delta::observe(ctx);
     if !seen.git.is_git {
-        let init = Fix::next("without commits nothing ties a measurement to a change", CommandLine::git("init"));
-        return vec![Problem::warn("GIT_NOT_FOUND", "the project is not under git", vec![init])];
+        return vec![not_under_git()];
     }
     let mut found = Vec::new();
     let status = |purpose: &str| vec![Fix::next(purpose, CommandLine::git("status"))];
@@ -159,6 +158,11 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
         found.push(Problem::info("GIT_DIRTY_OUTSIDE", message, status(purpose)));
     }
     found
+}
+
+pub(crate) fn not_under_git() -> Problem {
+    let init = Fix::next("without commits nothing ties a measurement to a change", CommandLine::git("init"));
+    Problem::warn("GIT_NOT_FOUND", "the project is not under git", vec![init])
 }
 
 pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<Problem>> {

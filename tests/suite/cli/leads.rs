@@ -178,6 +178,49 @@ fn every_file_that_is_missing_comes_back_by_one_command() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_git_that_is_too_old_is_something_to_do() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let s = Sandbox::new();
+    let _ = s.run(&["doctor", "--apply"]).ok();
+    let old = s.outside().join("bin/git");
+    let git = "case \"$*\" in *--version*) echo git version 2.25.1;; *) PATH=\"$REST\" exec git \"$@\";; esac";
+    s.write("../bin/git", format!("#!/bin/sh\n{git}\n"));
+    std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    s.set("REST", &path).set("PATH", &format!("{}:{path}", old.parent().unwrap().display()));
+    let _ = s.run(&["doctor", "--format", "text"]).exits(1).says(&["git 2.25 is too old", "install git 2.32 or newer"]);
+}
+
+#[test]
+fn a_commit_since_which_the_checks_hold_has_to_be_one() {
+    let s = Sandbox::new();
+    s.config(&format!("{CONFIG}enforcement: {{since: {}}}\n", "f".repeat(40)));
+    let _ = s.run(&["doctor", "--apply"]);
+    let said = ["enforcement.since of the config names no commit here", "git log --oneline --reverse"];
+    let _ = s.run(&["doctor", "--format", "text"]).exits(1).says(&said);
+    let first = s.git(&["rev-list", "--max-parents=0", "HEAD"]);
+    s.config(&format!("{CONFIG}enforcement: {{since: \"{first}\"}}\n"));
+    let _ = s.run(&["doctor", "--format", "text"]).ok();
+}
+
+#[test]
+fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
+    let s = Sandbox::new();
+    let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
+    s.config(&paths.replace("pair: {enabled: false}", "pair: {share: [nope]}\ntuneables: {files: [flags.json]}"));
+    let said = s.run(&["doctor", "--format", "text"]).says(&[
+        "size_paths names *.py, which does not exist; patterns are not read",
+        "which does not exist; write the path with /",
+        "pair.share names nope, which does not exist",
+        "tuneables.files names flags.json, which does not exist",
+    ]);
+    let _ = said.never_says(&["names src,", "not under git"]);
+    let outside = Sandbox::without_git();
+    let _ = outside.run(&["doctor", "--format", "text"]).says(&["the project is not under git", "git init"]);
+}
+
+#[test]
 fn a_word_that_belongs_to_an_option_leads_to_it() {
     let s = Sandbox::new();
     for (line, tip) in [
