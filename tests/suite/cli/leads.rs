@@ -205,6 +205,21 @@ fn a_commit_since_which_the_checks_hold_has_to_be_one() {
 }
 
 #[test]
+fn what_yaml_reads_as_something_else_is_to_be_quoted_and_a_conflict_is_named() {
+    let s = Sandbox::new();
+    for text in ["size_paths: [*.py]", "commands: {test: @x}", "commands:\n  test: echo a: b"] {
+        s.config(&format!("version: 1\n{text}\n"));
+        let _ = s.run(&["doctor"]).exits(2).says(&["put the text in quotes"]);
+    }
+    s.config("version: 1\n<<<<<<< HEAD\nsize_paths: [a]\n=======\nsize_paths: [b]\n>>>>>>> side\n");
+    let _ = s.run(&["status"]).exits(2).says(&["vibeship_optimizer.yml:2:1: ", "git left a conflict in it"]);
+    s.config("version: 1.0\n");
+    let _ = s.run(&["status"]).exits(2).says(&["expected the whole number 1, found the number 1.0"]);
+    s.config(&format!("size_paths: [{}]\n", "a, ".repeat(60_000)));
+    let _ = s.run(&["status"]).exits(2).says(&["it is too large, or nested too deeply"]).never_says(&["Nodes"]);
+}
+
+#[test]
 fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
