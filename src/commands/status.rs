@@ -89,9 +89,8 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         audit_here::tell_hidden(ctx)?;
     }
     if shown.is_none() {
-        ctx.advise(&uncommitted::merging(ctx, None));
+        ctx.advise(&uncommitted::merging(ctx, None).into_iter().chain(evidence).collect::<Vec<_>>());
     }
-    ctx.advise(&evidence);
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 

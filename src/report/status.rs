@@ -205,7 +205,7 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
         doc.field("alarm", mark(Tone::Bad, verdict::alarm_line(judged)));
     }
     doc.field("next", Text::new().strong(next.text.as_str()));
-    problem::add(doc, &next.next);
+    problem::add(doc, &next.next.iter().chain(view.evidence).cloned().collect::<Vec<_>>());
 }
 
 /// The monitored days: when the window closes and which days have a measurement.

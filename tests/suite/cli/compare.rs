@@ -159,7 +159,7 @@ fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
     let (_, steps) = compared.stderr.split_once(told).unwrap();
     let line = steps.lines().find_map(|line| line.strip_prefix("then: ")).unwrap_or_else(|| panic!("{compared}"));
     let status = s.on(&["status"]).ok();
-    assert_eq!(status.stderr.matches(told).count(), 1, "{status}");
+    assert_eq!(status.stdout.matches(told).count(), 1, "{status}");
     s.write("src/loose.txt", "not evidence\n").git(&["add", "src/loose.txt"]);
     let done = s.command("sh").args(["-c", line]).output().unwrap();
     assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
@@ -169,7 +169,7 @@ fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
     let promoted = s.on(&["change", "promote"]).ok();
     let _ = promoted.says(&[told]);
     let elsewhere = s.go_to("src").on(&["status"]).ok();
-    assert!(elsewhere.stderr.contains(&format!("{told}next: cd [PROJECT] && git add ")), "{elsewhere}");
+    assert!(elsewhere.stdout.contains(&format!("{told}    then: cd [PROJECT] && git add ")), "{elsewhere}");
     // What was lost would be committed as lost.
     std::fs::remove_file(s.path(format!("reports/optimizer/{}_compare.json", s.id()))).unwrap();
     let lost = s.go_to(".").on(&["status"]).ok().says(&["evidence is not what was recorded", "git checkout HEAD -- "]);

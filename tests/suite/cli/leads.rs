@@ -220,6 +220,15 @@ fn what_yaml_reads_as_something_else_is_to_be_quoted_and_a_conflict_is_named() {
 }
 
 #[test]
+fn the_second_step_of_the_status_is_one_that_comes_then() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let told = s.run(&["status"]).ok();
+    assert_eq!(told.to_string().matches("next: ").count(), 1, "{told}");
+    let _ = told.says(&["next: vibeship-optimizer change promote", "then: git add "]);
+}
+
+#[test]
 fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
