@@ -106,8 +106,11 @@ fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<Timing>
     let configured = pairing::timings(ctx.config()?);
     match <[Timing; 1]>::try_from(configured) {
         Ok([plan]) => Ok(plan),
-        Err(several) => Err(trouble(format!("{} timings are configured, and one is looked for", several.len()))
-            .fixed_by([Fix::next("give the command", CommandLine::tool("bisect --good REV -- COMMAND"))])),
+        Err(several) => {
+            let again = CommandLine::tool("bisect").words(["--good", &args.good, "--bad", &args.bad, "--", "COMMAND"]);
+            Err(trouble(format!("{} timings are configured, and one is looked for", several.len()))
+                .fixed_by([Fix::next("give the command", again)]))
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     };
     if probes.is_empty() {
         return Err(trouble("no timed command, no KPI command and no `start` of an endpoint is configured")
-            .fixed_by([Fix::next("give a command", CommandLine::tool("pair -- COMMAND"))]));
+            .fixed_by([Fix::next("give a command", of_revisions(&args).words(["--", "COMMAND"]))]));
     }
     if delta::revision(ctx)?.dirty_digest().is_some() {
         ctx.ui.warn("there is uncommitted work, which is not measured: both sides are commits");
@@ -103,6 +103,13 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         }
     };
     tell(ctx, args.json_out.as_deref(), &session, &settings)
+}
+
+/// The command with the revisions that were typed.
+fn of_revisions(args: &PairArgs) -> CommandLine {
+    let typed = [("--before", &args.before, "HEAD~1"), ("--after", &args.after, "HEAD")].into_iter();
+    let typed = typed.filter(|(_, rev, default)| rev != default);
+    typed.fold(CommandLine::tool("pair"), |line, (flag, rev, _)| line.words([flag, rev]))
 }
 
 pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, settings: &Settings) -> Result<Exit> {

@@ -15,6 +15,7 @@ use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::{Place, Runner, size};
 use crate::model::SideRevision;
 use crate::model::scrub::scrub;
+use crate::model::text::short;
 use crate::os::{Ended, SpawnError, Spec, files};
 
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,7 @@ pub(crate) struct Project<'a> {
 pub(crate) enum CheckoutError {
     #[error(transparent)]
     Git(#[from] GitError),
-    #[error("{before} and {after} hold the same code outside the tool's own files, so there is nothing to compare")]
+    #[error("{}", same_code(before, after))]
     SameCode { before: String, after: String },
     #[error("commit {commit} has no directory {path:?}, where the project is now")]
     NoProject { commit: String, path: String },
@@ -265,6 +266,17 @@ impl Builder<'_> {
         Err(CheckoutError::Prepare { side, cmd: scrub(cmd), how })
     }
 }
+fn same_code(before: &str, after: &str) -> String {
+    match before == after {
+        true => format!("both revisions are the commit {}, so there is nothing to compare", short(before)),
+        false => {
+            format!(
+                "{before} and {after} hold the same code outside the tool's own files, so there is nothing to compare"
+            )
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ShareError {
     #[error(

@@ -229,6 +229,18 @@ fn the_second_step_of_the_status_is_one_that_comes_then() {
 }
 
 #[test]
+fn what_was_typed_is_in_the_command_that_is_printed() {
+    let s = Sandbox::new();
+    s.write("src/a.txt", "x").commit_as("More", &[]);
+    let pair = s.run(&["pair", "--before", "main~1", "--after", "main"]).exits(2);
+    let _ = pair.says(&["next: vibeship-optimizer pair --before main~1 --after main -- COMMAND"]);
+    let bisect = s.run(&["bisect", "--good", "main~1", "--bad", "main"]).exits(2);
+    let _ = bisect.says(&["next: vibeship-optimizer bisect --good main~1 --bad main -- COMMAND"]);
+    let same = s.run(&["pair", "--before", "main", "--after", "HEAD", "--", "true"]).exits(2);
+    let _ = same.says(&["both revisions are the commit "]).never_says(&[&s.git(&["rev-parse", "HEAD"])]);
+}
+
+#[test]
 fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
