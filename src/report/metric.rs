@@ -103,9 +103,9 @@ pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> Stri
             format!("{text}{}", said(timing))
         }
         (Unusable::NotMeasured, Some(timing), Some(floor)) if id.kind() == Some(MetricKind::MaxRss) => format!(
-            "peak memory is below this tool's own {} KiB and cannot be told apart from it; take timing.{}.cpu",
-            floor / 1024,
-            timing.name
+            "peak memory of {} is below this tool's own {} KiB and cannot be told apart from it",
+            timing.name,
+            floor / 1024
         ),
         _ => text,
     }

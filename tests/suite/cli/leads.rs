@@ -257,6 +257,18 @@ fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_peak_memory_that_is_below_the_tools_own_leads_to_another_contract() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: main, cmd: \"true\", runs: 3}]\n").start("x").contract();
+    let _ = s.on(&["change", "contract", "--kpi", "timing.main.max_rss <= -10%"]).ok();
+    let refused =
+        s.on(&["snapshot", "--as", "before"]).exits(1).says(&["peak memory of main is below this tool's own"]);
+    let next = refused.stderr.lines().find(|line| line.starts_with("next: ")).unwrap();
+    assert!(next.starts_with("next: vibeship-optimizer change contract"), "{refused}");
+}
+
+#[test]
 fn a_word_that_belongs_to_an_option_leads_to_it() {
     let s = Sandbox::new();
     for (line, tip) in [
