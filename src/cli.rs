@@ -361,9 +361,12 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
     let message = usage_message(error);
     let usage = usage_of(arguments);
     let called: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
-    let next = [format!("{} --help", called.join(" "))];
+    let next = format!("{} --help", called.join(" "));
+    let fixes = [serde_json::json!({ "how": "next", "action": "run", "command": next })];
     let kind = snake_case(&format!("{:?}", error.kind()));
-    serde_json::json!({ "error": message, "kind": kind, "message": message, "usage": usage, "hints": [], "next": next })
+    serde_json::json!({
+        "error": message, "kind": kind, "message": message, "usage": usage, "hints": [], "next": [next], "fixes": fixes,
+    })
 }
 
 /// How the command is called that the arguments name, as far as they name one.

@@ -13,7 +13,7 @@ use crate::commands::{
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result};
 use crate::git::Reverted;
-use crate::model::{Class, Gate, Kind, Promotion, Proposed, Rehearsal, few};
+use crate::model::{Class, Fix, Gate, Kind, Promotion, Proposed, Rehearsal, few};
 use crate::os::files;
 use crate::report;
 use crate::store::{RecordError, Role};
@@ -238,6 +238,10 @@ fn show(ctx: &Ctx, change: &Change, (demands, warnings): (&[Demand], &[String]),
     }
     let mut answer = report::show::verify(change, demands, warnings, applied);
     answer["demands"] = json!(demands);
+    let unmet = demands.iter().filter(|demand| !demand.met);
+    let fixes: Vec<Fix> = unmet.flat_map(|demand| demand.fixes(change, &ctx.fix_context())).collect();
+    answer["next"] = json!(fixes.iter().filter_map(Fix::command).collect::<Vec<_>>());
+    answer["fixes"] = json!(fixes);
     ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))?;
     Ok(())
 }

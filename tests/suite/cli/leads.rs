@@ -241,6 +241,18 @@ fn what_was_typed_is_in_the_command_that_is_printed() {
 }
 
 #[test]
+fn a_verification_that_is_not_met_has_its_commands_in_json_too() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let answer = s.on(&["verify", "--format", "json"]).exits(3).json();
+    let tick = format!("vibeship-optimizer monitor tick --change-id {}", s.id());
+    assert_eq!(answer["next"][0], tick.as_str(), "{answer}");
+    assert_eq!(answer["fixes"][0]["command"], tick.as_str(), "{answer}");
+    let usage = s.run(&["change", "hold", "--format", "json"]).exits(2).json();
+    assert_eq!(usage["fixes"][0]["command"], usage["next"][0], "{usage}");
+}
+
+#[test]
 fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
