@@ -3,7 +3,7 @@
 
 use crate::audit::{Policy, RecordFacts, RecordState};
 use crate::model::fix::WHAT_CHANGED;
-use crate::model::text::{joined, nearest, short};
+use crate::model::text::{joined, nearest, short, slug};
 use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, Gate, Operation, fix};
 use crate::workflow::Change;
 
@@ -46,7 +46,7 @@ pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp)
         return Err(Objection::Dropped { id: id.clone() });
     }
     let [id] = ids.as_slice() else { return without_one_id(commit, policy, look_up, ids) };
-    let id: ChangeId = id.parse().map_err(|_| Objection::Malformed { value: id.clone() })?;
+    let id: ChangeId = id.parse().map_err(|_| malformed(look_up, id))?;
     let change = change(look_up, &id)?;
     // Reverting a change is always possible.
     if facts.operation == Some(Operation::Revert) || !commit.reverted().is_empty() {
@@ -95,6 +95,14 @@ fn needs_no_id(commit: &Commit, policy: &Policy, look_up: &dyn LookUp) -> bool {
     commit.is_evidence_only()
         || policy.exempts(commit).is_some()
         || (!reverted.is_empty() && look_up.are_tracked(&reverted))
+}
+
+/// A trailer is read by others too, and names a change by its whole id.
+fn malformed(look_up: &dyn LookUp, value: &str) -> Objection {
+    let part = slug(value);
+    let mut holding = look_up.ids().into_iter().filter(|id| !part.is_empty() && id.as_str().contains(&part));
+    let meant = holding.next().filter(|_| holding.next().is_none());
+    Objection::Malformed { value: value.to_owned(), meant }
 }
 
 fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
@@ -190,8 +198,8 @@ pub(crate) enum Objection {
     Dropped { id: String },
     #[error("the commit names {} changes: {}; one change, one commit", .ids.len(), joined(.ids))]
     Several { ids: Vec<String> },
-    #[error("invalid change id {value:?}")]
-    Malformed { value: String },
+    #[error("invalid change id {value:?}{}", .meant.as_ref().map(|it| format!("; did you mean `{it}`?")).unwrap_or_default())]
+    Malformed { value: String, meant: Option<ChangeId> },
     #[error("unknown change `{id}`{}", .nearest.as_ref().map(|it| format!("; did you mean `{it}`?")).unwrap_or_default())]
     Unknown { id: ChangeId, nearest: Option<ChangeId> },
     #[error("the record of {id} cannot be trusted: {problem}")]

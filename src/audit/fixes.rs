@@ -194,7 +194,7 @@ impl Fixes<'_> {
                 vec![Fix::next("no commit has it: see what the change still can be", fix::on(id, "status"))]
             }),
             FindingKind::DaysUnwitnessed { .. } => {
-                vec![Fix::next("on each day that is monitored", ctx.commit_own("Evidence"))]
+                vec![Fix::decide(How::Next, "from now on, commit the evidence of each day on that day")]
             }
             FindingKind::EvidenceIgnored => vec![Fix::next("", CommandLine::git("add --force").word(path))],
             FindingKind::EvidenceSetAside => {

@@ -129,9 +129,7 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     }
     let author = author.unwrap_or_default();
     let name = author.split('<').next().unwrap_or_default().trim();
-    if !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name)) {
-        ctx.ui.warn("the author reviewed their own change");
-    }
+    let by_author = !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name));
     let bytes = attestation_file(ctx, &change, args, [&tool, &mode, &reviewer])?;
     let pending = Pending { role: Role::Review, bytes };
     let path = ctx.project.attestations_dir().join(Role::Review.file_name(id));
@@ -139,6 +137,9 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     let said = format!("attested: tool {tool}, reasoning mode {mode}, reviewer {reviewer}");
     let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };
     let attested = commit::commit(ctx, id, Kind::Attested { attestation }, &World::default(), &[pending])?;
+    if by_author {
+        ctx.ui.warn("the author reviewed their own change");
+    }
     ctx.wrote(&path, true)?;
     ctx.ui.status(&said);
     if let Some(before) = change.attestation.as_ref().filter(|_| change.is_attested()) {

@@ -253,6 +253,19 @@ fn a_verification_that_is_not_met_has_its_commands_in_json_too() {
 }
 
 #[test]
+fn a_title_in_the_place_of_an_id_leads_to_the_id() {
+    let s = Sandbox::new();
+    s.start("fewer rounds").contract().before();
+    let _ = s.run(&["hooks", "install"]).ok();
+    s.write("src/a.txt", "x").git(&["add", "src"]);
+    let refused = s.try_git(&["commit", "-qm", "x", "--trailer", "Optimizer-Change: fewer-rounds"]).exits(1);
+    let _ = refused.says(&["invalid change id \"fewer-rounds\"; did you mean `chg-20260302-090000-fewer-rounds`?"]);
+    s.start_with("too early", &["--parallel"]);
+    let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Ada"];
+    let _ = s.on(&attest).exits(1).never_says(&["warning: the author reviewed"]);
+}
+
+#[test]
 fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
