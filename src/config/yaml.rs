@@ -65,7 +65,110 @@ pub(crate) fn tree(text: &str) -> Result<Node, Diagnostic> {
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        if let Some(at) = text.lines().position(|line| line.starts_with("/// The parser's messages for a text that needs quotes.
+        if let Some(at) = text.lines().position(|line| line.starts_with("<<<<<<< ")) {
+            let message = "git left a conflict in it".to_owned();
+            return Diagnostic { key: String::new(), line: at as u64 + 1, column: 1, message };
+        }
+        let message = message(error.without_snippet());
+        match error.location() {
+            Some(at) => wrong(at, message),
+            None => Diagnostic { key: String::new(), line: 1, column: 1, message },
+        }
+    })
+}
+
+/// Converts a value to JSON; the error is the position of a number that JSON cannot represent.
+pub(crate) fn to_json(node: &Node) -> Result<Value, Location> {
+    let too_large = node.referenced;
+    Ok(match &node.value {
+        Kind::Null => Value::Null,
+        Kind::Flag(flag) => Value::Bool(*flag),
+        Kind::Whole(number) => Value::Number(serde_json::Number::from_i128(*number).ok_or(too_large)?),
+        Kind::Number(number) => Value::Number(serde_json::Number::from_f64(*number).ok_or(too_large)?),
+        Kind::Text(text) => Value::String(text.clone()),
+        Kind::List(items) => Value::Array(items.iter().map(to_json).collect::<Result<_, _>>()?),
+        Kind::Map(entries) => {
+            let pairs = entries.iter().map(|(key, node)| Ok((key.value.clone(), to_json(node)?)));
+            Value::Object(pairs.collect::<Result<_, Location>>()?)
+        }
+    })
+}
+
+/// The description of a value after "found".
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("nothing"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Whole(number) => write!(f, "the number {number}"),
+            Self::Number(number) => write!(f, "the number {number:?}"),
+            Self::Text(text) if text.chars().count() > 40 => {
+                write!(f, "the text {:?}…", text.chars().take(40).collect::<String>())
+            }
+            Self::Text(text) => write!(f, "the text {text:?}"),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(_) => f.write_str("a section (`key: value`)"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(KindVisitor)
+    }
+}
+
+struct KindVisitor;
+
+impl<'de> Visitor<'de> for KindVisitor {
+    type Value = Kind;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Kind, E> {
+        Ok(Kind::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Kind, E> {
+        Ok(Kind::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Kind, E> {
+        Ok(Kind::Whole(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Kind, E> {
+        Ok(Kind::Whole(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Kind, E> {
+        Ok(Kind::Number(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Kind, E> {
+        Ok(Kind::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Kind, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Kind::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kind, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Kind::Map(entries))
+    }
+}
+
+/// Messages of the parser for a text that needs quotes.
 const UNQUOTED: [&str; 3] = ["unknown anchor", "mapping values are not allowed", "unexpected character"];
 
 /// The parser's message without the position, which is reported separately, and without advice for programmers.
