@@ -31,7 +31,7 @@ const CLEARED: &str = "GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_ATTR_SOURCE GIT_COMM
     GIT_OBJECT_DIRECTORY GIT_PREFIX GIT_REPLACE_REF_BASE GIT_SHALLOW_FILE GIT_WORK_TREE";
 
 /// Settings for every call: no colour, no background work, no quoting, no change overlooked.
-const SETTINGS: [&str; 15] = [
+const SETTINGS: [&str; 16] = [
     "core.quotepath=off",
     "core.fsmonitor=false",
     "core.trustctime=true",
@@ -46,6 +46,8 @@ const SETTINGS: [&str; 15] = [
     "diff.ignoreSubmodules=none",
     "diff.orderFile=/dev/null",
     "trailer.separators=:=",
+    // What the tool fast-forwards to is a commit of its own.
+    "merge.verifySignatures=false",
     // `GIT_GRAFT_FILE` turns grafts off; without this, git prints a deprecation warning in every answer.
     "advice.graftFileDeprecated=false",
 ];

@@ -148,6 +148,15 @@ fn a_rollback_reverts_and_a_snapshot_confirms_it() {
 }
 
 #[test]
+fn a_rollback_reverts_where_git_wants_every_merged_commit_signed() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.git(&["config", "merge.verifySignatures", "true"]);
+    let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
+    assert_eq!(s.read("ops.json"), crate::support::kpi(100.0));
+}
+
+#[test]
 fn the_measurement_after_a_rollback_needs_no_id_and_is_named_by_the_status_until_it_is_made() {
     let s = Sandbox::new();
     s.rolled_out("x");
