@@ -259,7 +259,7 @@ fn the_branch_of_a_squashed_change_may_be_merged_later() {
     sandbox.run(&["change", "relink", "--change-id", &id]).ok();
     sandbox.commit_evidence();
     let pushed = sandbox.head();
-    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "feature"]);
+    sandbox.git(&["merge", "-q", "--no-ff", "--no-edit", "-X", "ours", "feature"]);
     for range in [format!("{base}..HEAD"), format!("{pushed}..HEAD"), "HEAD~1..HEAD".to_owned()] {
         assert_eq!(sandbox.codes_with(&range, &["--require", "promoted"]), [""; 0], "{range}");
     }
