@@ -167,8 +167,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     world.unmeasured.extend((role == RoleArg::Before).then(|| measurement.out_of_reach(&change.contract)).flatten());
     world.met_already = role == RoleArg::Before && is_met_already(&measurement.snapshot, &change.contract);
     if !world.unmeasured.is_empty() {
-        let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
-        *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
+        propose_without(ctx, change, &measurement)?;
     }
     measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
@@ -193,6 +192,13 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
 fn recorded_in(change: &Change) -> &str {
     let taken = change.events.last().and_then(|event| event.what.taken());
     taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
+}
+
+/// Has no contract proposed on what gave no value, or as KPI on what is guarded.
+fn propose_without(ctx: &Ctx, change: &Change, measurement: &Measurement) -> Result<()> {
+    let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
+    *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
+    Ok(())
 }
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {

@@ -29,10 +29,7 @@ pub(crate) struct StatusArgs {
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     check::needs_project(ctx, "status")?;
     if args.run {
-        if all_are_watched(ctx, args.change.typed())? {
-            return tick::run(ctx, tick::TickArgs { change_id: None, force: false });
-        }
-        return advance(ctx, &args.change.choose(ctx)?);
+        return run_next(ctx, &args.change);
     }
     let (records, damaged) = told(ctx)?;
     let tracked = || records.iter().filter_map(Record::change);
@@ -92,6 +89,13 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         ctx.advise(&uncommitted::merging(ctx, None).into_iter().chain(evidence).collect::<Vec<_>>());
     }
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
+}
+
+fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Exit> {
+    if all_are_watched(ctx, change.typed())? {
+        return tick::run(ctx, tick::TickArgs { change_id: None, force: false });
+    }
+    advance(ctx, &change.choose(ctx)?)
 }
 
 /// Whether several changes are open, none of them is named or selected, and all of them are watched.
