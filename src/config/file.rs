@@ -157,6 +157,8 @@ mod tests {
             cleanup[0].ends_with("cleanup: is not a known key and has no effect; did you mean `conclude`?"),
             "{cleanup:?}"
         );
+        let (_, pattern) = read("kpis: [{name: k, cmd: c, better: lower, pattern: x}]\n");
+        assert!(pattern[0].ends_with("did you mean `regex`?"), "{pattern:?}");
         assert_eq!(warnings[0], "1:1: timing: is not a known key and has no effect; did you mean `timings`?");
         assert_eq!(
             warnings[1],
