@@ -81,7 +81,7 @@ fn the_autopilot_ticks_and_says_what_is_pending() {
         let _ = sandbox.run(&["autopilot", "tick", "--ok-on-pending"]).ok();
     }
     let text = sandbox.run(&["autopilot", "tick", "--ok-on-pending", "--format", "text"]).ok();
-    let _ = text.says(&["(HTTP_PROBES_EMPTY"]);
+    let _ = text.says(&["(TIMINGS_EMPTY, HTTP_PROBES_EMPTY"]);
     sandbox.later(Duration::hours(25));
     let ready = sandbox.run(&["autopilot", "tick", "--format", "json"]).ok().json();
     assert_eq!(ready["verify"]["ok"], true, "{ready}");

@@ -31,7 +31,9 @@ fn preflight_names_what_a_bare_project_lacks_and_reviews_that_do_not_count() {
     let bare = Sandbox::without_git();
     let rest = ["TIMINGS_EMPTY", "SIZE_PATHS_EMPTY", "HTTP_PROBES_EMPTY", "NO_SNAPSHOTS"];
     assert_eq!(codes(&bare), [&["CONFIG_MISSING", "GIT_NOT_FOUND"], &rest[..]].concat());
-    let _ = bare.run(&["preflight", "--format", "text"]).says(&["- PATH"]).never_says(&["- src"]);
+    let empty = Sandbox::without_git();
+    std::fs::remove_dir_all(empty.path("src")).unwrap();
+    let _ = empty.run(&["preflight", "--format", "text"]).says(&["- PATH"]).never_says(&["- src"]);
     bare.git(&["init", "-q"]);
     assert_eq!(codes(&bare), [&["CONFIG_MISSING", "GIT_NO_COMMIT"], &rest[..]].concat());
     let s = Sandbox::new();
