@@ -62,10 +62,8 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let base = range.base.as_deref();
     repo.needs_whole(base, &range.head)?;
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
-    let configured = config.is_some();
-    let config = config.unwrap_or_default();
-    let is_first = base.is_some() && before.is_none();
-    let policy = demands::policy(&config, before.as_ref(), is_first, require)?;
+    let (configured, config) = (config.is_some(), config.unwrap_or_default());
+    let policy = demands::policy(&config, before.as_ref(), base.is_some() && before.is_none(), require)?;
     // A trailer's key that the range renames is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
