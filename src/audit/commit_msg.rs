@@ -1,5 +1,5 @@
-//! What the commit hooks decide from a message, the operation under way and the records. Fast feedback, not the
-//! authority: what passes here is checked again, and more strictly, over the range. And what to do where it is refused.
+//! The decision of the commit hooks, from the message, the operation in progress and the records, with the fixes for each
+//! refusal. It is fast feedback, not the authority: the range check examines every commit again, more strictly.
 
 use crate::audit::{Policy, RecordFacts, RecordState};
 use crate::model::fix::WHAT_CHANGED;
@@ -7,24 +7,24 @@ use crate::model::text::{joined, nearest, short, slug};
 use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, Gate, Operation, fix};
 use crate::workflow::Change;
 
-/// What the hook knows: the commit as it will be (message without comments, ids as git reads them, author, files), and
-/// what git is doing.
+/// The input of the hook: the commit to be made (message without comments, ids as git reads them, author, files) and git's
+/// operation in progress.
 #[derive(Debug, Clone)]
 pub(crate) struct MessageFacts {
     pub commit: Commit,
-    /// What git is in the middle of, apart from a bisection.
+    /// The operation in progress, unless it is a bisection.
     pub operation: Option<Operation>,
-    /// The id that the commit carries which this one replaces.
+    /// The id in the commit that this one replaces.
     pub amended: Option<String>,
 }
 
-/// What a hook has to look up, each only when a decision needs it: a hook must not read every record of a project.
+/// Lookups of a hook, each made only when a decision needs it: a hook must not read every record of a project.
 pub(crate) trait LookUp {
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     fn ids(&self) -> Vec<ChangeId>;
     fn open(&self) -> Vec<Change>;
     fn active(&self) -> Option<ChangeId>;
-    /// The commit that carries the id of a change already, outside evidence.
+    /// The commit, other than evidence, that already carries the change's id.
     fn first_commit(&self, change: &Change) -> Option<String>;
     fn are_tracked(&self, commits: &[String]) -> bool;
 }
@@ -97,7 +97,7 @@ fn needs_no_id(commit: &Commit, policy: &Policy, look_up: &dyn LookUp) -> bool {
         || (!reverted.is_empty() && look_up.are_tracked(&reverted))
 }
 
-/// A trailer is read by others too, and names a change by its whole id.
+/// Other tools read trailers too, so a trailer names a change by its whole id.
 fn malformed(look_up: &dyn LookUp, value: &str) -> Objection {
     let part = slug(value);
     let mut holding = look_up.ids().into_iter().filter(|id| !part.is_empty() && id.as_str().contains(&part));
@@ -127,7 +127,7 @@ fn ready(change: &Change, look_up: &dyn LookUp) -> Result<(), Objection> {
     }
 }
 
-/// The same by its record alone: what was committed already is not looked up.
+/// The same by the record alone, without looking for its commits.
 pub(crate) fn is_ready(change: &Change) -> Result<(), Objection> {
     let id = change.id().clone();
     if let Some(end) = &change.end {
@@ -137,7 +137,7 @@ pub(crate) fn is_ready(change: &Change) -> Result<(), Objection> {
     before.find(|gate| !change.passed(*gate)).map_or(Ok(()), |missing| Err(Objection::TooEarly { id, missing }))
 }
 
-/// Whether a message has no text before its trailers: an editor that was left without writing anything.
+/// Whether a message has no text before its trailers, as after leaving the editor without writing anything.
 fn is_all_trailers(message: &str) -> bool {
     let is_trailer = |line: &str| {
         line.split_once(':').is_some_and(|(key, _)| {
@@ -149,8 +149,8 @@ fn is_all_trailers(message: &str) -> bool {
     lines.peek().is_some() && message.starts_with(['\n', '\r']) && lines.all(is_trailer)
 }
 
-/// The change whose trailer is to be added to a message that is being prepared, if any. One that `is_taken_over` is of a
-/// merge, or of another commit: amended, or with `-c` or `-C`.
+/// The change whose trailer to add to a message being prepared, if any. A message that `is_taken_over` comes from a merge
+/// or another commit (`--amend`, `-c`, `-C`).
 pub(crate) fn to_add(
     facts: &MessageFacts,
     is_taken_over: bool,
@@ -170,7 +170,7 @@ pub(crate) fn to_add(
     waits(look_up.record(&id)?.change()?, look_up).then_some(id)
 }
 
-/// Whether an open change still waits for its one commit: once that is validated, what follows belongs elsewhere.
+/// Whether an open change still waits for its one commit. After its validation, later commits belong to other changes.
 fn waits(change: &Change, look_up: &dyn LookUp) -> bool {
     let is_emergency = change.follow_up.is_none() && change.opened.expires.is_some();
     let expects = !change.is_decided() && change.validation.is_none() || is_emergency;
@@ -190,7 +190,7 @@ pub(crate) enum Objection {
     #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
     NoId {
         active: Option<ChangeId>,
-        /// Without one: the open changes that wait for their commit, or else all that are open.
+        /// If there is none: the open changes that wait for their commit, or else all open changes.
         open: Vec<ChangeId>,
         waiting: bool,
     },
@@ -222,13 +222,13 @@ fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> 
 }
 
 impl Objection {
-    /// What to do. `hidden` stages the records, where a program keeps what is not staged from the hook.
+    /// The fixes. `hidden` stages the records, for programs that hide unstaged files from the hook.
     pub(crate) fn fixes(&self, ctx: &FixContext, hidden: Option<CommandLine>) -> Vec<Fix> {
         let fixes = self.plainly(ctx);
         let Some(stage) = hidden.filter(|_| self.rests_on_the_record()) else { return fixes };
         let stage =
             Fix::next("stage the record first, since the hook sees staged files only, then commit again", stage);
-        // What advises to stash would take away what was hidden already.
+        // Advice to stash would take away files that are already hidden.
         if let Self::TooEarly { id, missing } = self {
             return vec![stage, Fix::or("if that changes nothing", ctx.gate(id, *missing))];
         }
@@ -268,7 +268,7 @@ impl Objection {
             Self::Unreadable { .. } => vec![Fix::next("", CommandLine::tool("check"))],
             Self::Ended { .. } => vec![Fix::next("", fix::start())],
             Self::TooEarly { id, missing: Gate::Baseline } => vec![
-                // Each by itself: a chain that stops would leave the work in the stash, and nobody told.
+                // Separate commands: a chain that stops would silently leave the work in the stash.
                 Fix::next("stash the work: the baseline must be measured without it", ctx.uncommitted.stash()),
                 Fix::then("", fix::baseline(id)),
                 Fix::then(
@@ -305,7 +305,7 @@ fn several_open(ctx: &FixContext, open: &[ChangeId], waiting: bool) -> Vec<Fix> 
     choose.into_iter().chain(rest).collect()
 }
 
-/// The commit once more, with an id: what was staged still is.
+/// The same commit with an id; everything is still staged.
 fn commit(ctx: &FixContext, id: &str) -> CommandLine {
     ctx.with_trailer(CommandLine::git("commit").ask("-m", WHAT_CHANGED), id)
 }

@@ -1,4 +1,4 @@
-//! What a record says of its evidence, recomputed from the files' bytes, which the caller hands over.
+//! Recomputes what a record says about its evidence from the bytes of the files, which the caller provides.
 
 use std::collections::BTreeSet;
 
@@ -17,30 +17,30 @@ use crate::model::{
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 use crate::workflow::{Change, Dated, End, watch};
 
-/// How far the moment in a measurement may be from that of its event: measuring ends shortly before recording.
+/// The largest distance between the time in a measurement and that of its event: measuring ends shortly before recording.
 const RECORDING_DELAY: Duration = Duration::minutes(15);
-/// How far the moment in a snapshot's id may be from the snapshot's own; both are taken at once.
+/// The largest distance between the time in a snapshot's id and its own; both are taken together.
 const ID_DELAY: Duration = Duration::seconds(2);
-/// How far, as a share, an exact KPI may change otherwise in the pairs than between the snapshots: pairs are measured
-/// in another directory, which a size or a count may show.
+/// How much the change of an exact KPI may differ between pairs and snapshots, as a share: pairs are measured in another
+/// directory, which can affect a size or a count.
 pub(crate) const EXACT_TOLERANCE: f64 = 0.01;
 const MIN_EFFECT: &str = "pair.min_effect";
 
 /// The key under which a baseline fixes the contract.
 pub(crate) const CONTRACT: &str = "contract";
-/// Since when each does, in seconds of Unix time: 2026-11-28.
+/// From this time on every baseline fixes it, in seconds of Unix time: 2026-11-28.
 const CONTRACT_SINCE: i64 = 1_795_824_000;
 
-/// The bytes of a recorded file; `None` where it is missing or altered, which is reported elsewhere.
+/// The bytes of a recorded file; `None` if it is missing or altered, which is reported elsewhere.
 pub(crate) type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
 
-/// What is wrong with a change's measurements and verdicts; `None` when all of them come out again.
+/// The first problem with a change's measurements and verdicts; `None` if all of them can be reproduced.
 pub(crate) fn problem(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let repeated = || record::repeated(change, fetch);
     measurements(change, fetch).or_else(repeated).or_else(|| comparison(change, fetch)).or_else(|| lost(change, fetch))
 }
 
-/// That a change was verified although its KPI failed on every monitored day.
+/// A problem if the change was verified although its KPI failed on every monitored day.
 fn lost(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let is_verified = matches!(change.end, Some(End::Verified { .. }));
     let watched = Watched::of(change, fetch).filter(|_| is_verified)?;
@@ -54,8 +54,8 @@ pub(crate) fn day_role(day: u32) -> String {
     format!("day{day}")
 }
 
-/// The first snapshot that is not a measurement of its own, of this change, made when the record says, with the
-/// conclusions that follow from it.
+/// The first snapshot that is a copy, belongs to another change, was made at another time than the record says, or leads to
+/// other conclusions.
 fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let current = change.artifacts();
     let mut seen = Seen::default();
@@ -131,7 +131,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// A wall clock of nanoseconds does not give the same run times twice: where it seems to, a file was copied.
+    /// Run times in nanoseconds never repeat exactly; if they do, a file was copied.
     fn again(&mut self, snapshot: &Snapshot) -> Option<String> {
         if !snapshot.id.iter().all(|id| self.ids.insert(id.clone())) {
             return Some("its id is that of another measurement".to_owned());
@@ -143,7 +143,7 @@ impl Seen {
     }
 }
 
-/// What a change was compared from, where each file is as it was recorded, and what comes of it again.
+/// The inputs of a change's comparison, if every file is as it was recorded, and the recomputed comparison.
 pub(crate) struct Judgement {
     pub(crate) before: Snapshot,
     pub(crate) after: Snapshot,
@@ -162,7 +162,7 @@ impl Judgement {
         let after = snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?;
         let stored: Comparison = serde_json::from_slice(&fetch(&recorded.json)?).ok()?;
         let mut comparison = compare::compare(&before, &after, pair.as_ref(), &change.contract, &stored.settings);
-        // What git and the record say of the numbers, and why there are no pairs, was known then alone.
+        // Caveats from git and the record, and the reason for missing pairs, were only known at that time.
         comparison.caveats.extend(stored.caveats.into_iter().filter(Caveat::is_of_change));
         comparison.not_paired = stored.not_paired;
         Some(Self { before, after, pair, comparison })
@@ -173,7 +173,7 @@ pub(crate) fn snapshot(artifact: &Artifact, fetch: &Fetch<'_>) -> Option<Snapsho
     ingest::parse_snapshot(&fetch(artifact)?).ok()
 }
 
-/// What measurements of the rollout and the window are compared with.
+/// The reference for measurements of the rollout and the monitoring window.
 pub(crate) struct Watched {
     reference: Snapshot,
     /// The state right after the change; for an emergency, at its rollout.
@@ -203,7 +203,7 @@ impl Watched {
         watch::watch(change, &self.reference, today, &self.settings)
     }
 
-    /// What a measurement after a rollback proves to be worse than before the change.
+    /// The criteria that a measurement after a rollback proves to be worse than before the change.
     pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<Judged> {
         let judged = self.watch(change, today);
         let worse = |row: &&CriterionRow| row.role == Role::Guardrail && row.result.outcome() == Outcome::Fail;
@@ -236,7 +236,7 @@ impl Watched {
     }
 }
 
-/// Whether the comparison's file has the record's verdicts, and the snapshots and pairs give them again.
+/// Checks that the comparison's file has the record's verdicts, and that snapshots and pairs reproduce them.
 fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let (baseline, after, recorded) = (change.baseline.as_ref()?, change.after.as_ref()?, change.comparison.as_ref()?);
     let (before, after) = (snapshot(&baseline.taken.snapshot, fetch)?, snapshot(&after.taken.snapshot, fetch)?);
@@ -278,7 +278,7 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     })
 }
 
-/// A criterion on an exact KPI on which the pairs decide otherwise than the snapshots: what is exact is the same in both.
+/// A criterion on an exact KPI that pairs and snapshots decide differently: an exact value is the same in both.
 fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option<String> {
     let exact: Vec<MetricId> =
         after.kpis.iter().filter(|kpi| kpi.sampling == Sampling::Exact).map(|kpi| MetricId::kpi(&kpi.name)).collect();
@@ -299,8 +299,8 @@ fn criteria(verdicts: &Verdicts) -> Vec<&Judged> {
     std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger).collect()
 }
 
-/// Whether the pairs are of this change and its commits, measured between the state after and the comparison, with the
-/// exact values of the snapshots.
+/// Checks that the pairs belong to this change and its commits, were measured between the state after and the comparison,
+/// and have the exact values of the snapshots.
 fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSession) -> Option<String> {
     if pair.change_id.as_deref() != Some(change.id().as_str()) {
         return Some("it belongs to another change".to_owned());
@@ -318,13 +318,13 @@ fn on_one_machine(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSes
     if !is_of(&pair.before, first) || !is_of(&pair.after, second) || pair.of_commit != on_commit.is_some() {
         return Some("it measured other commits than the ones to compare".to_owned());
     }
-    // Where the clock was set back in between, only the comparison bounds it.
+    // If the clock was set back in between, only the comparison is a bound.
     let early = after.at <= compared.at && pair.started_at < earlier(after.at, CLOCK_TOLERANCE);
     let late = pair.generated_at > later(compared.at, CLOCK_TOLERANCE);
     if early || late || pair.started_at > later(pair.generated_at, CLOCK_TOLERANCE) {
         return Some("it was not measured between the state after and the comparison".to_owned());
     }
-    // Where others committed in between, the snapshots differ by what they did, too.
+    // If others committed in between, the snapshots also differ by their work.
     let other =
         pair.kpis.iter().filter(|it| !pair.of_commit && !it.http).find(|paired| changes_otherwise(paired, sides))?;
     Some(format!(
@@ -343,7 +343,7 @@ fn changes_otherwise(paired: &PairedKpi, (before, after): (&Snapshot, &Snapshot)
     paired.pairs.iter().any(|(before, after)| ((after - before) - (new - old)).abs() > allowed)
 }
 
-/// Whether the settings can have been in force: a file of a change must not bring its own yardstick.
+/// Checks that the settings can have been in force: a change's own file must not define how it is judged.
 fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Option<String> {
     let effect = settings.min_effect;
     let (agreed, whose) = match (contract.min_effect, baseline.definitions.get(MIN_EFFECT)) {
@@ -354,7 +354,7 @@ fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Op
     if !agreed {
         return Some(format!("it was judged with another effect than the {whose}'s"));
     }
-    // Only timed commands are calibrated, and none below the least that sessions are taken to differ by.
+    // Only timed commands are calibrated, and never below the smallest difference assumed between sessions.
     let calibrated =
         |(metric, floor): (&MetricId, &f64)| metric.as_str().starts_with("timing.") && *floor >= LEAST_SESSION_FLOOR;
     let sessions = settings.session_floor >= DEFAULT_SESSION_FLOOR && settings.session_floors.iter().all(calibrated);
@@ -376,7 +376,7 @@ fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
     Some(format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other)))
 }
 
-/// Whether two verdicts rest on the same numbers. How many more runs would help is advice, and advice may improve.
+/// Whether two verdicts rest on the same numbers. The number of further runs is advice and may differ between versions.
 fn rests_on_the_same(one: &Judged, other: &Judged) -> bool {
     let evidence = |judged: &Judged| match judged.verdict.clone() {
         Verdict::Inconclusive { finding, because, .. } => Verdict::Inconclusive { finding, because, more_runs: None },

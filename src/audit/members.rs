@@ -1,4 +1,5 @@
-//! The commits of one change against its record: one, after the baseline, as validated, with the demanded gate passed.
+//! Checks the commits of one change against its record: a single commit, made after the baseline, as it was validated, of a
+//! change that passed the required gate.
 
 use chrono::{DateTime, Utc};
 
@@ -11,12 +12,12 @@ use crate::workflow::{Change, End};
 #[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) name: CommitName,
-    /// When it was first written, and when it was made as it is now.
+    /// The author's time and the committer's time.
     pub(crate) written: i64,
     pub(crate) made: i64,
     pub(crate) paths: Vec<String>,
     pub(crate) ids: Vec<String>,
-    /// The commit whose work it brings back, where it reverts a revert of that.
+    /// The commit whose work it brings back, if it reverts a revert of that commit.
     pub(crate) root: Option<String>,
 }
 
@@ -26,8 +27,8 @@ impl Member {
     }
 }
 
-/// What is wrong with the commits (oldest first, not empty) of a change that were not taken back; `earlier` are those
-/// that it has before the range.
+/// The findings about the commits of a change that were not taken back (oldest first, not empty); `earlier` are its commits
+/// before the range.
 pub(crate) fn findings(
     change: &Change,
     members: &[Member],
@@ -36,7 +37,7 @@ pub(crate) fn findings(
     history: &dyn History,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    // The validated commit and the one that took its place may both be there: a squash, and the branch merged later.
+    // The validated commit and its replacement may both be present, if a branch was squashed and merged later.
     let places = change.every_commit();
     let work = |of: &'_ str| if places.iter().any(|it| it == of) { places[0].clone() } else { of.to_owned() };
     let mut works: Vec<String> = earlier.iter().map(|commit| work(&commit.id)).collect();
@@ -55,10 +56,10 @@ pub(crate) fn findings(
     let last = &members[members.len() - 1].name;
     match &change.end {
         Some(end @ (End::Rejected { .. } | End::RolledBack)) => {
-            // What was taken out once, and is back, is taken out by reverting what brought it back.
+            // Work that came back is removed by reverting the commit that brought it back.
             let again = members.iter().find(|member| member.root.is_some()).map(|member| &member.name);
             let back = again.unwrap_or(last);
-            // Of a change that no validation saw, the rollback takes the commits that carry its id.
+            // If a change was never validated, its rollback reverts the commits that carry its id.
             let by_id = again.is_none() && change.newest_delta().is_none();
             let known = by_id || change.commits_to_revert().contains(&back.id);
             found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back));
@@ -80,8 +81,8 @@ pub(crate) fn findings(
     found
 }
 
-/// What speaks against a commit being the one that was validated. Where the change was validated without any, or is of a
-/// class that is not validated, the commit is bound by the validated code, and by the end of the change.
+/// The reason why a commit is not the validated one. If the change was validated without a commit, or its class is not
+/// validated, the validated code and the end of the change decide.
 fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
     let validated = change.commits();
     let is_other = if !validated.is_empty() {
@@ -94,13 +95,14 @@ fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Opt
     if is_other {
         return Some(FindingKind::CommitNotValidated { validated, ended: None });
     }
-    // That one was rejected or rolled back is a finding of its own.
+    // A rejected or rolled back change has a finding of its own.
     let ended = matches!(change.end, Some(End::Held { .. } | End::Verified { .. })) && validated.is_empty();
     let end = if ended { history.ended_before(&member.name.id, change.id()) } else { None };
     end.map(|end| FindingKind::CommitNotValidated { validated, ended: Some(end) })
 }
 
-/// The first gate up to the demanded one that the class passes and the change has not; or that it never passes.
+/// The first gate, up to the required one, that the class has to pass and the change has not; or the gate that its class
+/// never passes.
 fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
     let (class, require) = (change.opened.class, audit.policy.require);
     let mut owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
@@ -114,7 +116,7 @@ fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
         }
         Class::Emergency if require >= Gate::Decide => {
             let by = change.follow_up.as_ref().and_then(|id| audit.records.get(id)?.change());
-            // An override that outlived its own expiry is reported with its record.
+            // An expired override is reported with its record.
             let is_decided = change.is_open() || matches!(change.end, Some(End::Verified { .. }));
             expired(change, by, audit.policy.max_emergency_days, audit.now).filter(|_| !is_decided)
         }
@@ -122,8 +124,8 @@ fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
     }
 }
 
-/// That an emergency's override has ended, when it said so or after the days that one may hold at the latest, and `by`
-/// does not take it over.
+/// A finding if an emergency's override has expired, by its own expiry or the longest allowed time, and `by` does not take it
+/// over.
 pub(crate) fn expired(change: &Change, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Option<Finding> {
     let latest = contract::longest(change.opened_at, days);
     let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
@@ -131,8 +133,8 @@ pub(crate) fn expired(change: &Change, by: Option<&Change>, days: u32, now: Date
     (stands && expired <= now).then(|| Finding::fail(FindingKind::EnvOverrideExpired { expired }))
 }
 
-/// Whether a change takes an emergency over. One that was there before, was only opened, or has been undecided for longer
-/// than an override may hold, does not; nor does one that was opened later than that, until it is promoted.
+/// Whether a change takes an emergency over. A change does not if it was opened before the emergency, has no baseline, or has
+/// been undecided for longer than an override may hold; one that was opened later than that has to be promoted.
 fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bool {
     let soon = by.opened_at <= contract::longest(change.opened_at, days);
     let in_time = by.promotion.is_some() || soon && contract::longest(by.opened_at, days) > now;
@@ -141,9 +143,9 @@ fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bo
     by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands
 }
 
-/// Whether a relinked commit really is the one that was validated: picking that again gives it, except files that need
-/// no change. Where the old commit is not known here, it ends in the validated code and touches nothing else. What the
-/// record says of the move proves nothing.
+/// Whether a relinked commit is the validated one: a cherry-pick of the validated commit gives the same result, apart from
+/// exempt files. If the old commit is unknown here, the new one has to make the validated code and touch nothing else. The
+/// record's own statement proves nothing.
 pub(crate) fn is_the_validated_one(
     change: &Change,
     (new, paths): (&str, &[String]),
@@ -163,19 +165,19 @@ pub(crate) fn is_the_validated_one(
     brings_the_code(change, new, paths, policy, history)
 }
 
-/// Whether a commit touches nothing but what was validated: git carries a change over to a file that looks alike.
+/// Whether a commit touches only validated files: a cherry-pick can apply a change to another, similar file.
 pub(crate) fn is_of_validated_files(change: &Change, paths: &[String], policy: &Policy) -> bool {
     let files = change.validation.as_ref().map(|validation| &validation.delta.files);
     paths.iter().all(|path| files.is_some_and(|files| files.contains(path)) || policy.exempts_path(path))
 }
 
-/// Whether a commit is a picked one, except files that need no change.
+/// Whether a commit equals a cherry-pick, apart from exempt files.
 pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
 
-/// Whether a commit makes the validated code of the baseline's or, on other code, of the validated files what was made of
-/// them, and touches nothing but what was validated. One that only ends in the validated code may have done a part of it.
+/// Whether a commit turns the baseline's code into the validated code or, on other code, makes the validated change to the
+/// validated files, and touches nothing else. A commit that merely ends in the validated code may be only a part of it.
 pub(crate) fn brings_the_code(
     change: &Change,
     commit: &str,
@@ -196,7 +198,7 @@ pub(crate) fn brings_the_code(
     brings && is_of_validated_files(change, paths, policy)
 }
 
-/// Whether a commit was made on the very code that the baseline measured.
+/// Whether the parent of a commit has exactly the code that the baseline measured.
 pub(crate) fn is_on_the_baseline(change: &Change, commit: &str, history: &dyn History) -> bool {
     change.baseline.as_ref().is_some_and(|it| is_code(&it.taken.revision, &format!("{commit}^1"), history))
 }
@@ -205,12 +207,12 @@ fn is_code(revision: &Revision, commit: &str, history: &dyn History) -> bool {
     revision.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()))
 }
 
-/// What contradicts that the baseline came before the commit: it is proven by ancestry (or by the same code, where
-/// rebasing made new hashes), and the times must not speak against it.
+/// The reason why the baseline did not come before the commit. Ancestry proves the order (or the same code, if a rebase made
+/// new hashes), and the times must agree.
 fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
     let taken = &change.baseline.as_ref()?.taken;
     let commit = member.name.id.as_str();
-    // Without a commit at the baseline git knows nothing of it.
+    // Without a commit at the baseline, git cannot prove anything.
     if let Some(baseline) = taken.revision.commit.as_deref()
         && history.comes_before(baseline, commit) != Some(true)
         && !is_on_the_baseline(change, commit, history)
@@ -220,11 +222,11 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     written_first(change, member)
 }
 
-/// That a commit was written before the baseline was measured.
+/// A finding if a commit was written before the baseline was measured.
 fn written_first(change: &Change, member: &Member) -> Option<FindingKind> {
     let measured = change.baseline.as_ref()?.taken.taken_at;
-    // A commit that was made before the baseline, as it is now, comes from another clock, or from one that was set back.
-    // One that was written before and made after it was written first.
+    // If the committer's time is also before the baseline, the clocks differ or one was set back; if only the author's time
+    // is, the commit was written first.
     let other_clock = measured.timestamp() > member.made;
     let tolerance = if other_clock { CLOCK_TOLERANCE.num_seconds() } else { 0 };
     let written = range::moment(member.written);

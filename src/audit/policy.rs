@@ -1,4 +1,4 @@
-//! What the config demands of commits and changes: exemptions, surfaces by class, the stages and days of a rollout.
+//! The config's demands on commits and changes: exemptions, surfaces by class, stages and days of a rollout.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::workflow::{Change, window};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
-    /// The gate that each change must have passed, as far as its class passes it.
+    /// The gate that each change must have passed, if its class has that gate.
     pub require: Gate,
     pub exempt: Vec<Exemption>,
     /// The exemptions before the range; one that the range itself adds does not cover it. `None` without a config there.
@@ -28,7 +28,7 @@ pub(crate) struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CommitDeadline {
     pub days: u32,
-    /// Whether the config demands it; otherwise being late only warns.
+    /// Whether the config demands it; otherwise a late commit is only a warning.
     pub demanded: bool,
 }
 
@@ -105,10 +105,10 @@ impl Policy {
 }
 
 impl Exemption {
-    /// Whether it covers a commit. One without any list covers none.
+    /// Whether it covers a commit. An exemption without lists covers none.
     pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
-        // What a link or a submodule leads to cannot be seen from its name.
+        // The name of a link or submodule does not show what it leads to.
         let leads = |file: &FileChange| file.new_mode.starts_with("12") || file.new_mode.starts_with("16");
         let is_named = |globs: &GlobSet| {
             commit.files.iter().filter(|file| !file.own).all(|file| !leads(file) && globs.is_match(file.name()))
@@ -152,7 +152,7 @@ impl Surfaces {
             .unwrap_or_else(|| Finding::fail(otherwise))
     }
 
-    /// What the commits of a change touch that its class must not, or leave out that it owes.
+    /// The findings about surfaces that the commits of a change touch against its class, or owe and leave out.
     pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
         let class = change.opened.class;
         let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();

@@ -1,5 +1,5 @@
-//! The range check: every commit between base and head against the records at head. Takes commits one by one as git
-//! finds them; what else it needs of git it asks through [`History`].
+//! The range check: every commit between base and head against the records at head. It takes commits one by one as git lists
+//! them and asks further questions through [`History`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,43 +12,43 @@ use crate::audit::{
 use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
 use crate::workflow::{Change, End};
 
-/// What only git can answer, asked at the end and only for the few commits that it is about.
+/// Questions to git, asked at the end and only for the few commits concerned.
 pub(crate) trait History {
-    /// Whether `ancestor` comes before `commit` (and is not it); `None` where one of them is not known here.
+    /// Whether `ancestor` is a proper ancestor of `commit`; `None` if one of them is unknown here.
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
-    /// The tree's hash and the digest of the code at a commit; `None` where it is not known here, or has no config.
+    /// The tree's hash and the digest of the code at a commit; `None` if it is unknown here or has no config.
     fn at(&self, commit: &str) -> Option<(String, String)>;
     /// The project's files, without the tool's own, that differ between two such commits.
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
     fn code_is(&self, commit: &str, code: &str) -> bool;
-    /// Commits against what git makes of the same parents, with the project's files alone and without the tool's own;
-    /// `None` where a commit is not known here.
+    /// Compares commits with what git makes of the same parents, for the project's files without the tool's own; `None` if a
+    /// commit is unknown here.
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>>;
     /// A commit outside the range, by its hash or the beginning of it.
     fn commit(&self, hash: &str) -> Option<Commit>;
     /// The project's files, without the tool's own, as they differ from one commit to another.
     fn changed(&self, from: &str, to: &str) -> Vec<FileChange>;
-    /// The commits in which the range and its base part; none where the range has no base.
+    /// The merge bases of the range's base and its head; none if the range has no base.
     fn parted(&self, head: &str) -> Vec<String>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
     /// Whether a commit after this one, on the way to `head`, touches one of these files.
     fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool;
-    /// The commits of a change before the range and after `baseline` (of all the history without one), oldest first: no
-    /// evidence, merges, reverts, nor commits that were taken back before the range.
+    /// The commits of a change before the range and after `baseline` (in the whole history if there is none), oldest first,
+    /// without evidence, merges, reverts and commits that were taken back before the range.
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName>;
-    /// How a change had ended by the record that was there before a commit.
+    /// How a change had ended according to its record before a commit.
     fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str>;
 }
 
 pub(crate) struct RangeAudit<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// When the head was made, or now, whichever is later.
+    /// The committer's time of the head, or now if that is later.
     pub(crate) now: DateTime<Utc>,
     /// New hash to the change and the old hash.
     relinked: BTreeMap<String, (ChangeId, String)>,
-    /// The commits that records name as validated, each with the changes that do: a hash says more than a trailer.
+    /// The commits that records name as validated, with the changes of these records: a hash is stronger than a trailer.
     validated: BTreeMap<String, BTreeSet<ChangeId>>,
     audit: Audit,
     /// Members by change, newest first, as they come.
@@ -56,7 +56,7 @@ pub(crate) struct RangeAudit<'a> {
     reverts: Vec<Member>,
     /// Data among the tool's own files that commits of changes brought.
     pub(crate) beside: Vec<(CommitName, String)>,
-    /// With the project's files alone, as they were changed for the first parent.
+    /// With the project's files only, compared with the first parent.
     pub(crate) merges: Vec<Commit>,
     /// Every commit of the range by hash, without its files.
     pub(crate) seen: BTreeMap<String, Commit>,
@@ -114,7 +114,7 @@ impl<'a> RangeAudit<'a> {
         } else if let Some(reason) = self.policy.exempts(commit).map(str::to_owned) {
             if !commit.is_evidence_only() {
                 self.audit.exempted.push(Exempted { commit: commit.name(), reason });
-                // A commit that names a change of this project is held to it, exempt or not.
+                // A commit that names a change of this project is checked against it even if it is exempt.
                 let is_known = |id: &String| id.parse().is_ok_and(|id| self.records.contains_key(&id));
                 if commit.ids.iter().any(is_known) {
                     self.assign(commit, ids);
@@ -144,7 +144,7 @@ impl<'a> RangeAudit<'a> {
         Some(Commit { ids: self.ids_of(&commit), ..commit })
     }
 
-    /// The full hash of a commit, or of the one that took its place by the records; as it is where it is not known.
+    /// The full hash of a commit, or of its replacement according to the records; unchanged if it is unknown.
     pub(crate) fn full_hash(&self, history: &dyn History, hash: &str) -> String {
         let moved = self.relinked.iter().find(|(new, (_, old))| old.starts_with(hash) && !new.starts_with(hash));
         if let Some((new, _)) = moved {
@@ -157,7 +157,7 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    /// The commit whose place one took by a change's record.
+    /// The commit that this one replaced according to a change's record.
     pub(crate) fn replaced(&self, id: &ChangeId, commit: &str) -> Option<&String> {
         self.relinked.get(commit).filter(|(of, _)| of == id).map(|(_, old)| old)
     }
@@ -206,8 +206,7 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
-    /// Ends the check: asks git about the commits that belong to changes, and each change for its gate. Also says which
-    /// changes these are.
+    /// Finishes the check: asks git about the commits of changes and checks each change's gate. Also returns these changes.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
         let of_merges = of_merges(&self, history);
         let reverts = std::mem::take(&mut self.reverts);
@@ -215,7 +214,7 @@ impl<'a> RangeAudit<'a> {
         let unexplained = unexplained(&self, &settled, &of_merges, history);
         self.audit.findings.extend(brought_back(&self, &unexplained).into_iter().chain(of_merges));
         let mut taken_back = settled.taken_back;
-        // What is still there was not taken back, whatever a revert says.
+        // Work that is still present was not taken back, whatever a revert claims.
         let leaves = |paths: &[String]| paths.iter().any(|path| unexplained.contains(path));
         for (commit, _) in self.touched.iter().filter(|(_, paths)| leaves(paths)) {
             taken_back.remove(commit);
@@ -241,7 +240,7 @@ impl<'a> RangeAudit<'a> {
         (self.audit, referenced)
     }
 
-    /// Changes that stand for the same commit: what one commit does was measured as one change.
+    /// Finds promoted changes with the same commit: the work of a commit is measured as one change.
     fn shared(&self) -> Vec<Finding> {
         let stands = |id: &&ChangeId| {
             let change = self.records.get(*id).and_then(RecordFacts::change);
@@ -278,8 +277,7 @@ impl<'a> RangeAudit<'a> {
         found
     }
 
-    /// The commits that a change has already before the range, apart from those that one of the range replaced or
-    /// brings back.
+    /// The commits of a change before the range, without those that a commit of the range replaced or brings back.
     fn earlier(
         &self,
         change: &Change,
@@ -291,7 +289,7 @@ impl<'a> RangeAudit<'a> {
         earlier.retain(|commit| {
             let old = commit.id.as_str();
             let moved = self.relinked.values().any(|(_, known)| known == old);
-            // The same change on two branches that meet.
+            // The same work on two branches that were merged.
             let picks: Vec<Remake<'_>> =
                 members.iter().map(|member| Remake::Pick { commit: &member.name.id, of: old }).collect();
             let same = || history.remake(&picks).iter().all(|it| it.as_ref().is_some_and(Remade::is_same));

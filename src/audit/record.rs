@@ -1,4 +1,4 @@
-//! A record by itself and against git: its replay, its growth since the base, its evidence files, its commits.
+//! Checks of a single record: its replay, its growth since the base, its evidence files and its commits in git.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,7 +58,8 @@ pub(crate) struct EarlierRecord {
     pub committed: Option<DateTime<Utc>>,
 }
 
-/// What a record itself shows. `latest` is the last moment that it can know of: that of the commit that holds it, or now.
+/// The findings from the record alone. `latest` is the last time that it can contain: that of the commit that holds it, or
+/// now.
 pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
     let change = match &record.state {
         RecordState::Tracked(change) => change,
@@ -77,23 +78,22 @@ pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Findi
     invalid.into_iter().chain(future).map(|what| record.about(Finding::fail(what))).collect()
 }
 
-/// What shows against the record as it was before: events may only have been added. Whether they were added in the past
-/// is for `timestamps` to say.
+/// A finding if the record did not only grow since an earlier version. `timestamps` checks whether events were backdated.
 pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordFacts>) -> Option<Finding> {
     let what = match now.map(|now| &now.state) {
         None => FindingKind::RecordRemoved,
         Some(RecordState::Tracked(change)) => {
             return timestamps::rewritten(&before.events, change).map(|finding| finding.of_change(id).at(&before.path));
         }
-        // One of the Python tool's in the place of ours.
+        // A record of the Python tool replaced ours.
         Some(RecordState::Legacy) if !before.events.is_empty() => FindingKind::RecordRewritten { seq: 1, days: false },
-        // An unreadable one is reported as that.
+        // An unreadable record has a finding of its own.
         Some(RecordState::Legacy | RecordState::Unreadable { .. }) => return None,
     };
     Some(Finding::fail(what).of_change(id).at(&before.path))
 }
 
-/// The bytes of an evidence file as it was recorded, or what became of it.
+/// The bytes of an evidence file as it was recorded, or the finding about it.
 pub(crate) type Found = Result<Vec<u8>, FindingKind>;
 
 pub(crate) fn evidence<E>(
@@ -108,7 +108,7 @@ pub(crate) fn evidence<E>(
     Ok(found)
 }
 
-/// What of the files of its review and its validation is not what the record repeats of them.
+/// A difference between the files of review and validation and what the record repeats of them.
 pub(crate) fn repeated(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let validation = || validation_file(change, change.validation.as_ref()?, fetch);
     attestation(change, fetch).or_else(validation)
@@ -159,7 +159,7 @@ fn validation_file(change: &Change, validation: &Validation, fetch: &Fetch<'_>) 
 
 type Files<'r> = BTreeMap<&'r str, Vec<u8>>;
 
-/// The files of it by their digests, with what is said of those that are missing or altered.
+/// The record's files by their digests, with findings for those that are missing or altered.
 pub(crate) fn files<'r, E>(
     record: &'r RecordFacts,
     fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,

@@ -1,12 +1,12 @@
-//! Commits that are held against others: merges against their parents, and reverts against what they say that they revert.
-//! What reverts a revert is work of the same change again.
+//! Compares commits with others: merges with their parents, and reverts with the commits that they claim to revert. A revert
+//! of a revert is work of the same change again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity};
 use crate::model::{ChangeId, Commit, FileChange, Remade, Remake, Surface};
 
-/// What a commit is once its reverts are followed to their ends: a commit's work, or its taking out.
+/// The work that a commit adds or removes, once chains of reverts are followed to their end.
 struct Origin {
     root: String,
     ids: Vec<String>,
@@ -14,7 +14,7 @@ struct Origin {
 }
 
 struct Claim {
-    /// Its full hash; as it was written where it is not known.
+    /// Its full hash, or the hash as written if the commit is unknown.
     target: String,
     holds: bool,
     finding: Option<Finding>,
@@ -24,13 +24,13 @@ struct Claim {
 pub(crate) struct Settled {
     pub(crate) taken_back: BTreeSet<String>,
     pub(crate) findings: Vec<Finding>,
-    /// Reverts of what came with the range, of which both leave nothing.
+    /// Reverts of commits of the same range: together they change nothing.
     undoing: BTreeSet<String>,
     /// Reverts that are work.
     pub(crate) members: Vec<(ChangeId, Member)>,
 }
 
-/// The reverts of a range, and those that they revert, with what they claim.
+/// The reverts of a range and those behind them, with their claims.
 pub(crate) struct Lineage<'a> {
     audit: &'a RangeAudit<'a>,
     history: &'a dyn History,
@@ -38,7 +38,7 @@ pub(crate) struct Lineage<'a> {
 }
 
 impl<'a> Lineage<'a> {
-    /// Follows reverts back, asking git about all of one step at once.
+    /// Follows chains of reverts back, with one question to git for each step.
     pub(crate) fn of(audit: &'a RangeAudit<'a>, history: &'a dyn History, reverts: &[Member]) -> Self {
         let mut lineage = Self { audit, history, claims: BTreeMap::new() };
         let mut open: BTreeSet<String> = reverts.iter().map(|revert| revert.name.id.clone()).collect();
@@ -61,7 +61,7 @@ impl<'a> Lineage<'a> {
         lineage
     }
 
-    /// The reverts that a commit is or, as a merge, brought, and that were not followed yet.
+    /// The reverts not followed yet: the commit itself, or those that it merged.
     fn reverts_behind(&self, commit: &str) -> Vec<String> {
         let commit = self.audit.commit(self.history, commit);
         let all = commit.map(|it| if it.is_merge() { self.history.brought(&it.id) } else { vec![it] });
@@ -71,7 +71,7 @@ impl<'a> Lineage<'a> {
 
     fn claim(&self, commit: &str, target: String, remade: Option<&Remade>) -> Claim {
         let exact = remade.is_some_and(Remade::is_same);
-        // The rollback of a change may meet conflicts, which somebody has to decide.
+        // A rollback may have conflicts, which a person resolves.
         let decided = !exact
             && remade.is_some_and(|it| it.differs.is_empty())
             && self.is_rolled_back(&target)
@@ -91,7 +91,7 @@ impl<'a> Lineage<'a> {
         let kept = self.still_in_effect(reverts);
         for (at, revert) in reverts.iter().enumerate() {
             let claims = self.claims.get(&revert.name.id).map(Vec::as_slice).unwrap_or_default();
-            // What was taken out already is not taken out by deciding once more.
+            // A second revert with conflicts cannot remove what is gone already.
             let older = || reverts[at + 1..].iter().filter_map(|it| self.claims.get(&it.name.id)).flatten();
             let again = |claim: &Claim| older().any(|it| it.holds && it.target == claim.target);
             let found = claims.iter().filter_map(|claim| {
@@ -100,7 +100,7 @@ impl<'a> Lineage<'a> {
             });
             settled.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
             let reverts_all = claims.iter().all(|claim| claim.holds);
-            // Newest first: one that was itself taken back has no effect.
+            // Newest first: a revert that was itself reverted has no effect.
             if reverts_all && !settled.taken_back.contains(&revert.name.id) {
                 let gone = claims.iter().map(|claim| &claim.target).filter(|target| !kept.contains(target.as_str()));
                 settled.taken_back.extend(gone.cloned());
@@ -113,7 +113,7 @@ impl<'a> Lineage<'a> {
                 let no_id = FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false };
                 let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str), no_id);
                 let finding = finding.of_commit(&revert.name);
-                // Reverting what came with this very range restores what was there before.
+                // Reverting a commit of this range restores the earlier state.
                 let restores = claims.iter().all(|claim| self.came_with_the_range(&claim.target));
                 settled.findings.push(if restores { finding.taken_back() } else { finding });
             }
@@ -121,8 +121,8 @@ impl<'a> Lineage<'a> {
         settled
     }
 
-    /// A revert that does something else, or brings something back, is work; so is one under the id of a change to
-    /// which what it reverts does not belong.
+    /// A revert counts as work if it does something else, brings something back, or carries the id of a change that does not
+    /// own the reverted commit.
     fn add_work(&self, revert: &Member, reverts_all: bool, settled: &mut Settled) {
         let origins = if reverts_all { self.origins(&revert.name.id) } else { Vec::new() };
         let takes_out = reverts_all && origins.iter().all(|origin| origin.takes_out);
@@ -142,8 +142,8 @@ impl<'a> Lineage<'a> {
         }
     }
 
-    /// Commits that were reverted in the range and are in effect at its head all the same, though nothing that came
-    /// after the revert touched the same files: a merge dropped it. Where later work hides that at the head, the merges tell.
+    /// Commits that were reverted in the range but are still in effect at its head although no later commit touched the same
+    /// files: a merge dropped the revert. If later work hides that at the head, the merges in between show it.
     fn still_in_effect(&self, reverts: &[Member]) -> BTreeSet<&str> {
         let mut claims: Vec<(&Member, &str)> = Vec::new();
         for revert in reverts {
@@ -160,7 +160,7 @@ impl<'a> Lineage<'a> {
         kept.map(|((_, target), _)| target).collect()
     }
 
-    /// Whether a merge after the revert brought back what it took out.
+    /// Whether a merge after the revert brought the reverted work back.
     fn came_back(&self, revert: &Member, of: &str) -> bool {
         let merges = self.audit.seen.values().filter(|commit| commit.is_merge());
         let after = |merge: &&Commit| self.history.comes_before(&revert.name.id, &merge.id) == Some(true);
@@ -170,7 +170,7 @@ impl<'a> Lineage<'a> {
         both.any(|(head, remade)| self.stands_at(head, revert, remade.as_ref()))
     }
 
-    /// Whether something of what was reverted is in effect there that no commit after the revert touched, file by file.
+    /// Whether reverted work is in effect there in a file that no commit after the revert touched.
     fn stands_at(&self, head: &str, revert: &Member, remade: Option<&Remade>) -> bool {
         let is_untouched = |paths: &[String]| !self.history.touched_between(&revert.name.id, head, paths);
         let Some(remade) = remade else { return is_untouched(&revert.paths) };
@@ -188,8 +188,8 @@ impl<'a> Lineage<'a> {
         if !found.is_merge() {
             return vec![of(&found, found.ids.clone())];
         }
-        // What a merge names is held to nothing, so it lends nothing. Nor does it lend the ids of what was there before
-        // it: only a merge the wrong way round brings that.
+        // The ids in a merge's message are not checked, so they do not count. Neither do the ids of commits that the merge
+        // already had: only a merge the wrong way round brings those.
         let is_work = |it: &Commit| !it.is_evidence_only() && self.audit.policy.exempts(it).is_none();
         let is_new = |it: &Commit| !self.audit.seen.contains_key(commit) || self.audit.seen.contains_key(&it.id);
         let mut found: Vec<Origin> = Vec::new();
@@ -199,7 +199,7 @@ impl<'a> Lineage<'a> {
                 false => self.origins(&brought.id),
             };
             for origin in origins {
-                // What was made and taken out again before the merge is nothing.
+                // Work that was reverted before the merge does not count.
                 match found.iter().position(|it| it.root == origin.root && it.takes_out != origin.takes_out) {
                     Some(at) => drop(found.remove(at)),
                     None => found.push(origin),
@@ -215,7 +215,7 @@ impl<'a> Lineage<'a> {
         seen.get(commit).is_some_and(|it| !it.is_merge() || brought())
     }
 
-    /// Whether all that a commit takes out or brings back belongs to changes with records.
+    /// Whether all work that a commit removes or brings back belongs to changes with records.
     fn has_records(&self, commit: &str) -> bool {
         let origins = self.origins(commit);
         !origins.is_empty() && origins.iter().all(|origin| origin.ids.iter().any(|id| self.record(id).is_some()))
@@ -239,9 +239,9 @@ impl<'a> Lineage<'a> {
     }
 }
 
-/// What merges contain beyond what merging their parents gives: content added where no other commit shows it, or dropped.
-/// Merges themselves need no change, and the ids that they name are held to nothing. Fails for content of a merge's own;
-/// warns for a resolved conflict, unless it decides on tuneables and no change that is there answers for it.
+/// Finds content that merges add or drop compared with a new merge of their parents. Merges need no change, and the ids in
+/// their messages are not checked. Content of a merge's own fails; a resolved conflict is a warning, unless it decides on
+/// tuneables without naming a change that has a record.
 pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Finding> {
     let (merges, surfaces) = (&audit.merges, &audit.policy.surfaces);
     let asked: Vec<Remake<'_>> =
@@ -266,8 +266,8 @@ pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Fi
     found
 }
 
-/// The files in which the head of a range differs from what the range began with, although no commit of the range that is
-/// still in effect touches them. `told` are what merges hold of their own.
+/// The files that differ between the merge bases and the head of a range although no commit that is still in effect touches
+/// them. `told` are the findings about content of merges.
 pub(crate) fn unexplained(
     audit: &RangeAudit<'_>,
     settled: &Settled,
@@ -301,7 +301,7 @@ pub(crate) fn unexplained(
     paths
 }
 
-/// That merges alone bring these files back.
+/// The finding that merges alone bring these files back.
 pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> Option<Finding> {
     let brings = |merge: &&Commit| merge.files.iter().any(|file| paths.contains(file.name()));
     let merge = audit.merges.iter().find(brings).or(audit.merges.first())?;
@@ -309,7 +309,7 @@ pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> 
     Some(Finding::on_paths(paths.iter().cloned().collect(), what)?.of_commit(&merge.name()))
 }
 
-/// Whether a merge only carried a change to where one of its sides had moved the file.
+/// Whether a merge only applied a change to a file that one of its sides had moved.
 fn is_moved(file: &FileChange, all: &[FileChange], merge: &Commit, from: &str, history: &dyn History) -> bool {
     match file.status.as_str() {
         "A" => all.iter().any(|other| other.status == "D" && other.old_object == file.new_object),

@@ -26,9 +26,9 @@ fn kept(events: &[Stamp], change: &Change) -> usize {
     events.iter().zip(&change.events).take_while(|(old, event)| old.digest == event.digest.as_str()).count()
 }
 
-/// What shows when the events of an earlier version do not begin the present ones: something was taken away again, apart
-/// from what the present ones record behind others. Where only quiet days were, it may be that two branches measured
-/// them and a merge took one side; whether that is so is for the caller to ask git.
+/// A finding if the present events do not begin with those of an earlier version: events were removed and not recorded again
+/// at a later place. If only quiet days are gone, two branches may have measured them and a merge took one side; the caller
+/// asks git whether that is so.
 pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     let kept = kept(earlier, change);
     let joined: Vec<Value> = change.events.iter().skip(kept).filter_map(Event::by_itself).collect();
@@ -53,7 +53,7 @@ pub(crate) struct Version {
     /// When the commit was first written: rebasing moves the moment of committing, not this one.
     pub written: DateTime<Utc>,
     pub made: DateTime<Utc>,
-    /// When the newest of the commits before it was made, as far as they are in the range and not in the future.
+    /// The newest committer's time among the commits before it in the range, without times in the future.
     pub rests_on: Option<DateTime<Utc>>,
     /// The events; `None` where the commit removed the record, or left something that is none.
     pub events: Option<Vec<Stamp>>,
@@ -65,7 +65,7 @@ impl Version {
     }
 }
 
-/// What the versions of a record, oldest first, show against what it is at the end. `before` is the record at the
+/// The findings from the versions of a record (oldest first) compared with its last state. `before` is the record at the
 /// range's base, `now` the one at its head.
 pub(crate) fn findings(
     id: &ChangeId,
@@ -80,18 +80,18 @@ pub(crate) fn findings(
         newest.map(|version| Finding::fail(what).of_commit(&version.commit)).into_iter().collect()
     };
     let found: Vec<Finding> = match now.map(|now| &now.state) {
-        // Where the base has the record, its loss is found by its growth.
+        // If the base has the record, `growth` finds its loss.
         None => lost(FindingKind::RecordRemoved, before.is_none(), &|version| version.events.is_some()),
         Some(RecordState::Legacy) => {
             let base_has_none = before.is_none_or(|before| before.events.is_empty());
             let rewritten = FindingKind::RecordRewritten { seq: 1, days: false };
             lost(rewritten, base_has_none, &|version| !version.events().is_empty())
         }
-        // What cannot be read is reported as that.
+        // An unreadable record has a finding of its own.
         Some(RecordState::Unreadable { .. }) => Vec::new(),
         Some(RecordState::Tracked(change)) => {
             let lost = |version: &Version| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
-            // One that really was rewritten first.
+            // A rewritten record comes before a forked one.
             let rewritten = versions.iter().filter_map(lost).max_by_key(|finding| finding.level);
             let moments = out_of_time(change, before, versions, deadline);
             rewritten.into_iter().chain(moments).chain(late(change, before, versions, deadline)).collect()
@@ -100,8 +100,8 @@ pub(crate) fn findings(
     found.into_iter().map(|finding| finding.of_change(id).at(path)).collect()
 }
 
-/// When the event at an index was first committed: with all that stands before it, or, where that does not matter to
-/// it, on a branch that went on otherwise and was joined.
+/// The version that first committed the event at an index: with all events before it or, for an event that does not depend
+/// on them, on another branch whose events were joined.
 fn first_committed<'v>(change: &Change, index: usize, versions: &'v [Version]) -> Option<&'v Version> {
     let by_itself = change.events[index].by_itself();
     let is_it = |stamp: &Stamp| by_itself.is_some() && stamp.by_itself == by_itself;
@@ -109,7 +109,7 @@ fn first_committed<'v>(change: &Change, index: usize, versions: &'v [Version]) -
     versions.iter().filter(holds).min_by_key(|version| version.written)
 }
 
-/// Events that claim a moment after a commit that holds them, or before one that does not.
+/// Finds an event whose time is after a commit that holds it, or before a commit that does not.
 fn out_of_time(
     change: &Change,
     before: Option<&EarlierRecord>,
@@ -136,7 +136,7 @@ fn out_of_time(
         note(version.events().len(), version.written);
     }
     known.into_iter().find_map(|(count, committed)| {
-        // What another branch had committed by then was joined.
+        // Events that another branch had committed by then were joined.
         let joined = |index: usize| first_committed(change, index, versions).is_some_and(|it| it.written < committed);
         let mut added = change.events.iter().enumerate().skip(count);
         let (_, event) =
@@ -148,7 +148,7 @@ fn out_of_time(
     })
 }
 
-/// Monitored days, and the full rollout that begins them, which were committed too late for git to confirm them.
+/// Finds monitored days, and the full rollout before them, that were committed too late for git to confirm them.
 fn late(
     change: &Change,
     before: Option<&EarlierRecord>,
@@ -175,7 +175,7 @@ pub(crate) fn named(change: &Change) -> BTreeSet<String> {
     change.events.iter().flat_map(|event| event.what.commits().cloned()).collect()
 }
 
-/// The first event that claims a moment before the commit that it names was made. `made` tells that moment for the
+/// Finds the first event whose time is before the commit that it names was made. `made` has the committer's times of the
 /// commits that are known here.
 pub(crate) fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
     let change = record.change()?;

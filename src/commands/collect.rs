@@ -1,5 +1,5 @@
-//! Gathers what a gate asks of the world: the only place where a `World` is filled from git, config and files.
-//! Nothing may be measured from the tool's own files, whose changes count as nothing, nor from bytes that git would not give.
+//! Collects the facts that gates ask for: the only place that fills a `World` from git, config and files. Nothing may be
+//! measured from the tool's own files, whose changes do not count, or from bytes that git would not check out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -18,12 +18,12 @@ use crate::os::files;
 use crate::store::Record;
 use crate::workflow::{Change, End, World, replay, watch, window};
 
-/// What `gate` asks of the world for `change`, before anything is measured for it; the policy comes with the demands.
+/// The facts that `gate` needs for `change` before anything is measured; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
     settled(ctx, change)?;
     match gate {
-        // Opening is asked before there is a change.
+        // The gate of opening is asked before the change exists.
         Gate::Open => {}
         Gate::Contract => return for_contract(ctx, &change.contract),
         Gate::Baseline => {
@@ -66,7 +66,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         }
         Gate::Decide => {
             (world.faults, world.reproduced) = proof(ctx, change)?;
-            // That it was taken back already is reported by the rehearsal.
+            // The rehearsal reports a change that was reverted already.
             world.in_effect = if relink::is_gone(ctx, change)? { InEffect::Absent } else { InEffect::Yes };
         }
         Gate::Rollout => {
@@ -86,7 +86,7 @@ pub(crate) fn for_contract(ctx: &Ctx, parts: &Contract) -> Result<World> {
     Ok(World { unknown: contract::unknown(parts, &measurable)?, better, ..World::default() })
 }
 
-/// What verification asks; flags may raise what the config demands: the days, and a clean work tree.
+/// The facts for verification; flags may raise the config's demands on days and a clean work tree.
 pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: bool) -> Result<World> {
     let demanded = demanded(ctx)?;
     let mut policy = policy_of(&demanded);
@@ -100,13 +100,13 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let kpi_lost = evidence::days(ctx, change).ok().and_then(|days| watch::lost(change, &days));
     let world = World { policy, faults, reproduced, review_counts, review_objection, kpi_lost, ..World::default() };
     let world = effect(ctx, change, World { clean_git, follow_up_promoted, ..world })?;
-    // What is not in effect is refused for that.
+    // A change that is not in effect is refused for that reason.
     let is_here = world.in_effect == InEffect::Yes && world.taken_back.is_empty();
     let history = ctx.history()?.filter(|_| is_here);
     Ok(World { brought_back: history.and_then(|history| history.moved_last("HEAD", change)), ..world })
 }
 
-/// Fails while a merge, or the like, has the tool's own files in conflict.
+/// Fails while the tool's own files are in conflict.
 pub(crate) fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
     let merging = uncommitted::merging(ctx, Some(change));
     if merging.is_empty() { Ok(()) } else { Err(failed("the tool's own files are in conflict").fixed_by(merging)) }
@@ -119,7 +119,7 @@ pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> 
     Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
-/// The files that the contract's metrics are read from, however they are written, with the links that lead to them.
+/// The files that the contract's metrics are read from, including the links that lead to them.
 fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
     let files = ctx.config()?.results().filter(|(stem, _)| named(stem));
@@ -127,14 +127,14 @@ fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(paths.map(|path| ctx.project.relative(&path)).collect())
 }
 
-/// Those that the change itself alters, beside code: the number was committed and not measured.
+/// Those of them that the change itself alters: the number was committed and not measured.
 pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
 }
 
-/// Metrics of the contract that are measured as things are here and now, and cannot be on a commit of one's choice: those
-/// of a service, of times and numbers that others wrote down, and of files that git does not have.
+/// Metrics of the contract that cannot be measured on a chosen commit: those of a service, imported times and numbers, and
+/// files that git does not track.
 fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     let config = ctx.config()?;
     let tracked = delta::tracked(ctx)?.unwrap_or_default();
@@ -155,15 +155,15 @@ fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     Ok(metrics.filter(|metric| !on_commit(metric)).cloned().collect())
 }
 
-/// Evidence that is not what was recorded, and whether the verdicts come out of it again. Altered evidence is reported by
-/// its path; there is nothing to recompute from it.
+/// Altered or missing evidence, and whether the verdicts can be reproduced. Altered evidence is reported by its path, since
+/// nothing can be recomputed from it.
 pub(crate) fn proof(ctx: &Ctx, change: &Change) -> Result<(Vec<ArtifactFault>, bool)> {
     let faults = evidence::faults(ctx, change)?;
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
     Ok((faults, reproduced))
 }
 
-/// The snapshots are what a comparison rests on; a missing report of an earlier one is no obstacle.
+/// A comparison rests on the snapshots; a missing report of an earlier comparison does not matter.
 fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
     let before = change.baseline.iter().map(|baseline| &baseline.taken.snapshot);
     let after = change.after.iter().map(|after| &after.taken.snapshot);
@@ -171,8 +171,7 @@ fn faults_of_both_sides(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>
     evidence::faults_in(ctx, &files)
 }
 
-/// Whether the change that took an emergency over was opened after it, is in effect, and is promoted by a proof that is whole
-/// itself.
+/// Whether the change that took an emergency over was opened after it, is in effect, and was promoted with valid evidence.
 fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     let Some(id) = &change.follow_up else { return Ok(false) };
     let Record::Tracked(by) = Record::read(&ctx.project, id)? else { return Ok(false) };
@@ -190,7 +189,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
     Ok(faults.is_empty() && reproduced)
 }
 
-/// Why the attested review of a change does not count by any config that was in force since its baseline.
+/// The reason why the attested review does not count under a config in force since the baseline.
 fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     if change.attestation.is_none() {
         return Ok(None);
@@ -199,7 +198,7 @@ fn review_objection(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     Ok(objection(&configs_in_force(ctx, change)?, change, author.as_deref()).map(|(_, why)| why))
 }
 
-/// Why the attested review of a change does not count by one of these configs, with the key that says so.
+/// The reason why the attested review does not count under one of these configs, with the config's key.
 pub(crate) fn objection(configs: &[Config], change: &Change, author: Option<&str>) -> Option<(&'static str, String)> {
     let (attestation, actor) = change.events.iter().rev().find_map(|event| {
         let Kind::Attested { attestation } = &event.what else { return None };
@@ -211,7 +210,7 @@ pub(crate) fn objection(configs: &[Config], change: &Change, author: Option<&str
     by_mode.map(|why| ("review.allowed_modes", why)).or_else(by_person)
 }
 
-/// Why a review that git's user `actor` attests does not count, where a config demands another person than the author.
+/// The reason why a review attested by git's user `actor` does not count, if a config demands another person than the author.
 pub(crate) fn person_objection(configs: &[Config], actor: Option<&str>, author: Option<&str>) -> Option<String> {
     let demanded = configs.iter().any(|config| config.review.other_person);
     let actor = actor.filter(|actor| !actor.trim().is_empty());
@@ -226,7 +225,7 @@ pub(crate) fn mode_objection(review: &Review, tool: &str, mode: &str) -> Option<
     forbidden.then(|| format!("the config does not allow the reasoning mode {mode:?} for {tool}; it allows: {modes}"))
 }
 
-/// The config here, the committed one, and every one that was committed since the change's baseline.
+/// The config in the work tree, the committed one, and all that were committed since the change's baseline.
 pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>> {
     let mut found = vec![ctx.config()?.clone()];
     let Some(history) = ctx.history()? else { return Ok(found) };
@@ -238,12 +237,12 @@ pub(crate) fn configs_in_force(ctx: &Ctx, change: &Change) -> Result<Vec<Config>
         commits.extend(call.long().text()?.lines().map(str::to_owned));
         commits.push(base.to_owned());
     }
-    // One that cannot be read is reported where it is in force.
+    // An unreadable config is reported where it is in force.
     found.extend(commits.iter().filter_map(|commit| history.config(commit).ok().flatten()));
     Ok(found)
 }
 
-/// Who made the change: the author of its commit; without one, who opened it.
+/// The author of the change's commit or, without a commit, the person who opened it.
 pub(crate) fn author(ctx: &Ctx, change: &Change) -> Result<Option<String>> {
     let opened = change.events.first().and_then(|event| event.actor.clone());
     let (Some(repo), Some(commit)) = (ctx.repo()?, change.commits().last().cloned()) else { return Ok(opened) };
@@ -269,8 +268,8 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
     }
 }
 
-/// The config here with whatever the committed one demands more, which is reported: what is not committed can be put back
-/// unseen, so it loosens nothing.
+/// The config in the work tree with the stricter demands of the committed one, which are reported: an uncommitted edit could
+/// be undone unseen, so it loosens nothing.
 pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
     let (here, history) = (ctx.config()?, ctx.history()?);
     let Some(Ok(Some(committed))) = history.map(|it| it.config("HEAD")) else { return Ok(here.clone()) };
@@ -285,7 +284,7 @@ pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
 fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
     let root = ctx.project.root();
     let is_own = |source: &Source| {
-        // Commands name directories to look whether they are committed; what is shared goes with all that is in it.
+        // Commands may check directories of own files; a shared path includes everything below it.
         let whole = source.key == "pair.share";
         within(root, &source.path).iter().any(|path| is_among(&files::path_bytes(path), whole))
     };
@@ -304,7 +303,7 @@ fn is_among(path: &[u8], whole: bool) -> bool {
     is_own && (whole || !holds(path)) || is_pattern && !parent.is_empty() && holds(parent)
 }
 
-/// The paths below the root that a path may mean: as written, the links on its way, and where they lead.
+/// The paths below the root that a path can refer to: as written, the links on its way, and their targets.
 fn within(root: &Path, path: &str) -> BTreeSet<PathBuf> {
     let full = files::normal(&root.join(path));
     let links = full.ancestors().skip(1).filter(|above| above.starts_with(root) && above.is_symlink());
@@ -313,7 +312,7 @@ fn within(root: &Path, path: &str) -> BTreeSet<PathBuf> {
     below.filter(|path| path.components().count() > 0).collect()
 }
 
-/// Paths whose size a contract names and that lie outside the project, or that git ignores, each with which of these.
+/// Paths of a contract's sizes that are outside the project or ignored by git, each with the reason.
 fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let root = ctx.project.root();
@@ -321,7 +320,7 @@ fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
     let (mut found, mut inside) = (BTreeSet::new(), BTreeMap::new());
     for path in sizes.filter_map(|criterion| criterion.metric.subject()) {
         let typed = files::normal(&root.join(path));
-        // Where links lead is what is measured.
+        // The target of a link is measured.
         let real = files::canonical(&typed).ok().zip(files::canonical(root).ok());
         let real = real.map(|(real, root)| real.strip_prefix(&root).ok().map(Path::to_path_buf));
         for below in [Some(typed.strip_prefix(root).ok().map(Path::to_path_buf)), real].into_iter().flatten() {
@@ -339,10 +338,9 @@ fn not_in_git(ctx: &Ctx, contract: &Contract) -> Result<Vec<String>> {
     Ok(found.into_iter().collect())
 }
 
-/// Why the bytes of a source are not those that git would give, if they are not: git calls the file unchanged, and would
-/// not check it out as it is there.
+/// The reason why a source differs from what git would check out although git reports it as unchanged, if it does.
 pub(crate) fn hidden_by_filter(ctx: &Ctx, repo: &Repo) -> Result<Option<String>, GitError> {
-    // An invalid config is reported where it matters.
+    // An invalid config is reported elsewhere.
     let Ok(config) = ctx.config() else { return Ok(None) };
     let root = ctx.project.root();
     let paths: BTreeSet<PathBuf> = config.sources().iter().flat_map(|source| within(root, &source.path)).collect();

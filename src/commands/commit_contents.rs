@@ -1,5 +1,4 @@
-//! What commits hold of the project: config, records with their versions, evidence, and the code that records name. Read
-//! from git's objects.
+//! The project's files in commits, read from git's objects: config, records, evidence, and the code that records name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -33,7 +32,7 @@ impl GitHistory<'_> {
         self.known(commit).map_or(Ok(None), |commit| self.config(&commit))
     }
 
-    /// The config in a commit; where it was taken away and the records were not, the last that there was.
+    /// The config in a commit, or the last one before it if the config was removed and the records were not.
     pub(crate) fn last_config(&self, commit: &str) -> Result<Option<Config>> {
         let config = self.config(commit)?;
         if config.is_some() || self.record_entries(commit)?.is_empty() {
@@ -65,7 +64,7 @@ impl GitHistory<'_> {
         Ok(Range { base, ..range.clone() })
     }
 
-    /// Whether a promoted change has commits, and none of them, nor another that names it, is in the history of `head`.
+    /// Whether a promoted change has commits and neither these nor others with its id are in the history of `head`.
     pub(crate) fn lacks(&self, head: &str, change: &Change) -> bool {
         let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
         let commits = change.commits();
@@ -73,13 +72,13 @@ impl GitHistory<'_> {
         is_gone && History::earlier(self, change.id(), None).is_empty()
     }
 
-    /// Whether a change has commits, and taking them back would change nothing at `head`.
+    /// Whether a change has commits and reverting them would change nothing at `head`.
     pub(crate) fn is_taken_out(&self, head: &str, change: &Change) -> bool {
         let known = self.taken_back(head, &change.commits());
         !known.is_empty() && known.iter().all(Remade::is_same)
     }
 
-    /// Whether each of a change's commits is behind `head`, and can be taken back, which would change something.
+    /// Whether all commits of a change are in the history of `head` and reverting them would change something there.
     pub(crate) fn is_in_effect(&self, head: &str, commits: &[String]) -> bool {
         let would_change = |it: &Remade| it.decided.is_empty() && !it.differs.is_empty();
         let known = self.taken_back(head, commits);
@@ -137,7 +136,7 @@ impl GitHistory<'_> {
         Ok(None)
     }
 
-    /// The records in a commit as far as growth is checked against them.
+    /// The records in a commit, as far as the check of their growth needs them.
     pub(crate) fn earlier(&self, commit: &str) -> Result<BTreeMap<ChangeId, (EarlierRecord, String)>> {
         let mut found = BTreeMap::new();
         let mut batch = self.repo.batch()?;
@@ -175,7 +174,7 @@ impl GitHistory<'_> {
         }
         let moment = |text: &str| text.parse().ok().map(range::moment);
         let moments = line.split_once(' ').and_then(|(written, made)| Some((moment(written)?, moment(made)?)));
-        // Rebasing moves the moment of committing only.
+        // A rebase changes only the committer's time.
         Ok(moments.map(|(written, made)| (written.min(made), made)))
     }
 
@@ -185,14 +184,13 @@ impl GitHistory<'_> {
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {
         let (_, text) = self.repo.batch()?.commit(commit)?.unwrap_or_default();
-        // Broken dates exist in real histories and say nothing here.
+        // Real histories contain broken dates, which do not count.
         let committer = text.lines().find(|line| line.starts_with("committer ")).unwrap_or_default();
         let seconds = committer.rsplit("> ").next().and_then(|when| when.split(' ').next()?.parse().ok());
         Ok(range::moment(seconds.unwrap_or(0)))
     }
 
-    /// An evidence file as a commit holds it. One that is only in the work tree is told apart: advice depends on it, no
-    /// verdict does.
+    /// An evidence file in a commit. A file that is only in the work tree is reported as such, since the advice differs.
     pub(crate) fn artifact(&self, commit: &str, wanted: &Artifact) -> Result<Found> {
         let path = self.repo.full(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| wanted.holds(bytes);
@@ -210,7 +208,7 @@ impl GitHistory<'_> {
     }
 }
 
-/// `kept` finds a commit that has the record as it can be read.
+/// `kept` finds a commit that has a readable version of the record.
 pub(crate) fn state(
     read: Result<Record, RecordError>,
     id: &ChangeId,

@@ -143,8 +143,8 @@ fn commits_since(
     Ok(after.iter().all(|it| local.contains(&it.id) && !it.is_merge() && (is_own(it) || !is_code(it))))
 }
 
-/// The commits, oldest first, that others among them take back, and those others: together they are no change, and where
-/// a revert is reverted, what it took back is one again.
+/// The commits that others among them revert, and these reverts, oldest first: together they change nothing. If a revert is
+/// itself reverted, the reverted work counts again.
 fn undone(commits: &[Commit]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for commit in commits.iter().rev().filter(|commit| !commit.message.is_empty()) {
@@ -158,8 +158,8 @@ fn undone(commits: &[Commit]) -> BTreeSet<String> {
     found
 }
 
-/// The commits without an id that may be the change's, if anybody's: of who works here, not exempt, and neither on
-/// another branch nor on a remote. Where none carries the id, the same branch on a remote may have them.
+/// The commits without an id that may belong to the change: by git's user, not exempt, and neither on another branch nor on
+/// a remote. If no commit carries the id, the same branch on a remote may have them.
 fn unclaimed(
     ctx: &Ctx,
     repo: &Repo,
@@ -174,7 +174,7 @@ fn unclaimed(
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let narrowed = |commit: &Commit| Commit { files: history.of_project(commit.files.clone()), ..commit.clone() };
     let exempt = |commit: &Commit| policy.exempts(&narrowed(commit)).is_some();
-    // What somebody else wrote is somebody else's.
+    // Commits of other people belong to other people.
     let me = ctx.actor().unwrap_or_default();
     let me = me.split_once('<').map(|(_, address)| address.trim_end_matches('>'));
     let mine = |commit: &Commit| me.is_none_or(|me| me.eq_ignore_ascii_case(&commit.author_email));
@@ -183,7 +183,7 @@ fn unclaimed(
     if !found.is_empty() {
         let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));
         let branch = repo.head()?.branch.unwrap_or_default();
-        // What is on a remote's main branch was merged; a branch of one's own is no less one's own there.
+        // Commits on a remote's main branch were merged; a pushed branch of one's own is still one's own.
         let is_main = repo.default_branches()?.contains(&branch);
         let here = repo.commits_here_alone(range, Some((&branch, !named || !is_main)))?;
         found.retain(|id| here.contains(id));
@@ -191,15 +191,15 @@ fn unclaimed(
     Ok(found)
 }
 
-/// Whether a change's commits, of which this is the first, may still be made over: nothing came after them, and no remote
-/// has them.
+/// Whether a change's commits, of which this is the first, may still be rewritten: they are the last ones, and no remote has
+/// them.
 pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let (Some(at), Ok(base)) = (repo.head()?.at, repo.resolve(&format!("{first}^"))) else { return Ok(false) };
     commits_since(ctx, change, (&base, &at.commit), &mut Delta::default(), true)
 }
 
-/// The baseline's snapshot, where there is one as it was recorded; that it is not is reported by the gate's own demand.
+/// The baseline's snapshot, if it is as recorded; otherwise the gate's own demand reports it.
 pub(crate) fn unaltered_baseline(ctx: &Ctx, change: &Change) -> Result<Option<Snapshot>> {
     let Some(baseline) = &change.baseline else { return Ok(None) };
     let artifact = &baseline.taken.snapshot;
@@ -213,13 +213,13 @@ pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange
     changed_tuneables(ctx, &before)
 }
 
-/// What of the contract the config measures in another way than the baseline did, whether it reads the tuneables
-/// elsewhere, and what of building, pairing and checking is not as it was then.
+/// The config's definitions that differ from the baseline's: metrics of the contract, places of tuneables, and settings for
+/// building, pairing and checking.
 pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
     found.retain(|stem| concerns(change, stem));
-    // What the checkouts of a pair need may be found out as long as no pair was measured.
+    // The needs of the pairs' checkouts may be added as long as no pair was measured.
     let unset = Config::default().definitions();
     let was_unset = |stem: &String| before.definitions.get(stem) == unset.get(stem);
     let learns = |stem: &String| matches!(stem.as_str(), "pair.share" | "pair.prepare") && was_unset(stem);
@@ -229,7 +229,7 @@ pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
 
 pub(crate) fn concerns(change: &Change, stem: &str) -> bool {
     let named = || change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    // Where the contract names the least effect, the config's is not asked.
+    // If the contract names the least effect, the config's does not count.
     let is_asked = stem != MIN_EFFECT || change.contract.min_effect.is_none();
     is_asked && (stem == TUNEABLES || compare::is_general(stem) || named())
 }
@@ -243,8 +243,8 @@ fn was_paired(change: &Change) -> bool {
     })
 }
 
-/// Whether the change is in what is checked out: its commits are in the history, and taking them back would still
-/// change something.
+/// Whether the change is in effect in the checkout: its commits are in the history, and reverting them would change
+/// something.
 pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
@@ -254,7 +254,7 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     if newest_first.is_empty() {
         return Ok(InEffect::NoCommit);
     }
-    // A repository that went out of sight tells nothing of what is here.
+    // If the repository has disappeared, the change cannot be found.
     let Some(repo) = ctx.repo()? else { return Ok(InEffect::Absent) };
     let Some(head) = head_with(repo, &newest_first)? else {
         if repo.is_shallow() {
@@ -263,7 +263,7 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
         }
         return Ok(InEffect::Absent);
     };
-    // One commit is taken back without a checkout.
+    // A single commit is reverted without a checkout.
     let gone = newest_first.iter().map(|of| Remake::Gone { head: &head, of });
     let made = if newest_first.len() == 1 { repo.remake(&gone.collect::<Vec<_>>(), None)? } else { Vec::new() };
     let is_reverted = match made.as_slice() {
@@ -291,9 +291,9 @@ pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String
     Ok(Some(head.commit))
 }
 
-/// What of a change is in effect as if it had never been taken back: its commits, shortened, where taking them back
-/// would change every file that they changed; where there are none, the tuneables that have the values that were
-/// checked, as `KEY = VALUE`. What was taken back in part or made over since is not told: it is for a person to judge.
+/// The parts of a rolled back change that are still fully in effect: its commits (abbreviated), if reverting them would change
+/// every file that they changed; without commits, the tuneables with the validated values, as `KEY = VALUE`. Partly reverted
+/// or rewritten work is left for a person to judge.
 pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(seen) = change.newest_delta() else { return Ok(Vec::new()) };
     if !change.rollback_takes_it_out() {
@@ -325,14 +325,14 @@ fn describe(repo: &Repo, commit: &Commit) -> DeltaCommit {
         sha: commit.id.clone(),
         subject: commit.subject.clone(),
         change_ids: commit.ids.clone(),
-        // A merge is judged by what it brings to the history, which its parents' commits show already.
+        // The commits of a merge's parents show its content already.
         evidence_only: !commit.touches(&repo.project()),
         merge: commit.is_merge(),
         own_files: commit.files.iter().any(|file| repo.is_own(&file.path)),
     }
 }
 
-/// Commits of the change that touch what is outside the project, and nothing of it but own files.
+/// Commits of the change that touch only files outside the project, apart from own files.
 fn outside(repo: &Repo, change: &Change, commits: &[Commit]) -> Vec<String> {
     let scope = repo.project();
     let of_change = |it: &&Commit| it.ids.iter().any(|id| id == change.id().as_str());
@@ -352,7 +352,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
         return Ok(Vec::new());
     }
     let now = measure::tuneables::read(ctx.project.root(), &config.tuneables)?;
-    // One of the layer alone is no change.
+    // A change of the layer alone does not count.
     let changes = tuneable_changes(&before.tuneables, &now.values).into_iter().filter(|it| it.old != it.new);
     let as_delta = |it: compare::EffectiveChange| TuneableChange {
         key: it.key,
@@ -363,7 +363,7 @@ fn changed_tuneables(ctx: &Ctx, before: &Snapshot) -> Result<Vec<TuneableChange>
     Ok(changes.map(as_delta).collect())
 }
 
-/// Which changed files belong to the contracts surface, and which of its docs and tests did not change with them.
+/// The changed files on the contracts surface, and the docs and tests that did not change with them.
 fn surfaces(ctx: &Ctx, delta: &mut Delta) -> Result<Vec<String>> {
     let config = ctx.config()?;
     let contracts = globs(&config.surfaces.contracts)?;

@@ -1,4 +1,4 @@
-//! What the audits ask git of the project's commits: walking them, and the few questions of the range check.
+//! The audits' access to git: the walk over the project's commits, and the questions of the range check.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,20 +14,20 @@ use crate::store::project;
 use crate::workflow::Change;
 
 const REVERTS: u32 = 8;
-/// What the message of a commit that reverts another one has, beside the ids of changes.
+/// Phrases in the messages of reverts.
 const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) key: String,
-    /// Where the range begins that is looked at, if there is one.
+    /// The base of the range, if there is one.
     base: Option<String>,
-    /// The changes that have a record, where the names of evidence are held against them.
+    /// The changes with records, if the names of evidence files are checked against them.
     ids: Option<BTreeSet<String>>,
-    /// Old histories revert the same few commits many times.
+    /// A cache: old histories revert the same few commits many times.
     looked_up: RefCell<BTreeMap<String, Option<Commit>>>,
     named: RefCell<BTreeMap<String, Option<(String, String)>>>,
-    /// The first failure of a question whose answer cannot hold an error; no audit passes with one.
+    /// The first failure of a question whose answer has no room for an error; no audit passes with one.
     failed: RefCell<Option<CommandError>>,
 }
 
@@ -48,12 +48,12 @@ impl<'a> GitHistory<'a> {
         Self { base: base.map(str::to_owned), ..self }
     }
 
-    /// Counting as evidence only what these changes can have written: under another name, code could pass for it.
+    /// Counts only files of these changes as evidence: code could hide under another name.
     pub(crate) fn of_changes<'i>(self, ids: impl Iterator<Item = &'i ChangeId>) -> Self {
         Self { ids: Some(ids.map(ChangeId::to_string).collect()), ..self }
     }
 
-    /// Whether a path of the project is one that the tool writes.
+    /// Whether the tool writes this path of the project.
     fn is_own(&self, full: &[u8], path: &str) -> bool {
         let Some(name) = path.strip_prefix(project::EVIDENCE_DIR).and_then(|name| name.strip_prefix('/')) else {
             return self.repo.is_own(full);
@@ -63,7 +63,7 @@ impl<'a> GitHistory<'a> {
         self.repo.is_own(full) && (is_prose || self.ids.as_ref().is_none_or(of_a_change))
     }
 
-    /// Whether a commit of a change is in the history of `head`, and taking it back would change something there.
+    /// Whether a commit of a change is in the history of `head` and reverting it would change something there.
     pub(crate) fn holds(&self, head: &str, id: &ChangeId) -> bool {
         let mut commits = self.naming(None, head, &[id.as_str()]);
         commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
@@ -72,7 +72,7 @@ impl<'a> GitHistory<'a> {
         self.remake(&asked).into_iter().flatten().any(is_here)
     }
 
-    /// The files of a change's commits that taking these back would still change at `head`.
+    /// The files at `head` that a revert of the change's commits would still alter.
     pub(crate) fn files_in_effect(&self, head: &str, id: &ChangeId) -> BTreeSet<String> {
         let mut commits = self.naming(None, head, &[id.as_str()]);
         commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
@@ -89,7 +89,7 @@ impl<'a> GitHistory<'a> {
         Ok(self.repo.log_whole(base, head, &Walk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
     }
 
-    /// The project's files among these, named from the project's root, with those that are the tool's own marked.
+    /// The project's files among these, with paths from the project's root and the tool's own files marked.
     pub(crate) fn of_project(&self, files: Vec<FileChange>) -> Vec<FileChange> {
         let of = |file: FileChange| {
             let path = String::from_utf8_lossy(file.path.strip_prefix(self.repo.prefix())?).into_owned();
@@ -103,7 +103,7 @@ impl<'a> GitHistory<'a> {
         self.repo.resolve(commit).ok()
     }
 
-    /// An answer; a failure is kept and answered with `otherwise`.
+    /// The answer, or `otherwise` for a failure, which is kept.
     pub(crate) fn ask<T>(&self, answer: Result<T, impl Into<CommandError>>, otherwise: T) -> T {
         answer.unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error.into());
@@ -119,7 +119,7 @@ impl<'a> GitHistory<'a> {
         self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }
 
-    /// The ids that a commit names, or that the commits behind it do which it reverts.
+    /// The ids of a commit and of the commits that it reverts.
     pub(crate) fn ids_behind(&self, hash: &str) -> Vec<String> {
         let (mut ids, mut open) = (Vec::new(), vec![hash.to_owned()]);
         for _ in 0..REVERTS {
@@ -130,7 +130,7 @@ impl<'a> GitHistory<'a> {
         ids
     }
 
-    /// The commits of a range, newest first, as far as their messages hold one of these texts.
+    /// The commits of a range whose messages contain one of these texts, newest first.
     fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
         let walk = || self.repo.commits(base, head, &Walk::naming(&self.key, texts));
         let found = self.ask(self.repo.needs_whole(base, head).and_then(|()| walk()), Vec::new());
@@ -139,7 +139,7 @@ impl<'a> GitHistory<'a> {
 }
 
 impl GitHistory<'_> {
-    /// Whether commits that take a change back are in the history of `head`, the newest made before that moment.
+    /// Whether the history of `head` has reverts of the change, all made before that time.
     pub(crate) fn reverted_before(&self, head: &str, change: &Change, at: DateTime<Utc>) -> bool {
         let began = change.baseline_commit().and_then(|commit| self.known(commit));
         let commits = change.commits();
@@ -151,7 +151,7 @@ impl GitHistory<'_> {
 }
 
 impl GitHistory<'_> {
-    /// When a change was last taken back, or brought back, by a commit in the history of `head`.
+    /// The time of the last revert of the change, or revert of such a revert, in the history of `head`.
     pub(crate) fn moved_last(&self, head: &str, change: &Change) -> Option<DateTime<Utc>> {
         let began = change.baseline_commit().and_then(|commit| self.known(commit));
         let mut moving = change.every_commit();
@@ -170,7 +170,7 @@ impl History for GitHistory<'_> {
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool> {
         let (ancestor, commit) = match (self.known(ancestor), self.known(commit)) {
             (Some(ancestor), Some(commit)) => (ancestor, commit),
-            // Where nothing is cut off, nobody has such a commit any more.
+            // In a clone with the whole history, the commit does not exist any more.
             _ => return self.ask(self.repo.needs_whole(None, "HEAD").map(|()| None), None),
         };
         Some(ancestor != commit && self.ask(self.repo.is_ancestor(&ancestor, &commit), false))
@@ -182,7 +182,7 @@ impl History for GitHistory<'_> {
         }
         let look_up = || {
             let found = self.repo.commit_and_tree(commit).ok()?;
-            // A commit without a config has the project elsewhere, or not yet: there is nothing to compare with.
+            // Without a config the commit does not have this project, so there is nothing to compare.
             self.config(&found.commit).ok()??;
             let code = self.repo.code_digest(&found.commit, &self.repo.project()).ok()?;
             Some((found.tree, code.to_string()))
@@ -214,7 +214,7 @@ impl History for GitHistory<'_> {
             return known.clone();
         }
         let mut found = None;
-        // A branch may have the name of an abbreviated hash.
+        // A branch may be named like an abbreviated hash.
         if let Some(full) = self.ask(self.repo.commit_by_hash(hash), None) {
             let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
                 found = Some(self.narrowed(commit));
@@ -267,7 +267,7 @@ impl History for GitHistory<'_> {
         };
         let pairs: Vec<(String, String)> = all.iter().flat_map(claims).collect();
         let asked: Vec<Remake<'_>> = pairs.iter().map(|(commit, of)| Remake::Revert { commit, of }).collect();
-        // Newest first: a revert that was itself taken back takes nothing back.
+        // Newest first: a revert that was itself reverted has no effect.
         let mut taken_back = BTreeSet::new();
         for ((commit, of), remade) in pairs.iter().zip(self.remake(&asked)) {
             let holds = remade.as_ref().is_some_and(Remade::is_same) && self.comes_before(of, commit) == Some(true);

@@ -1,5 +1,5 @@
-//! `change relink`: find a change's commit again after a squash or rebase, and record its new place; and join what another
-//! clone recorded behind what this one did. What was recorded stays as it was, so nothing can be made better by it.
+//! `change relink`: finds a change's commit after a squash or rebase and records its replacement; and joins the events of
+//! another clone to a record. Recorded events never change, so this cannot improve a result.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(crate) struct RelinkArgs {
     change_id: Option<String>,
 }
 
-/// Exit 1 when a commit that is gone was not found again, or the commit that was named is no change's.
+/// Exit 1 if a missing commit was not found, or the named commit belongs to no change.
 pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     let repo = ctx.needed_repo("relinking needs")?;
     if repo.is_shallow() {
@@ -75,7 +75,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         ctx.advise(&[Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()]);
         return Ok(Exit::No);
     }
-    // What a merge under way brings is not in the history yet.
+    // The commits of a merge in progress are not in the history yet.
     let lost = if repo.operation().is_some() { 0 } else { lost };
     if lost > 0 {
         ctx.ui.warn(
@@ -88,7 +88,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
 }
 
-/// What can be done about the first change whose commit is gone for good: another one has its id, or none.
+/// The fixes for the first change whose commit is lost, whether another commit has its id or none.
 fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
     for change in changes {
         let (Some(old), true) = (change.commits().pop(), is_gone(ctx, change)?) else { continue };
@@ -105,7 +105,7 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
     Ok(Vec::new())
 }
 
-/// A commit of a change that is in the history as another, and by what it was found.
+/// A replaced commit of a change, and how the replacement was found.
 #[derive(Serialize)]
 struct Moved {
     change_id: ChangeId,
@@ -114,12 +114,12 @@ struct Moved {
     by: &'static str,
 }
 
-/// Records where each commit of the changes that is gone is now; and how many were not found.
+/// Records the replacement of each missing commit; also returns how many were not found.
 fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) -> Result<(Vec<Moved>, usize)> {
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
     let policy = demands::here(ctx.config()?)?;
     let mut heads = vec![repo.resolve("HEAD")?];
-    // What the merge under way brings has not moved.
+    // The commits of a merge in progress were not replaced.
     if matches!(repo.operation(), Some(Operation::Merge)) {
         heads.push(repo.resolve("MERGE_HEAD")?);
     }
@@ -145,7 +145,7 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
     Ok((lines, lost))
 }
 
-/// The change with its commits where they are now, as far as they are found.
+/// The change with the replacements of its missing commits, as far as they are found.
 pub(crate) fn again(ctx: &Ctx, change: Change) -> Result<Change> {
     let Some(repo) = ctx.repo()?.filter(|repo| !repo.is_shallow()) else { return Ok(change) };
     if delta::head_with(repo, &change.commits())?.is_some() {
@@ -155,8 +155,8 @@ pub(crate) fn again(ctx: &Ctx, change: Change) -> Result<Change> {
     commit::load(ctx, change.id())
 }
 
-/// Whether a commit of the change is neither in HEAD's history nor found there in another place: it was amended, say,
-/// and what was measured is not what is there.
+/// Whether a commit of the change is lost: neither it nor a replacement is in the history of HEAD, for example after an
+/// amend that changed the measured code.
 pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     let commits = change.commits();
     let Some(repo) = ctx.repo()? else { return Ok(!commits.is_empty()) };
@@ -175,7 +175,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     Ok(false)
 }
 
-/// The commit of HEAD's history that is the old one in another place, and how that shows.
+/// The replacement of a commit in the history of HEAD, and how it was recognized.
 fn find_rewritten(
     history: &GitHistory<'_>,
     policy: &Policy,
@@ -196,14 +196,14 @@ fn find_rewritten(
         return Ok(Some((commit, "pick")));
     }
     let beside = found(&|remade| members::is_picked(remade, policy));
-    // The oldest commit that ends in the validated code is the one that brought it.
+    // The oldest commit with the validated code is the one that introduced it.
     let ends_in_it = |it: &&Commit| members::brings_the_code(change, &it.id, &paths(it), policy, history);
     let is_known = picked.iter().flatten().next().is_some();
     let squashed = || candidates.iter().rev().find(ends_in_it).filter(|_| !is_known).map(|it| it.id.clone());
     Ok(beside.or_else(squashed).map(|commit| (commit, "tree")))
 }
 
-/// The commits since the baseline that change code, newest first, or the only one that is asked for.
+/// The commits since the baseline that change code, newest first, or only the named one.
 fn candidates(history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
     let known = change.baseline_commit().and_then(|commit| history.known(commit));
     let base = known.map(|commit| history.repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
@@ -218,29 +218,29 @@ fn candidates(history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> 
 
 const LOOK_BACK: &str = "200";
 
-/// Another version of a record, with where git has it: a commit, or a stage of the index.
+/// Another version of a record and its place in git: a commit, or a stage of the index.
 struct Version {
     change: Change,
     at: String,
 }
 
-/// The sides of a conflict, as git names them in its index.
+/// The stages of the two sides of a conflict in git's index.
 const SIDES: [&str; 2] = [":2", ":3"];
 
 #[derive(Serialize)]
 pub(crate) struct Joined {
     change_id: ChangeId,
     events: usize,
-    /// How many of a conflict's other side cannot be recorded any more: the change has ended.
+    /// The number of events of the other side that cannot be recorded because the change has ended.
     left_out: usize,
 }
 
-/// Adds to the records here what other versions of them recorded of days and notes. Of a conflict in which one side decided
-/// more than that, this side's record stands.
+/// Adds the days and notes of other versions to the records here. In a conflict, the record of the side that decided
+/// something stays.
 pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
     let (here, conflicted) = in_conflict(repo)?;
-    // In the work tree this side's files then lie whole.
+    // Then this side's files are in the work tree without conflict markers.
     if !here.is_empty() {
         repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
     }
@@ -293,13 +293,13 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
     Ok(joined)
 }
 
-/// Whether one version of a record has more than days and notes that the other lacks.
+/// Whether one version of a record has other events than days and notes that the other lacks.
 fn decides(one: &Change, other: &Change) -> bool {
     let is_there = |event: &Event| other.events.iter().any(|it| it.digest == event.digest);
     one.events.iter().any(|event| event.by_itself().is_none() && !is_there(event))
 }
 
-/// Of two decisions a person takes one; the other side's is gone from the record then.
+/// A person has to choose between two decisions; the record loses the other one.
 fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> CommandError {
     let own = ctx.fix_context().own;
     let keep = |side: &str| {
@@ -315,7 +315,7 @@ fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> C
         ])
 }
 
-/// What ends what git is in the middle of, once records are joined.
+/// The commands that finish git's operation in progress after records were joined.
 pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     let fixes = ctx.fix_context();
     let add = CommandLine::git("add").words(&fixes.own);
@@ -327,7 +327,7 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     vec![Fix::next("", end)]
 }
 
-/// The tool's own files in conflict: those that this side has, and the other side's.
+/// The tool's own files in conflict: those of this side, and those of the other.
 pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeSet<String>)> {
     let (mut here, mut there) = (Vec::new(), BTreeSet::new());
     let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
@@ -343,8 +343,8 @@ pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeSet<String>
     Ok((here, there))
 }
 
-/// The versions of a record that git has, by its path from the repository's root: of the last commits, oldest first, and of
-/// both sides of a conflict.
+/// The versions of a record in git, by its path from the repository's root: those of the last commits, oldest first, and both
+/// sides of a conflict.
 fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", path]);
     let listed = call.long().text()?;
@@ -360,14 +360,14 @@ fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> 
     Ok(found)
 }
 
-/// What another version recorded of days and notes that this one does not have.
+/// The days and notes of another version that this one lacks.
 fn lost(other: &Change, change: &Change) -> Vec<Event> {
     let known: Vec<Value> = change.events.iter().filter_map(Event::by_itself).collect();
     let is_lost = |event: &&Event| event.by_itself().is_some_and(|it| !known.contains(&it));
     other.events.iter().filter(is_lost).cloned().collect()
 }
 
-/// Puts the event's evidence in its place, as far as it is not there; false where git has it not, either.
+/// Restores the event's missing evidence files; false if git does not have them either.
 fn bring_evidence(ctx: &Ctx, repo: &Repo, lock: &Exclusive, event: &Event, at: &str) -> Result<bool> {
     let mut batch = repo.batch()?;
     for artifact in event.what.artifacts() {

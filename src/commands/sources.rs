@@ -1,5 +1,5 @@
-//! Whether what a change's measurements say is what they were read from: KPIs their text, sizes what git holds; and what the
-//! change's commit says of its numbers.
+//! Checks measurements against their sources: KPIs against their text, sizes and tuneables against git; and the caveats about
+//! numbers that the change's own commit implies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,8 +19,7 @@ use crate::stats::median;
 use crate::store::Role;
 use crate::workflow::Change;
 
-/// A check that a change's validation leaves out, or the first of its measurements that says something else than what it was
-/// read from: a KPI than its text, or a size of the contract than git.
+/// The first problem: a check that the validation left out, or a measurement that differs from its source.
 pub(crate) fn problem(
     (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
@@ -53,15 +52,15 @@ pub(crate) fn problem(
     Ok(None)
 }
 
-/// What the config of the validated commit has to object: a check that was not run, or that nothing was altered but the
-/// results that metrics are read from.
+/// A problem according to the config of the validated commit: a check that was not run, or a change that alters nothing but
+/// the results that its metrics are read from.
 fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
     let Some(validation) = &change.validation else { return Ok(None) };
     let named = validation.revision.commit.as_deref();
     let Some(commit) = named.and_then(|commit| here(history, change, commit)) else { return Ok(None) };
     let Some(config) = history.config(&commit)? else { return Ok(None) };
     let mut checks: BTreeMap<String, Option<String>> = validate::planned(&config).collect();
-    // In place of a commit that nobody has any more, the checks count that were there before, too.
+    // For a replacement of a lost commit, only checks that existed before it count.
     if change.is_moved() && named.is_some_and(|named| history.known(named).is_none()) {
         let before = change.baseline_commit().and_then(|baseline| history.known(baseline));
         let before = history.config(&before.unwrap_or_else(|| format!("{commit}^1")))?;
@@ -84,7 +83,7 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
     Ok(is_nothing.then(|| "the change alters nothing but files that its metrics are read from".to_owned()))
 }
 
-/// A size of the pairs that is not what git holds.
+/// A size in the pairs that differs from git.
 fn of_pairs(history: &GitHistory<'_>, change: &Change, fetch: &Fetch<'_>) -> Result<Option<String>> {
     let pair = change.comparison.as_ref().and_then(|compared| fetch(compared.pair.as_ref()?));
     let Some(Ok(pair)) = pair.map(|bytes| ingest::parse_pair(&bytes)) else { return Ok(None) };
@@ -100,7 +99,7 @@ fn of_pairs(history: &GitHistory<'_>, change: &Change, fetch: &Fetch<'_>) -> Res
     Ok(None)
 }
 
-/// A commit of the change's measurements and checks, or, if nobody has it any more, the one that took its place.
+/// A commit of the change's measurements and checks or, if it is lost, its replacement.
 fn here(history: &GitHistory<'_>, change: &Change, commit: &str) -> Option<String> {
     history.known(commit).or_else(|| history.known(&change.commits().pop()?))
 }
@@ -113,7 +112,7 @@ fn kpi_problem(
     fetch: &Fetch<'_>,
 ) -> Result<Option<String>> {
     let commit = snapshot.revision.as_ref().and_then(|revision| revision.commit.as_deref());
-    // As it was measured: a config that was changed since reads another number, or none.
+    // The config of the measurement's commit: a later one may read another number, or none.
     let mut there = None;
     for kpi in &snapshot.kpis {
         let key = format!("kpi.{}", kpi.name);
@@ -121,7 +120,7 @@ fn kpi_problem(
         if is_fixed && fixed.is_none() {
             return Ok(Some(format!("KPI {} has values, and no definition as every KPI has", kpi.name)));
         }
-        // Those that fix nothing are of an early version.
+        // Baselines of early versions fix no definitions.
         let defines = |config: &&Config| !is_fixed || config.definitions().get(&key) == fixed;
         let mut known = config.filter(defines);
         if let (None, Some(history), Some(commit)) = (known, history, commit.filter(|_| is_fixed)) {
@@ -156,14 +155,13 @@ fn kpi_problem(
     Ok(None)
 }
 
-/// Where the text that the last value of a KPI was read from is kept, if not beside the value.
+/// The file with the text of a KPI's last value, if the text is not stored beside the value.
 fn kept_in<'t>(change: &Change, taken: &'t Taken, role: &str, kpi: &Kpi) -> Option<&'t Artifact> {
     let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
     taken.kpi_artifacts.iter().find(|file| file.path.contains(name.trim_end_matches('x')))
 }
 
-/// A size is what git holds in the commit of the snapshot or, after the change, in the one that took its place on the same
-/// code.
+/// A size that differs from git's in the snapshot's commit or, after the change, in a replacement on the same code.
 fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) -> Result<Option<String>> {
     let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
     let Some(commit) = revision.and_then(|revision| revision.commit.as_deref()) else { return Ok(None) };
@@ -177,7 +175,7 @@ fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) 
     other_sizes(history, change, &commit, snapshot.sizes.iter())
 }
 
-/// The first size of the contract that is not what git holds in a commit.
+/// The first size of the contract that differs from git's in a commit.
 fn other_sizes<'s>(
     history: &GitHistory<'_>,
     change: &Change,
@@ -195,7 +193,7 @@ fn other_sizes<'s>(
     Ok(None)
 }
 
-/// The first tuneable whose file git tracks, and that has another value there.
+/// The first tuneable with another value in its tracked file.
 fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Option<String>> {
     let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
     let revision = revision.filter(|_| !snapshot.tuneables.is_empty());
@@ -213,13 +211,12 @@ fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Op
     Ok(None)
 }
 
-/// As many commits are looked at for one that a change undoes, the change's own included.
+/// How many commits to search for one that the change undoes, including the change's own.
 const RESTORES: &str = "-12";
-/// A larger file holds data, not a result.
+/// A larger file is data, not a result.
 const LARGEST_RESULT: u64 = 1 << 20;
 
-/// What a comparison of the change is to be read with, apart from its numbers. One that goes on from others is one with
-/// them.
+/// The caveats of a comparison that do not come from its numbers. Comparisons that continue one another count once.
 pub(crate) fn caveats(ctx: &Ctx, change: &Change, continued: usize) -> Result<Vec<Caveat>> {
     let files = committed_numbers(ctx, change)?;
     let continued = u32::try_from(continued).unwrap_or_default();
@@ -238,8 +235,8 @@ fn without_code(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     Ok((!has_code).then(|| Caveat::NoCode { files: delta.files.clone() }))
 }
 
-/// Files of the change that a metric is read from, and those in which its commit puts the new value of a KPI in the place of
-/// the old, or the very line that the KPI's command printed, however a command reads it.
+/// Files of the change that a metric is read from, and files in which its commit replaces a KPI's old value by the new one or
+/// adds the line that the KPI's command printed.
 fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(delta), Some(commit)) = (ctx.repo()?, change.newest_delta(), change.commits().pop()) else {
         return Ok(Vec::new());
@@ -280,7 +277,7 @@ fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The commit that a change undoes, where it gives all of its files back what they were before that one.
+/// The commit that a change undoes by restoring all of its files to their state before that commit.
 fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     let (Some(repo), Some(commit), Some(delta)) =
         (ctx.repo()?, change.commits().last().cloned(), change.newest_delta())
@@ -290,7 +287,7 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     let paths = delta.files.iter().map(|path| repo.full_path(path));
     let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
     let output = repo.git().args(args).args(paths).long().text()?;
-    // Newest first: what each file was before the commits so far, and what the change makes of it.
+    // Newest first: each file before the commits so far, and after the change.
     let (mut now, mut then) = (BTreeMap::new(), BTreeMap::new());
     let mut tokens = output.split(['\0', '\n']).filter(|token| !token.is_empty());
     let mut undone = "";
@@ -312,11 +309,11 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
 }
 
-/// The lines of a text that hold a number, one for each time that it stands there.
+/// The lines of a text that contain a number, once for each occurrence.
 fn lines_with(text: &[u8], value: f64) -> Vec<String> {
     let is_it = |word: &&str| word.parse().is_ok_and(|number: f64| number.to_bits() == value.to_bits());
     let plain = |c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-'));
-    // With a power of ten, where there is one.
+    // Including a power of ten.
     let scientific = |c: char| plain(c) && !matches!(c, 'e' | 'E' | '+');
     let text = String::from_utf8_lossy(text);
     let of = |line: &str| {

@@ -1,4 +1,4 @@
-//! Whether what a record says of its change's commits holds in the history that is checked.
+//! Checks a record's statements about its change's commits against the history.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::model::{ChangeId, Event, Kind, Remade, Remake, TakenFor, moment, short};
 use crate::workflow::{Change, End, World, window};
 
-/// What speaks against the events that a range brings, all but the first `known`: a commit that took the validated one's
-/// place has to do the same, wherever it is, and a change that was taken back before is not verified.
+/// The findings about the events that a range adds (all but the first `known`): a replacement of the validated commit has to
+/// do the same, measurements have to be made where the change is in effect, and a reverted change cannot be verified.
 pub(crate) fn of_events(
     history: &GitHistory<'_>,
     touches: &Touches,
@@ -35,7 +35,7 @@ pub(crate) fn of_events(
     Ok(found)
 }
 
-/// A measurement of the change at a commit where taking the change back would alter nothing.
+/// Finds a measurement at a commit where the change is not in effect: reverting it there would alter nothing.
 fn measured_elsewhere(history: &GitHistory<'_>, change: &Change, brought: &[Event]) -> Option<String> {
     let commits = change.every_commit();
     let is_of_change = |event: &&Event| match event.what.measured() {
@@ -56,7 +56,7 @@ fn measured_elsewhere(history: &GitHistory<'_>, change: &Change, brought: &[Even
     Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(commit)))
 }
 
-/// That the days before a verification do not count, as the change was taken back and brought back after them.
+/// A problem if the change was reverted and brought back while it was monitored, with too few days since.
 fn watched_too_short(history: &GitHistory<'_>, head: &str, change: &Change, verified: &Event) -> Option<String> {
     let brought_back = history.moved_last(head, change).filter(|at| *at <= verified.at)?;
     let world = World { brought_back: Some(brought_back), ..World::granted(change, &verified.what) };
@@ -70,8 +70,8 @@ fn watched_too_short(history: &GitHistory<'_>, head: &str, change: &Change, veri
     })
 }
 
-/// Whether a change takes an emergency over, or is on its way: it is in effect, and once it is validated, whatever files the
-/// emergency's commits still make differ are among its own.
+/// Whether a change takes an emergency over: it is in effect and, once validated, covers all files in which the emergency's
+/// commits are still in effect.
 pub(crate) fn takes_over(
     history: &GitHistory<'_>,
     head: &str,
@@ -84,7 +84,7 @@ pub(crate) fn takes_over(
     !history.is_taken_out(head, by) && history.files_in_effect(head, emergency).iter().all(is_taken_over)
 }
 
-/// The commits of a move that do not do what the validated one does.
+/// The findings about replacements of the validated commit that do something else.
 fn unproven(history: &GitHistory<'_>, policy: &Policy, change: &Change, event: &Event) -> Vec<Finding> {
     let Kind::Relinked { commits, .. } = &event.what else { return Vec::new() };
     let one = |(old, new): &(String, String)| {
@@ -98,11 +98,11 @@ fn unproven(history: &GitHistory<'_>, policy: &Policy, change: &Change, event: &
     commits.iter().filter_map(one).collect()
 }
 
-/// That a change ended without being taken out, though no commit of the range is its own.
+/// A finding if a change ended, without a commit in the range, and is still in effect.
 fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding> {
     let end = change.end.as_ref().filter(|end| matches!(end, End::Rejected { .. } | End::RolledBack))?;
     let what = FindingKind::NotReverted { end: end.name(), known: true };
-    // An emergency's commits are those that carry its id.
+    // The commits of an emergency are those with its id.
     let mut commits = change.commits();
     if commits.is_empty() {
         commits = History::earlier(history, change.id(), None).into_iter().map(|commit| commit.id).collect();
@@ -110,8 +110,8 @@ fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding
     history.is_in_effect(head, &commits).then(|| Finding::fail(what).of_change(change.id()))
 }
 
-/// Those of these changes, which no commit of the range is of, that stand without a commit in the history, and those that
-/// ended in the range and are still in it.
+/// The findings about changes without a commit in the range: promoted ones whose commits are missing from the history, and
+/// ended ones that are still in effect.
 pub(crate) fn of_changes<'c>(
     history: &GitHistory<'_>,
     range: &Range,
@@ -119,7 +119,7 @@ pub(crate) fn of_changes<'c>(
     concerned: &BTreeSet<ChangeId>,
 ) -> Result<Vec<Finding>> {
     let (repo, head, base) = (history.repo, &range.head, range.base.as_deref());
-    // A shallow clone may lack the commits of records that the range leaves alone; what is behind its base is behind its head.
+    // A shallow clone may lack the commits of records that the range does not touch.
     let follows = repo.is_shallow() && base.map_or(Ok(false), |base| repo.is_ancestor(base, head))?;
     let ended = changes.clone().filter(|it| concerned.contains(it.id()));
     let mut found: Vec<Finding> = ended.filter_map(|it| left(history, head, it)).collect();

@@ -1,4 +1,4 @@
-//! What the commits of a range changed of the tool's own files: the versions of records, evidence, the config.
+//! The tool's own files that the commits of a range changed: versions of records, evidence and config.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,26 +29,26 @@ impl Touch {
     }
 }
 
-/// What the commits of a range changed of records, newest first, of evidence and of the config.
+/// The changes of a range to records (newest first), evidence and config.
 #[derive(Debug, Default)]
 pub(crate) struct Touches {
     records: BTreeMap<ChangeId, Vec<Touch>>,
-    /// Files of the tool's own that were there before.
+    /// Own files that existed before.
     pub(crate) evidence: BTreeSet<String>,
-    /// The commits that changed the config, with when they were made.
+    /// The commits that changed the config, with their committer's times.
     pub(crate) config: Vec<(String, i64)>,
     own: BTreeSet<String>,
-    /// What by its name cannot be a record and lies among them, each with the newest commit that touched it.
+    /// Files among the records whose names are not those of records, with the newest commit that touched each.
     misnamed: Vec<Finding>,
-    /// Every commit with its parents and when it was made; the base is the first.
+    /// Every commit with its parents and committer's time; the base is the first.
     walked: Vec<(String, Vec<String>, i64)>,
     now: i64,
-    /// When the newest commit was made that one rests on, once it is asked for.
+    /// For each commit the newest committer's time among those before it, computed on first use.
     rests_on: OnceCell<BTreeMap<String, i64>>,
 }
 
 impl Touches {
-    /// What comes after the base, which was made then.
+    /// Starts after the base, with the base's committer's time.
     pub(crate) fn since(base: Option<(&str, Result<DateTime<Utc>>)>, now: DateTime<Utc>) -> Result<Self> {
         let base = base.map(|(base, made)| Ok((base.to_owned(), Vec::new(), made?.timestamp())));
         let walked = base.into_iter().collect::<Result<_>>()?;
@@ -84,7 +84,7 @@ impl Touches {
         }
     }
 
-    /// From when on the events are to be signed of a range that switched signing on: before, they could not be.
+    /// The time from which events have to be signed, if the range switched signing on.
     pub(crate) fn signs_from(
         &self,
         history: &GitHistory<'_>,
@@ -96,14 +96,14 @@ impl Touches {
         }
         for (commit, made) in self.config.iter().rev() {
             if history.config(commit)?.is_some_and(|config| config.sign.is_some()) {
-                // Git tells seconds: what was recorded within this one may have come first.
+                // Git's times are in seconds: an event within this second may have come first.
                 return Ok(Some(range::moment(made.saturating_add(1))));
             }
         }
         Ok(None)
     }
 
-    /// The evidence of a change that the range altered and that no event of it names, by the names that the tool gives.
+    /// Evidence files of a change, by the tool's names, that the range altered and no event names.
     pub(crate) fn unrecorded<'t>(&'t self, change: &Change) -> impl Iterator<Item = &'t String> {
         let recorded: BTreeSet<String> =
             change.events.iter().flat_map(|event| event.what.artifacts()).map(|it| it.path.clone()).collect();
@@ -114,7 +114,7 @@ impl Touches {
         self.own.iter().filter(is_one)
     }
 
-    /// The changes whose records it touched, and those whose evidence by the names that the tool gives.
+    /// The changes whose records, or evidence files by the tool's names, the range touched.
     pub(crate) fn ids<'t>(&'t self, known: impl Fn(&ChangeId) -> bool + 't) -> impl Iterator<Item = ChangeId> + 't {
         let evidence = self.own.iter().filter_map(move |path| {
             let name = path.strip_prefix(project::EVIDENCE_DIR)?.strip_prefix('/')?;
@@ -124,8 +124,8 @@ impl Touches {
         self.records.keys().cloned().chain(evidence)
     }
 
-    /// For each commit of the range when the newest of those behind it was made. What claims to be of the future tells
-    /// nothing: another clock made it.
+    /// For each commit of the range, the newest committer's time among those before it. Times in the future are ignored, since
+    /// they come from a wrong clock.
     fn rests_on(&self) -> &BTreeMap<String, i64> {
         self.rests_on.get_or_init(|| {
             let (mut made, mut newest) = (BTreeMap::<&str, i64>::new(), BTreeMap::new());
@@ -140,7 +140,7 @@ impl Touches {
         })
     }
 
-    /// What the range brought among the records that cannot be one, and that is there at `head`.
+    /// The findings about files among the records at `head` that cannot be records.
     pub(crate) fn misnamed(&self, history: &GitHistory<'_>, head: &str) -> Result<Vec<Finding>> {
         let mut found = Vec::new();
         for it in &self.misnamed {
@@ -166,8 +166,8 @@ impl Touches {
         touches.iter().rev().map(of).collect()
     }
 
-    /// Whether every commit of the range only continued the record of its parent, and every merge took that of one of its
-    /// parents whole: then versions that do not continue each other come from branches that met.
+    /// Whether every commit of the range only appended to the record of its parent, and every merge took the record of one
+    /// parent whole. Then versions that do not continue each other come from merged branches.
     pub(crate) fn only_grew(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<bool> {
         for touch in self.records.get(id).into_iter().flatten() {
             let events = touch.events_at(&touch.commit.id, history)?.unwrap_or_default();
@@ -185,7 +185,7 @@ impl Touches {
         Ok(true)
     }
 
-    /// When the newest of the commits was made that changed a record; `None` where the range does not touch it.
+    /// The newest committer's time of the commits that changed a record; `None` if the range does not touch it.
     pub(crate) fn latest(&self, id: &ChangeId) -> Option<DateTime<Utc>> {
         self.records.get(id)?.iter().map(|touch| range::moment(touch.made)).max()
     }
@@ -199,7 +199,7 @@ fn record_name(path: &str) -> Option<&str> {
     project::record_dirs().iter().find_map(|dir| path.strip_prefix(dir.as_str()))
 }
 
-/// The events in a record's bytes, without trusting the rest of it; `None` where there are none.
+/// The events in a record's bytes, without trusting the rest of it; `None` if there are none.
 pub(crate) fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
     let value: Value = serde_json::from_slice(bytes).ok()?;
     let stamp = |event: &Value| Stamp {

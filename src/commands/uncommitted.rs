@@ -1,6 +1,5 @@
-//! What is here otherwise than it was recorded or committed: evidence and work that no commit holds yet, files that later
-//! commits made over, and files of the tool's own that git has and the work tree has not, which must not be taken for not
-//! there and be written over what git holds.
+//! Differences between the work tree and what was recorded or committed: uncommitted evidence and work, files that later
+//! commits changed again, and own files that git has and the work tree lacks, which must not be created anew over git's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,10 +19,10 @@ use crate::store::Record;
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::restore;
 
-/// Commits the evidence of a change that was compared or has ended, where any of it is uncommitted; what is not what was
-/// recorded is brought back before that. That git does not answer is reported elsewhere.
+/// The commands that commit uncommitted evidence of a compared or ended change, after restoring files that are not as
+/// recorded. Failures of git are reported elsewhere.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
-    // What is in conflict is reported before anything else.
+    // Conflicts are reported before anything else.
     if (change.comparison.is_none() && change.is_open()) || !merging(ctx, None).is_empty() {
         return Vec::new();
     }
@@ -36,7 +35,7 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     restore(&faults, change, &ctx.fix_context(), None)
 }
 
-/// What ends a merge, or the like, in which the tool's own files are in conflict.
+/// The commands that finish an operation in which the tool's own files are in conflict.
 pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
     let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
     let joins = |it: &Operation| *it != Operation::Bisect;
@@ -72,9 +71,9 @@ fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
     Ok(Some(stage(ctx).and(commit)))
 }
 
-/// The changes whose records are further here than in any commit, each with its commits.
+/// The changes whose records here have more events than in any commit, each with its commits.
 pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
-    // What is damaged is reported by others.
+    // Damaged records are reported elsewhere.
     let changes = Record::read_all(&ctx.project, |record| record.ok().and_then(Record::into_change));
     let (Ok(Some(repo)), Ok(changes)) = (ctx.repo(), changes) else { return Vec::new() };
     let is_unsaved = |change: &Change| {
@@ -95,12 +94,12 @@ pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
     if here == root.canonicalize().ok() { add } else { CommandLine::new("cd").word(root.to_string_lossy()).and(add) }
 }
 
-/// What is uncommitted in the project, by name. Where git does not tell, nothing is named.
+/// The uncommitted files of the project; none if git fails.
 pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     paths_in(ctx, &WorkTree::default())
 }
 
-/// The same of a work tree that was looked at: git is not asked again where it was clean.
+/// The same for a work tree that was examined already: git is not asked again if it was clean.
 pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
     let paths = if *seen == WorkTree::Clean { Vec::new() } else { revision::uncommitted(repo).unwrap_or_default() };
@@ -157,27 +156,26 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     }
 }
 
-/// How much of a file is read to see whether it is empty, in bytes; a larger one is not.
+/// The most bytes that are read to see whether a file is empty; a larger file is not.
 const WHOLE: u64 = 4096;
 
-/// What is reported of the files that commands leave, as soon as they are seen.
+/// The report on files that commands leave behind.
 pub(crate) const LEFT: &str = "the commands wrote files that git does not ignore";
 
 const SHOWN: usize = 5;
 
-/// What tools leave behind wherever they run.
+/// Files that tools leave behind wherever they run.
 const CACHES: [&str; 8] =
     ["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules", ".venv", ".idea", ".vscode"];
 
-/// Directories that builds write, where git tracks nothing in them.
+/// Directories of build output, if git tracks nothing in them.
 const OUTPUT: [&str; 7] = ["build", "coverage", "dist", "htmlcov", "target", ".cache", ".next"];
 
 pub(crate) fn is_built(dir: &str) -> bool {
     dir.rsplit('/').next().is_some_and(|name| OUTPUT.contains(&name))
 }
 
-/// Whether a file is of this machine or person for certain, whatever project it is in: secrets, logs, what editors and
-/// compilers leave.
+/// Whether a file certainly belongs to this machine or person, in any project: secrets, logs, files of editors and compilers.
 fn is_local(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let is_pattern = ["example", "sample", "template", "dist", "defaults"].iter().any(|end| name.ends_with(end));
@@ -195,7 +193,7 @@ fn is_compiled(path: &Path) -> bool {
     is_file && File::open(path).is_ok_and(|mut file| file.read_exact(&mut first).is_ok()) && BEGIN.contains(&&first[..])
 }
 
-/// The highest directory of an untracked path that holds nothing that is tracked, or the path; a cache wherever it is.
+/// The highest directory of an untracked path without tracked files, or the path itself; for a cache, its directory.
 fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
     if let Some(cache) = path.split('/').find(|part| CACHES.contains(part)) {
         return format!("{cache}/");
@@ -205,9 +203,9 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
     format!("/{}", dirs.find(|dir| !holds_tracked(dir)).unwrap_or(path))
 }
 
-/// The code as it was seen again after commands ran: it must be what it was before them. What they wrote and git neither
-/// tracks nor ignores is no code; it is reported, with the line that ignores it. `again` is the command to repeat once what was
-/// written to tracked files has become part of the change, where that can be.
+/// Checks that the code is the same after commands ran as before. Files that they wrote and git neither tracks nor ignores are
+/// not code; they are reported with the line that ignores them. `again` is the command to repeat after changes to tracked files
+/// became part of the change, if they can.
 pub(crate) fn check_unchanged(
     ctx: &Ctx,
     before: &Revision,
@@ -251,15 +249,15 @@ pub(crate) fn check_unchanged(
             amend.and(again),
         )
     });
-    // Never out of git: it may be the source, or the lock file.
+    // Never untracked by advice: it may be the source, or the lock file.
     let stop = "make the command write elsewhere, or only check (`--check`, `--locked`, `npm ci`)";
     let purpose = "bring back what it overwrote";
     let restore = if keep.is_some() { Fix::or(purpose, restore) } else { Fix::next(purpose, restore) };
     Err(error.fixed_by(keep.into_iter().chain([restore, Fix::decide(How::Then, stop)])))
 }
 
-/// Files of the change itself that are not as they are committed: what is measured with them is not the change. What
-/// the KPIs are read from is output, and changes with every measurement.
+/// Files of the change that differ from its commit: a measurement with them would not measure the change. Files that KPIs are
+/// read from are output and change with every measurement.
 pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let config = ctx.config()?;
@@ -268,8 +266,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Files of the change that later commits gave back what they were before it, or emptied or took away, with nothing left
-/// of what it wrote into them. What KPIs are read from is output.
+/// Files of the change that later commits restored to their state before it, emptied or removed, so that nothing of the
+/// change is left in them. Files that KPIs are read from are output.
 pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation), commits) = (ctx.repo()?, &change.validation, change.commits()) else {
         return Ok(Vec::new());
@@ -297,15 +295,15 @@ pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Whether a file differs between two commits in the white space at the ends of lines alone.
+/// Whether a file differs between two commits only in white space at the ends of lines.
 fn is_same_text(repo: &Repo, (from, to): (&str, &str), file: &FileChange) -> Result<bool, GitError> {
     let args = ["diff", "--no-ext-diff", "--no-textconv", "--ignore-space-at-eol", from, to, "--"];
     let call = repo.git().args(args).arg(files::path_from_bytes(&file.path)).long();
     Ok(call.ok()?.is_empty())
 }
 
-/// Whether a file that was changed between the first two commits is empty, of another type or not there at the third,
-/// and no file there has a line that was written into it.
+/// Whether a file that changed between the first two commits is empty, missing or of another type at the third, and no file
+/// there has a line that was added to it.
 fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileChange) -> Result<bool, GitError> {
     let same_type = since.new_mode.get(..3) == since.old_mode.get(..3);
     if same_type {
@@ -333,14 +331,14 @@ fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileCh
     Ok(!paths.any(|path| !repo.is_own(path)))
 }
 
-/// The project's files that are not here as they were at a revision, as far as git tracks them.
+/// The project's tracked files that differ from a revision.
 pub(crate) fn differing(ctx: &Ctx, from: &Revision) -> Result<Vec<String>> {
     let (Some(repo), Some(commit)) = (ctx.repo()?, &from.commit) else { return Ok(Vec::new()) };
     let files = repo.changed_files(commit, Side::WorkTree, &repo.project())?;
     Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
 }
 
-/// The config in force, and what of it that the change rests on is not as the head has it committed.
+/// The config in force, and those of its keys the change rests on that differ from the committed config.
 pub(crate) fn config(ctx: &Ctx, change: &Change) -> Result<Option<(String, Vec<String>)>> {
     let (Some(repo), Some(path)) = (ctx.repo()?, ctx.project.config_path()) else { return Ok(None) };
     let Some(head) = repo.head()?.at else { return Ok(None) };
@@ -356,7 +354,7 @@ pub(crate) fn is_output(config: &Config, path: &str) -> bool {
 
 impl Ctx {
     pub(crate) fn refuse_sparse_checkout(&self) -> Result<()> {
-        // Where git cannot be asked, that is reported by who needs its answer.
+        // A failure of git is reported where its answer is needed.
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };
         let left_out = repo.left_out(&self.project.own_places())?;
         let Some(first) = left_out.first() else { return Ok(()) };
@@ -372,7 +370,7 @@ impl Ctx {
             .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
     }
 
-    /// Refuses to go on without the config that git tracks.
+    /// Refuses to continue if the tracked config is missing.
     pub(crate) fn refuse_absent_config(&self) -> Result<()> {
         self.refuse_sparse_checkout()?;
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };
