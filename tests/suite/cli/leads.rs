@@ -164,6 +164,7 @@ fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
     let _ = s.run(&["status"]).ok().never_says(&["as was decided"]);
 }
 
+#[cfg(unix)]
 #[test]
 fn every_file_that_is_missing_comes_back_by_one_command() {
     let s = Sandbox::new();
