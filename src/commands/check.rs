@@ -152,12 +152,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
-    let below = projects_below(ctx, repo, &range.head)?;
-    if !below.is_empty() {
-        let check = |dir: &String| CommandLine::tool("-C").word(dir).words(["check", "--range", text]);
-        return Err(trouble(format!("this directory holds no project; there is one in {}", joined(&below)))
-            .fixed_by(Fix::one_of(below.iter().map(check))));
-    }
+    needs_project(ctx, &format!("check --range {text}"))?;
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
     if let (0, Some(base)) = (outcome.audit.commits, range.base.as_ref().filter(|base| **base != range.head))
         && repo.is_ancestor(&range.head, base)?
@@ -198,17 +193,6 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
     let init = Fix::or("make one here", CommandLine::tool("init"));
     Err(trouble(format!("this directory holds no project; there is one in {}", joined(&places)))
         .fixed_by(Fix::one_of(places.iter().map(there)).into_iter().chain([init])))
-}
-
-/// Where nothing is set up here, the directories of this repository below this one that are projects.
-fn projects_below(ctx: &Ctx, repo: &Repo, head: &str) -> Result<BTreeSet<String>> {
-    if ctx.project.is_initialized() || ctx.project.config_path().is_some() {
-        return Ok(BTreeSet::new());
-    }
-    let listed = repo.git().args(["ls-tree", "-r", "--name-only", "-z", head]).long().text()?;
-    let names = project::config_names();
-    let of = |path: &str| names.iter().find_map(|name| path.strip_suffix(&format!("/{name}")).map(str::to_owned));
-    Ok(listed.split('\0').filter_map(of).collect())
 }
 
 /// Refuses two state directories that both hold state, and a project nearest to this directory that is another at the
