@@ -274,3 +274,16 @@ fn results_that_others_wrote_are_told_to_decide_no_relative_bound() {
         .says(&["next: vibeship-optimizer change hold", "cmd in place of hyperfine"])
         .never_says(&["measure more"]);
 }
+
+#[test]
+fn a_kpi_that_the_baseline_meets_already_is_refused_with_one_that_it_does_not() {
+    let s = Sandbox::new();
+    s.start("x");
+    let given = ["--hypothesis", "h", "--guardrail", "size.src <= +100%", "--trigger", "kpi.ops > +10%"];
+    let _ = s.on(&[&["change", "contract", "--kpi", "kpi.ops <= 500"], &given[..]].concat()).ok();
+    let before = ["snapshot", "--as", "before"];
+    let told = ["kpi.ops <= 500 is met by the baseline already", "next: ", "--kpi \"kpi.ops <= -10%\""];
+    let _ = s.on(&before).exits(1).says(&told);
+    let _ = s.on(&["change", "contract", "--kpi", "kpi.ops <= 60"]).ok();
+    let _ = s.on(&before).ok();
+}
