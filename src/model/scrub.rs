@@ -165,7 +165,18 @@ pub fn scrub(text: &str) -> String {
 /// Prose with only that masked which can be nothing but a secret: tokens and keys by their form, userinfo in URLs.
 /// `password: hashing is slow` stays.
 pub fn scrub_prose(text: &str) -> String {
+    if is_too_short_for_a_secret(text) {
+        return text.to_owned();
+    }
     PATTERNS.as_ref().map_or_else(|| MASK.to_owned(), |patterns| patterns.unmistakable(text))
+}
+
+/// Whether no pattern of [`Patterns::unmistakable`] can match: each needs a word of at least `LEAST_TOKEN` bytes, `://`,
+/// `-----BEGIN` or a scheme's name. Compiling the patterns takes 4 ms, longer than most commands.
+fn is_too_short_for_a_secret(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_short = lower.split_whitespace().all(|word| word.len() < LEAST_TOKEN);
+    is_short && !["://", "-----begin", "bearer", "basic"].iter().any(|sign| lower.contains(sign))
 }
 
 /// Whether what follows a name is its value: after `=` or `:`, after an option's name, or after `is` where it is no state.
@@ -513,6 +524,14 @@ mod tests {
             let once = scrub(&text);
             proptest::prop_assert_eq!(scrub(&once), once);
             drop(scrub_url(&text));
+        }
+
+        #[test]
+        fn a_text_that_needs_no_pattern_is_changed_by_none(
+            text in "([a-z]{0,6}|://|@|:|Basic |bEARER |sk-|eyJ|-----BEGIN PRIVATE KEY-----|[A-Z0-9._/=]{1,9}|[ \u{a0}\n]){0,9}"
+        ) {
+            let patterns = PATTERNS.as_ref().unwrap();
+            proptest::prop_assert_eq!(scrub_prose(&text), patterns.unmistakable(&text));
         }
     }
 }

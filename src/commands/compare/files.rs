@@ -22,9 +22,39 @@ use crate::workflow::Change;
 
 const LIMIT: u64 = 64 * 1024 * 1024;
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let take = || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot"));
-    read_or(path, take)
+/// A snapshot file as it was named on the command line.
+pub(super) struct Input<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    pub(super) digest: Digest,
+}
+
+impl<'a> Input<'a> {
+    fn read(path: &'a Path) -> Result<Self> {
+        let bytes =
+            read_or(path, || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot")))?;
+        Ok(Self { path, digest: Digest::of_bytes(&bytes), bytes })
+    }
+
+    /// Reads two files side by side.
+    pub(super) fn read_both(one: &'a Path, other: &'a Path) -> Result<(Self, Self)> {
+        let (one, other) = on_two_cores(|| Self::read(one), || Self::read(other));
+        Ok((one?, other?))
+    }
+
+    /// The file by its name alone: no record knows it, and its place on this machine is private.
+    fn named(&self) -> Artifact {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        Artifact { path: name.to_string_lossy().into_owned(), sha256: self.digest.clone() }
+    }
+}
+
+fn on_two_cores<T: Send>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> T) -> (T, T) {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
 }
 
 pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
@@ -32,19 +62,15 @@ pub(super) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
     atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([make()]))
 }
 
-pub(super) fn compare(ctx: &Ctx, args: &CompareArgs, before: (&Path, &[u8]), after: (&Path, &[u8])) -> Result<Exit> {
+pub(super) fn compare(ctx: &Ctx, args: &CompareArgs, before: &Input<'_>, after: &Input<'_>) -> Result<Exit> {
     let outs = Outs { report: args.out.as_deref(), data: args.json_out.as_deref() };
-    outs.guard(ctx, &[before.0, after.0])?;
-    let (old, new) = std::thread::scope(|scope| {
-        let old = scope.spawn(|| parse(before));
-        let new = parse(after);
-        (old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), new)
-    });
+    outs.guard(ctx, &[before.path, after.path])?;
+    let (old, new) = on_two_cores(|| parse(before), || parse(after));
     let (old, new) = (old?, new?);
     let settings = calibrate::settings(ctx, None)?;
     let comparison = compare::compare(&old, &new, None, &Contract::default(), &settings);
     let svg = plot::svg(&strips(&comparison, (&old, &new), None));
-    let inputs = [named(before), named(after)];
+    let inputs = [before.named(), after.named()];
     let view = CompareView {
         comparison: &comparison,
         change: None,
@@ -57,13 +83,7 @@ pub(super) fn compare(ctx: &Ctx, args: &CompareArgs, before: (&Path, &[u8]), aft
     answer(ctx, args, &view)
 }
 
-/// A file that no record knows, by its name: where it is on this machine is nobody's business.
-fn named((path, bytes): (&Path, &[u8])) -> Artifact {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    Artifact { path: name.to_string_lossy().into_owned(), sha256: Digest::of_bytes(bytes) }
-}
-
-fn parse((path, bytes): (&Path, &[u8])) -> Result<Snapshot> {
+fn parse(Input { path, bytes, .. }: &Input<'_>) -> Result<Snapshot> {
     let wrong = |error: &dyn std::fmt::Display| trouble(format!("{}: {error}", path.display()));
     let label = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let written = std::fs::metadata(path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;

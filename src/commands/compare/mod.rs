@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::commands::compare::files::Outs;
+use crate::commands::compare::files::{Input, Outs};
 use crate::commands::{
     BudgetArgs, Ctx, Pairing, Pending, calibrate, choose, collect, commit, evidence, pair, pairing, snapshot, sources,
 };
@@ -58,11 +58,11 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
         return Err(trouble("--out and --json-out name the same file; give each its own"));
     }
     if let (Some(before), Some(after)) = (&args.before, &args.after) {
-        let (old, new) = (files::read(before)?, files::read(after)?);
-        if let Some(change) = owner(ctx, &args, &old, &new)? {
+        let (old, new) = Input::read_both(before, after)?;
+        if let Some(change) = owner(ctx, &args, &old.digest, &new.digest)? {
             return of_change(ctx, &change, &args);
         }
-        if let Some(change) = owner(ctx, &args, &new, &old)? {
+        if let Some(change) = owner(ctx, &args, &new.digest, &old.digest)? {
             let id = change.id();
             let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
             // Nobody's evidence cannot have the name of one.
@@ -73,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
             }
             ctx.ui.warn(&what);
         }
-        return files::compare(ctx, &args, (before, &old), (after, &new));
+        return files::compare(ctx, &args, &old, &new);
     }
     if !args.machines.is_empty() && args.change_id.is_none() {
         let inputs: Vec<&Path> = args.machines.iter().map(PathBuf::as_path).collect();
@@ -91,11 +91,10 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
 }
 
 /// The open change whose recorded before and after these files are, if it is one.
-fn owner(ctx: &Ctx, args: &CompareArgs, before: &[u8], after: &[u8]) -> Result<Option<Change>> {
-    let (before, after) = (Digest::of_bytes(before), Digest::of_bytes(after));
+fn owner(ctx: &Ctx, args: &CompareArgs, before: &Digest, after: &Digest) -> Result<Option<Change>> {
     let owns = |change: &Change| {
-        let is_before = change.baseline.as_ref().is_some_and(|b| b.taken.snapshot.sha256 == before);
-        let is_after = change.after.as_ref().is_some_and(|a| a.taken.snapshot.sha256 == after);
+        let is_before = change.baseline.as_ref().is_some_and(|b| b.taken.snapshot.sha256 == *before);
+        let is_after = change.after.as_ref().is_some_and(|a| a.taken.snapshot.sha256 == *after);
         change.is_open() && change.promotion.is_none() && is_before && is_after
     };
     if let Some(id) = &args.change_id {
