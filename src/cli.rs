@@ -1,4 +1,4 @@
-//! The command line: global options, the commands, and what usage errors say.
+//! The command line: global options, the commands, and usage errors.
 
 use std::ffi::OsString;
 use std::io;
@@ -138,7 +138,7 @@ enum ChangeCommand {
     Trailer(commands::ChangeArg),
 }
 
-/// Commands and flags, for what is made from them: help with examples, completions, man pages, the prompt of a model.
+/// The commands and flags with their examples, for help, completions and man pages.
 fn grammar() -> clap::Command {
     commands::completions::with_examples(Cli::command(), "vibeship-optimizer")
 }
@@ -163,7 +163,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     outcome.unwrap_or_else(|error| commands::tell(&ui, &error, json, Some(&ctx)))
 }
 
-/// Why a command does not answer in a format that another one has.
+/// The error if a command does not have the requested format, which another one has.
 fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandError> {
     let (only, said) = globals.format?.only_for()?;
     let fits = matches!((only, command), ("check", Command::Check(_)) | ("report", Command::Report(_)));
@@ -172,7 +172,7 @@ fn unsupported_format(globals: &Globals, command: &Command) -> Option<CommandErr
 }
 
 fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
-    // The help of all commands together has no examples.
+    // The help of the whole program has no examples.
     let asks_for_help =
         arguments.len() > 2 && arguments.iter().any(|word| word == "--help" || word == "-h" || word == "help");
     let mut grammar = if asks_for_help { grammar() } else { Cli::command() };
@@ -188,13 +188,13 @@ fn parse(arguments: &mut Vec<OsString>) -> Result<Cli, clap::Error> {
     }
     let matches = grammar.try_get_matches_from_mut(arguments.iter())?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))?;
-    // To take it apart piece by piece takes longer than to read a record.
+    // Dropping the grammar takes longer than reading a record.
     std::mem::forget(grammar);
     Ok(cli)
 }
 
-/// The command that the arguments name, if any, and where its own arguments begin. Of all commands only this one's
-/// options are made: those of every command take longer than most commands do.
+/// The command that the arguments name, if any, and where its own arguments begin. Only this command's options are
+/// built: building those of every command takes longer than most commands do.
 fn named(grammar: &clap::Command, arguments: &[OsString]) -> (Option<clap::Command>, usize) {
     let (mut command, mut begin) = (grammar, 0);
     while let Some((at, below)) =
@@ -214,8 +214,8 @@ fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
     longs.map(|long| format!("--{long}")).collect::<Vec<_>>().into_iter()
 }
 
-/// Scripts of the original give an option an empty value to leave it out. What is required is asked for all the same,
-/// a title, a criterion or a range that came out empty is a mistake, and a review by nobody is none.
+/// Removes options with empty values, which scripts for the Python tool use to omit an option. Required options stay,
+/// and so do an empty title, criterion, range or gate, which is a mistake, and an empty reviewer, who is none.
 fn leave_empty_out(options: &[&clap::Arg], arguments: &mut Vec<OsString>, begin: usize) {
     let may_be_empty = |arg: &&&clap::Arg| {
         let kept = |name: &clap::builder::Str| ["CRITERION", "PERSON", "BASE..HEAD", "GATE"].contains(&name.as_str());
@@ -239,7 +239,7 @@ fn leave_empty_out(options: &[&clap::Arg], arguments: &mut Vec<OsString>, begin:
     }
 }
 
-/// An option and the option of the same command that stands where its text should be: the text was forgotten.
+/// Returns an option whose text was forgotten, and the option that follows in its place.
 fn forgotten_text(options: &[&clap::Arg], arguments: &[OsString]) -> Option<(String, String)> {
     let mut known = vec!["--".to_owned(), "--help".to_owned(), "-h".to_owned()];
     for arg in options {
@@ -309,14 +309,14 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
     }
 }
 
-/// Help and version are answers; everything else that clap says is a usage error.
+/// Handles help and version, which are answers, and all usage errors.
 fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let error = if asked { error } else { suggest(error, arguments) };
     if !asked && asks_for(arguments, "json") {
         let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, arguments)));
     }
-    // A report without a test is taken for success by some services.
+    // Some services treat a report without tests as a success.
     let report = ["junit", "github"].into_iter().filter(|format| !asked && asks_for(arguments, format));
     for report in report.filter_map(|format| commands::check::trouble_in(format, &usage_message(&error))) {
         let _ = Ui::default().answer(&report);
@@ -325,7 +325,7 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
     if asked { answered(printed) } else { Exit::Trouble }
 }
 
-/// What help and version end with; that nobody reads them to their end is no error.
+/// The exit code after printing help or version; a broken pipe is not an error.
 fn answered(printed: io::Result<()>) -> Exit {
     let Some(error) = printed.err().filter(|it| it.kind() != io::ErrorKind::BrokenPipe) else { return Exit::Yes };
     Ui::default().error(&error.to_string());
@@ -340,7 +340,7 @@ fn suggest(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     commands::completions::suggest(error, &grammar, (group.as_ref(), command.as_ref()))
 }
 
-/// Whether a format was asked for in a command line that could not be read as a whole.
+/// Whether a format was requested in a command line that could not be parsed.
 fn asks_for(arguments: &[OsString], format: &str) -> bool {
     let options: Vec<&OsString> = arguments.iter().take_while(|word| *word != "--").collect();
     options.iter().any(|word| *word == format!("--format={format}").as_str())
@@ -352,7 +352,7 @@ fn usage_message(error: &clap::Error) -> String {
     let message = ["\n\nUsage: ", "\n\nFor more information"]
         .iter()
         .fold(said.as_str(), |text, end| text.split(end).next().unwrap_or_default());
-    // Where a command is missing clap says its help instead.
+    // If a command is missing, clap prints its help instead of a message.
     let missing = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() }.to_owned()
 }
@@ -369,7 +369,7 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
     })
 }
 
-/// How the command is called that the arguments name, as far as they name one.
+/// The usage line of the command that the arguments name, or of the program.
 fn usage_of(arguments: &[OsString]) -> String {
     let mut grammar = Cli::command();
     grammar.build();

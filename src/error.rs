@@ -1,4 +1,4 @@
-//! How a command fails: refused by a gate, or trouble. Owns the exit code of each; must not print.
+//! The ways in which a command fails, and the exit code of each. Must not print.
 
 pub(crate) use crate::exit::Exit;
 use crate::model::{Fix, How, Proposed};
@@ -9,18 +9,18 @@ use crate::workflow::{Change, Refusal};
 pub(crate) enum CommandError {
     Refused {
         refusal: Box<Refusal>,
-        /// Of which change; `None` when none was opened.
+        /// The refused change; `None` if none was opened.
         change: Option<Box<Change>>,
-        /// What was asked for, so that the advice repeats it.
+        /// What the command proposed, which the advice repeats.
         proposed: Box<Proposed>,
     },
-    /// It is unclear which change is meant, or there is no such thing.
+    /// Wrong usage or input, or a failure of the system: exit code 2.
     Trouble { error: anyhow::Error, fixes: Vec<Fix> },
-    /// Something that was asked for was tried, and the answer is no.
+    /// The request was understood and the answer is no: exit code 1.
     Failed { message: String, fixes: Vec<Fix> },
 }
 
-/// What a command gives, or why it fails.
+/// The result of a command.
 pub(crate) type Result<T, E = CommandError> = std::result::Result<T, E>;
 
 pub(crate) fn trouble(message: impl std::fmt::Display) -> CommandError {
@@ -32,7 +32,7 @@ pub(crate) fn failed(message: impl Into<String>) -> CommandError {
 }
 
 impl CommandError {
-    /// With one more step that only a person can do, in words.
+    /// Adds a step that only a person can do, in words.
     #[must_use]
     pub(crate) fn hinted(self, what: impl Into<String>) -> Self {
         self.fixed_by([Fix::decide(How::Next, what)])
@@ -46,7 +46,7 @@ impl CommandError {
         self
     }
 
-    /// With what was asked for, so that the advice repeats it.
+    /// Sets what the command proposed, which the advice repeats.
     #[must_use]
     pub(crate) fn proposing(mut self, what: Proposed) -> Self {
         if let Self::Refused { proposed, .. } = &mut self {

@@ -1,6 +1,6 @@
 //! vibeship-optimizer: every tuning change proves itself, or is not called verified.
 //!
-//! The map, and which module may import which (a test holds the code to it):
+//! The modules, and which may import which (enforced by a test):
 //!
 //! | module | may import | invariant |
 //! |---|---|---|
@@ -9,17 +9,17 @@
 //! | [`workflow`] | `model`, `judge` | the only module that knows the gate order; `now` is an argument |
 //! | [`audit`] | `model`, `judge`, `workflow` | decides nothing about gates itself |
 //! | [`report`] | `model`, `judge`, `stats`, `workflow`, `audit` | never prints |
-//! | [`os`] | `model` | adapters; know nothing of changes |
+//! | [`os`] | `model` | adapters; know nothing about changes |
 //! | [`ui`], [`exit`] | – | the terminal; exit codes |
-//! | [`git`] | `model`, `os` | asks git; judges nothing |
+//! | [`git`] | `model`, `os` | runs git; makes no decisions |
 //! | [`store`] | `model`, `workflow`, `os`, `git` | the only writer of the state and report directories |
 //! | [`config`] | `model` | read once in `commands/mod.rs` |
 //! | [`measure`] | `model`, `stats`, `judge`, `config`, `git`, `os` | returns measurements, never judges |
 //! | [`project`] | `model`, `os`, `config` | looks at a project's files to propose a set-up |
 //! | [`hooks`] | `git`, `os` | edits only between its own markers |
 //! | [`error`] | `model`, `workflow`, `exit` | how a command fails, and with which code |
-//! | [`commands`] | all but `cli` | the only place where they meet |
-//! | [`cli`] | `commands`, `error`, `exit`, `ui` | the grammar; holds no logic of a command |
+//! | [`commands`] | all but `cli` | the only module that uses all the others |
+//! | [`cli`] | `commands`, `error`, `exit`, `ui` | the grammar of the command line; no logic of commands |
 
 #![cfg_attr(test, expect(clippy::wildcard_enum_match_arm, reason = "a test panics at what it does not expect"))]
 

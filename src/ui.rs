@@ -1,5 +1,5 @@
-//! The terminal: the answer on standard output, everything else on standard error. The only place that prints.
-//! Must not know what it prints.
+//! The terminal: the answer goes to standard output, everything else to standard error. The only place that prints;
+//! knows nothing about the content.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -21,19 +21,19 @@ impl Ui {
         io::stderr().is_terminal() && !self.quiet
     }
 
-    /// The width that the answer may have: what the user says, else what the terminal has.
+    /// Returns the width of the answer in columns: `COLUMNS` if set, else the width of the terminal.
     pub(crate) fn width(&self) -> usize {
         let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
         let asked = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
         said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
     }
 
-    /// The answer. Colour codes in it are dropped where nobody can see them (no terminal, `NO_COLOR`). That nobody reads it to
-    /// its end is no error, and changes nothing of what it says.
+    /// Writes the answer to standard output, without colour codes if nobody can see them (no terminal, `NO_COLOR`). A
+    /// broken pipe is not an error.
     pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         let end = if text.ends_with('\n') { "" } else { "\n" };
-        // Whoever repeats the command would record it twice.
+        // The message says that the record stands: repeating the command would record twice.
         let unsaid = |error: io::Error| {
             let what = "cannot write the answer to standard output, and nothing that was recorded is taken back";
             io::Error::new(error.kind(), format!("{what}: {error}"))
@@ -45,14 +45,14 @@ impl Ui {
         }
     }
 
-    /// What has been done, if anything, unless quiet.
+    /// Writes a status message, unless quiet or empty.
     pub(crate) fn status(&self, text: &str) {
         if !self.quiet && !text.is_empty() {
             self.tell(text);
         }
     }
 
-    /// Something that is probably not as wished.
+    /// Warns of something that is probably not intended.
     pub(crate) fn warn(&self, text: &str) {
         self.tell(&format!("warning: {text}"));
     }
@@ -61,7 +61,7 @@ impl Ui {
         self.tell(&format!("error: {text}"));
     }
 
-    /// Text on standard error. Failing to write there has nowhere to be reported.
+    /// Writes to standard error. A failure to do so has nowhere to be reported.
     pub(crate) fn tell(&self, text: &str) {
         let mut err = anstream::stderr().lock();
         let _ = writeln!(err, "{}", text.trim_end_matches('\n'));

@@ -1,4 +1,4 @@
-//! The audit of what is here: every record and evidence file, as the work tree has them.
+//! The audit of the work tree: every record and evidence file in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     let names = store::names_in(&ctx.project.evidence_dir())?;
     let named: BTreeSet<String> = records.iter().filter_map(RecordFacts::change).flat_map(timestamps::named).collect();
     let made = match ctx.repo()? {
-        // One that cannot say where it is would confirm anything.
+        // A repository without a readable HEAD would confirm any commit.
         Some(repo) => repo.head().map(|_| commit_contents::made(repo, &named))??,
         None if named.is_empty() => BTreeMap::new(),
         None => return Err(trouble("the records name commits, and no git repository is here to confirm them")),
@@ -36,7 +36,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         let found = record::evidence(record, &mut |artifact| find(ctx, artifact))?;
         if let (Some(change), true) = (record.change(), found.is_empty()) {
             let fetch = of_change::fetch(ctx);
-            // What an older version wrote is reported where a range brings it.
+            // Pages rendered by an older version are only reported by the range check.
             audit
                 .findings
                 .extend(of_change::differing_pages(change, &fetch).into_iter().filter(|it| it.level == Severity::Fail));
@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
     audit.findings.extend(gone);
     let snapshots = names.iter().filter(|name| name.starts_with("chg-") && name.ends_with("_snapshot.json"));
     let is_known = |name: &str| name.match_indices('_').any(|(at, _)| known.contains(&name[..at]));
-    // What the original measured has no record of ours.
+    // Snapshots of the Python tool have no record of ours.
     let of_original = |name: &str| {
         let text = std::fs::read_to_string(ctx.project.evidence_dir().join(name)).unwrap_or_default();
         text.contains("vibeship_optimizer.snapshot.v1\"")
@@ -85,7 +85,7 @@ fn all_misnamed(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(Record::names(&ctx.project)?.iter().filter_map(|name| misnamed(&path(name), name)).collect())
 }
 
-/// That what lies among the records cannot be one by its name.
+/// A finding if a file among the records cannot be a record because of its name.
 pub(crate) fn misnamed(path: &str, name: &str) -> Option<Finding> {
     let problem = name.strip_suffix(".json")?.parse::<ChangeId>().err()?.to_string();
     Some(Finding::fail(FindingKind::RecordUnreadable { problem, conflicted: false, kept_in: None }).at(path))
@@ -94,13 +94,13 @@ pub(crate) fn misnamed(path: &str, name: &str) -> Option<Finding> {
 fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Option<RecordFacts> {
     let is_known = !matches!(read, Err(RecordError::Unknown { .. }));
     let path = ctx.project.relative(&ctx.project.record_path(id));
-    // Git not answering is a no: what is advised then works without it.
+    // If git fails, none is known: the advice then works without git.
     let kept = || commit_contents::kept(ctx.repo().ok()??, &path, id).ok()?;
     is_known.then(|| RecordFacts { id: id.clone(), state: commit_contents::state(read, id, kept), path: path.clone() })
 }
 
-/// Records that the commit checked out has and the work tree has not, with their paths. A sparse checkout, which leaves
-/// them out on purpose, has them as far as git is concerned.
+/// Records in HEAD that are missing in the work tree, with their paths. Files that a sparse checkout leaves out on
+/// purpose do not count as missing for git.
 pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     if repo.resolve("HEAD").is_err() {
@@ -108,7 +108,7 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     }
     let dir = format!("{}/", ctx.project.relative(&ctx.project.changes_dir()));
     let below = repo.full(&dir);
-    // Git would look at every file; here the names will do, until one is not there.
+    // Git would look at every file. As long as no name is missing, the names are enough.
     let here = Record::names(&ctx.project)?;
     let is_here = |path: &[u8]| {
         let name = path.strip_prefix(below.as_slice()).and_then(|name| std::str::from_utf8(name).ok());
@@ -128,10 +128,10 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     Ok(gone.split(|byte| *byte == 0).filter_map(record).collect())
 }
 
-/// As many commits are looked back for one that removed a record.
+/// How many commits to search for one that removed or shortened a record.
 const LOOK_BACK: &str = "20";
 
-/// Records that one of the last commits removed: a revert of a commit that held them, say.
+/// Missing records that one of the last commits removed, for example by reverting the commit that added them.
 pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(Vec::new()) };
     let args = ["log", "-n", LOOK_BACK, "--no-renames", "--diff-filter=D", "--name-only", "--format=:%H", "HEAD"];
@@ -154,7 +154,7 @@ pub(crate) fn removed(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// That the commit that is checked out names a change whose record is not here: it is uncommitted where it was made.
+/// A finding if HEAD names a change without a record here: it was not committed where it was made.
 pub(crate) fn unknown_at_head(ctx: &Ctx) -> Result<Option<Finding>> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(None) };
     let trailer = format!("%(trailers:key={},valueonly,separator=%x00)", ctx.fix_context().trailer);
@@ -168,7 +168,7 @@ pub(crate) fn unknown_at_head(ctx: &Ctx) -> Result<Option<Finding>> {
     Ok(Some(Finding { commit: Some(commit), ..found }))
 }
 
-/// Refuses to go on from a record that a revert made shorter: days and decisions that were committed would be lost.
+/// Refuses to continue a record that a revert shortened: committed days and decisions would be lost.
 pub(crate) fn refuse_shortened(ctx: &Ctx, change: &Change) -> Result<()> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id()));
@@ -205,7 +205,7 @@ fn lost_of(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
 }
 
 pub(crate) fn gone(ctx: &Ctx) -> Result<Vec<Finding>> {
-    // Where git cannot be asked, that is reported by itself.
+    // If git fails, that is reported elsewhere.
     let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
     let finding = |(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path);
     Ok(gone.into_iter().map(finding).collect())
@@ -217,7 +217,7 @@ pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(damaged(ctx)?.into_iter().map(problem).collect())
 }
 
-/// Records that cannot be relied on, and evidence of open changes that is not what was recorded.
+/// Unreadable or missing records, and evidence of open changes that differs from what was recorded.
 pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
     let records = records(ctx)?;
     let mut found = lost_of(ctx, &records)?;
@@ -242,15 +242,15 @@ fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
 const NAMES: [&str; 5] =
     [".gitattributes", "chg-1_before_snapshot.json", "chg-1_compare.json", "chg-1_compare.md", "chg-1_compare.svg"];
 
-/// That git ignores here what the tool keeps, and for each `.gitignore` the lines in it that keep it.
+/// The problem that git ignores files of the tool, with the lines that un-ignore them, by `.gitignore` file.
 pub(crate) fn state_ignored(ctx: &Ctx) -> Result<Option<(Problem, BTreeMap<String, String>)>> {
-    // Where git cannot be asked, that is reported by itself.
+    // If git fails, that is reported elsewhere.
     let Ok(Some(repo)) = ctx.repo() else { return Ok(None) };
     let (state, evidence) = (ctx.project.relative(&ctx.project.state_dir()), project::EVIDENCE_DIR);
     let record = format!("{state}/changes/chg-1.json");
     let reports = NAMES.map(|name| format!("{evidence}/{name}"));
     let logbook = ctx.project.relative(&ctx.project.logbook_path());
-    // Nothing is un-ignored below a directory that is ignored itself.
+    // Git cannot un-ignore a file in an ignored directory.
     let beside = "reports/chg-1.json";
     let asked = [record.as_str(), logbook.as_str(), beside].into_iter().chain(reports.iter().map(String::as_str));
     let ignored = repo.ignored(&asked.collect::<Vec<_>>())?;
@@ -302,8 +302,8 @@ pub(crate) fn keep_hidden(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// The lines that keep a directory of the tool's own in which git ignores `path`: in the `.gitignore` that says so where
-/// that is below the root, since it wins over the root's.
+/// The lines that un-ignore a directory of the tool in which git ignores `path`, and the file for each: the
+/// `.gitignore` that ignores it, if that is below the root and so takes precedence over the root's.
 fn kept_in(repo: &Repo, path: &str, dir: &str) -> Result<Vec<(String, String)>> {
     let source = repo.ignored_by(path)?.filter(|source| source.ends_with("/.gitignore"));
     let place = source.as_deref().and_then(|source| source.strip_suffix(".gitignore")).unwrap_or_default();
@@ -329,15 +329,15 @@ fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     Ok(ignored.into_iter().filter_map(finding).collect())
 }
 
-/// Measurements of a change without any event that knows them: a run that was killed, or a record that was put back to
-/// before it.
+/// Measurements of a change that no event names: from a killed run, or from before a record was restored to an earlier
+/// state.
 fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
     let artifacts = || change.events.iter().flat_map(|event| event.what.artifacts());
     let recorded: BTreeSet<&str> = artifacts().map(|artifact| artifact.sha256.as_str()).collect();
     let named: BTreeSet<&str> = artifacts().map(|artifact| artifact.path.as_str()).collect();
     let mut found = Vec::new();
-    // The names are in order, so those of one change stand together.
+    // The names are sorted, so those of one change are adjacent.
     let prefix = format!("{}_", record.id);
     let from = evidence.partition_point(|name| name.as_str() < prefix.as_str());
     let own = evidence[from..].iter().take_while(|name| name.starts_with(&prefix));

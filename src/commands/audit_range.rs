@@ -1,5 +1,5 @@
-//! The range check as commands run it: demands and records from git's objects at base and head, commits streamed.
-//! Shared by `check` and the pre-push hook.
+//! The range check as commands run it: demands and records come from git's objects at base and head, commits are
+//! streamed. Shared by `check` and the pre-push hook.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use crate::workflow::{Change, End};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Range {
-    /// The last commit that is not looked at; `None` for the whole history.
+    /// The last commit before the range; `None` for the whole history.
     pub(crate) base: Option<String>,
     pub(crate) head: String,
 }
@@ -34,10 +34,10 @@ pub(crate) struct Checked {
 
 pub(crate) struct Concerned {
     pub(crate) change: Change,
-    /// The numbers of the events that are to be signed where signatures are required: what the range brings, and what was
-    /// signed before it.
+    /// The numbers of the events that must be signed if signatures are required: those that the range adds, and those
+    /// that were signed before it.
     pub(crate) to_sign: Vec<u64>,
-    /// Whether it has a commit in the range, or was compared in it.
+    /// Whether it has a commit in the range or was compared in it.
     pub(crate) is_new: bool,
 }
 
@@ -53,9 +53,9 @@ impl Concerned {
 }
 
 pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
-    // All that reads objects below shares it.
+    // All reads of objects below share one reader.
     let _reader = repo.batch()?;
-    // The key to read trailers with is in the configs.
+    // The trailer key is in the configs, so they are read with the default one.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
     let config = plain.config(&range.head)?;
     let range = &plain.begun(range, config.as_ref())?;
@@ -64,7 +64,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
     let (configured, config) = (config.is_some(), config.unwrap_or_default());
     let policy = demands::policy(&config, before.as_ref(), base.is_some() && before.is_none(), require)?;
-    // A trailer's key that the range renames is still read.
+    // If the range renames the trailer key, the old one is still read.
     let mut keys: Vec<&str> = before.iter().chain([&config]).map(|it| it.enforcement.trailer.as_str()).collect();
     keys.dedup();
     let history = GitHistory::new(repo, &keys.join(",")).since(base);
@@ -74,7 +74,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
     let head = history.made(&range.head)?;
-    // What expires does so whether or not anything is committed after it.
+    // Deadlines pass even if nothing is committed after them.
     let mut commits = RangeAudit::new(&policy, &records, head.max(now));
     let mut touches = Touches::since(base.map(|base| (base, history.made(base))), now)?;
     history.walk(base, &range.head, &mut |commit| {
@@ -121,18 +121,18 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
 struct RecordCheck<'a> {
     history: &'a GitHistory<'a>,
     records: &'a BTreeMap<ChangeId, RecordFacts>,
-    /// Those of the base.
+    /// The records at the base.
     earlier: &'a BTreeMap<ChangeId, (EarlierRecord, String)>,
     range: &'a Range,
     touches: &'a Touches,
     made: &'a BTreeMap<String, DateTime<Utc>>,
     policy: &'a crate::audit::Policy,
     config: Option<&'a Config>,
-    /// The config at the base, where there is one, and the keys that say something else at the head.
+    /// The config at the base, if there is one; `changes` are the keys that differ at the head.
     before: Option<&'a Config>,
     changes: Vec<KeyChange>,
     head: DateTime<Utc>,
-    /// Commits may be dated into the future; they were not made then.
+    /// An upper limit for dates of commits, which can lie in the future.
     now: DateTime<Utc>,
 }
 
@@ -140,7 +140,7 @@ impl RecordCheck<'_> {
     fn add(&self, audit: &mut Audit, concerned: &BTreeSet<ChangeId>) -> Result<()> {
         for id in concerned {
             let mut found = self.findings(id)?;
-            // Of a commit of the range itself it is known already.
+            // Findings on the range's own commits are known already.
             found.retain(|new| !audit.findings.iter().any(|it| it.what == new.what && it.commit == new.commit));
             audit.findings.extend(found);
         }
@@ -150,7 +150,7 @@ impl RecordCheck<'_> {
         audit.findings.extend(sections);
         if !self.changes.is_empty() {
             let what = policy_changed(self.changes.clone(), false);
-            // Without a config nothing holds what comes next.
+            // Without a config, nothing governs later commits.
             audit.findings.push(if self.config.is_some() { Finding::warn(what) } else { Finding::fail(what) });
         }
         Ok(())
@@ -185,7 +185,7 @@ impl RecordCheck<'_> {
         let within = (self.policy.max_emergency_days, self.head.max(self.now));
         found.extend(record::habits(record, by, within, &mut || self.history.holds(&self.range.head, id)));
         found.extend(self.loosened(record));
-        found.extend(self.judged_by_new_yardstick(record, before)?);
+        found.extend(self.judged_by_changed_config(record, before)?);
         found.extend(record::evidence(record, &mut |it| self.history.artifact(&self.range.head, it))?);
         let verdicts_differ =
             |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
@@ -194,26 +194,26 @@ impl RecordCheck<'_> {
             let problem = sources::problem((self.config, Some(self.history)), change, &fetch)?;
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
-        // Where the record itself is wrong, so is everything that is rendered from it.
+        // If the record itself is wrong, so is everything rendered from it.
         if let (Some(change), false) = (record.change(), found.iter().any(|it| it.level == Severity::Fail)) {
             found.extend(self.pages(change)?);
         }
         Ok(found)
     }
 
-    /// Whether the record only grew, from version to version.
+    /// Checks that the record only grew, from version to version.
     fn of_versions(&self, id: &ChangeId, before: Option<&EarlierRecord>) -> Result<Vec<Finding>> {
         let record = self.records.get(id);
         let mut found: Vec<Finding> =
             before.and_then(|before| record::growth(id, before, record)).into_iter().collect();
-        // What is wrong between the ends is wrong in between too; one finding is enough.
+        // A problem between base and head also shows between versions; one finding is enough.
         if found.is_empty() {
             let versions = self.touches.versions(self.history, id)?;
             let path = record.map(|record| record.path.as_str()).or(self.touches.path(id)).unwrap_or_default();
             let deadline = self.policy.deadline;
             found = timestamps::findings(id, path, before, &versions, record, deadline);
         }
-        // Quiet days that another clone recorded after the change was taken out say nothing of it any more.
+        // Quiet days that another clone recorded no longer matter once the change is rejected or rolled back.
         let change = record.and_then(RecordFacts::change);
         let is_out = change.is_some_and(|it| !it.is_open() && !matches!(it.end, Some(End::Verified { .. })));
         found.retain(|it| !is_out || !matches!(it.what, FindingKind::RecordForked { .. }));
@@ -248,9 +248,9 @@ impl RecordCheck<'_> {
         self.history.artifact(&self.range.head, artifact).ok()?.ok()
     }
 
-    /// What a change that was measured in the range is measured and judged by, where a commit of the same range changed
-    /// that in the config.
-    fn judged_by_new_yardstick(&self, record: &RecordFacts, earlier: Option<&EarlierRecord>) -> Result<Vec<Finding>> {
+    /// A finding if the change was measured or judged in the range by a config that a commit of the same range changed,
+    /// or that no commit has.
+    fn judged_by_changed_config(&self, record: &RecordFacts, earlier: Option<&EarlierRecord>) -> Result<Vec<Finding>> {
         let Some(change) = record.change() else { return Ok(Vec::new()) };
         let known = earlier.map_or(0, |earlier| earlier.events.len());
         let began_at = change.baseline.as_ref().and_then(|baseline| baseline.taken.revision.commit.as_deref());
@@ -266,7 +266,7 @@ impl RecordCheck<'_> {
                 keys.extend(
                     self.before.iter().flat_map(|it| compare::redefined(&it.definitions(), &snapshot.definitions)),
                 );
-                // A config that no commit had is nobody's.
+                // A config that was never committed does not count.
                 if let Some(there) = began_at.as_deref().map(|at| self.history.config(at)).transpose()?.flatten() {
                     let (there, unset) = (there.definitions(), Config::default().definitions());
                     keys.extend(compare::redefined(&there, &snapshot.definitions));
@@ -305,9 +305,9 @@ impl RecordCheck<'_> {
         Ok(vec![record.about(Finding::fail(policy_changed(changes, true)))])
     }
 
-    /// The logbook's sections that the range altered and that are not what the records say.
+    /// Sections of the logbook that the range altered and that differ from the records.
     fn logbook(&self) -> Result<Vec<Finding>> {
-        // It may have been renamed.
+        // The range may rename the logbook.
         let at = |commit: &str| -> Result<Option<(&'static str, Vec<u8>)>> {
             for path in [project::LOGBOOK, project::LEGACY_LOGBOOK] {
                 if let Some(text) = self.history.file(commit, path)? {
@@ -322,8 +322,9 @@ impl RecordCheck<'_> {
         Ok(evidence::differing_sections((&before.unwrap_or_default(), &now.unwrap_or_default()), path, self.records))
     }
 
-    /// What both the head's config and the one that the change began on demand, and the change went past. A config that was
-    /// loosened before the change, or tightened after it, is not held against it; one that its own commit loosens is.
+    /// Demands that both the head's config and the config that the change began on make, and that the change does not
+    /// meet. Loosening the config before the change or tightening it after it does not count; loosening it in the
+    /// change's own commit does.
     fn loosened(&self, record: &RecordFacts) -> Option<Finding> {
         let (change, head) = (record.change()?, collect::policy_of(self.config?));
         if demanded::missed(change, std::slice::from_ref(&head)).is_empty() {
@@ -338,8 +339,8 @@ impl RecordCheck<'_> {
     }
 }
 
-/// The changes whose records the range touches, those that it changed and changed back too, and those whose evidence it
-/// removed or altered.
+/// The changes whose records the range touches, even if it restored them, and those whose evidence it removed or
+/// altered.
 fn concerned(
     at_head: &BTreeMap<ChangeId, (RecordFacts, String)>,
     earlier: &BTreeMap<ChangeId, (EarlierRecord, String)>,

@@ -1,5 +1,5 @@
-//! `autopilot tick`: one command for a timer: measure what is due, look for problems, ask whether the changes can be
-//! verified. Decides nothing that a person has to. `openclaw cron-setup`: the same by an agent, every day.
+//! `autopilot tick`: one command for timers, which measures what is due, looks for problems and reports which changes
+//! can be verified. Leaves every decision to a person. `openclaw cron-setup`: runs it daily by an agent.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ struct Verified {
     warnings: Vec<String>,
 }
 
-/// Exit 0 when all is well, 3 when something is pending, 1 on an alarm, a failed demand or a grave finding, 2 for an
+/// Exits with 0 if all is well, 3 if something is pending, 1 on an alarm, a failed demand or a severe finding, 2 for an
 /// unknown change.
 pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> Result<Exit> {
     check::needs_project(ctx, "autopilot tick")?;
@@ -57,7 +57,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
         return Ok(Exit::Trouble);
     }
     let done = match tick::tick(ctx, args.tick.change_id.as_deref(), args.tick.force) {
-        // A change that is not rolled out has no monitor, which is no failure of the timer.
+        // A change that is not rolled out has no monitor, which is not a failure.
         Err(CommandError::Refused { refusal, .. }) if !refusal.is_of_effect() => Vec::new(),
         other => other?,
     };
@@ -85,7 +85,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     Ok(exit)
 }
 
-/// The original's lines, in a pipe too; each change has a block.
+/// Prints the lines of the Python tool, also in a pipe; one block per change.
 fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
     let tick = |at: usize| answer["monitor"]["changes"].get(at).unwrap_or(&answer["monitor"]);
     let all = answer["changes"].as_array().filter(|all| !all.is_empty());
@@ -125,7 +125,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>> {
         return Ok(Vec::new());
     }
     let world = collect::world(ctx, change, Gate::Verify)?;
-    // A day that was measured before the change was taken back says nothing of now.
+    // A day that was measured before the change was reverted says nothing about the present.
     if change.is_open() && change.fully_rolled_out_at().is_some() {
         commit::ask(ctx, change, gates::may_tick(change, &world))?;
     }
@@ -133,7 +133,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>> {
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {
-    // A review that is missing is among the demands, which know whether it is late.
+    // A missing review is among the demands, which know whether it is late.
     let is_grave = |it: &Problem| it.severity == Severity::Fail && it.code != "REVIEW_ATTESTATION_MISSING";
     let grave = found.iter().any(is_grave);
     let stands = |at: Exit| verified.iter().any(|it| standing(&it.demands) == at);
@@ -144,8 +144,8 @@ fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending
     }
 }
 
-/// Yes where every demand is met, not yet where only time is missing. While days are missing, a review or a follow-up is not
-/// late yet; afterwards nothing but them is missing, and waiting helps no more.
+/// Yes if every demand is met, not yet if only time is missing. As long as days are missing, a review or a follow-up is
+/// not late; once only these are missing, waiting does not help.
 fn standing(demands: &[Demand]) -> Exit {
     let unmet: Vec<&DemandKind> = demands.iter().filter(|demand| !demand.met).map(|demand| &demand.kind).collect();
     let waiting = unmet.iter().any(|kind| kind.comes_with_time());
@@ -191,7 +191,7 @@ fn answer(
     }))
 }
 
-/// Adding a job takes a moment; more than this and it hangs.
+/// Time limit for adding a job, which normally takes a moment.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
@@ -240,7 +240,7 @@ pub(crate) struct CronArgs {
 pub(crate) fn openclaw(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawCommand) -> Result<Exit> {
     let named = args.change_id.as_deref();
     let (project, id) = match &args.project_root {
-        // The change is another project's, whose records are not read here.
+        // The change belongs to another project, whose records are not read here.
         Some(root) => (Project::find(root, Some(root))?, named.map(str::parse).transpose()?),
         None => (ctx.project.clone(), named.map(|text| choose::find(ctx, text)).transpose()?),
     };
@@ -254,7 +254,7 @@ pub(crate) fn openclaw(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawComm
     }
     let message = message(&root, id.as_ref());
     let argv = argv(&args, &name, &message);
-    // `null` where the shell here has no way to write it.
+    // `null` if the shell here cannot express it.
     let command = shell_line(&argv);
     let spec = json!({
         "name": name,

@@ -41,12 +41,13 @@ struct Bisection<'a> {
     repo: &'a Repo,
     args: &'a BisectArgs,
     settings: Settings,
-    /// The command twice: two measurements on the same checkouts.
+    /// The command twice, for two measurements on the same checkouts.
     plans: [Timing; 2],
     good: String,
 }
 
-/// Exit 0 with the commit, 1 where the bad revision is not slower, 3 where that is undecided or several commits are left.
+/// Exits with 0 if the commit is found, 1 if the bad revision is not slower, 3 if that is undecided or several commits
+/// are left.
 pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let repo = ctx.needed_repo("a bisection needs")?;
     let (good, bad) = (repo.resolve_only(&args.good)?, repo.resolve_only(&args.bad)?);
@@ -124,8 +125,8 @@ impl Bisection<'_> {
         pairing::run(self.ctx, Ask { probes, criteria, ..ask })
     }
 
-    /// Which time of the bad commit is longer, and by what share, where both measurements say so; `None` where one is
-    /// undecided.
+    /// The time in which the bad commit is slower, and by what share, if both measurements agree; `Some(None)` if it is
+    /// not slower, `None` if a measurement is undecided.
     fn slower(&self, bad: &str) -> Result<Option<Option<(MetricKind, f64)>>> {
         let session = match self.pairs(bad, Vec::new())? {
             Pairing::Measured(session) => session,
@@ -157,8 +158,8 @@ impl Bisection<'_> {
         Ok(Some(Some((kind, f64::midpoint(one, other)))))
     }
 
-    /// Whether a commit is slower than the good one by more than `bound`: `None` where it cannot be measured, `Some(None)`
-    /// where no two measurements agree.
+    /// Whether a commit is slower than the good one by more than the share `bound`; `None` if it cannot be measured,
+    /// `Some(None)` if no two measurements agree.
     fn is_slow(&self, commit: &str, kind: MetricKind, bound: f64) -> Result<Option<Option<bool>>> {
         let mut verdicts = Vec::new();
         for _ in 0..2 {

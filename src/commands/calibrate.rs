@@ -1,5 +1,6 @@
-//! `calibrate`: measure this machine's noise for the configured commands, and prove that a known slowdown is seen; with the
-//! settings that a contract is judged with. `selftest`: how often the verdicts are wrong here. `spin` (hidden): known work.
+//! `calibrate`: measures this machine's noise for the configured commands, and proves that a known slowdown is detected
+//! with the settings that contracts are judged by. `selftest`: how often verdicts are wrong here. `spin` (hidden):
+//! known work.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -49,8 +50,8 @@ pub(crate) struct CalibrateArgs {
     timing: Vec<String>,
 }
 
-/// Exit 0 when every added slowdown was seen, 3 when one is still undecided (more pairs may help), 1 when one was
-/// taken for something else: then this machine cannot tell changes of that size.
+/// Exits with 0 if every added slowdown was detected, 3 if one is undecided (more pairs may help), 1 if one was judged
+/// as anything else: then this machine cannot detect changes of that size.
 pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     let share = parse::share("--inject", &args.inject)?;
     if share == 0.0 {
@@ -62,7 +63,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     }
     let pause = Duration::try_from_secs_f64(args.pause)
         .map_err(|_| trouble(format!("--pause {}: it must be a number of seconds", args.pause)))?;
-    // Where there is nothing to time, nothing is set up for it either.
+    // A project without anything to time is not set up.
     if ctx.project.config_path().is_some() || project::guess(ctx.project.root()).test.is_some() {
         init::ensure(ctx)?;
     }
@@ -72,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
         return Err(trouble("no timed command is configured, or none of that name")
             .hinted("name one under `timings` in the config file"));
     }
-    // A file that cannot be added to is reported before anything is measured.
+    // An existing file that cannot be extended is reported before anything is measured.
     calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
     warn_of_load(ctx);
     let pin = ctx.config()?.pair.pin;
@@ -120,7 +121,7 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
     }
 }
 
-/// One command with itself for its floors, then with extra work on the second side.
+/// Measures a command against itself for its noise floors, then with extra work on the second side.
 fn calibrate(ctx: &Ctx, plan: &Timing, pin: Pin, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand> {
     let same = measured(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
@@ -141,8 +142,8 @@ fn calibrate(ctx: &Ctx, plan: &Timing, pin: Pin, pairs: u32, share: f64, bar: &m
     })
 }
 
-/// The time that decides about the command: what is added is a share of that. On a busy machine a command's wall time is
-/// mostly that of others, and a share of it would be too much work.
+/// The median of the command's decisive time in seconds, of which the added work is a share. On a busy machine most of the
+/// wall time is other programs', so a share of it would be too much work.
 fn typical_time(paired: &PairedCommand) -> Option<f64> {
     let time = |run: &Run| match Decisive::of_pairs(paired) {
         Decisive::Cpu(_) => run.cpu_s(),
@@ -163,7 +164,7 @@ fn warn_of_load(ctx: &Ctx) {
 }
 
 /// Both sides run the command and then this program's own work: none on the first, the added share on the second, so
-/// that the only difference is known. They are held on a core where the command alone was.
+/// that the difference is known. They are pinned to a core if the command alone was.
 fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f64, bar: &mut Bar) -> Result<Injected> {
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
     let held = same.pairs.iter().all(|pair| pair.core.is_some());
@@ -173,7 +174,7 @@ fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f
     let slowed = Timing { cmd, shell: true, ..plan.clone() };
     let paired = measured(ctx, &slowed, pin, (0, steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
-    // Two programs after one another hide what either waited for; the command alone has told which time decides.
+    // Two programs in sequence hide which of them waited, so the command alone decides which time counts.
     let (metric, seen) = decisive::by(Decisive::of_pairs(same), &paired, &known);
     Ok(Injected { metric, share, seen })
 }
@@ -198,7 +199,7 @@ fn measure_sessions(
         for (plan, medians) in plans.iter().zip(&mut medians) {
             let runs = measured(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
             for (metric, reading) in series::command_pairs(&runs) {
-                // All runs, whichever side they were on: it is one program.
+                // The runs of both sides count: they are of the same program.
                 let samples = reading.iter().flat_map(|it| &it.pairs).flat_map(|pair| [pair.before, pair.after]);
                 if let Some(middle) = median(&samples.collect::<Vec<f64>>()) {
                     medians.entry(metric).or_default().push(middle);
@@ -228,8 +229,8 @@ fn wait(ctx: &Ctx, pause: Duration) -> Result<()> {
 
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The settings in force now: the contract's minimum effect before the config's, and the floors of this machine that
-/// were calibrated for the commands as they are configured now.
+/// The settings in force: the contract's minimum effect or else the config's, and this machine's noise floors that were
+/// calibrated for the commands as they are configured now.
 pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Settings> {
     let config = ctx.config()?;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
@@ -260,7 +261,7 @@ pub(crate) fn calibration_path(ctx: &Ctx, key: &str) -> PathBuf {
     ctx.project.state_dir().join("calibration").join(format!("{key}.json"))
 }
 
-/// The rate of false alarms, with the minimum effect in force, that the self-test holds the machine to.
+/// The highest rate of false alarms that the self-test accepts, at the default minimum effect.
 const MOST_ALARMS: f64 = 0.05;
 
 #[derive(Debug, Args)]
@@ -279,7 +280,8 @@ pub(crate) struct SelftestArgs {
     slowdown: Vec<String>,
 }
 
-/// Exit 0 when the false alarms are no more than the level explains and no verdict has the wrong direction, 1 otherwise.
+/// Exits with 0 if false alarms are no more frequent than the level explains and no verdict has the wrong direction,
+/// else with 1.
 pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     let wanted =
         if args.slowdown.is_empty() { vec!["2%".to_owned(), "5%".to_owned(), "10%".to_owned()] } else { args.slowdown };
@@ -296,7 +298,7 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     let mut rows: Vec<Row> = Vec::new();
     for slowdown in slowdowns {
         ctx.ui.status(&format!("{} trials of {} pairs, {:.1} % slower", args.trials, args.pairs, slowdown * 100.0));
-        // Steps are integers far above 1000, so the rounding is below a thousandth.
+        // Steps are integers far above 1000, so the rounding error is below a thousandth.
         let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
         let all = args.trials.saturating_mul(args.pairs);
         let paired = measured(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
@@ -310,7 +312,7 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
 }
 
-/// The program's whole time by the time of its work: starting it takes time that more work does not lengthen.
+/// The program's total time divided by the time of its work: starting it takes time that more work does not lengthen.
 fn whole_by_work(ctx: &Ctx, plan: &Timing, steps: u32, bar: &mut Bar) -> Result<f64> {
     let paired = measured(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
@@ -321,7 +323,7 @@ fn whole_by_work(ctx: &Ctx, plan: &Timing, steps: u32, bar: &mut Bar) -> Result<
 
 const VARIABLE: &str = "VIBESHIP_OPTIMIZER_SPIN_STEPS";
 
-/// As many steps of the reference workload as the variable says; none without it.
+/// Runs as many steps of the reference workload as the variable says, or none without it.
 pub(crate) fn spin() -> Result<Exit> {
     let steps = std::env::var(VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     Reference::new().work(steps);
@@ -334,7 +336,7 @@ fn words() -> Result<Vec<String>> {
     Ok(vec![program.to_owned(), "spin".to_owned()])
 }
 
-/// How many steps take so many seconds here, by the fastest of several tries.
+/// The number of steps that take this many seconds here, by the fastest of several tries.
 fn steps_for(seconds: f64) -> u32 {
     let reference = Reference::new();
     let tries = (0..15).map(|_| reference.measure_once());
@@ -343,7 +345,7 @@ fn steps_for(seconds: f64) -> u32 {
     (seconds / fastest * f64::from(Reference::STEPS)) as u32
 }
 
-/// So many pairs of `plan`, each side with its own number of steps. They do not end early.
+/// Measures exactly this many pairs of `plan`, each side with its own number of steps.
 fn measured(ctx: &Ctx, plan: &Timing, pin: Pin, steps: (u32, u32), pairs: u32, bar: &mut Bar) -> Result<PairedCommand> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let place = |steps: u32| Place {

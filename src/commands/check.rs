@@ -1,5 +1,6 @@
-//! `check`: commits and records against the workflow. Over a range it is the authority and reads git's objects alone; without
-//! one it audits every record and all evidence in the work tree. `--remeasure` holds another measurement against the verdicts.
+//! `check`: checks commits and records against the workflow. Over a range it is the authority and reads only git's
+//! objects; without one it audits all records and evidence in the work tree. `--remeasure` compares the verdicts with
+//! another measurement.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -38,12 +39,12 @@ pub(crate) struct CheckArgs {
     summary: Option<std::path::PathBuf>,
 }
 
-/// What a failure is in this format, where that has a form for it.
+/// A failure in this format; `None` if the format has no form for it.
 pub(crate) fn trouble_in(format: &str, message: &str) -> Option<String> {
     findings::trouble(clap::ValueEnum::from_str(format, false).ok(), message)
 }
 
-/// The gates by name, and what two of them are called by what they give: the documents know these.
+/// The gates by name, with two more names by their results, which the documents use.
 fn gates() -> impl Iterator<Item = (&'static str, Gate)> {
     let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
     Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also)
@@ -75,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     let outcome: Checked = match checked() {
         Ok(outcome) => outcome,
         Err(error) => {
-            // A report without a test is taken for success by some services.
+            // Some services treat a report without tests as a success.
             let said = in_text(&error);
             if let Some(report) = findings::trouble(ctx.globals.format, &said) {
                 ctx.ui.answer(&report)?;
@@ -85,14 +86,14 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
         }
     };
     let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
-    // GitHub's paths begin at the repository's root.
+    // GitHub expects paths from the repository's root.
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
     ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes(ctx, &outcome), &prefix))?;
     summarize(ctx, &args, markdown::render(&findings::document(audit, &fixes(ctx, &outcome))));
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
-/// Tells the first event of each record that is to be signed and that nobody signed who may.
+/// Adds a finding for the first event of each record that has to be signed and lacks a valid signature.
 fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
     let Some(repo) = ctx.repo()? else { return Ok(()) };
     let mut signed = outcome.changes.iter().flat_map(|it| &it.change.events).filter_map(|it| it.signature.as_ref());
@@ -116,7 +117,7 @@ fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
     Ok(())
 }
 
-/// Measures the named change, or without a name those of the range.
+/// Measures the named change again, or without a name those of the range.
 fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
     let changes = match id {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
@@ -142,7 +143,7 @@ fn here(ctx: &Ctx) -> Result<Checked> {
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     let repo = ctx.needed_repo("a range needs")?;
-    // All that reads objects below shares it.
+    // All reads of objects below share one reader.
     let _reader = repo.batch()?;
     let range = range(repo, text)?;
     if range.base.is_none() {
@@ -169,7 +170,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     Ok(outcome)
 }
 
-/// Refuses a directory without a project in a repository that has one elsewhere: nothing is found there, and all seems well.
+/// Refuses a directory without a project in a repository that has one elsewhere: a check would find nothing and pass.
 pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
     let Some(repo) = ctx.repo()?.filter(|_| !ctx.project.is_initialized()) else { return Ok(()) };
     let of = |path: &[u8]| {
@@ -179,7 +180,7 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
     };
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
     let mut dirs: BTreeSet<String> = repo.tracked(b"")?.iter().filter_map(|path| of(path)).collect();
-    // One that is here and not checked out is told as that.
+    // A config of this directory that is not checked out is reported as such.
     dirs.remove(prefix.trim_end_matches('/'));
     if dirs.is_empty() {
         return Ok(());
@@ -195,8 +196,8 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
         .fixed_by(Fix::one_of(places.iter().map(there)).into_iter().chain([init])))
 }
 
-/// Refuses two state directories that both hold state, and a project nearest to this directory that is another at the
-/// head than at the base: whoever adds one would say what is checked.
+/// Refuses two state directories that both hold state, and a nearest project that is another at the head than at the
+/// base: whoever adds one would choose what is checked.
 fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> {
     let check = |dir: &Path| CommandLine::tool("check --range").words([text, "-C"]).word(dir.display().to_string());
     let unclear =
@@ -206,7 +207,7 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
     if ctx.globals.root.is_some() {
         around.retain(|dir| *dir == prefix);
     }
-    // Where there was no project, one that was elsewhere may have moved here, with demands of its own.
+    // If there was no project at the base, one from elsewhere may have moved here, with its own demands.
     if let Some(base) = range.base.as_ref().filter(|_| ctx.globals.root.is_none()) {
         let moved = moved(repo, &prefix, base, &range.head)?;
         if !moved.is_empty() {
@@ -246,7 +247,7 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
     Err(unclear(&places).fixed_by(Fix::one_of(places.iter().map(|place| check(Path::new(place))))))
 }
 
-/// The configs of the base that the head has no more, where the project itself had none there.
+/// The configs of the base that are missing at the head, if the project itself had none at the base.
 fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String>> {
     let names = project::config_names();
     let own: Vec<Vec<u8>> = names.iter().map(|name| format!("{prefix}{name}").into_bytes()).collect();
@@ -261,7 +262,7 @@ fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String
     Ok(configs(base)?.difference(&configs(head)?).cloned().collect())
 }
 
-/// `BASE..HEAD`, `BASE...HEAD`, `BASE..`, `BASE`; empty for what the upstream has not.
+/// Parses `BASE..HEAD`, `BASE...HEAD`, `BASE..` or `BASE`; the default is what the upstream lacks.
 fn range(repo: &Repo, text: &str) -> Result<Range> {
     if text.trim().is_empty() {
         return Err(trouble("--range names no commits; is a variable empty?"));
@@ -275,11 +276,11 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
         (None, None) => (text, "", false),
     };
     let head = if head.is_empty() { "HEAD" } else { head };
-    // An empty base is git's empty tree: everything is looked at.
+    // An empty base means the whole history.
     if base.is_empty() {
         return Ok(Range { base: None, head: named_commit(repo, head, repo.resolve_only(head))? });
     }
-    // What forges give as the commit before a new branch.
+    // Forges give zeros as the commit before a new branch.
     if base.bytes().all(|digit| digit == b'0') {
         let head = named_commit(repo, head, repo.resolve_only(head))?;
         return Ok(Range { base: fork_point(repo, &head)?, head });
@@ -299,31 +300,31 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
 fn named_commit(repo: &Repo, name: &str, found: Result<String, GitError>) -> Result<String> {
     let of_remote = format!("refs/remotes/origin/{name}");
     Ok(match found {
-        // A clone, as CI services make it, has the other branches only as the remote's.
+        // A clone made by a CI service has other branches only as remote-tracking ones.
         Err(GitError::UnknownRevision { .. }) if repo.resolve(&of_remote).is_ok() => repo.resolve(&of_remote)?,
         found => found?,
     })
 }
 
-/// Where a branch leaves the remote's default branch; without one, the commit with which the project began to use this tool.
+/// The commit where a branch leaves the remote's default branch; without one, the commit that introduced this tool.
 fn fork_point(repo: &Repo, head: &str) -> Result<Option<String>> {
     let names = repo.default_branches()?;
     let known = names.iter().find_map(|name| repo.resolve(&format!("refs/remotes/origin/{name}")).ok());
     let shared = known.map(|known| repo.merge_base(&known, head)).transpose()?.flatten();
-    // The branch itself may be the new one.
+    // The new branch may be the default branch itself.
     match shared.filter(|shared| shared != head) {
         Some(shared) => Ok(Some(shared)),
         None => hook_run::adopted(repo, head),
     }
 }
 
-/// A range that can hold no commit, because it was written wrong, must not answer that nothing is wrong.
+/// A range that cannot hold any commit because it was mistyped must not pass.
 fn wrong(text: &str, what: &str) -> CommandError {
     trouble(format!("--range {text}: {what}"))
         .fixed_by([Fix::next("put the older commit first", CommandLine::tool("check --range BASE..HEAD"))])
 }
 
-/// What HEAD has and its upstream, or else the remote's default branch, has not.
+/// The commits that HEAD has and its upstream, or else the remote's default branch, lacks.
 fn unpublished(repo: &Repo) -> Result<Range> {
     let head = repo.resolve("HEAD")?;
     let remote = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"];
@@ -342,7 +343,7 @@ fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
 }
 
-/// The findings were told: where they cannot be written too, that changes no answer.
+/// Writes the summary. A failure is only a warning: the findings were already reported.
 fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: String) {
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     let step = step.filter(|_| ctx.globals.format == Some(Format::Github)).map(std::path::PathBuf::from);
@@ -361,7 +362,7 @@ fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: String) {
     }
 }
 
-/// Other tools of the step write to the same file, so this is put at its end.
+/// Appends, since other tools of the step write to the same file.
 fn append(path: &Path, markdown: String) -> std::io::Result<()> {
     use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;

@@ -1,4 +1,5 @@
-//! Which change is meant: the flag, the variable, the only open one, the one chosen with `change use`. Must not guess.
+//! Selects the change that a command works on: by the flag, the variable, `change use`, or as the only open one. Must
+//! not guess.
 
 use clap::Args;
 use serde_json::json;
@@ -12,7 +13,7 @@ use crate::workflow::{Change, End, Step, next};
 
 pub(crate) const VARIABLE: &str = "VIBESHIP_CHANGE_ID";
 
-/// The least of an id that is taken for it: less is as likely a slip.
+/// The minimum length of a part of an id that is accepted for it; a shorter one is likely a typo.
 const LEAST_PART: usize = 3;
 
 #[derive(Debug, Args)]
@@ -31,7 +32,8 @@ impl ChangeArg {
         commit::load(ctx, &self.choose(ctx)?)
     }
 
-    /// The change of a step that comes after the rollout: the only one whose days are in before the others.
+    /// The change of a step after the rollout. The only one that is ready to attest or verify takes precedence over
+    /// other open ones.
     pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId> {
         let (policy, now) = (ctx.policy()?, ctx.now());
         if named(ctx, self.typed())?.is_none() && active(ctx)?.is_none() {
@@ -58,7 +60,7 @@ pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     choose_or_default(ctx, typed, false)
 }
 
-/// Where none is named, the only one that is rolled out, or that is not, is meant before others.
+/// If none is named, the only change that is rolled out, or is not, as `rolled_out` says, takes precedence over others.
 fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
@@ -67,7 +69,7 @@ fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
     among(ctx, &records, damaged, rolled_out)
 }
 
-/// The change of a step that comes before the rollout: one that is watched is meant only by its name.
+/// The change of a step before the rollout; a change that is already rolled out must be named or selected.
 pub(crate) fn before_rollout(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     let id = change(ctx, typed)?;
     if named(ctx, typed)?.is_some() || active(ctx)?.as_ref() == Some(&id) {
@@ -94,8 +96,8 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> 
     found.map_err(|error| error.hinted(format!("it is the value of {VARIABLE}: unset it or give --change-id")))
 }
 
-/// The change that is meant where none is named: of these records, and without this many that are damaged. What is not
-/// rolled out, or the other way round, is not in the way of what is meant.
+/// The change that is meant if none is named: among these records, while `damaged` further ones are unreadable. Changes
+/// that are rolled out, or are not, as `rolled_out` says, take precedence over others.
 pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId> {
     let tracked: Vec<&Change> = open_changes(records).collect();
     let likely = tracked.iter().filter(|change| change.fully_rolled_out_at().is_some() == rolled_out);
@@ -110,7 +112,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
     if let Some(chosen) = chosen.iter().find(|chosen| open.iter().flatten().any(|id| id == chosen)) {
         return Ok(chosen.clone());
     }
-    // What was planned counts where nothing else is open.
+    // Planned changes count only if nothing else is open.
     match (open.into_iter().find(|ids| !ids.is_empty()).unwrap_or_default().as_slice(), chosen) {
         ([only], chosen) => {
             if let Some(chosen) = chosen {
@@ -134,7 +136,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
     }
 }
 
-/// That the record of a change with this in its id is not here any more, or not yet, with what brings it.
+/// The error for a change with this text in its id whose record is missing, with the fixes that restore or fetch it.
 fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
     let fixes = ctx.fix_context();
     let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
@@ -145,7 +147,7 @@ fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
     Ok(first.map(|lost| trouble(lost.named()).fixed_by(lost.fixes(&fixes))))
 }
 
-/// The change that a person names: by its id, or by a beginning or a part of it that no other has.
+/// The change that a person names: by its id, or by a unique beginning or part of it.
 pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     let parsed = text.parse::<ChangeId>();
     let whole = parsed.as_ref().ok().cloned();
@@ -155,7 +157,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
         return Ok(id.clone());
     }
     let mut ids = Record::ids(&ctx.project)?;
-    // People type the words of a title, too.
+    // People also type the words of a title.
     let part = text.trim().to_lowercase().replace(' ', "-");
     let slug = part.trim_start_matches("chg-");
     let is_enough = slug.len() >= LEAST_PART;
@@ -198,7 +200,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     Err(error.fixed_by([list]))
 }
 
-/// Whether an id may be meant by another one: of two whole ids with another time and another title, neither is a slip.
+/// Whether a mistyped id may mean a known one; an id with both another time and another title is not a typo of it.
 fn may_be_meant(typed: &ChangeId, known: &ChangeId) -> bool {
     let (Some(typed), Some(known)) = (typed.time_and_slug(), known.time_and_slug()) else { return true };
     typed.0 == known.0 || !nearest(typed.1, [known.1], 1).is_empty()
@@ -214,24 +216,24 @@ pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
     })
 }
 
-/// What `keep` makes of every record, so that no more of them is held; damaged ones are reported and left out.
+/// Returns what `keep` makes of every record, to save memory, and the number of damaged ones, which are reported.
 pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> + Sync) -> Result<(Vec<T>, usize)> {
     reporting_damaged(ctx, Record::read_all(&ctx.project, |record| record.map(&keep).transpose())?)
 }
 
-/// The records that may still be worked on; damaged ones are reported and left out.
+/// The records that may still be worked on, and the number of damaged ones, which are reported.
 pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     reporting_damaged(ctx, Record::read_unsettled(&ctx.project)?)
 }
 
-/// The same, where none is damaged or missing: else it is not known what is open.
+/// The same, but fails if a record is damaged or missing: then it is not known what is open.
 pub(crate) fn all_unsettled(ctx: &Ctx) -> Result<Vec<Record>> {
     let (records, damaged) = unsettled(ctx)?;
     let lost = if damaged > 0 { audit_here::lost(ctx)? } else { audit_here::gone(ctx)? };
     if lost.is_empty() {
         return Ok(records);
     }
-    // What is damaged was reported where it was read.
+    // Damaged records were reported when they were read.
     let names: Vec<String> = if damaged > 0 { Vec::new() } else { lost.iter().map(Finding::named).collect() };
     let named = if names.is_empty() { String::new() } else { format!(": {}", names.join("; ")) };
     let fixes = ctx.fix_context();
@@ -239,7 +241,7 @@ pub(crate) fn all_unsettled(ctx: &Ctx) -> Result<Vec<Record>> {
         .fixed_by(lost.iter().flat_map(|lost| lost.fixes(&fixes))))
 }
 
-/// What could be read, and how much could not.
+/// Returns what could be read and the number of the others, which are reported.
 fn reporting_damaged<T>(ctx: &Ctx, read: Vec<Result<T, RecordError>>) -> Result<(Vec<T>, usize)> {
     if !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;
@@ -251,7 +253,7 @@ fn reporting_damaged<T>(ctx: &Ctx, read: Vec<Result<T, RecordError>>) -> Result<
     Ok((good, damaged))
 }
 
-/// Every change of ours, and how many records are damaged, of which each is reported.
+/// All changes tracked by this tool, and the number of damaged records, which are reported.
 pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize)> {
     records_as(ctx, Record::into_change)
 }
@@ -260,8 +262,8 @@ fn open_changes(records: &[Record]) -> impl Iterator<Item = &Change> {
     records.iter().filter_map(Record::change).filter(|change| change.is_open())
 }
 
-/// The change whose state after is to be measured: the one that is meant, or where none is open, the only one that was
-/// rolled back and not measured since.
+/// The change whose state after is to be measured: the named one or, if none is open, the only one that was rolled back
+/// and not measured since.
 pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
@@ -296,7 +298,7 @@ pub(crate) struct UseArgs {
     clear: bool,
 }
 
-/// Writes the choice into this checkout's state; it is not committed.
+/// Writes the selection to this checkout's state, which is not committed.
 pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
     let path = ctx.project.active_path();
     let Some(text) = args.id.or(args.change_id) else {
@@ -310,7 +312,7 @@ pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
     };
     let change = commit::load(ctx, &find(ctx, &text)?)?;
     let id = change.id();
-    // Commands mean open changes only: to choose another would leave them to mean something else.
+    // Commands ignore a selected change that has ended and would silently work on another one.
     if let Some(end) = &change.end {
         return Err(failed(format!("cannot select {id}: it has ended ({})", end.name())).fixed_by([
             Fix::next("see which are open", CommandLine::tool("change list")),

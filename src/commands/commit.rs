@@ -1,5 +1,5 @@
-//! Recording on a change: the lock, the newest state, the decision, the evidence, the record, the logbook, in
-//! that order. The only way in which commands write to a record.
+//! Recording an event on a change: lock, newest state, decision, evidence, record, logbook, in that order. The only way
+//! in which commands write to a record.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::report::{self, problem};
 use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates, window};
 
-/// An evidence file that is written if its event is recorded, and not otherwise.
+/// An evidence file that is written only if its event is recorded.
 pub(crate) struct Pending<'a> {
     pub role: Role<'a>,
     pub bytes: Vec<u8>,
@@ -23,7 +23,7 @@ impl Pending<'_> {
     }
 }
 
-/// The change as it stands, for looking at it. A record of the original is continued in memory only.
+/// The current state of the change, for reading. A record of the Python tool is converted in memory only.
 pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => Ok(*change),
@@ -34,12 +34,12 @@ pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change> {
     }
 }
 
-/// Fails with what a gate answered, where that is a refusal; nothing is recorded.
+/// Fails if a gate refused, or the clock is behind the record; nothing is recorded.
 pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<()> {
     provable(ctx, change)?;
     answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))?;
     let now = ctx.now();
-    // The days of a change that is rolled out have an answer of their own.
+    // For the days of a rolled out change, the monitor reports a wrong clock.
     let is_watched = change.fully_rolled_out_at().is_some() || !change.is_open();
     if is_watched || window::later(now, window::CLOCK_TOLERANCE) >= change.latest_at {
         return Ok(());
@@ -69,7 +69,7 @@ pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
     commit(ctx, id, event, &World::default(), &[])
 }
 
-/// Records `event` on the newest state of the change if its gate lets it, with its files.
+/// Records `event` with its files on the newest state of the change, if its gate accepts it.
 pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files: &[Pending<'_>]) -> Result<Change> {
     let lock = ctx.lock()?;
     let (mut change, known, legacy) = newest(ctx, id)?;
@@ -93,7 +93,7 @@ pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files
     Ok(change)
 }
 
-/// Adds the event to the change in memory, if its gate lets it and it says something new.
+/// Adds the event to the change in memory, if its gate accepts it and it says something new.
 pub(crate) fn decide(ctx: &Ctx, change: &mut Change, event: Kind, world: &World) -> Result<(), Refusal> {
     let (event, now) = (gates::completed(change, event), ctx.now());
     gates::check(change, &event, world, now)?;
@@ -103,7 +103,7 @@ pub(crate) fn decide(ctx: &Ctx, change: &mut Change, event: Kind, world: &World)
     Ok(())
 }
 
-/// Signs the events from `known` on, where the config says so.
+/// Signs the events from index `known` on, if the config requires it.
 pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
     let Some((sign, repo)) = ctx.config()?.sign.zip(ctx.repo()?) else { return Ok(()) };
     for at in known..change.events.len() {
@@ -118,8 +118,8 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
     Ok(())
 }
 
-/// The state on disk, and how many events of it are there; a record of the original becomes one of ours here, and has to be
-/// kept beside.
+/// The state on disk and the number of its events there; a record of the Python tool is converted, and also returned
+/// since it has to be kept.
 fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => {
@@ -149,8 +149,8 @@ pub(crate) fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<U
     Ok(Change::replay(sealed)?)
 }
 
-/// Renders the change's section of the logbook again. The record is already written: a logbook that cannot be is a
-/// warning, and the next event renders it again.
+/// Renders the change's section of the logbook again. The record is already written, so a failure is a warning, and the
+/// next event renders it again.
 pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);
     match logbook::update(lock, change.id(), &section, report::logbook::HEADING) {

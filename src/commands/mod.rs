@@ -1,5 +1,5 @@
-//! A file for each verb or group of verbs: load, decide, commit, render. Here: what the verbs share, made once per process,
-//! and telling why one failed.
+//! One file for each verb or group of verbs: load, decide, commit, render. Here: what the verbs share, made once per
+//! process, and the reporting of errors.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
@@ -105,11 +105,11 @@ pub(crate) struct Ctx {
     repo: OnceCell<Option<Repo>>,
     actor: OnceCell<Option<String>>,
     criteria: OnceCell<contract::Examples>,
-    /// Metrics that no contract is proposed on.
+    /// Metrics that the advice proposes no criterion on.
     pub unfit: RefCell<BTreeSet<MetricId>>,
     interrupt: OnceCell<Interrupt>,
     told: RefCell<BTreeSet<String>>,
-    /// Whether the steps that need nobody are taken one after the other: only what comes after them is told.
+    /// Whether the steps that need no person run one after the other: then only the step after them is announced.
     pub runs_on: Cell<bool>,
 }
 
@@ -132,7 +132,7 @@ impl Ctx {
         })
     }
 
-    /// Tells an error that does not end the command; however often it is met, once.
+    /// Reports an error that does not end the command; each text only once.
     pub(crate) fn error_once(&self, text: &str) {
         if self.told.borrow_mut().insert(text.to_owned()) {
             self.ui.error(text);
@@ -143,7 +143,7 @@ impl Ctx {
         clock::now()
     }
 
-    /// Whether the answer is wanted as JSON; `piped` says what a pipe gets when nothing was asked for.
+    /// Whether to answer with JSON; `piped` says whether a pipe gets it by default.
     pub(crate) fn json(&self, piped: bool) -> bool {
         match self.globals.format {
             Some(format) => format == Format::Json,
@@ -155,12 +155,13 @@ impl Ctx {
         Ok(self.ui.answer(&serde_json::to_string_pretty(value).unwrap_or_default())?)
     }
 
-    /// Answers scripts of the original, which read its JSON in a pipe whatever the reason; `--format json` gets the refusal.
+    /// Prints the JSON that scripts for the Python tool read from a pipe, also when refused; `--format json` gets the
+    /// refusal instead.
     pub(crate) fn print_piped(&self, value: &Value) -> Result<()> {
         if self.globals.format.is_none() && self.json(true) { self.print(value) } else { Ok(()) }
     }
 
-    /// Answers with `value` where JSON is wanted, else with the text or document; `piped` says what a pipe gets.
+    /// Answers with `value` as JSON, or with the text; `piped` says whether a pipe gets JSON by default.
     pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<()> {
         if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
     }
@@ -169,7 +170,8 @@ impl Ctx {
         if self.json(piped) { self.print(value) } else { self.show(doc) }
     }
 
-    /// Writes an answer to a file that the user named: JSON where the format or the name says so, else markdown.
+    /// Writes an answer to a file that the user named: JSON if the format or the file's extension says so, else
+    /// markdown.
     pub(crate) fn write_out(&self, out: &Path, value: &Value, doc: &Doc) -> Result<()> {
         guard::guard_out_path(&self.project, out, &[])?;
         let named = out.extension().is_some_and(|ending| ending == "json");
@@ -178,7 +180,7 @@ impl Ctx {
         Ok(atomic::write_free(out, text.as_bytes())?)
     }
 
-    /// Writes a page to the file that the user named, else to one of the tool's own; its path.
+    /// Writes a page to the file that the user named, or else to the tool's own file `own`; returns its path.
     pub(crate) fn write_page(&self, out: Option<PathBuf>, own: PathBuf, text: &str) -> Result<PathBuf> {
         let Some(out) = out else {
             let _lock = self.lock()?;
@@ -191,7 +193,7 @@ impl Ctx {
         Ok(out)
     }
 
-    /// Prints a document as the answer: for a terminal, plain in a pipe, or as markdown where that was asked for.
+    /// Prints a document as the answer: with colours on a terminal, plain in a pipe, or as markdown if requested.
     pub(crate) fn show(&self, doc: &Doc) -> Result<()> {
         let text = if self.globals.format == Some(Format::Markdown) {
             markdown::render(doc)
@@ -227,7 +229,8 @@ impl Ctx {
         Ok(collect::policy_of(self.config()?))
     }
 
-    /// Every metric that is worth a criterion here.
+    /// The metrics on which a criterion makes sense: all that the config measures, except the file count of a single
+    /// file.
     pub(crate) fn measurable(&self) -> Result<Measurable> {
         let mut all = self.config()?.measurable();
         all.without_counts_of_files(|path| self.project.root().join(path).is_file());
@@ -243,7 +246,7 @@ impl Ctx {
         self.ui.status(&problem::lines(steps).join("\n"));
     }
 
-    /// Tells what only a person can do, unless quiet.
+    /// Shows a step that only a person can do, unless quiet.
     pub(crate) fn hint(&self, what: impl Into<String>) {
         self.advise(&[Fix::decide(How::Next, what)]);
     }
@@ -258,12 +261,12 @@ impl Ctx {
         Ok(())
     }
 
-    /// Answers with the path of a file that was written, or `{"wrote": P}` where JSON is wanted.
+    /// Answers with the path of a written file, or `{"wrote": P}` as JSON.
     pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<()> {
         self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
-    /// What git tells of the project's commits, by the config's trailer; `None` outside git.
+    /// The history of the project's commits, read with the config's trailer; `None` outside git.
     pub(crate) fn history(&self) -> Result<Option<GitHistory<'_>>> {
         let key = &self.config()?.enforcement.trailer;
         Ok(self.repo()?.map(|repo| GitHistory::new(repo, key)))
@@ -278,7 +281,7 @@ impl Ctx {
         self.repo()?.ok_or_else(|| missing().fixed_by([Fix::next("make one", CommandLine::git("init"))]))
     }
 
-    /// Who works here, from git's settings, asked once; `None` where nobody said.
+    /// The user in git's settings, looked up once; `None` if not set.
     pub(crate) fn actor(&self) -> Option<String> {
         let asked = || self.repo().ok().flatten().and_then(|repo| repo.user().ok().flatten());
         self.actor.get_or_init(asked).clone()
@@ -310,11 +313,11 @@ fn once<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T>) -> Result<&T> {
     Ok(cell.get_or_init(|| made))
 }
 
-/// Tells why a command failed, as text on standard error and, where JSON was asked for, as JSON on standard output too.
+/// Reports why a command failed: as text on standard error and, if JSON was requested, also as JSON on standard output.
 pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>) -> Exit {
     match error {
         CommandError::Refused { refusal, change, proposed } => {
-            // What it measures is proposed, whether or not the command had to read it.
+            // The advice proposes metrics of the config, so it is read even if the command did not need it.
             let _ = ctx.map(Ctx::config);
             let mut fixes = ctx.map(Ctx::fix_context).unwrap_or_default();
             fixes.proposed = (**proposed).clone();
@@ -323,7 +326,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             let refused = problem::refused(refusal, change.as_deref(), &fixes);
             ui.tell(&problem::refusal_text(&refused));
             if json {
-                // Failing to print leaves only the exit code, which says it too.
+                // If printing fails, the exit code still tells.
                 let _ = ui.answer(&format!("{:#}", problem::refusal_json(refusal, &refused)));
             }
         }
@@ -345,7 +348,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
     error.exit()
 }
 
-/// What helps where an error comes from below the commands and nothing more is known.
+/// The fixes for an error from below the commands that has none of its own.
 fn steps(error: &anyhow::Error) -> Vec<Fix> {
     if error.is::<RecordError>() {
         return vec![Fix::next("see what is wrong with the records, and what helps", CommandLine::tool("check"))];
@@ -371,7 +374,7 @@ pub(crate) fn in_text(error: &CommandError) -> String {
     std::iter::once(message).chain(problem::lines(&fixes)).collect::<Vec<_>>().join("\n")
 }
 
-/// The error with its causes; a cause that the text names already is not repeated.
+/// The error with its causes, without causes that the text already contains.
 fn in_words(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match () {
         () if text.is_empty() => cause,
