@@ -1,5 +1,5 @@
-//! What is made from the definitions of the commands: the completions of the shells and the man pages (`completions`, which
-//! is hidden), the examples and topics of the help, and the sheet of commands for a language model.
+//! What is generated from the definitions of the commands: shell completions and man pages (`completions`, which is
+//! hidden), examples and topics of the help, and the list of commands for a language model.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,10 +18,10 @@ use crate::store::Record;
 
 const PROGRAM: &str = "vibeship-optimizer";
 
-/// Command lines that work as they stand, in the order of the work.
+/// Command lines that work as they stand, in the order of the workflow.
 pub(crate) const EXAMPLES: &str = include_str!("examples.txt");
 
-/// Pages of the help that are about no command.
+/// Help pages that are not about a command.
 const TOPICS: [&str; 3] = ["gates", "criteria", "exit-codes"];
 
 /// Write the completions of the shells and the man pages
@@ -76,14 +76,14 @@ fn of(shell: Shell, grammar: &clap::Command) -> String {
     clap_complete::generate(shell, &mut grammar, PROGRAM, &mut bytes);
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
     if shell == Shell::Bash {
-        // A name with a hyphen is spelled in two ways there, and nothing is completed after a command:
+        // The script spells a name with a hyphen in two ways, so that nothing is completed after a command:
         // https://github.com/clap-rs/clap/issues/6421
         text = text.replace("vibeship__subcmd__optimizer", "vibeship__optimizer");
     }
     ask_for_names(shell, &text)
 }
 
-/// The same script, which asks the project for the ids of changes and the names of metrics where it would offer files.
+/// Makes the script complete change ids and metric names of the project where it would offer files.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum may grow")]
 fn ask_for_names(shell: Shell, script: &str) -> String {
     let ask = |what: &str| format!("({PROGRAM} completions --names {what} 2>/dev/null)");
@@ -117,8 +117,8 @@ fn ask_for_names(shell: Shell, script: &str) -> String {
     before.zip(script.lines()).map(line).collect()
 }
 
-/// A list of the commands names those that the help names; what is spelled nearly so is looked for in every group of
-/// commands and among the pages of the help, first in the group that was typed.
+/// Adds suggestions to a usage error and hides hidden commands in it. A similar name is searched for in all groups of
+/// commands and among the help topics, first in the group that was typed.
 pub(crate) fn suggest(
     mut error: clap::Error,
     grammar: &clap::Command,
@@ -140,7 +140,7 @@ pub(crate) fn suggest(
     error
 }
 
-/// The command or page of the help that is spelled most nearly so, first one of the `group` that was typed.
+/// The command or help topic with the most similar name; the `group` that was typed takes precedence.
 fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let below = |group: &clap::Command| {
@@ -156,8 +156,8 @@ fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) ->
     all.iter().find(|(name, _)| near.contains(&name.as_str())).map(|(_, called)| called.clone())
 }
 
-/// The option that a word may be meant for which the command does not take by itself: one that has such a value, else the
-/// first of its own.
+/// The option that an unexpected argument may be meant for: one that has it as a possible value, else the command's
+/// first option that takes a value.
 fn option_for(word: &str, command: &clap::Command) -> Option<String> {
     let own = || command.get_opts().filter(|option| !option.is_global_set() && !option.is_hide_set());
     let has = |option: &&clap::Arg| option.get_possible_values().iter().any(|value| value.matches(word, false));
@@ -166,7 +166,7 @@ fn option_for(word: &str, command: &clap::Command) -> Option<String> {
     (!word.starts_with('-')).then(|| format!("to give it as an option, write '{words}'"))
 }
 
-/// What `help TOPIC` prints, where it is not about a command; the version, for which no grammar need be made.
+/// The text of `help TOPIC` if it is not about a command; also the version, which needs no grammar.
 pub(crate) fn topic(arguments: &[OsString]) -> Option<String> {
     let [_, help, topic] = arguments else {
         let asks = |word: &OsString| word == "--version" || word == "-V";

@@ -1,4 +1,4 @@
-//! `change contract`: write the contract, by flags or asked part by part on a terminal.
+//! `change contract`: writes the contract, from flags or by asking for each part on a terminal.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -65,7 +65,7 @@ impl ContractFlags {
     }
 }
 
-/// Writes the parts given; without any, asks for the missing ones on a terminal, or tells them.
+/// Writes the given parts; without any, asks for the missing ones on a terminal, or else lists them.
 pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
     let change = commit::load(ctx, &args.change.choose_unsettled(ctx)?)?;
     let measurable = ctx.measurable()?;
@@ -90,7 +90,7 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit> {
     Ok(if missing.is_empty() { Exit::Yes } else { Exit::No })
 }
 
-/// Metrics of a contract that nothing measures, each with the nearest that something does.
+/// Metrics of a contract that the config does not measure, each with the most similar one that it does.
 pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Vec<UnknownMetric>> {
     let mut unknown = Vec::new();
     for criterion in contract.criteria() {
@@ -112,7 +112,7 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
     Ok(unknown)
 }
 
-/// A metric that the config names but cannot measure is no slip in the name: its timing has nothing to run or read.
+/// Warns if an unknown metric is not a typo but belongs to a configured timing that has nothing to run or read.
 pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Result<()> {
     for timing in ctx.config()?.timings.iter().filter(|timing| !timing.is_measurable()) {
         let is_of_it = |id: &MetricId| id.source() == Some(MetricSource::Timing) && id.subject() == Some(&timing.name);
@@ -126,8 +126,8 @@ pub(crate) fn warn_of_empty_timings(ctx: &Ctx, unknown: &[UnknownMetric]) -> Res
     Ok(())
 }
 
-/// Bounds that nothing could ever decide: relative ones without a baseline, and a rate just below one, which takes more
-/// runs than any timing makes.
+/// Warns of bounds that can hardly be decided: relative ones without a baseline or outside pairs, absolute ones on a
+/// KPI that look relative, and a success rate so high that no timing makes enough runs to prove it.
 pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Result<()> {
     let config = ctx.config()?;
     for criterion in parts.criteria().filter(|it| class == Class::Emergency && it.is_relative()) {
@@ -162,7 +162,7 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
     Ok(())
 }
 
-/// What a bound is held against that no pair measures again.
+/// Warns of a relative bound on a metric that cannot be measured in pairs.
 fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
     if !criterion.is_relative() {
         return;
@@ -184,7 +184,7 @@ fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
     }
 }
 
-/// Whether it is the latency of an endpoint that a paired session serves itself.
+/// Whether the metric is the latency of an endpoint that pairs serve themselves.
 fn in_pairs(config: &Config, metric: &MetricId) -> bool {
     let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
     served.any(|probe| *metric == MetricKind::Latency.of(&probe.name))
@@ -200,7 +200,7 @@ fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
     }
 }
 
-/// Asks for each missing part until it is acceptable; an empty answer leaves it for later.
+/// Asks for each missing part until it is acceptable; an empty answer skips it.
 fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> {
     let names: Vec<&str> = measurable.iter().map(|spec| spec.id.as_str()).collect();
     ctx.ui.status(&format!("Metrics that can be used: {}", names.join(", ")));
@@ -245,12 +245,12 @@ fn ask(ctx: &Ctx, change: &Change, measurable: &Measurable) -> Result<Contract> 
     flags.parts()
 }
 
-/// A KPI, a guardrail and a trigger, held against a baseline, and with bounds of their own.
+/// Examples for KPI, guardrail and trigger, first with relative, then with absolute bounds.
 pub(crate) type Examples = ([String; 3], [String; 3]);
 
-/// What this config could measure; without any metric, the shape of one.
+/// Examples with metrics that this config measures; without any, with a placeholder.
 pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable, unfit: &BTreeSet<MetricId>) -> Examples {
-    // Requests of two sessions decide nothing about a latency, and a path that is not there has no size.
+    // A latency cannot be decided without pairs, and a missing path has no size.
     let decides = |spec: &&MetricSpec| {
         let is_there = |path: &str| root.join(path).exists();
         match spec.id.source() {
@@ -269,7 +269,7 @@ pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable, un
         Some(spec) => format!("{} {lower}", spec.id),
         None => format!("METRIC {lower}"),
     };
-    // What makes a service faster must not keep it from answering; else that is guarded where nothing else can be.
+    // A faster service must still answer, so that is guarded; otherwise only if there is nothing else to guard.
     let is_service = guardrail.is_none() || kpi.is_some_and(|kpi| kpi.id.source() == Some(MetricSource::Http));
     let mut answers = measurable.iter().filter(|spec| spec.sampling == Sampling::Rate && spec.better == Better::Higher);
     let guarded = match answers.find(|_| is_service) {

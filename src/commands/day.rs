@@ -1,5 +1,5 @@
-//! `day`: the workflow's daily discipline. In the morning: is the service healthy, are the tuneables as they were left,
-//! where do the changes stand. In the evening: a decision with its reason on every open change.
+//! `day`: the workflow's daily routine. In the morning: the health of the service, tuneables that changed unrecorded,
+//! the state of the changes. In the evening: a decision with a reason on every open change.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -10,7 +10,7 @@ use crate::model::{ChangeId, CommandLine, Fix, Kind};
 use crate::report::{Decision, Evening, Morning, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};
 
-/// What can be decided; `undecided` is one too, if it has a reason.
+/// The possible decisions; `undecided` is one, too, if it has a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
 
 #[derive(Debug, Subcommand)]
@@ -39,8 +39,8 @@ pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit> {
     }
 }
 
-/// Exit 1 when a probe fails, a tuneable is not as it was left, an alarm is open or an override has expired. Records
-/// nothing.
+/// Exits with 1 if a probe fails, a tuneable differs from the last measurement, an alarm is open or an override has
+/// expired. Records nothing.
 fn open(ctx: &Ctx) -> Result<Exit> {
     let (tracked, damaged) = choose::changes(ctx)?;
     let in_force = measure::tuneables_in_force(ctx, &tracked.iter().collect::<Vec<_>>())?;
@@ -105,7 +105,7 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>> {
     Ok(list)
 }
 
-/// Exit 1 when a change stays without a decision (nothing is decided then), or while an alarm is open.
+/// Exits with 1 if a change has no decision (then none is recorded), or while an alarm is open.
 fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
     all_decided(ctx, &open_changes(ctx)?, &named)?;
@@ -119,7 +119,7 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
         commit::record(ctx, &id, event)?;
     }
     let open = open_changes(ctx)?;
-    // What was decided earlier today stands.
+    // Decisions from earlier today still count.
     let decisions: Vec<Decision> = open.iter().filter_map(|change| of_today(ctx, change)).collect();
     let evening = Evening { now: ctx.now(), changes: &open, decisions: &decisions };
     let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
@@ -132,7 +132,7 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     });
     ctx.answer(false, &answer, &day::evening(&evening))?;
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
-    // What was decided is printed above.
+    // A decided rollback is printed above.
     for change in calm.into_iter().filter(|change| change.decided_rollback().is_none()) {
         ctx.hint_next(change)?;
     }

@@ -1,5 +1,6 @@
-//! The verbs that record what a person decided or found out: `change promote`, `hold`, `reject`, `resolve`, `note`,
-//! `follow-up` and `verify` (may the change be called verified? with `--apply`, call it so). A promotion has no override.
+//! The verbs that record a person's decision or observation: `change promote`, `hold`, `reject`, `resolve`, `note`,
+//! `follow-up` and `verify` (checks whether a change can be verified and, with `--apply`, records it). A promotion has
+//! no override.
 
 use std::path::Path;
 
@@ -57,14 +58,14 @@ pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     ended(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?)
 }
 
-/// What an end leaves to do: nothing comes after it that would say so.
+/// Shows what remains to do after a change ended, since no later step would.
 fn ended(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let exit = status::state(ctx, change)?;
     rollout::hint_left(ctx, change);
     Ok(exit)
 }
 
-/// Exit 1 when no alarm is open or no reason is given.
+/// Exits with 1 if no alarm is open or no reason is given.
 pub(crate) fn resolve(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
     let reason = parse::prose("--reason", &args.reason)?;
     let id = args.change.choose_monitored(ctx)?;
@@ -79,20 +80,20 @@ pub(crate) fn note(ctx: &Ctx, args: NoteArgs) -> Result<Exit> {
     status::state(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Noted { text })?)
 }
 
-/// The other change has to exist; that it was promoted is demanded at verification.
+/// Requires only that the other change exists; verification requires that it was promoted.
 pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let by = choose::find(ctx, &args.by)?;
     let other = commit::load(ctx, &by)?;
     let proven = matches!(other.opened.class, Class::Tuneable | Class::Code);
-    // What there was before the emergency did not come of it.
+    // A change from before the emergency cannot be its follow-up.
     if !proven || other.opened_at < commit::load(ctx, &id)?.opened_at {
         return Err(CommandError::refused(Refusal::new(Gate::Verify, Reason::FollowUp), None));
     }
     status::state(ctx, &commit::record(ctx, &id, Kind::FollowedUp { by })?)
 }
 
-/// Exit 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
+/// Exits with 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
 pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     let change = commit::load(ctx, &change.choose_unsettled(ctx)?)?;
     evidence::check_record(ctx, &change)?;
@@ -109,8 +110,8 @@ pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     status::state(ctx, &change)
 }
 
-/// Reverts the change's commits in a scratch worktree on top of the present head and, where the config wants it, runs the
-/// project's checks on what comes of it.
+/// Reverts the change's commits in a scratch worktree at HEAD and, if the config says so, runs the project's checks on
+/// the result.
 fn rehearse(ctx: &Ctx, config: &Config, change: &Change) -> Result<Rehearsal> {
     let newest_first: Vec<String> = change.commits().into_iter().rev().collect();
     let Some(repo) = ctx.repo()?.filter(|_| !newest_first.is_empty()) else { return Ok(Rehearsal::NotApplicable) };
@@ -131,7 +132,7 @@ fn rehearse(ctx: &Ctx, config: &Config, change: &Change) -> Result<Rehearsal> {
             let shown = paths.iter().map(|path| String::from_utf8_lossy(path).into_owned());
             Rehearsal::Conflicts { paths: shown.collect() }
         }
-        // Somebody has taken it back already: there is nothing left to roll back.
+        // The change was reverted already: there is nothing left to roll back.
         Reverted::Nothing => Rehearsal::Conflicts { paths: Vec::new() },
     })
 }
@@ -154,7 +155,7 @@ pub(crate) struct VerifyArgs {
     apply: bool,
 }
 
-/// Exit 0 when every demand holds, 3 when only time is missing, 1 otherwise.
+/// Exits with 0 if every demand is met, 3 if only time is missing, else with 1.
 pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     let id =
         args.change.choose_monitored(ctx).map_err(|error| match unknown(&error).map(|it| ctx.print_piped(&it)) {
@@ -178,7 +179,7 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     let event = Kind::Verified { summary };
     if let Err(refusal) = gates::check(&change, &event, &world, ctx.now()) {
         let by_demands = matches!(refusal.missing, Reason::Unverified { .. });
-        // A dry run is not refused for a summary that only `--apply` needs.
+        // A dry run is not refused for a missing summary, which only `--apply` needs.
         if !(by_demands || (!args.apply && refusal.missing == Reason::Summary)) {
             let fixes = ctx.fix_context();
             ctx.print_piped(&report::show::verify_refused(&change, &refusal, &demands, args.apply, &fixes))?;
@@ -199,7 +200,7 @@ pub(crate) fn verify(ctx: &Ctx, args: VerifyArgs) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// The original's answer about a change that there is not; `None` for any other error.
+/// The Python tool's answer about an unknown change; `None` for any other error.
 pub(crate) fn unknown(error: &CommandError) -> Option<Value> {
     let CommandError::Trouble { error, .. } = error else { return None };
     let Some(RecordError::Unknown { id, path }) = error.downcast_ref() else { return None };
@@ -216,8 +217,8 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit> {
     Ok(if demands.iter().all(|demand| demand.met) { Exit::Yes } else { Exit::No })
 }
 
-/// What the monitored days leave unjudged, and that other code is here than was measured last. Evidence that is not there
-/// any more is reported by the demands.
+/// Warnings about what the monitored days leave unjudged, and about code here that differs from the code measured last.
+/// Missing evidence is reported by the demands.
 pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     let mut warnings = evidence::unjudged(ctx, change).map(|it| report::day::unjudged(&it)).unwrap_or_default();
     let last =
@@ -231,7 +232,7 @@ pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     warnings
 }
 
-/// The original's JSON in a pipe, the list of demands on a terminal.
+/// Prints the Python tool's JSON in a pipe, the list of demands on a terminal.
 fn show(ctx: &Ctx, change: &Change, (demands, warnings): (&[Demand], &[String]), applied: Option<bool>) -> Result<()> {
     for warning in warnings {
         ctx.ui.warn(warning);

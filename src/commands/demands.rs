@@ -1,5 +1,5 @@
-//! From the config to what an audit demands: globs are compiled once, exemptions and surfaces put into its terms; and what is
-//! spent of the config's budgets: each promoted change may get worse within its own guardrail, and ten of them add up.
+//! Translates the config into the demands of an audit: compiled globs, exemptions and surfaces. Also the use of the
+//! config's budgets: each promoted change may get worse within its own guardrail, and ten of them add up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,13 +23,13 @@ use crate::model::{
 use crate::store::project;
 use crate::workflow::{Change, End};
 
-/// Within how many days monitored days are to be committed where the config does not say: evidence of a day that is
-/// committed on the next one is no exception, that of a whole window at once is.
+/// The default time limit for committing monitored days, in days: committing a day's evidence on the next day is
+/// normal, committing a whole window at once is not.
 const WITNESS_DAYS: u32 = 2;
 
-/// The demands of the config at head and, where there was one, of the config before: what either one guards is
-/// guarded, what both exempt is exempt, and the later of their gates is demanded unless `require` names one. Where
-/// `is_first`, the set-up may be among the commits.
+/// The demands of the config at the head and, if there was one, of the config before: what either guards is guarded,
+/// what both exempt is exempt, and the later of their gates is demanded unless `require` names one. If `is_first`, the
+/// commits may include the set-up.
 pub(crate) fn policy(head: &Config, before: Option<&Config>, is_first: bool, require: Option<Gate>) -> Result<Policy> {
     let both = || std::iter::once(head).chain(before).map(|config| &config.enforcement);
     let days = both().filter_map(|it| it.witness_within_days).min();
@@ -48,8 +48,8 @@ pub(crate) fn here(config: &Config) -> Result<Policy> {
     policy(config, None, true, None)
 }
 
-/// The keys of a config whose demands a change went past in these of its events: a config that was loosened for a moment
-/// and restored shows in what it let pass.
+/// The keys of a config whose demands a change did not meet in these of its events: a config that was loosened and
+/// restored in between shows in what it let pass.
 pub(crate) fn went_past(
     config: &Config,
     history: &GitHistory<'_>,
@@ -75,7 +75,7 @@ pub(crate) fn went_past(
     keys
 }
 
-/// What the base's config demands of a review and that of a verified change does not fulfil.
+/// The key of the base config's demand on reviews that the review of a verified change does not meet.
 fn review_missed(history: &GitHistory<'_>, before: &Config, change: &Change) -> Option<&'static str> {
     if !before.review.require_attestation || !matches!(change.end, Some(End::Verified { .. })) {
         return None;
@@ -94,14 +94,14 @@ pub(crate) fn differences(old: &Value, new: &Value) -> Vec<KeyChange> {
     differing.filter(|key| !key.starts_with("project.")).map(change).collect()
 }
 
-/// The key of the config that a definition's beginning stands for.
+/// The key of the config for the stem of a definition, such as `timings.x` for `timing.x`.
 pub(crate) fn key_of(stem: &str) -> String {
     let sections = [("timing.", "timings."), ("kpi.", "kpis."), ("http.", "http_probes.")];
     let section = sections.iter().find_map(|(short, key)| Some(format!("{key}{}", stem.strip_prefix(short)?)));
     section.unwrap_or_else(|| stem.to_owned())
 }
 
-/// Every value of a config by its key; entries of a list that have names are named by them.
+/// All values of a config by key; entries of a list are keyed by their names if all have one.
 fn leaves(config: &Value) -> BTreeMap<String, String> {
     fn add(key: &str, value: &Value, found: &mut BTreeMap<String, String>) {
         let mut below = |name: &str, value: &Value| {
@@ -123,8 +123,9 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
     found
 }
 
-/// Commits of the set-up's files alone: nothing can be measured before they are committed. Afterwards the config and what
-/// git is to ignore need no change, and what the config alters is reported.
+/// The exemption of commits with only files of the set-up: nothing can be measured before they are committed. Later,
+/// commits with only the config, hooks and `.gitignore` files still need no change, and changes of the config are
+/// reported.
 fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
@@ -156,11 +157,11 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
         globs(patterns)
     };
-    // Each set needs a match of its own.
+    // Each config's set has to match on its own.
     let each = |list: fn(&Config) -> &Vec<String>| -> Result<Vec<GlobSet>> {
         configs.iter().map(|config| Ok(globs(list(config))?)).collect()
     };
-    // The files that hold the tuneables are on their surface without being named again.
+    // The files that hold tuneables belong to their surface without being listed again.
     let mut tuneables: Vec<String> = Vec::new();
     for config in &configs {
         tuneables.extend(config.surfaces.tuneables.iter().cloned());
@@ -181,7 +182,8 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
     })
 }
 
-/// What is neither a tuneable nor code: documents and tests, prose anywhere, what metrics are read from, and the config.
+/// Files that are neither tuneables nor code: documents, tests, prose anywhere, files that metrics are read from, the
+/// config.
 pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
@@ -191,7 +193,7 @@ pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     Ok(globs(&patterns)?)
 }
 
-/// The first surface that a change of this class leaves alone and that these files are on, with those that are.
+/// The first surface that a change of this class must not touch and these files are on, with the files on it.
 pub(crate) fn not_of(config: &Config, class: Class, files: &[String]) -> Result<Option<(Surface, Vec<String>)>> {
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     Ok(surfaces(config, None)?.not_of(class, &files).into_iter().next())
@@ -202,7 +204,7 @@ pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
 }
 
-/// What is spent of each budget of either config by the changes in the history of `head`.
+/// The findings on what the changes in the history of `head` use of each budget of either config.
 pub(crate) fn budgets<'a>(
     repo: &Repo,
     (config, before): (&Config, Option<&Config>),
@@ -226,7 +228,7 @@ pub(crate) fn budgets<'a>(
         let commits = repo.git().args(["rev-list", head, &format!("^{since}")]).long().ok()?;
         let commits: BTreeSet<&str> = std::str::from_utf8(&commits).unwrap_or_default().lines().collect();
         let is_since = |change: &&Change| change.commits().iter().any(|commit| commits.contains(commit.as_str()));
-        // One whose rollback was only written down goes on costing.
+        // A change whose rollback was only recorded still counts.
         let is_in = |change: &&Change| {
             change.rollback.is_none() || GitHistory::new(repo, "").is_in_effect(head, &change.commits())
         };
@@ -236,7 +238,7 @@ pub(crate) fn budgets<'a>(
     Ok(found)
 }
 
-/// Whether a name stands for another commit from time to time: no tag and no hash, nor counted from one.
+/// Whether a name can refer to another commit later: it is neither a tag nor a hash, nor relative to one.
 fn moves(repo: &Repo, name: &str) -> Result<bool> {
     let base = name.split(['~', '^', '@']).next().unwrap_or_default();
     let full = repo.git().args(["rev-parse", "--symbolic-full-name", "--verify", "--quiet", base]).output()?;
@@ -244,7 +246,8 @@ fn moves(repo: &Repo, name: &str) -> Result<bool> {
     Ok(!full.stdout.starts_with(b"refs/tags/") && (base.is_empty() || !is_hash))
 }
 
-/// What is spent; `None` where nothing is. `in_effect` are the changes whose commits came since.
+/// The finding on a budget; `None` if nothing of it is used. `in_effect` are the changes with commits since its
+/// beginning.
 fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
     let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
     let mut unjudged = 0;
@@ -254,7 +257,7 @@ fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Fi
             None => unjudged += 1,
         }
     }
-    // What gets better pays back what got worse.
+    // Improvements make up for regressions.
     let spent = costs.iter().map(|(cost, _)| 1.0 + cost).product::<f64>() - 1.0;
     costs.retain(|(cost, _)| *cost != 0.0);
     if costs.is_empty() {
@@ -273,7 +276,7 @@ fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Fi
     Some(Finding { level, ..finding })
 }
 
-/// The share by which a change made the metric worse, by what was judged of it.
+/// The share by which a change made the metric worse, according to its verdicts.
 fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
     let verdicts = &change.comparison.as_ref()?.verdicts;
     let mut judged = std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger);
@@ -288,7 +291,7 @@ fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
     })
 }
 
-/// That `enforcement.since` names no commit here, with what helps.
+/// The message that `enforcement.since` names no commit here, with the fixes.
 pub(crate) fn unknown_since(repo: &Repo, since: &str) -> Result<Option<(String, Vec<Fix>)>> {
     if repo.commit_by_hash(since)?.is_some() {
         return Ok(None);

@@ -1,4 +1,5 @@
-//! `doctor`: what is missing or out of date in the setup, which `--apply` fixes, and what the config measures.
+//! `doctor`: reports what is missing or out of date in the setup, fixes it with `--apply`, and lists what the config
+//! measures.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -26,10 +27,11 @@ pub(crate) struct DoctorArgs {
     apply: bool,
 }
 
-/// Something that is to be put right, and what `--apply` does about it; without that, it is for a person.
+/// A problem, and the function by which `--apply` fixes it; `None` if only a person can.
 type ToDo = (Problem, Option<fn(&Ctx) -> Result<()>>);
 
-/// Exit 0 when nothing is missing any more, 1 when something is, 2 where a record or its evidence cannot be relied on. What is only worth knowing counts for nothing.
+/// Exits with 0 if nothing is missing any more, 1 if something is, 2 if a record or its evidence cannot be relied on.
+/// Notes do not count.
 pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     let (todo, notes) = examine(ctx)?;
     let mut actions: Vec<(Problem, bool)> = Vec::new();
@@ -150,7 +152,7 @@ fn without_git(ctx: &Ctx) -> Option<Problem> {
     is_outside.then(|| Problem { severity: Severity::Info, ..preflight::not_under_git() })
 }
 
-/// Paths of the config at which nothing is.
+/// Paths in the config that do not exist.
 fn nowhere(ctx: &Ctx) -> Result<Vec<Problem>> {
     let (config, root) = (ctx.config()?, ctx.project.root());
     let of = |key: &'static str, paths: &[String]| paths.iter().map(|path| (key, path.clone())).collect::<Vec<_>>();
@@ -218,18 +220,18 @@ fn unproving(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(notes)
 }
 
-/// The changes whose section of the logbook is missing or not the one that their record gives.
+/// The changes whose section of the logbook is missing or differs from their record.
 fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
-    // Line ends may have become those of Windows on checkout.
+    // A checkout may convert line ends to those of Windows.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
     let (mut changes, _) = choose::changes(ctx)?;
     changes.retain(|change| !text.contains(report::logbook::section(change).trim()));
     Ok(changes)
 }
 
-/// Recorded evidence whose file holds what was never recorded, with its bytes: they stand beside it, or the report is
-/// rendered again.
+/// Recorded evidence whose file has other content, with the recorded bytes: from a copy beside it, or rendered again
+/// for a report.
 fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
     let mut found = Vec::new();
     for change in choose::changes(ctx)?.0 {
@@ -260,7 +262,8 @@ fn put_back(ctx: &Ctx) -> Result<()> {
 }
 
 fn render_sections(ctx: &Ctx) -> Result<()> {
-    // In a conflict the sections of both sides are torn: one side's are taken whole, and the others rendered again.
+    // In a conflict, the sections of both sides are damaged: one side is taken whole, and the others are rendered
+    // again.
     if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
         relink::join(ctx, repo, None)?;
         ctx.advise(&relink::go_on(ctx, repo));

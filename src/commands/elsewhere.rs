@@ -1,14 +1,14 @@
-//! Where the record of a change is that is not here: in another worktree, on another branch, in a stash.
+//! Finds a change's record that is missing here: in another worktree, on another branch, in a stash.
 
 use crate::commands::Ctx;
 use crate::git::{GitError, Repo};
 use crate::model::{ChangeId, CommandLine, Fix};
 use crate::os::files;
 
-/// Of more branches than this, the oldest are not looked at.
+/// If there are more branches, the oldest are not searched.
 const MOST: &str = "--count=200";
 
-/// The place in words, with what leads there. Git not answering is a no: the id is unknown then.
+/// The place in words and the commands that lead there; `None` if it is unknown or git fails.
 pub(crate) fn record(ctx: &Ctx, id: &ChangeId) -> Option<(String, Vec<Fix>)> {
     let repo = ctx.repo().ok()??;
     let path = ctx.project.relative(&ctx.project.record_path(id));
@@ -25,7 +25,7 @@ fn in_worktree(repo: &Repo, path: &str) -> Option<(String, Vec<Fix>)> {
 
 fn in_git(repo: &Repo, path: &str) -> Result<Option<(String, Vec<Fix>)>, GitError> {
     let path = repo.full(path);
-    // All that is read below shares it.
+    // All reads of objects below share one reader.
     let _reader = repo.batch()?;
     let read = |at: &str| repo.batch()?.read_path(at, &path, u64::MAX);
     let holds = |at: &str| read(at).ok().flatten().is_some();
@@ -37,7 +37,7 @@ fn in_git(repo: &Repo, path: &str) -> Result<Option<(String, Vec<Fix>)>, GitErro
         return Ok(Some((format!("on the branch {name}"), vec![Fix::next("", CommandLine::git("switch").word(name))])));
     }
     let stashes = repo.git().args(["stash", "list", "--format=%gd"]).text()?;
-    // What was untracked is in a third parent.
+    // Untracked files are in the stash's third parent.
     if let Some(at) = stashes.lines().find(|at| holds(at) || holds(&format!("{at}^3"))) {
         return Ok(Some((format!("in {at}"), vec![Fix::next("", CommandLine::git("stash pop").word(at))])));
     }

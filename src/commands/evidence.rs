@@ -1,6 +1,6 @@
-//! The evidence of a change: is it on disk what was recorded, do the recorded verdicts come out of it again, how does a later
-//! measurement compare with it, and what do the pages that people read of it say when they are rendered again? For
-//! `check --remeasure`, whether another measurement agrees: what was made up whole agrees with itself alone.
+//! The evidence of a change: whether it is on disk as recorded, whether it reproduces the recorded verdicts, how later
+//! measurements compare with it, and what its pages are when rendered again. For `check --remeasure`, whether another
+//! measurement agrees: fabricated evidence is consistent with itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,12 +22,12 @@ use crate::store::{Integrity, Role, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
 
-/// Artifacts of the change's present state that are missing or altered, or do not lie under their own names.
+/// Artifacts of the change's present state that are missing, altered or not under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
     faults_among(ctx, &change.artifacts(), true)
 }
 
-/// Data under the tool's names that commits of changes brought, that no record names and nothing else is said of.
+/// Data files with the tool's names that commits of changes added, no record names and no other finding mentions.
 pub(crate) fn unknown(
     history: &GitHistory<'_>,
     head: &str,
@@ -40,7 +40,7 @@ pub(crate) fn unknown(
     let named: BTreeSet<&str> = artifacts.map(|it| it.path.as_str()).collect();
     let is_told = |path: &str| audit.findings.iter().any(|it| it.path.as_deref() == Some(path));
     let is_known = |path: &str| named.contains(path) || path.contains(project::SUPERSEDED) || is_told(path);
-    // The Python tool's record, kept as it was, that a change continues.
+    // The Python tool's record, kept unchanged, that a change continues.
     let imported = |path: &str| {
         let id: ChangeId = path.split_once("/legacy/")?.1.strip_suffix(".json")?.parse().ok()?;
         records.get(&id)?.change()?.opened.imported.as_ref()
@@ -77,15 +77,16 @@ fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec
     Ok(found)
 }
 
-/// A commit that has the file as it was recorded: the one checked out, or else the newest of any branch. Git not
-/// answering is a no: what is advised then works without it.
+/// A commit with the file as recorded: HEAD, or else the newest of any branch. If git fails, none is known: the advice
+/// then works without git.
 pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     let repo = ctx.repo().ok().flatten()?;
     let is_wanted = |bytes: &Vec<u8>| artifact.holds(bytes);
     repo.commit_with(&repo.full(&artifact.path), evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
-/// What helps where a file of a change, which its name begins with, is not what was recorded: for all that are not, at once.
+/// The fixes for a file that differs from what was recorded, and for all such files of the change that its name begins
+/// with.
 fn way_back(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
     let name = artifact.path.rsplit('/').next()?;
     let change = commit::load(ctx, &name.split('_').next()?.parse().ok()?).ok()?;
@@ -112,8 +113,8 @@ fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
     })
 }
 
-/// Whether everything that the record concludes follows from the raw files: the verdicts come out again, the
-/// snapshots are measurements of their own, of the code and the moment that the record says. What does not is reported.
+/// Whether everything that the record concludes follows from the raw files: the verdicts are reproduced, and the
+/// snapshots are measurements of their own, of the recorded code and time. Warns of the first problem.
 pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     let fetch = fetch(ctx);
     let problem = audit::evidence::problem(change, &fetch);
@@ -130,8 +131,8 @@ pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     Ok(problem.is_none())
 }
 
-/// Demands that the gates would have let every event of the record happen: a chain of digests can be computed again by
-/// whoever edits the file, which opens no gate.
+/// Requires that the gates would have allowed every event of the record: whoever edits the file can recompute its chain
+/// of digests, but not pass the gates.
 pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id()));
@@ -149,8 +150,7 @@ pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     Err(failed(message).fixed_by(record.fixes(&ctx.fix_context())))
 }
 
-/// What later measurements of the change are held against; `None` where there is nothing, as at the first stage of an
-/// emergency.
+/// The reference for later measurements of the change; `None` if there is none, as at the first stage of an emergency.
 pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
     let found = Watched::of(change, &fetch(ctx));
     if found.is_none() && watch::reference(change).is_some() {
@@ -168,7 +168,7 @@ pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
     Ok(watch::unjudged(change, &days(ctx, change)?))
 }
 
-/// The monitored days with their verdicts. A day whose file is not there any more is reported by others.
+/// The monitored days with their verdicts. A day with a missing file is reported elsewhere.
 pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Vec<CriterionRow>)>> {
     let watched = if change.ticks.is_empty() { None } else { watched(ctx, change)? };
     let day = |tick: &Dated<Tick>| {
@@ -178,25 +178,25 @@ pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Vec<Cri
     Ok(change.ticks.iter().filter_map(day).collect())
 }
 
-/// A page that was recorded, as it is rendered now, with the program that measured what it shows.
+/// A recorded page as it is rendered now, with the program that measured its data.
 struct Page<'a> {
     recorded: &'a Artifact,
     text: String,
     tool: Option<String>,
 }
 
-/// The recorded reports of a change, as they are rendered now: the same bytes, unless another version rendered them.
+/// The recorded reports of a change as they are rendered now: the same bytes, unless another version rendered them.
 pub(crate) fn rendered_again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifact, Vec<u8>)> {
     let reports = pages(change, fetch).into_iter().filter(|page| is_page(&page.recorded.path));
     reports.map(|page| (page.recorded.clone(), page.text.into_bytes())).collect()
 }
 
-/// The reports of a change that are not what its record and evidence give. One of another version may be worded otherwise,
-/// which is a warning.
+/// The reports of a change that differ from its record and evidence. A report of another version may be worded
+/// differently, which is a warning.
 pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
     let is_other = |page: &Page<'_>| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256;
     let differing = pages(change, fetch).into_iter().filter(is_other);
-    // The first states of 0.2.0 had other words, and did not bind the baseline to its contract.
+    // Early states of 0.2.0 worded reports differently and did not bind the baseline to its contract.
     let baseline =
         change.baseline.as_ref().and_then(|baseline| audit::evidence::snapshot(&baseline.taken.snapshot, fetch));
     let is_early = baseline.is_some_and(|baseline| !baseline.definitions.contains_key(CONTRACT));
@@ -209,7 +209,7 @@ pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding
     differing.map(finding).collect()
 }
 
-/// The picture beside the comparison's report; none where nothing can be drawn.
+/// The picture beside the comparison's report; `None` if nothing can be drawn.
 pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
     let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
     plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).map(String::into_bytes)
@@ -223,13 +223,13 @@ fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> 
     Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
 }
 
-/// All of them: of the comparison, of the days, and of the rollback.
+/// All pages of a change: of the comparison, the days and the rollback.
 fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
     let compared = comparison_pages(change, fetch).unwrap_or_default().into_iter();
     compared.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch)).collect()
 }
 
-/// The report, and what programs read.
+/// The comparison's report and its data.
 fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Page<'a>>> {
     let recorded = &change.comparison.as_ref()?.what;
     let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
@@ -250,7 +250,7 @@ fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Pag
     Some(vec![page(&recorded.markdown, report::compare::markdown(&view)), page(&recorded.json, data)])
 }
 
-/// Each day's page, as the record was when the day was measured.
+/// The page of each day, rendered from the record as it was when the day was measured.
 fn day_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
     let current = change.artifacts();
     let ticks = change.events.iter().enumerate().filter_map(|(at, event)| {
@@ -275,8 +275,8 @@ fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page
     Some(Page { recorded: &tick.report, text: report::day::markdown(&view), tool: today.tool.clone() })
 }
 
-/// The changes whose section of the logbook is another than it was, or gone, and not the one that their record gives; and
-/// new sections of no record.
+/// The changes whose section of the logbook changed or disappeared and does not match their record, and new sections
+/// without a record.
 pub(crate) fn differing_sections(
     (before, now): (&[u8], &[u8]),
     path: &str,
@@ -299,13 +299,13 @@ pub(crate) fn can_be_remeasured(change: &Change) -> bool {
     change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
 }
 
-/// Measures the change again, by the config that it began on: its own commit may hold another. Nothing of what was recorded is judged again: the numbers are
-/// those of the two checkouts alone.
+/// Measures the change again by the config that it began on, since its own commit may change the config. The recorded
+/// numbers are not judged again: only those of the two checkouts count.
 pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     let not = |why: String| vec![Finding::warn(FindingKind::NotRemeasured { why })];
     let (commits, Some(repo)) = (change.commits(), ctx.repo()?) else { return Ok(Vec::new()) };
     let history = GitHistory::new(repo, "");
-    // What was measured is measured again, where it is known here: after a rebase its commits stand on others' work.
+    // The measured commits are used if they are known here: after a rebase, the replacements are based on others' work.
     let own = change.validation.iter().flat_map(|validation| validation.delta.own_commits());
     let measured: Vec<String> = own.map(|own| own.sha.clone()).collect();
     let was_moved = measured != commits;
@@ -331,15 +331,15 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
     pairing::warn(ctx, &session);
     let again = judge::compare::compare(&recorded.before, &recorded.after, Some(&session), &change.contract, &settings);
     let found = stored.criteria.iter().zip(&again.criteria).filter_map(|(one, other)| {
-        let found = held_against(one, other)?;
-        let does_as_much = was_moved && !is_known && does_as_much(&stored, &again, &one.criterion.metric);
-        Some(if does_as_much { undecided(other) } else { found })
+        let found = contradiction(one, other)?;
+        let changes_as_much = was_moved && !is_known && changes_as_much(&stored, &again, &one.criterion.metric);
+        Some(if changes_as_much { undecided(other) } else { found })
     });
     Ok(found.collect())
 }
 
-/// Whether an exact value changes by as much as recorded: what it is a share of may have grown with others' work.
-fn does_as_much(recorded: &Comparison, again: &Comparison, metric: &MetricId) -> bool {
+/// Whether an exact value changes by the recorded amount: as a share, it can differ because of others' work.
+fn changes_as_much(recorded: &Comparison, again: &Comparison, metric: &MetricId) -> bool {
     let by = |all: &Comparison| {
         let row = all.metrics.iter().find(|row| row.metric == *metric && row.sampling == Sampling::Exact)?;
         Some(row.after?.value - row.before?.value)
@@ -353,8 +353,8 @@ fn undecided(again: &CriterionRow) -> Finding {
     Finding::warn(FindingKind::NotRemeasured { why })
 }
 
-/// A criterion that was recorded in favour of the change, and does not come out so here.
-fn held_against(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
+/// A finding if a criterion was recorded in favour of the change and is not met again here.
+fn contradiction(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
     let (good, bad) = match recorded.role {
         judge::Role::Kpi | judge::Role::Guardrail => (Outcome::Pass, Outcome::Fail),
         judge::Role::Trigger => (Outcome::Fail, Outcome::Pass),
@@ -363,7 +363,7 @@ fn held_against(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding
     if recorded.result.outcome() != good || now == good {
         return None;
     }
-    // A time or a rate in its own unit was agreed for the machine that it was measured on.
+    // An absolute bound on a time or rate was agreed for the machine of the original measurement.
     let varies =
         |verdict: &Verdict| matches!(verdict, Verdict::Pass(it) | Verdict::Fail(it) if it.design != Design::Exact);
     let of_the_machine = matches!(recorded.criterion.bound, Bound::Absolute { .. }) && varies(&again.result);

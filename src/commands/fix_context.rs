@@ -1,10 +1,10 @@
-//! What the project's config, its files and its place in the repository make of advice.
+//! The context of advice: the project's config, its files and its place in the repository.
 
 use crate::commands::{Ctx, contract};
 use crate::model::{FixContext, Uncommitted};
 
 impl Ctx {
-    /// What the config, as far as it was read, and the project's files make of advice.
+    /// The context of advice, from the project's files and, if it was read, the config.
     pub(crate) fn fix_context(&self) -> FixContext {
         let default = FixContext::default();
         let places = [self.project.state_dir(), self.project.evidence_dir(), self.project.logbook_path()];

@@ -1,5 +1,5 @@
-//! What the message hooks know: the message as git reads it, and, only when a decision needs it, what is staged, the
-//! records here and the commits of a change.
+//! The facts for the message hooks: the message as git reads it and, only if a decision needs them, the staged files,
+//! the records here and the commits of a change.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -18,9 +18,8 @@ use crate::workflow::Change;
 
 const LOOK_BACK: usize = 200;
 
-/// Whether a message needs no further look, by files alone and without a process of git: it names one change in plain
-/// words, that change is ready for its commit, and nothing was committed since its baseline. Everything else, and every
-/// doubt, is for git to tell.
+/// Whether a message can be accepted from files alone, without a process of git: it names one change unambiguously,
+/// that change is ready for its commit, and nothing was committed since its baseline. In any doubt, git is asked.
 pub(crate) fn is_plainly_ready(ctx: &Ctx, bytes: &[u8], key: &str) -> bool {
     let record = plain_id(bytes, key).and_then(|id| Record::read(&ctx.project, &id).ok());
     record.and_then(Record::into_change).is_some_and(|change| {
@@ -29,8 +28,8 @@ pub(crate) fn is_plainly_ready(ctx: &Ctx, bytes: &[u8], key: &str) -> bool {
     })
 }
 
-/// The id in a message that git can read in one way only: no line of it is a comment or a divider by any setting, and
-/// its last paragraph holds trailers alone, one of which is the key's.
+/// The id in a message that git can read in only one way: no line is a comment or a divider under any setting, and the
+/// last paragraph consists of trailers, one of which has the key.
 fn plain_id(bytes: &[u8], key: &str) -> Option<ChangeId> {
     let text = std::str::from_utf8(bytes).ok()?.trim_end();
     let is_plain = |line: &str| line.is_empty() || line.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -43,7 +42,7 @@ fn plain_id(bytes: &[u8], key: &str) -> Option<ChangeId> {
     id.trim().parse().ok()
 }
 
-/// The commit checked out, where the repository begins at `root` and keeps its references as plain files.
+/// The hash of HEAD, if the repository's root is `root` and its references are plain files.
 fn head_by_file(root: &Path) -> Option<String> {
     let read = |name: &str| std::fs::read_to_string(root.join(".git").join(name)).ok();
     let head = read("HEAD")?;
@@ -54,12 +53,12 @@ fn head_by_file(root: &Path) -> Option<String> {
     Some(hash.trim().to_owned())
 }
 
-/// The message, and what is staged where that decides.
+/// The message and, if needed for the decision, the staged files.
 pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts> {
     let repo = history.repo;
     let message = cleaned(repo, bytes)?;
     let ids = repo.trailers_of(bytes, &history.key)?;
-    // Whose the commit is and what it holds can only make an id needless.
+    // Author and files can only make an id unnecessary, so a message with one id does not need them.
     let (mut staged, mut user, mut amended) = (Vec::new(), String::new(), None);
     if ids.len() != 1 {
         staged = staged_since(repo, None, repo.prefix())?;
@@ -84,7 +83,7 @@ pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Resu
     Ok(MessageFacts { commit, operation, amended })
 }
 
-/// What is staged below a directory, against a commit or else the one checked out.
+/// The files staged below a directory, compared with a commit or else with HEAD.
 fn staged_since(repo: &Repo, base: Option<&str>, prefix: &[u8]) -> Result<Vec<FileChange>> {
     let index = std::env::var_os("GIT_INDEX_FILE");
     Ok(repo.staged_files(base, index.as_deref(), &Scope { prefix, ..Scope::ALL })?)
@@ -114,9 +113,9 @@ pub(crate) struct Here<'a> {
     ctx: &'a Ctx,
     history: &'a GitHistory<'a>,
     message: &'a str,
-    /// Up to where other commits of a change are looked for, once it was asked.
+    /// The commit up to which other commits of a change are searched for, once determined.
     before: OnceCell<Option<String>>,
-    /// By the commit from which on it was looked for: the first commit of each change that is named after it.
+    /// By the base of a search: the first commit of each change after it.
     first_commits: RefCell<BTreeMap<Option<String>, BTreeMap<String, String>>>,
     unsettled: OnceCell<(Vec<Record>, usize)>,
 }
@@ -133,7 +132,7 @@ impl<'a> Here<'a> {
         }
     }
 
-    /// Whether no change waits for any commit here, so that no message needs an id added.
+    /// Whether no change waits for a commit here, so that no message needs an id.
     pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool> {
         Ok(choose::named(ctx, None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
     }
@@ -189,7 +188,7 @@ impl LookUp for Here<'_> {
         let is_open =
             |id: &ChangeId| self.record(id).is_some_and(|record| record.change().is_some_and(Change::is_open));
         let named = std::env::var_os(choose::VARIABLE).is_some_and(|name| !name.is_empty());
-        // Where several are open, what is committed can only be the one that waits for its commit.
+        // If several changes are open, the commit can only belong to the one that waits for its commit.
         let meant = || match choose::named(self.ctx, None).ok()? {
             Some(id) => Some(id),
             None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1, false).ok(),
@@ -207,11 +206,11 @@ impl LookUp for Here<'_> {
     }
 }
 
-/// Whether HEAD is about to be replaced: git tells its hooks nothing of `--amend`, but the author's moment that it
-/// hands them is then HEAD's own, which a new commit has only within the same second, and with something staged. The same
-/// message means it too, where the author is renewed. `None` where git says no moment.
+/// Whether HEAD is being amended. Git does not tell its hooks, but the author date that it passes to them is then that
+/// of HEAD; a new commit has the same only within the same second, and with staged files. An equal message also means
+/// an amend, with a new author date. `None` if git passes no date.
 fn amends(repo: &Repo, message: &str, now: DateTime<Utc>) -> Result<Option<bool>> {
-    /// A commit takes a moment to be made; its author's moment is not read again.
+    /// A commit takes at most this many seconds between its author date and the hook.
     const TAKES_S: i64 = 1;
     let Ok(date) = std::env::var("GIT_AUTHOR_DATE") else { return Ok(None) };
     let head = repo.git().args(["log", "-1", "--format=%at%n%B", "HEAD"]).output()?;

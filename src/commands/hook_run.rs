@@ -1,4 +1,4 @@
-//! `hook-run`: what the installed hooks hand over to. Runs no configured command. Fast feedback; `check` is the
+//! `hook-run`: what the installed hooks call. Runs no configured command. It is fast feedback; `check` is the
 //! authority.
 
 use std::ffi::{OsStr, OsString};
@@ -37,20 +37,20 @@ fn hook(name: &str) -> Result<Hook, String> {
 pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
     if let Some(mark) = std::env::var_os(hooks::PROBE).filter(|mark| !mark.is_empty()) {
         std::fs::write(mark, args.hook.name())?;
-        // Whether git stops at a refusal is asked, too.
+        // The probe also finds out whether git stops when a hook refuses.
         return Ok(if args.hook == Hook::PrepareCommitMsg { Exit::Yes } else { Exit::No });
     }
     if args.hook == Hook::CommitMsg && !ctx.project.changes_dir().exists() {
         ctx.refuse_sparse_checkout()?;
     }
-    // A checkout from before the project used this tool has nothing to be checked against.
+    // A checkout from before the project used this tool has nothing to check against.
     if !ctx.project.is_initialized() {
         return Ok(Exit::Yes);
     }
     match args.hook {
         Hook::CommitMsg => commit_msg(ctx, &args),
         Hook::PrepareCommitMsg => {
-            // Git runs it for a revert too, and in spite of --no-verify: it only helps, and stops nothing.
+            // Git also runs this hook for reverts and despite --no-verify: it only helps and never refuses.
             if let Err(error) = prepare_commit_msg(ctx, &args) {
                 tell(&ctx.ui, &error, false, Some(ctx));
                 ctx.ui.warn("the message gets no trailer");
@@ -64,7 +64,7 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
     }
 }
 
-/// The message's file: relative to where git runs the hook, which is where this runs.
+/// The message file; a relative path refers to the current directory, where git runs the hook.
 fn file(args: &HookRunArgs) -> Result<PathBuf> {
     let missing = || trouble(format!("{} needs the message's file", args.hook.name()));
     Ok(std::path::absolute(args.arguments.first().ok_or_else(missing)?)?)
@@ -81,7 +81,7 @@ fn commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<Exit> {
     if hook_facts::is_plainly_ready(ctx, &message, &config.enforcement.trailer) {
         return Ok(Exit::Yes);
     }
-    // The first commit of all is what a baseline can begin with.
+    // The very first commit needs no id: a baseline can only begin with it.
     let Some(repo) = ctx.repo()?.filter(|repo| repo.head().is_ok_and(|head| head.at.is_some())) else {
         return Ok(Exit::Yes);
     };
@@ -109,7 +109,7 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
         return Ok(());
     }
     let Some(repo) = ctx.repo()? else { return Ok(()) };
-    // The pre-commit framework gives the source in a variable.
+    // The pre-commit framework passes the source in a variable.
     let source = args.arguments.get(1).cloned().or_else(|| std::env::var_os("PRE_COMMIT_COMMIT_MSG_SOURCE"));
     let is_taken_over = matches!(source.as_deref().and_then(OsStr::to_str), Some("merge" | "commit"));
     let history = GitHistory::new(repo, &config.enforcement.trailer);
@@ -119,13 +119,13 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     history.failure()?;
     let Some(id) = id else { return Ok(()) };
     let trailer = format!("{}: {id}", history.key);
-    // Without an editor git keeps lines that begin with `#`: they are text, and the trailer comes after them.
+    // Without an editor, git keeps lines that begin with `#` as text, and the trailer belongs after them.
     let no_editor = std::env::var_os("GIT_EDITOR").is_some_and(|editor| editor == ":");
     let comments: &[&str] = if no_editor { &["-c", "core.commentChar=\u{1}"] } else { &[] };
     let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
     repo.git().without_literal_paths().args(comments).args(args).arg(&path).ok()?;
-    // Git puts one blank line above a trailer that stands alone. With a second, as `git commit -s` leaves it, a subject
-    // that is written on the first line is not joined to the trailer.
+    // Git puts one blank line above a trailer that stands alone. With a second one, as after `git commit -s`, a subject
+    // that is then typed on the first line is not joined to the trailer.
     let bytes = read(&path)?;
     if bytes.starts_with(b"\n") && !bytes.starts_with(b"\n\n") {
         std::fs::write(path, [b"\n", bytes.as_slice()].concat())?;
@@ -138,7 +138,7 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     for line in pushed(repo)?.lines() {
         let [_, local, remote_name, remote] = line.split_whitespace().collect::<Vec<_>>()[..] else { continue };
         let is_nothing = |hash: &str| hash.bytes().all(|digit| digit == b'0');
-        // Deleting adds nothing.
+        // Deleting a reference adds no commits.
         if is_nothing(local) {
             continue;
         }
@@ -150,8 +150,8 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
             };
             Range { base, head: repo.resolve(local)? }
         } else {
-            // A tag brings the commits that no remote has. One that names no commit, or a history from before the
-            // project used this tool, has nothing to be checked; what is no tag either is nobody's history.
+            // A tag adds the commits that no remote has. References other than branches and tags are not checked, nor
+            // are tags that name no commit or a history from before the project used this tool.
             let Ok(head) = repo.resolve(local) else { continue };
             let is_tag = remote_name.starts_with("refs/tags/");
             let base = if is_tag { nearest_published(repo, &head)? } else { None };
@@ -168,8 +168,8 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     Ok(exit)
 }
 
-/// What is pushed, a line a reference, as git says it on standard input. The pre-commit framework takes that for
-/// itself and says it in variables.
+/// The pushed references, one per line, as git passes them on standard input. The pre-commit framework consumes that
+/// and sets variables instead.
 fn pushed(repo: &Repo) -> Result<String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     if let Some(to) = variable("PRE_COMMIT_TO_REF") {
@@ -183,7 +183,7 @@ fn pushed(repo: &Repo) -> Result<String> {
     Ok(text)
 }
 
-/// The newest commit of `local` that some remote has; without one, that with which the project began to use this tool.
+/// The newest commit of `local` that a remote has; without one, the commit that introduced this tool.
 fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
     let listed = call.long().text()?;
@@ -196,7 +196,7 @@ fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
     adopted(repo, local)
 }
 
-/// The commit with which the project began to use this tool: what came before could not know of it.
+/// The commit that introduced this tool to the project: earlier ones could not follow its workflow.
 pub(crate) fn adopted(repo: &Repo, head: &str) -> Result<Option<String>> {
     repo.needs_whole(None, head)?;
     let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", head, "--"]);

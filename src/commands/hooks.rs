@@ -1,4 +1,5 @@
-//! `hooks`: install the git hooks, remove them, show whether they are there and git runs them, and what is wrong with them.
+//! `hooks`: installs and removes the git hooks, shows whether they are installed and git runs them, and reports
+//! problems.
 
 use std::path::PathBuf;
 
@@ -125,7 +126,7 @@ pub(crate) fn installs(problem: &Problem) -> bool {
     problem.fixes == [Fix::next("", install_line())]
 }
 
-/// Everything that is wrong with the hooks; nothing outside git. What is only worth knowing is [`Severity::Info`].
+/// All problems with the hooks; none outside git. Mere notes have [`Severity::Info`].
 pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
     let target = target(repo)?;
@@ -147,7 +148,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     for other in status::elsewhere(repo, &target)?.into_iter().filter(|other| !other.works()) {
         // Joining an empty prefix would leave a slash at the end.
         let project: PathBuf = other.root.join(files::path_from_bytes(repo.prefix())).components().collect();
-        // A checkout from before the project used this tool needs none.
+        // A checkout from before the project used this tool needs no hooks.
         if project.join(project::STATE_DIR).is_dir() {
             let in_checkout = CommandLine::tool("-C").word(project.to_string_lossy()).words(["hooks", "install"]);
             let checkout = other.root.display();
@@ -159,7 +160,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(found)
 }
 
-/// Nobody installed them: worth knowing, and wrong only where the config wants them.
+/// The problem that the hooks were never installed: a note, unless the config wants them.
 fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem> {
     let (severity, wish) = match wanted {
         true => (Severity::Warn, ", and enforcement.hooks of the config wants them"),

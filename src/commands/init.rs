@@ -1,5 +1,5 @@
-//! `init`: set up the project: state directory, config, logbook; idempotent, never changes what is there. `onboard`: fill
-//! empty test and timing commands of the config with what the project seems to use.
+//! `init`: sets up the project (state directory, config, logbook); idempotent, keeps what exists. `onboard`: fills
+//! empty test and timing commands of the config with detected ones.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -52,14 +52,14 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let config = ctx.config()?;
     let times = config.timings.iter().any(Timing::is_measurable);
     let measures = times || !config.kpis.is_empty() || !config.http_probes.is_empty();
-    // The onboarding has said it.
+    // The onboarding has reported it.
     let name = Some(name).filter(|_| !measures && !args.onboard);
     let how = if measures { How::Next } else { How::Then };
     ctx.advise(&name.into_iter().chain([Fix { how, ..start }]).collect::<Vec<_>>());
     Ok(Exit::Yes)
 }
 
-/// Sets the project up if nobody has, for commands that need a state directory.
+/// Sets the project up if it is not yet, for commands that need a state directory.
 pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
     if ctx.project.is_initialized() && ctx.project.config_path().is_some() {
         return Ok(());
@@ -71,7 +71,7 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// Where a directory below the repository's root may be meant as a project of its own.
+/// Hints at how to set up the current directory as a project of its own, if the project is another directory.
 fn tell_root(ctx: &Ctx) {
     let (root, here) = (ctx.project.root(), std::env::current_dir().ok());
     if here.and_then(|here| files::canonical(&here).ok()) != files::canonical(root).ok() && ctx.globals.root.is_none() {
@@ -102,7 +102,7 @@ fn set_up(ctx: &Ctx, lock: &Exclusive) -> Result<(String, String)> {
             path
         }
     };
-    // Another version of the tool may have left its own.
+    // Another version of the tool may have written its own schema.
     let schema = ctx.project.state_dir().join("config.schema.json");
     if atomic::read(&schema, 1 << 20)?.as_deref() != Some(template::SCHEMA.as_bytes()) {
         guard::write(&ctx.project, &schema, template::SCHEMA.as_bytes())?;
@@ -129,14 +129,14 @@ pub(crate) struct OnboardArgs {
     dry_run: bool,
 }
 
-/// What was filled in, or would be. Exit 0 also where nothing was found, as the original.
+/// Fills in commands, or shows what would be filled in. Exits with 0 even if none was found, as the Python tool does.
 pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     if !args.dry_run {
         ensure(ctx)?;
     }
     let guess = project::guess(ctx.project.root());
     let named = [args.test_cmd.as_deref(), args.timing_cmd.as_deref()];
-    // Named for one of both, a command says nothing of the other.
+    // A command named for one of the two says nothing about the other.
     let cmds = if named == [None; 2] { [guess.test.as_deref(); 2] } else { named };
     let is_found = cmds != [None; 2];
     let changes = if is_found { fill(ctx, cmds, args.force, args.dry_run)?.changes } else { Vec::new() };
@@ -145,7 +145,7 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
         .iter()
         .map(|it| json!({ "code": code(it.key), "value": it.cmd, "key": it.key, "before": it.before }))
         .collect();
-    // The first loop, in the order in which the gates take it.
+    // The first steps, in the order of the gates.
     let steps = ["change contract", "snapshot --as before", "validate", "snapshot --as after", "compare"];
     let steps = std::iter::once(fix::start()).chain(steps.map(CommandLine::tool));
     let next: Vec<String> = steps.map(|step| step.to_string()).collect();
@@ -194,7 +194,7 @@ fn code(key: &str) -> &'static str {
     if key == "commands.test" { "COMMANDS_TEST_SET" } else { "TIMINGS_CMD_SET" }
 }
 
-/// Fills the guess into an existing config where it is still empty, for `init --onboard`.
+/// Fills the detected test command into empty keys of an existing config, for `doctor --apply`.
 pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
     if let Some(cmd) = project::guess(ctx.project.root()).test {
         for change in fill(ctx, [Some(&cmd); 2], false, false)?.changes {
@@ -204,14 +204,14 @@ pub(crate) fn fill_guess(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// What has to be filled in by hand is nothing that can be put right here.
+/// Whether a detected command can be filled in; what only a person can fill in does not count.
 pub(crate) fn would_fill(ctx: &Ctx) -> bool {
     let test = project::guess(ctx.project.root()).test.filter(|_| ctx.project.config_path().is_some());
     test.is_some_and(|test| fill(ctx, [Some(&test); 2], false, true).is_ok_and(|edited| !edited.changes.is_empty()))
 }
 
 fn fill(ctx: &Ctx, cmds: [Option<&str>; 2], force: bool, dry_run: bool) -> Result<Edited> {
-    // The lock is a file too.
+    // A dry run must not even write the lock file.
     let _lock = if dry_run { None } else { Some(ctx.lock()?) };
     let (path, text) = match ctx.project.config_path() {
         Some(path) => {

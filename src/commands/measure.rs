@@ -1,5 +1,5 @@
-//! Taking a snapshot for a command, and the files that become evidence; the tuneables in force and the file that holds them;
-//! and the progress bar on standard error: only on a terminal, only when something takes more than a moment.
+//! Taking a snapshot for a command and recording its files as evidence; the tuneables in force and the file that holds
+//! them; and the progress bar on standard error, which is only drawn on a terminal.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ pub(crate) struct Measurement {
     pub(crate) revision_after: Revision,
 }
 
-/// Measures the project; `role` is that in the change, where the snapshot belongs to one. `before` is the code as it was
-/// seen before that; without it, it is as it is found afterwards, which is for what runs nothing.
+/// Measures the project; `role` is the snapshot's role in the change, if it belongs to one. `before` is the code as it
+/// was seen before measuring; without it, the code is looked at afterwards, which is only valid if nothing is run.
 pub(crate) fn take(
     ctx: &Ctx,
     label: &str,
@@ -89,7 +89,7 @@ pub(crate) fn take(
     Ok(Measurement { snapshot, outputs, revision, revision_after })
 }
 
-/// The revision as it was seen again after measuring: a build or a test may have changed the tree, and then it is not
+/// The measured revision; fails if the code changed meanwhile, because of a build or test for example: then it is not
 /// known what was measured.
 pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Result<Revision> {
     let left = uncommitted::check_unchanged(ctx, &measurement.revision, &measurement.revision_after, None)?;
@@ -97,8 +97,8 @@ pub(crate) fn check_unchanged(ctx: &Ctx, measurement: &mut Measurement) -> Resul
     Ok(measurement.revision.clone())
 }
 
-/// The warnings that matter to this contract: a peak memory that could not be measured does where one asks for it. The
-/// snapshot keeps them all, and what was left behind has been reported.
+/// The warnings that matter to this contract: an unmeasured peak memory does only if a criterion is on it. The snapshot
+/// keeps all of them, and files that were left behind have already been reported.
 pub(crate) fn worth_telling<'a>(
     snapshot: &'a Snapshot,
     contract: Option<&Contract>,
@@ -110,8 +110,8 @@ pub(crate) fn worth_telling<'a>(
 }
 
 impl Measurement {
-    /// Makes it one of `change` in `role`: with an id of its own, so that a measurement that several changes share is
-    /// each one's own file.
+    /// Assigns the measurement to `change` in `role`, with an id of its own: changes that share a measurement each have
+    /// their own file.
     pub(crate) fn dedicate(&mut self, change: &ChangeId, role: &str) {
         self.snapshot.id = Some(clock::uuid_v7(self.snapshot.generated_at));
         self.snapshot.change_id = Some(change.to_string());
@@ -119,7 +119,7 @@ impl Measurement {
         role.clone_into(&mut self.snapshot.label);
     }
 
-    /// Fixes the contract that the change is measured for, as the config's definitions are fixed.
+    /// Fixes the contract for which the change is measured, as the config's definitions are fixed.
     pub(crate) fn bind(&mut self, contract: &Contract) {
         self.snapshot.definitions.insert(audit::evidence::CONTRACT.to_owned(), contract.digest());
     }
@@ -129,15 +129,15 @@ impl Measurement {
         text::json(&self.snapshot).unwrap_or_default()
     }
 
-    /// The name of its file when it belongs to no change: the original's, safe on every file system.
+    /// The file's name for a snapshot without a change: in the Python tool's format, and safe on every file system.
     pub(crate) fn file_stem(&self) -> String {
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
         let label: String = self.snapshot.label.chars().map(safe).take(60).collect();
-        // Windows drops a dot at the end.
+        // Windows drops trailing dots.
         format!("{}_{}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"), label.trim_end_matches('.'))
     }
 
-    /// Records it as a change's in `role`, with more files if there are any: `event` makes what the record says of it.
+    /// Records the measurement for a change in `role`, with further files; `event` makes the event from what was taken.
     pub(crate) fn record(
         &self,
         ctx: &Ctx,
@@ -164,7 +164,8 @@ impl Measurement {
         commit::commit(ctx, id, event(taken), world, &files)
     }
 
-    /// That results are old is told, and makes the verdict invalid; before that, it would only be in the way.
+    /// Metrics of the contract without a value, and why. Stale results are left out: they are reported and make the
+    /// verdict invalid, but must not block an earlier step.
     pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         self.without_value(contract, |why| !matches!(why, Unusable::Stale { .. }))
     }
@@ -183,7 +184,7 @@ impl Measurement {
         found.collect()
     }
 
-    /// The metrics that gave no value, or 0, of which no share can be wanted.
+    /// The metrics without a value or with only zeros, for which a relative bound makes no sense.
     pub(crate) fn without_change_to_see(&self, measurable: &Measurable) -> impl Iterator<Item = MetricId> {
         let all = series::metrics(&self.snapshot);
         let is_unfit = |id: &MetricId| {
@@ -193,7 +194,7 @@ impl Measurement {
         unfit.into_iter()
     }
 
-    /// A KPI of the contract that no change can fulfil, since its baseline is 0, and why.
+    /// A KPI of the contract that no change can achieve because its baseline is 0, and why.
     pub(crate) fn out_of_reach(&self, contract: &Contract) -> Option<(MetricId, String)> {
         let kpi = contract.kpi.as_ref()?;
         let Bound::Relative { share } = kpi.bound else { return None };
@@ -242,7 +243,7 @@ impl Bar {
     }
 }
 
-/// What is left to do until the question is settled, and never more than is allowed.
+/// In words, the estimated number of pairs until the decision, which is not stated if it exceeds the maximum.
 pub(crate) fn left(more: Option<u32>, made: usize, most: u32) -> String {
     let allowed = most.saturating_sub(u32::try_from(made).unwrap_or(u32::MAX));
     match more {
@@ -262,7 +263,7 @@ const LIMIT: u64 = 8 * 1024 * 1024;
 
 pub(crate) struct InForce {
     pub(crate) now: Effective,
-    /// What was measured last and is expected to be in force, with the path of its file.
+    /// The last measurement, which is expected to be in force, with the path of its file.
     pub(crate) expected: Option<(String, Snapshot)>,
     pub(crate) moved: Vec<EffectiveChange>,
 }
@@ -270,7 +271,7 @@ pub(crate) struct InForce {
 pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce> {
     let now = tuneables::read(ctx.project.root(), &ctx.config()?.tuneables)?;
     let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);
-    // Evidence that was altered says nothing of what is expected; `verify` and `check` tell of it.
+    // Altered evidence says nothing about what is expected; `verify` and `check` report it.
     let expected = newest.and_then(|(_, taken)| {
         let snapshot = evidence::snapshot(ctx, &taken.snapshot).ok()?;
         Some((taken.snapshot.path.clone(), snapshot))
@@ -283,8 +284,8 @@ pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InFor
     Ok(InForce { now, expected, moved })
 }
 
-/// What a change leaves in force, with the moment of its last measurement: what it measured last, or its baseline
-/// where it was dropped.
+/// The measurement that describes what a change leaves in force, and the time of its last one: the last measurement, or
+/// the baseline if the change was dropped.
 fn expected(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
     let last = change.events.iter().rev().find_map(|event| event.what.taken())?;
     let stays = matches!(change.end, None | Some(End::Verified { .. }));
@@ -292,7 +293,7 @@ fn expected(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
     Some((last.taken_at, taken))
 }
 
-/// The one configured tuneables file outside the repository that pairs are to see as it was.
+/// The configured tuneables file outside the repository, which pairs have to see as it was.
 pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>> {
     let config = ctx.config()?;
     if config.pair.tuneables_env.is_none() {
@@ -307,8 +308,8 @@ pub(crate) fn tuneables_file(ctx: &Ctx) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Keeps that file as it is now, by its digest, in the cache: it may hold secrets, so it is never evidence, but pairs
-/// need it as it was.
+/// Keeps the current version of that file in the cache, by its digest: it may hold secrets, so it is never evidence,
+/// but pairs need it as it was.
 pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<()> {
     let Some(path) = tuneables_file(ctx)? else { return Ok(()) };
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(()) };
@@ -319,7 +320,7 @@ pub(crate) fn keep_tuneables(ctx: &Ctx) -> Result<()> {
     Ok(())
 }
 
-/// That file as it was when a snapshot was taken; `None` when it was not kept in this checkout.
+/// The version of that file when a snapshot was taken; `None` if it was not kept in this checkout.
 pub(crate) fn kept_tuneables(ctx: &Ctx, snapshot: &Snapshot) -> Result<Option<Vec<u8>>> {
     let Some(path) = tuneables_file(ctx)? else { return Ok(None) };
     let is_it = |file: &str| locate(ctx.project.root(), file).is_ok_and(|at| at == path);
@@ -338,7 +339,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_says_what_it_is_and_is_never_more_than_is_allowed() {
+    fn an_estimate_above_the_maximum_is_called_hardly_settled() {
         assert_eq!(left(Some(3), 6, 10), ", settled after about 3 more at this noise");
         assert_eq!(left(Some(1804), 6, 10), ", hardly settled by then at this noise");
         assert_eq!([left(None, 6, 10), left(Some(0), 6, 10)], ["", ""]);

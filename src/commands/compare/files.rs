@@ -1,5 +1,5 @@
-//! The files of a comparison: any two snapshots, judged without a contract and recorded nowhere; the report, its picture and
-//! the data that are written; and the pairs that several machines measured, joined to one measurement.
+//! The files of a comparison: any two snapshots, judged without a contract and not recorded; the written report,
+//! picture and data; and the pairs that several machines measured, joined to one session.
 
 use std::path::{Path, PathBuf};
 
@@ -112,7 +112,7 @@ impl Outs<'_> {
         Ok(())
     }
 
-    /// Writes what was asked for. A report whose view names no picture gets this one beside it.
+    /// Writes the requested files. If the view names no picture, the report gets this one beside it.
     pub(super) fn write(self, view: CompareView<'_>, svg: Option<&str>) -> Result<()> {
         if let Some(out) = self.report {
             let picture = beside(out);
@@ -131,12 +131,12 @@ impl Outs<'_> {
     }
 }
 
-/// The picture of the report `cmp.md` is `cmp_samples.svg` beside it.
+/// The path of a report's picture: `cmp_samples.svg` beside `cmp.md`.
 fn beside(report: &Path) -> PathBuf {
     report.with_file_name(format!("{}_samples.svg", report.file_stem().unwrap_or_default().to_string_lossy()))
 }
 
-/// Where a report at `out` finds the evidence; `None` for one outside the project.
+/// The relative path from a report at `out` to the evidence; `None` if the report is outside the project.
 pub(super) fn to_evidence(project: &Project, out: &Path) -> Option<String> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let root = files::canonical(project.root()).ok()?;
@@ -145,8 +145,8 @@ pub(super) fn to_evidence(project: &Project, out: &Path) -> Option<String> {
     Some(format!("{}{}/", "../".repeat(depth), project.relative(&project.evidence_dir())))
 }
 
-/// Which samples are drawn: those of the contract's metrics, or without a contract of what decides, in pairs where there
-/// are pairs.
+/// Selects the samples to draw: those of the contract's metrics, or without a contract of the decisive ones; as pairs
+/// if there are any.
 pub(crate) fn strips(comparison: &Comparison, sides: (&Snapshot, &Snapshot), pair: Option<&PairSession>) -> Vec<Strip> {
     let (before, after) = (series::metrics(sides.0), series::metrics(sides.1));
     let paired = pair.map(series::pair_metrics).unwrap_or_default();
@@ -176,8 +176,8 @@ pub(super) fn read_pairs(paths: &[PathBuf]) -> Result<PairSession> {
     PairSession::joined(sessions).map_err(|(at, problem)| trouble(format!("{} {problem}", paths[at].display())))
 }
 
-/// The same as the pairs of a change: of its two commits, by the commands that the config names, after its state after was
-/// recorded.
+/// The same as the pairs of a change: they must be of its two commits, by the commands in the config, and measured
+/// after its state after was recorded.
 pub(super) fn pairs_of_change(ctx: &Ctx, change: &Change, paths: &[PathBuf]) -> Result<PairSession> {
     let session = read_pairs(paths)?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {

@@ -1,5 +1,5 @@
-//! `compare`: judge after against before: for a change, from the recorded snapshots and, where possible, pairs measured
-//! now, and recorded itself; or for any two snapshot files.
+//! `compare`: judges after against before. For a change it uses the recorded snapshots and, if possible, pairs measured
+//! now, and records the result; or it compares any two snapshot files.
 
 use std::path::{Path, PathBuf};
 
@@ -52,7 +52,7 @@ pub(crate) struct CompareArgs {
     exit_code: bool,
 }
 
-/// Two named files are a change's own evidence if their bytes are; then the comparison is recorded.
+/// If the two named files are identical to a change's recorded snapshots, the comparison is recorded.
 pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
     if args.out.is_some() && args.out == args.json_out {
         return Err(trouble("--out and --json-out name the same file; give each its own"));
@@ -65,7 +65,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
         if let Some(change) = owner(ctx, &args, &new.digest, &old.digest)? {
             let id = change.id();
             let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
-            // Nobody's evidence cannot have the name of one.
+            // An unrecorded comparison must not have the name of an evidence file.
             let own =
                 [Role::CompareReport, Role::CompareData].map(|it| ctx.project.evidence_dir().join(it.file_name(id)));
             if args.out.iter().chain(&args.json_out).any(|out| own.iter().any(|own| is_same(out, own))) {
@@ -113,7 +113,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     full(one).is_some() && full(one) == full(other)
 }
 
-/// `Wrote: P` for each file that was asked for, as the original; else the report.
+/// Prints `Wrote: P` for each requested file, as the Python tool does; else the report.
 fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit> {
     let written = args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}\n", out.display()));
     let mut written: String = written.collect();
@@ -144,7 +144,7 @@ pub(crate) fn exit_of(outcome: Outcome) -> Exit {
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit> {
     let world = collect::world(ctx, change, Gate::Compare)?;
     commit::ask(ctx, change, gates::may_compare(change, &world))?;
-    // The report that is evidence is written in any case.
+    // The report in the evidence is written in any case.
     let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id()));
     let copy = |out: &&Path| !is_same(out, &own);
     let outs = Outs { report: args.out.as_deref().filter(copy), data: args.json_out.as_deref().filter(copy) };
@@ -189,7 +189,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     files.extend([markdown, json]);
     let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
 
-    // Within the project a copy shows the picture that is evidence; elsewhere it has its own.
+    // A copy within the project shows the evidence's picture; elsewhere it has its own.
     let evidence = outs.report.and_then(|out| files::to_evidence(&ctx.project, out));
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
@@ -201,7 +201,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     Ok(exit)
 }
 
-/// Where others committed since the baseline, the snapshots differ by more than the change.
+/// The error if only pairs could measure the change alone: others committed since the baseline, so the snapshots differ
+/// by more than the change.
 fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     let message =
         "others committed since the baseline, so the change is measured on its commit and that commit's parent";
@@ -213,7 +214,7 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     ])
 }
 
-/// The pairs of a comparison that decided nothing, which are gone on from, and how many there are of most.
+/// The pairs of an undecided comparison, which are continued, and the largest number of pairs of one metric among them.
 fn undecided(ctx: &Ctx, change: &Change) -> Result<Option<(PairSession, u32)>> {
     let open = change.comparison.as_ref().filter(|it| it.verdicts.overall() == Outcome::Inconclusive);
     let Some(bytes) = open.and_then(|it| it.pair.as_ref()).and_then(evidence::fetch(ctx)) else { return Ok(None) };

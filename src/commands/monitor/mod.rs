@@ -1,4 +1,5 @@
-//! `monitor`: measuring rolled out changes day by day. Here: which changes are monitored, `monitor start`, `monitor status`.
+//! `monitor`: measures rolled out changes day by day. Here: which changes are monitored, `monitor start` and `monitor
+//! status`.
 
 pub(crate) mod tick;
 
@@ -54,7 +55,7 @@ pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit> {
     }
 }
 
-/// The state of the monitor is the record itself, whose path is the answer.
+/// The state of the monitor is the record itself, whose path is printed.
 fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let change = commit::load(ctx, &id)?;
@@ -72,7 +73,7 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// What a change is held against was fixed at its baseline; a freely chosen one could hide a loss.
+/// Fails unless the file is the change's recorded baseline: a freely chosen one could hide a regression.
 fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<()> {
     let bytes = atomic::read(path, evidence::LIMIT)?
         .ok_or_else(|| trouble(format!("--baseline: {} does not exist", path.display())))?;
@@ -87,7 +88,7 @@ fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<()> {
         .hinted(format!("leave --baseline out, or give {}", shown.display())))
 }
 
-/// Exit 0 with an open alarm too, as the original; 2 where a record cannot be relied on.
+/// Exits with 0 even while an alarm is open, as the Python tool does; 2 if a record cannot be relied on.
 fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     let changes = monitored(ctx, args.change_id.as_deref())?;
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
@@ -105,7 +106,7 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     Ok(if lost.is_empty() { Exit::Yes } else { Exit::Trouble })
 }
 
-/// The fields of one as the original has them; where several are monitored, those of the first, and all in `changes`.
+/// The Python tool's fields, for the first change if several are monitored, and all changes in `changes`.
 fn answer(states: Vec<Value>, legacy: Option<&Map<String, Value>>, lost: &[Finding]) -> Value {
     let active = states.iter().any(|state| state["active"] == true);
     let mut answer = json!(legacy.cloned().unwrap_or_default());
@@ -132,7 +133,7 @@ pub(crate) fn legacy_text(ctx: &Ctx, legacy: &Map<String, Value>) -> String {
     )
 }
 
-/// What the original's monitor left: shown, but not gone on with, since it was bound to no evidence.
+/// The state of the Python tool's monitor: shown but not continued, since it was bound to no evidence.
 pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>> {
     let path = ctx.project.monitor_path();
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
@@ -143,8 +144,8 @@ pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>> {
     Ok(Some(fields))
 }
 
-/// Every change that is rolled out and has not ended, or the one that is named: unlike other commands, the monitor means
-/// all where none is.
+/// The named change, or every change that is rolled out and has not ended: unlike other commands, the monitor works on
+/// all of them if none is named.
 pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>> {
     if let Some(id) = choose::named(ctx, typed)? {
         return Ok(vec![commit::load(ctx, &id)?]);

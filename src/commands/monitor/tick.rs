@@ -1,4 +1,4 @@
-//! `monitor tick`: measure once, and for every change that is due today judge it, record the day, raise the alarms.
+//! `monitor tick`: measures once and, for every change that is due today, judges it, records the day and raises alarms.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -28,18 +28,18 @@ pub(crate) struct TickArgs {
     pub(crate) force: bool,
 }
 
-/// What programs say of a file, a module or a program that is not there.
+/// Phrases in messages about a missing file, module or program.
 const LACKING: [&str; 6] =
     ["exit code 127", "not found", "no such file", "cannot find", "no module named", "is not recognized"];
 
 pub(crate) struct Ticked {
     pub change: Change,
-    /// Why it was not measured; `None` where it was.
+    /// The reason why it was not measured; `None` if it was.
     pub idle: Option<Idle>,
 }
 
-/// Exit 1 while an alarm is open, 2 when a record cannot be relied on or there is no monitor, 3 when the clock went
-/// backwards, 0 otherwise.
+/// Exits with 1 while an alarm is open, 2 if a record cannot be relied on or nothing is monitored, 3 if the clock went
+/// backwards, else with 0.
 pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     check::needs_project(ctx, "monitor tick")?;
     let done = tick(ctx, args.change_id.as_deref(), args.force)?;
@@ -91,7 +91,7 @@ pub(crate) fn not_known(lost: &[Finding]) -> Value {
     lost.iter().map(one).collect()
 }
 
-/// Records that may be of a monitored change, and cannot be relied on; a named change is read by itself.
+/// Unreliable records that may belong to a monitored change; a named change is read on its own.
 pub(crate) fn lost(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Finding>> {
     if choose::named(ctx, typed)?.is_some() { Ok(Vec::new()) } else { audit_here::lost(ctx) }
 }
@@ -104,8 +104,8 @@ pub(crate) fn exit(done: &[Ticked]) -> Exit {
     if unclear { Exit::NotYet } else { Exit::Yes }
 }
 
-/// Ticks the named change, or every monitored one; all share one measurement of the project. One that cannot be
-/// ticked does not keep the others from their day.
+/// Ticks the named change, or every monitored one; all share one measurement of the project. A change that fails does
+/// not prevent the others from recording their day.
 pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ticked>> {
     let mut measured = None;
     let mut done = Vec::new();
@@ -146,8 +146,8 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
     record(ctx, &change, &world, measurement)
 }
 
-/// What is here now against the baseline that the change was promoted on, in pairs, for what the contract measures; `None`
-/// where there is nothing of that kind. What fails there says nothing of the change, and is left to the day's own runs.
+/// Measures the current code against the baseline of the promoted change in pairs, for the contract's metrics; `None`
+/// if that is not possible. A failure there says nothing about the change, and the day's own runs decide.
 pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<Option<PairSession>> {
     let (config, Some(watched)) = (ctx.config()?, evidence::watched(ctx, change)?) else { return Ok(None) };
     let mut probes = Probes::of(config).asked_by(change);
@@ -176,8 +176,8 @@ pub(crate) fn in_pairs(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<O
     Ok(Some(*session))
 }
 
-/// Fails where a command of the contract lacks something in this checkout, or runs what was built of older code: that says
-/// nothing of the change.
+/// Fails if a command of the contract lacks something in this checkout or runs a stale build, which says nothing about
+/// the change.
 fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
     let lacks = |why: &String| LACKING.iter().any(|words| why.to_lowercase().contains(words));
     let named = |name: &String| {
@@ -241,7 +241,7 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     Ok(Ticked { change, idle: (!is_ours).then_some(Idle::AlreadyMeasured) })
 }
 
-/// Alarms and the way back, for whoever reads the mail of a timer.
+/// Reports alarms and how to roll back, for whoever reads the mail of a timer.
 pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     let change = &ticked.change;
     if ticked.idle == Some(Idle::ClockBackwards) {
@@ -262,7 +262,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     ctx.advise(&demand_fixes::alarm(change));
 }
 
-/// The original's fields; with several changes those of the first that was measured, and all in `changes`.
+/// The Python tool's fields, for the first measured change if there are several, and all changes in `changes`.
 pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value> {
     let mut all = Vec::new();
     for ticked in done {
