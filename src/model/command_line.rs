@@ -1,4 +1,4 @@
-//! A command that a person can copy and run: typed words, quoted for the shell in one place.
+//! A command line that a user can copy and run. The only place that quotes arguments for the shell.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 pub const PROGRAM: &str = "vibeship-optimizer";
 
-/// One line for a shell: a command, or several that are joined.
+/// A shell command line: one command, or several joined by `&&` or `|`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct CommandLine(String);
@@ -16,12 +16,12 @@ impl CommandLine {
         Self(quoted(program))
     }
 
-    /// A line that a person wrote, as it stands.
+    /// Wraps a line written by a user, unchanged.
     pub fn verbatim(line: impl Into<String>) -> Self {
         Self(line.into())
     }
 
-    /// This tool with words such as `change list`.
+    /// A command of this tool, such as `change list`; `subcommand` is split at white space.
     pub fn tool(subcommand: &str) -> Self {
         Self::new(PROGRAM).words(subcommand.split_whitespace())
     }
@@ -30,7 +30,7 @@ impl CommandLine {
         Self::new("git").words(subcommand.split_whitespace())
     }
 
-    /// With one more argument, quoted where a shell would read anything into it.
+    /// Appends one argument, quoted if the shell would interpret any of it.
     pub fn word(self, word: impl AsRef<str>) -> Self {
         Self(format!("{self} {}", quoted(word.as_ref())))
     }
@@ -39,17 +39,17 @@ impl CommandLine {
         words.into_iter().fold(self, Self::word)
     }
 
-    /// With what stands for a person's own words, such as `"WHY"`.
+    /// Appends a placeholder that the user replaces, such as `"WHY"`.
     pub fn placeholder(self, placeholder: &'static str) -> Self {
         Self(format!("{self} \"{placeholder}\""))
     }
 
-    /// With a flag and what a person has to write after it.
+    /// Appends a flag and a placeholder for its value.
     pub fn ask(self, flag: &str, placeholder: &'static str) -> Self {
         self.word(flag).placeholder(placeholder)
     }
 
-    /// This, and if it succeeds, `next`.
+    /// Runs `next` if this command succeeds.
     pub fn and(self, next: Self) -> Self {
         Self(format!("{self} && {next}"))
     }
@@ -69,19 +69,19 @@ impl fmt::Display for CommandLine {
     }
 }
 
-/// One word as a shell has to be given it, PowerShell on Windows: bare where nothing in it means anything to a shell, in
-/// double quotes where those suffice, else in single quotes.
+/// Quotes one argument for a POSIX shell, or for PowerShell on Windows: bare if nothing in it is special to a shell, in
+/// double quotes if those suffice, else in single quotes.
 pub fn quoted(word: &str) -> String {
     quoted_for(word, if cfg!(windows) { "''" } else { "'\\''" })
 }
 
-/// `escaped` is how a single quote is written within single quotes.
+/// `escaped` is the escape sequence of a single quote within single quotes.
 fn quoted_for(word: &str, escaped: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+:=@%".contains(c);
     let readable = |c: char| plain(c) || " ,<>();#&|'".contains(c);
     let inner = |(at, c): (usize, char)| plain(c) || (at > 0 && c == '~');
-    // At the front, zsh takes `=ls` for the path of ls, every shell `~root` for a home, and PowerShell `@x` for a list; it
-    // takes `a,b` for two words anywhere.
+    // A leading `=ls` is the path of ls to zsh, `~root` a home directory to every shell, and `@x` a splatted list to
+    // PowerShell, which also reads `a,b` as two words.
     let bare = !word.is_empty() && !word.starts_with(['=', '@']) && word.chars().enumerate().all(inner);
     let text = word.contains(' ') && word.starts_with(|c: char| c.is_ascii_alphanumeric());
     if bare {
@@ -116,8 +116,8 @@ mod tests {
         }
     }
 
-    /// By `about_Quoting_Rules` and `about_Parsing`: a single quote is doubled within single quotes, in which nothing else is
-    /// read; within double quotes `$` and the backquote are; a comma makes a list, and `@` begins one.
+    /// From `about_Quoting_Rules` and `about_Parsing`: within single quotes only a doubled single quote is special;
+    /// within double quotes `$` and the backquote are; a comma makes a list, and `@` begins one.
     #[test]
     fn powershell_reads_the_same_words() {
         for (word, shown) in [

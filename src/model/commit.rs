@@ -1,19 +1,19 @@
-//! A commit, the files that it changes, and what its message says of itself.
+//! Commits, the files they change, and what their messages declare (fixup markers, reverted commits).
 
 use std::collections::BTreeMap;
 
 use crate::model::{CommitName, Digest};
 
-/// One commit. Its ids are the values of the trailer that names changes, in order, as git reads them.
+/// One commit. `ids` holds the values of the change trailer, in order, as git parses them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
     pub id: String,
     pub parents: Vec<String>,
     pub author_name: String,
     pub author_email: String,
-    /// When it was first written, in seconds since 1970 UTC.
+    /// Author date in Unix seconds.
     pub author_time: i64,
-    /// When it was committed as it is now, in seconds since 1970 UTC.
+    /// Committer date in Unix seconds.
     pub commit_time: i64,
     pub subject: String,
     pub message: String,
@@ -21,64 +21,64 @@ pub struct Commit {
     pub files: Vec<FileChange>,
 }
 
-/// A changed file, as git's raw format tells it.
+/// A changed file, from git's raw diff format.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileChange {
-    /// With `/`: from the repository's root as git lists it, from the project's root for an audit.
+    /// With `/` separators: relative to the repository root as git lists it, to the project root in an audit.
     pub path: Vec<u8>,
-    /// `A` added, `M` modified, `D` deleted, `T` of another type, `U` in conflict. For a merge against all its
-    /// parents, one letter for each.
+    /// `A` added, `M` modified, `D` deleted, `T` type changed, `U` unmerged. For a combined diff of a merge, one letter
+    /// per parent.
     pub status: String,
-    /// Mode before (against the first parent); `000000` when there was nothing.
+    /// Mode in the first parent; `000000` if the file did not exist.
     pub old_mode: String,
     pub new_mode: String,
-    /// Object before; all zeros when there was nothing.
+    /// Object id in the first parent; all zeros if the file did not exist.
     pub old_object: String,
     pub new_object: String,
-    /// Whether it is one of the tool's own files; known once the project is.
+    /// Whether it is one of the tool's own files; set once the project root is known.
     pub own: bool,
 }
 
-/// A commit that git can make again from others.
+/// A commit that git can recompute from others by a three-way merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remake<'a> {
     Merge {
         commit: &'a str,
         parents: &'a [String],
     },
-    /// A commit that takes another one back (a merge against its first parent).
+    /// A commit that reverts another one (a merge relative to its first parent).
     Revert {
         commit: &'a str,
         of: &'a str,
     },
-    /// A commit that is another one in another place: picking that gives it, and taking that back gives its parent. One
-    /// whose parent has half of the work already is another one.
+    /// A commit with the same change as another one: cherry-picking `of` onto its parent gives it, and reverting `of`
+    /// on it gives its parent. The second half fails if the parent already had part of the change.
     Pick {
         commit: &'a str,
         of: &'a str,
     },
-    /// The parent of a commit, given by taking another one back.
+    /// The parent of `commit`, recomputed by reverting `of` on `commit`.
     Unpick {
         commit: &'a str,
         of: &'a str,
     },
-    /// A head from which a commit is taken back, so that nothing changes where its work is gone.
+    /// A head on which `of` is reverted: nothing changes if the head no longer has the work of `of`.
     Gone {
         head: &'a str,
         of: &'a str,
     },
 }
 
-/// What a commit has otherwise than git makes it.
+/// How a commit differs from what git recomputes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remade {
-    /// Files in conflict, which somebody had to decide on.
+    /// Files that conflict in the merge, so that somebody resolved them by hand.
     pub decided: Vec<FileChange>,
     pub differs: Vec<FileChange>,
 }
 
 impl Remake<'_> {
-    /// What a pick has to give the other way.
+    /// For a pick, the reverse check that must hold as well.
     pub fn back(&self) -> Option<Self> {
         match *self {
             Self::Pick { commit, of } => Some(Self::Unpick { commit, of }),
@@ -106,17 +106,18 @@ impl Commit {
         self.files.iter().filter(|file| !file.own).map(FileChange::name)
     }
 
-    /// Whether it changes only the tool's own files (or nothing at all): it is no change to the code.
+    /// Whether it changes only the tool's own files, or nothing at all, and so no code.
     pub fn is_evidence_only(&self) -> bool {
         self.files.iter().all(|file| file.own)
     }
 
-    /// The marker with which its subject asks for it to be squashed into another.
+    /// The marker at the start of its subject by which `git rebase --autosquash` squashes it into another commit.
     pub fn fixup(&self) -> Option<&'static str> {
         ["fixup!", "squash!", "amend!"].into_iter().find(|marker| self.subject.starts_with(marker))
     }
 
-    /// In git's own words, and in those of rollbacks that older versions made.
+    /// Hashes of the commits that its message says it reverts, in git's wording or in that of older versions'
+    /// rollbacks.
     pub fn reverted(&self) -> Vec<String> {
         let hashes = |words: &str| -> Vec<String> {
             let after = self.message.split(words).skip(1);
@@ -129,7 +130,7 @@ impl Commit {
 }
 
 impl FileChange {
-    /// Digest of what files, with their paths from the project's root, were and became.
+    /// Digest of the modes and objects before and after of files, keyed by their path from the project root.
     pub fn content<'a>(files: impl Iterator<Item = (String, &'a Self)>) -> Digest {
         let of = |(path, it): (String, &'a Self)| {
             (path, [&it.old_mode, &it.new_mode, &it.old_object, &it.new_object].map(String::clone))
@@ -138,12 +139,12 @@ impl FileChange {
         Digest::of_json(&serde_json::json!(all))
     }
 
-    /// Its path as text; empty where it is not UTF-8.
+    /// Its path as text; empty if it is not UTF-8.
     pub fn name(&self) -> &str {
         std::str::from_utf8(&self.path).unwrap_or_default()
     }
 
-    /// Whether it is a regular file, as far as it is there before and after: no link, no submodule.
+    /// Whether it is a non-executable regular file, or absent, both before and after: no link, no submodule.
     pub fn is_regular(&self) -> bool {
         is_regular(&self.old_mode) && is_regular(&self.new_mode)
     }

@@ -1,11 +1,11 @@
-//! The contract of a change: what should improve, what must not get worse, when and how to go back; when it is complete.
+//! The contract of a change: what should improve, what must not get worse, and when and how to roll back.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::model::{Criterion, Digest, Trigger};
 
-/// The rollback action where none is given, as in the original.
+/// The default rollback action, as in the Python tool.
 pub const DEFAULT_ROLLBACK: &str = "git revert <sha>";
 
 /// The five parts. Parts may be missing while it is being written.
@@ -54,7 +54,7 @@ impl Contract {
         Digest::of_json(&json!(self))
     }
 
-    /// The parts that are still missing, in the order in which they are asked for.
+    /// The parts still missing, in the order in which they are asked for.
     pub fn missing(&self) -> Vec<Part> {
         let parts = [
             (self.hypothesis.trim().is_empty(), Part::Hypothesis),
@@ -66,7 +66,7 @@ impl Contract {
         parts.into_iter().filter_map(|(missing, part)| missing.then_some(part)).collect()
     }
 
-    /// Every criterion in it: KPI, guardrails, and the trigger where it is one.
+    /// Every criterion: KPI, guardrails, and the trigger if it is a criterion.
     pub fn criteria(&self) -> impl Iterator<Item = &Criterion> {
         self.kpi.iter().chain(&self.guardrails).chain(self.measured_trigger())
     }
@@ -75,7 +75,7 @@ impl Contract {
         if let Some(Trigger::Measured(criterion)) = &self.trigger { Some(criterion) } else { None }
     }
 
-    /// `self` with the parts of `newer` that are given put over it; an empty part leaves the old one.
+    /// Replaces the parts that `newer` gives; an empty part keeps the old one.
     pub fn merged_with(self, newer: Self) -> Self {
         let text = |new: String, old: String| if new.trim().is_empty() { old } else { new };
         Self {

@@ -1,5 +1,4 @@
-//! A criterion: `METRIC OP BOUND`, as contracts state it. Owns its grammar and the place of every mistake in it;
-//! must not judge.
+//! A criterion of a contract: `METRIC OP BOUND`. Owns the grammar and the positions of syntax errors; judges nothing.
 //!
 //! The grammar, with white space allowed around each part:
 //!
@@ -10,9 +9,9 @@
 //!         SIGN NUMBER %         relative to the baseline: -10%, +5%, +0%
 //! ```
 //!
-//! The sign makes a percentage relative. An unsigned one (`99%`) is an absolute share, which only metrics that
-//! are shares can meet: against a duration or a size it is refused with the advice to write `+5%` or `-5%`
-//! (see `measurable`).
+//! The sign makes a percentage relative. An unsigned one (`99%`) is an absolute share, which only fits metrics that
+//! are shares: for a duration or a size it is refused with the advice to write `+5%` or `-5%`
+//! (see `Measurable::check`).
 
 use std::fmt;
 
@@ -59,29 +58,29 @@ impl Op {
 pub enum Bound {
     Absolute {
         value: f64,
-        /// Its unit; `None` means the metric's own.
+        /// `None` means the metric's own unit.
         unit: Option<Unit>,
     },
-    /// A change relative to the baseline, as a share: `-0.1` for `-10%`.
+    /// A change relative to the baseline, as a fraction: `-0.1` for `-10%`.
     Relative { share: f64 },
 }
 
-/// One criterion. Equal criteria are equal as written; it is stored as its text.
+/// One criterion, stored as its text. Criteria are equal only if written the same way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
     pub metric: MetricId,
     pub op: Op,
     pub bound: Bound,
-    /// The text as it was given, without white space around it.
+    /// The text as given, without surrounding white space.
     pub text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("criterion {text:?}, column {}: {kind}", .column + 1)]
 pub struct CriterionError {
-    /// The text as given, without white space around it.
+    /// The text as given, without surrounding white space.
     pub text: String,
-    /// Where in `text` the mistake is, in characters from 0.
+    /// Position of the mistake in `text`, in characters from 0.
     pub column: usize,
     pub kind: CriterionMistake,
 }
@@ -140,7 +139,8 @@ impl Criterion {
         Ok(Self { metric: MetricId::new(metric), op, bound, text: text.to_owned() })
     }
 
-    /// Reads what a person typed: also with the signs that reports print, and not where a `+` leaves open what is meant.
+    /// Parses a criterion typed by a user: accepts the signs that reports print (`≤`, `≥`, `−`), and refuses an
+    /// absolute bound with a `+`, which may have been meant as relative.
     pub fn typed(text: &str) -> Result<Self, CriterionError> {
         let found = Self::parse(&text.replace('≤', "<=").replace('≥', ">=").replace('−', "-"))?;
         let column = found.bound_column();
@@ -178,7 +178,7 @@ fn operator_span(text: &str) -> Option<(usize, usize)> {
     Some((end - run, end))
 }
 
-/// Reads a bound; errors carry their byte offset in `text`.
+/// Parses a bound; errors carry their byte offset in `text`.
 fn parse_bound(text: &str) -> Result<Bound, (usize, CriterionMistake)> {
     if text.is_empty() {
         return Err((0, CriterionMistake::NoBound));
@@ -218,9 +218,9 @@ fn is_unit_char(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '%' | '/' | '^' | '·' | '_' | '-')
 }
 
-/// How many bytes at the start of `text` are a number: `[+-] digits [. digits] [e [+-] digits]`.
+/// Length in bytes of the number at the start of `text`: `[+-] digits [. digits] [e [+-] digits]`.
 fn number_length(text: &str) -> usize {
-    // No number is longer; the bound keeps the search cheap.
+    // No sensible number is longer, and the limit keeps the search cheap.
     let span = text.bytes().take(400).take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
     let is_number = |end: &usize| text.as_bytes()[end - 1].is_ascii_digit() && text[..*end].parse::<f64>().is_ok();
     (1..=span).rev().find(is_number).unwrap_or(0)
@@ -244,12 +244,12 @@ impl<'de> Deserialize<'de> for Criterion {
     }
 }
 
-/// A criterion as a record states it.
+/// A criterion as written in a record.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "String")]
 pub enum Stated {
     Criterion(Criterion),
-    /// Text of an older record that is no criterion for this version; it is shown as it is.
+    /// Text of an older record that this version cannot parse as a criterion; shown verbatim.
     Text(String),
 }
 
@@ -271,7 +271,7 @@ impl Stated {
 
 impl From<String> for Stated {
     fn from(text: String) -> Self {
-        // Only what is written back as it was read: the text is part of a record's digest.
+        // The text is part of the record's digest, so it must be written back exactly as it was read.
         let read = Criterion::parse(&text).ok().filter(|criterion| criterion.text == text);
         read.map_or(Self::Text(text), Self::Criterion)
     }
@@ -289,18 +289,18 @@ impl Serialize for Stated {
     }
 }
 
-/// What calls for a rollback: something measured, or words that a person has to judge by.
+/// When to roll back: a measured criterion, or a condition in words that a person judges.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
-    /// A criterion: the rollback is called for when it holds.
+    /// Roll back when this criterion holds.
     Measured(Criterion),
-    /// Plain words, without white space around them; never empty.
+    /// Plain words, trimmed; never empty.
     Words(String),
 }
 
 impl Trigger {
-    /// Reads a trigger. Text that parses as a criterion is one; text that was plainly meant as one (a metric's
-    /// prefix and an operator) but does not parse is refused; anything else is words. Empty text is refused.
+    /// Parses a trigger. Text that parses as a criterion is one; text with a metric's prefix and an operator that does
+    /// not parse is an error, as is empty text; anything else is words.
     pub fn parse(text: &str) -> Result<Self, CriterionError> {
         let text = text.trim();
         match Criterion::parse(text) {

@@ -1,4 +1,4 @@
-//! SHA-256 digests, the canonical JSON that they are taken over, and references to evidence files by digest.
+//! SHA-256 digests, the canonical JSON they are computed over, and references to evidence files by digest.
 
 use std::fmt;
 
@@ -20,14 +20,13 @@ impl Digest {
         Self(hex(&Sha256::digest(bytes)))
     }
 
-    /// The digest of a value's canonical JSON: without white space and with the keys of every object in byte order, so
-    /// that equal values give equal bytes whatever wrote them (the idea of RFC 8785; numbers are printed as
-    /// `serde_json` prints them).
+    /// Digest of a value's canonical JSON: no white space, and the keys of every object in byte order, so that equal
+    /// values give equal bytes (as in RFC 8785, except that numbers are printed as `serde_json` prints them).
     pub fn of_json(value: &Value) -> Self {
         Self::of_json_without(value, &[])
     }
 
-    /// The same without some fields of the value, such as the one that holds the digest itself.
+    /// Like [`Self::of_json`], but leaves out some top-level fields, such as the one that holds the digest itself.
     pub fn of_json_without(value: &Value, fields: &[&str]) -> Self {
         Self::of_bytes(&canonical(value, fields))
     }
@@ -69,26 +68,27 @@ pub struct Artifact {
     pub sha256: Digest,
 }
 
-/// Whether a file of evidence is a report, which can be rendered again from the others; the rollback's note cannot.
+/// Whether an evidence file is a report that can be rendered again from the other files; a rollback's note cannot.
 pub fn is_page(path: &str) -> bool {
     path.ends_with(".md") && !path.ends_with("_rollback.md")
 }
 
 impl Artifact {
-    /// Whether these bytes are what was recorded. JSON counts as it is read: a formatter may have laid it out again.
+    /// Whether `bytes` have the recorded digest. JSON also matches after reformatting, as a formatter may have run on
+    /// it.
     pub fn holds(&self, bytes: &[u8]) -> bool {
         if Digest::of_bytes(bytes) == self.sha256 {
             return true;
         }
         let is_json = self.path.ends_with(".json");
         let Some(value) = is_json.then(|| parse_json(bytes).ok()).flatten() else { return false };
-        // As the tool lays it out, and as its first versions did.
+        // The tool's layout, and that of its first versions.
         let ways = [text::json(&value).unwrap_or_default(), format!("{value:#}\n").into_bytes()];
         ways.iter().any(|written| Digest::of_bytes(written) == self.sha256)
     }
 }
 
-/// The name under which an evidence file is kept when the `number`th newer one takes its own.
+/// Path to which an evidence file is moved when its `number`th replacement takes its path.
 pub fn superseded_name(path: &str, number: u32) -> String {
     let name_at = path.rfind('/').map_or(0, |at| at + 1);
     match path[name_at..].rfind('.').filter(|at| *at > 0) {
@@ -98,14 +98,14 @@ pub fn superseded_name(path: &str, number: u32) -> String {
 }
 
 fn canonical(value: &Value, without: &[&str]) -> Vec<u8> {
-    // An event fits; from 1,024 bytes on, glibc tidies its memory each time.
+    // Large enough for an event; glibc consolidates its free lists on each allocation of 1,024 bytes or more.
     let mut out = Vec::with_capacity(1000);
     // Writing into memory cannot fail.
     let _ = serde_json::to_writer(&mut out, &Sorted(value, without));
     out
 }
 
-/// A value with the keys of every object in order; without some fields of its own.
+/// Serializes a value with the keys of every object sorted, without the given top-level fields.
 struct Sorted<'a>(&'a Value, &'a [&'a str]);
 
 impl Serialize for Sorted<'_> {
@@ -122,7 +122,7 @@ impl Serialize for Sorted<'_> {
     }
 }
 
-/// A hash over fields whose bounds are part of it, so that no two lists of fields hash alike.
+/// Hashes each field with its length, so that different lists of fields never hash alike.
 #[derive(Default)]
 pub(crate) struct FieldHasher(Sha256);
 

@@ -1,4 +1,4 @@
-//! The events of a record. Owns their shape on disk: variants and fields are never renamed. Must not interpret them.
+//! The events of a record and their format on disk: variants and fields are never renamed. Does not interpret them.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -197,8 +197,9 @@ pub struct Tick {
 }
 
 impl Event {
-    /// What it says whatever stands before it in the record, where that does not matter: a monitored day, a note, the
-    /// decision on a day, a review. Of two clones that went on with a record, one can record behind its own what the other did.
+    /// The content of an event that does not depend on the events before it: a monitored day, a note, a day's decision,
+    /// a review; `None` for other kinds. If two clones extended the same record, one can append such events of the
+    /// other.
     pub fn by_itself(&self) -> Option<serde_json::Value> {
         let by_itself =
             matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. } | Kind::Attested { .. });
@@ -212,34 +213,34 @@ pub enum TakenFor {
     After,
     Stage(Stage),
     Day(u32),
-    /// To see whether a rollback brought the baseline's values back.
+    /// To confirm that a rollback restored the baseline's values.
     Rollback,
 }
 
 impl Kind {
-    /// The evidence files that were recorded with this event.
+    /// The evidence files recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {
         let (measured, own, _) = self.evidence();
         measured.into_iter().flat_map(|(_, taken)| taken.artifacts()).chain(own).collect()
     }
 
-    /// The commits that it names.
+    /// The hashes of all commits in this event.
     pub fn commits(&self) -> impl Iterator<Item = &String> {
         let (measured, _, named) = self.evidence();
         measured.and_then(|(_, taken)| taken.revision.commit.as_ref()).into_iter().chain(named)
     }
 
-    /// What was measured for this event, where something was.
+    /// The measurement recorded with this event, if any.
     pub fn taken(&self) -> Option<&Taken> {
         self.measured().map(|(_, taken)| taken)
     }
 
-    /// The same, and for what it was.
+    /// The measurement recorded with this event, and its purpose.
     pub fn measured(&self) -> Option<(TakenFor, &Taken)> {
         self.evidence().0
     }
 
-    /// What was measured for this event, its other files, and the commits that it names beside that of the measurement.
+    /// The measurement of this event, its other files, and its commits other than the measured one.
     fn evidence(&self) -> (Option<(TakenFor, &Taken)>, Vec<&Artifact>, Vec<&String>) {
         fn shas(delta: &Delta) -> impl Iterator<Item = &String> {
             delta.commits.iter().map(|commit| &commit.sha)

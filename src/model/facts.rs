@@ -1,4 +1,4 @@
-//! What the world looked like when a gate was asked for: gathered by commands, judged by gates, kept in events.
+//! Facts that commands gather, gates judge, and events record.
 
 use std::fmt;
 
@@ -132,7 +132,7 @@ impl Verdicts {
         self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
     }
 
-    /// Whether they are verdicts on exactly what the contract states, in its order.
+    /// Whether these are the verdicts on exactly the contract's criteria, in its order.
     pub fn are_on(&self, contract: &Contract) -> bool {
         let judged = std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger);
         judged.map(|judged| judged.criterion.as_str()).eq(contract.criteria().map(|criterion| criterion.text.as_str()))
@@ -146,20 +146,20 @@ impl Verdicts {
         self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
     }
 
-    /// Guardrails, and the trigger, that are neither violated nor proven to hold.
+    /// Guardrails, and the trigger, whose verdict is inconclusive.
     pub fn unsettled_guards(&self) -> impl Iterator<Item = &Judged> {
         let guards = self.guardrails.iter().chain(&self.trigger);
         guards.filter(|judged| judged.verdict.outcome() == Outcome::Inconclusive)
     }
 
-    /// The gravest outcome of KPI and guardrails; a fired trigger is a failure.
+    /// The worst outcome of KPI and guardrails; a fired trigger is a failure.
     pub fn overall(&self) -> Outcome {
         let worst = self.not_passing().map(|judged| judged.verdict.outcome()).max().unwrap_or(Outcome::Pass);
         if self.fired() { Outcome::Fail } else { worst }
     }
 }
 
-/// Whether a change is in the code that is checked out.
+/// Whether the checked-out code contains a change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InEffect {
@@ -167,7 +167,7 @@ pub enum InEffect {
     /// Its commit is not in the history.
     #[default]
     Absent,
-    /// It was taken back by a later commit.
+    /// A later commit reverts it.
     Reverted,
     NoCommit,
 }
@@ -190,15 +190,15 @@ pub enum Rehearsal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArtifactFault {
     pub path: String,
-    /// Whether it is gone (otherwise it is altered).
+    /// Whether it is missing; otherwise it is altered.
     pub missing: bool,
-    /// Whether the commit checked out has the file as it was recorded.
+    /// Whether `HEAD` has the file as it was recorded.
     #[serde(default)]
     pub committed: bool,
-    /// A commit that has it: the one checked out (`HEAD`), or else the newest of any branch.
+    /// A commit that has it as recorded: `HEAD`, or else the newest of any branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Where it is kept as it was recorded, while something that no event recorded has its name.
+    /// Path of a copy with the recorded content, if an unrecorded file has taken its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
 }
@@ -268,10 +268,10 @@ pub struct Policy {
     pub require_clean_git: Option<bool>,
 }
 
-/// The workflow's rule: at least three days, whatever a config says.
+/// Fewest days of monitoring, whatever the config says.
 pub const MIN_DAYS: u32 = 3;
 
-/// The least that any config demands.
+/// The weakest policy that any config can have.
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -285,7 +285,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The stricter of both in everything that time or review decides; the stages are `self`'s.
+    /// Takes the stricter setting of both, except that the stages stay those of `self`.
     pub fn tightened_by(mut self, other: &Self) -> Self {
         self.min_monitor_days = self.min_monitor_days.max(other.min_monitor_days);
         self.require_attestation |= other.require_attestation;
@@ -294,7 +294,7 @@ impl Policy {
         self
     }
 
-    /// What both demand: every stage of either, for the longer time.
+    /// Takes the stricter setting of both, with every stage of either and the longer soak time.
     pub fn joined_with(self, other: &Self) -> Self {
         let mut stages: Vec<StagePlan> = Vec::new();
         for plan in self.stages.iter().chain(&other.stages) {
@@ -336,7 +336,7 @@ pub struct Attestation {
 }
 
 impl Attestation {
-    /// Whether a text names a reviewer or a model.
+    /// Whether a text can name a reviewer or a model: neither blank nor one of the placeholders.
     pub fn is_name(text: &str) -> bool {
         text.contains(char::is_alphanumeric) && !PLACEHOLDERS.contains(&text.trim())
     }

@@ -1,4 +1,4 @@
-//! What to do about a problem: steps in their order, and the steps that every part of the tool has to offer.
+//! Problems and their fixes as ordered, typed steps, and the steps shared by several parts of the tool.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub const SHORT_HYPOTHESIS: &str = "SHORT HYPOTHESIS";
 pub const HYPOTHESIS: &str = "WHAT SHOULD IMPROVE, AND WHY";
 pub const OVERRIDE_OUT: &str = "HOW TO REMOVE THE OVERRIDE";
 
-/// What stands for a person's own words in commands, and is refused as such words itself.
+/// Placeholders in printed commands; refused if a user types one unchanged.
 pub const PLACEHOLDERS: [&str; 9] =
     [WHY, NAME, "MODE", WHAT_CHANGED, WHAT_HAPPENED, WHAT_WAS_OBSERVED, SHORT_HYPOTHESIS, HYPOTHESIS, OVERRIDE_OUT];
 
@@ -113,32 +113,32 @@ impl Fix {
     }
 }
 
-/// What the project's own settings and its work tree make of commands.
+/// Project settings and the state of the work tree that printed commands depend on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FixContext {
     pub trailer: String,
-    /// A tool and a reasoning mode that may have reviewed.
+    /// A tool and a reasoning mode that the config accepts for a review.
     pub review: (String, String),
-    /// A KPI, a guardrail and a trigger that the config can measure, or their shapes.
+    /// A KPI, a guardrail and a trigger on metrics that the config measures, or templates of these.
     pub criteria: [String; 3],
-    /// The same with bounds of their own, for what has no baseline.
+    /// Like `criteria`, but with absolute bounds, for changes without a baseline.
     pub bounds: [String; 3],
     pub pairs: bool,
-    /// The timings whose results others wrote, so that none is measured in pairs.
+    /// Timings imported from a file, which cannot be measured in pairs.
     pub imported: Vec<String>,
     pub uncommitted: Uncommitted,
-    /// Where the tool's own files are, from the project's root.
+    /// Paths of the tool's own files, relative to the project root.
     pub own: Vec<String>,
-    /// The changes whose records are further here than in any commit, each with its commits.
+    /// Changes whose local records are ahead of every committed version, each with its commits.
     pub unsaved: Vec<(ChangeId, Vec<String>)>,
     pub proposed: Proposed,
 }
 
-/// What was asked for and refused, so that nobody has to write it again.
+/// The arguments of the refused command, repeated in its fixes so that the user need not retype them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Proposed {
     pub opened: Option<Opened>,
-    /// Whether a day was to be measured again, whether it was to be called verified, and the stage that was to begin.
+    /// `force` measures a day again, `verify` marks the change verified, `stage` is the rollout stage to begin.
     pub force: bool,
     pub verify: bool,
     pub stage: Option<Stage>,
@@ -163,12 +163,12 @@ impl Default for FixContext {
 }
 
 impl FixContext {
-    /// A KPI, a guardrail and a trigger on a metric that is better when it is lower.
+    /// Templates of a KPI, a guardrail and a trigger for a metric that is better when lower.
     pub fn shapes(metric: &str) -> [String; 3] {
         [" <= -10%", " <= +2%", " > +10%"].map(|rest| format!("{metric}{rest}"))
     }
 
-    /// The flag of `git commit` that ties a commit to a change.
+    /// Adds the `git commit` flag that links a commit to a change by its trailer.
     pub fn with_trailer(&self, commit: CommandLine, id: impl std::fmt::Display) -> CommandLine {
         commit.word("--trailer").word(format!("{}: {id}", self.trailer))
     }
@@ -178,8 +178,8 @@ impl FixContext {
         CommandLine::git("add").words(&self.own).and(commit)
     }
 
-    /// Commits everything uncommitted as the change, except what is no work for certain; in the middle of a rebase or
-    /// merge, goes on with that.
+    /// Commits everything uncommitted as the change, except build output and the like ([`Uncommitted::built`]); during
+    /// a rebase or merge, continues that instead.
     pub fn commit(&self, id: &ChangeId) -> CommandLine {
         if let Some(operation) = self.uncommitted.operation {
             return operation.go_on();
@@ -193,7 +193,7 @@ impl FixContext {
         line.ask("--reviewer", NAME)
     }
 
-    /// Has it reviewed, and attests that.
+    /// Bundles the change for review, then attests the review.
     pub fn reviewed(&self, id: &ChangeId) -> Vec<Fix> {
         vec![Fix::next("have it reviewed", on(id, "review bundle")), Fix::then("", self.attest(id))]
     }
@@ -202,7 +202,7 @@ impl FixContext {
         self.contract_parts(on(id, "change contract"), class, parts)
     }
 
-    /// `line` with a flag for each of these parts of a contract.
+    /// Appends a flag to `line` for each of these parts of a contract.
     pub fn contract_parts(&self, line: CommandLine, class: Class, parts: &[Part]) -> CommandLine {
         let [kpi, guardrail, trigger] = if class == Class::Emergency { &self.bounds } else { &self.criteria };
         parts.iter().fold(line, |line, part| match part {
@@ -210,7 +210,7 @@ impl FixContext {
             Part::Kpi => line.word("--kpi").word(kpi),
             Part::Guardrails => line.word("--guardrail").word(guardrail),
             Part::Trigger => line.word("--trigger").word(trigger),
-            // No commit of an emergency could be reverted.
+            // An emergency override has no commit to revert.
             Part::Rollback if class == Class::Emergency => line.ask("--rollback", OVERRIDE_OUT),
             Part::Rollback => line.word("--rollback").word(DEFAULT_ROLLBACK),
         })
@@ -233,24 +233,24 @@ impl FixContext {
     }
 }
 
-/// Exempts commits that tune nothing.
+/// Exempts commits that tune nothing, by their files or their author.
 pub fn exempt() -> Fix {
     let purpose = "if such commits tune nothing, exempt their files or their author";
     Fix::edit(How::Or, purpose, "the config", "enforcement.exempt", "- {paths: [\"docs/**\"], reason: \"WHY\"}")
 }
 
-/// Lets the checks begin after a commit that is older than the set-up.
+/// Starts the checks after `commit`, which predates the tool's setup.
 pub fn since(how: How, commit: &str) -> Fix {
     let purpose = "so that commits older than the set-up owe nothing";
     Fix::edit(how, purpose, "the config", "enforcement", &format!("since: {}", short(commit)))
 }
 
-/// Fetches the commits that a shallow clone lacks.
+/// Fetches the full history of a shallow clone.
 pub fn unshallow() -> Fix {
     Fix::next("fetch the whole history (in GitHub Actions: fetch-depth: 0)", CommandLine::git("fetch --unshallow"))
 }
 
-/// Brings what this revision names, which is not here.
+/// Fetches a revision that this clone does not have.
 pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
     if spec.contains("@{u") {
         let push = Fix::next("the branch follows none of a remote: push it", CommandLine::git("push -u origin HEAD"));
@@ -260,7 +260,7 @@ pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
     let name = spec.strip_prefix("refs/remotes/").unwrap_or(spec).strip_prefix("origin/");
     let name = name.and_then(|name| name.split(['~', '^', '@', ':']).next()).filter(|name| !name.is_empty());
     let fetch = match name {
-        // A clone of a single branch fetches no other one by itself.
+        // A single-branch clone does not fetch other branches without a refspec.
         Some(name) => CommandLine::git("fetch origin").word(format!("+{name}:refs/remotes/origin/{name}")),
         None => CommandLine::git("fetch --all --tags"),
     };
@@ -278,7 +278,7 @@ pub fn start() -> CommandLine {
     CommandLine::tool("change start").ask("--title", SHORT_HYPOTHESIS)
 }
 
-/// Opens a change with the contract of one that ended.
+/// Opens a change with the contract of an ended one.
 pub fn start_from(id: &ChangeId) -> CommandLine {
     CommandLine::tool("change start --from").word(id.as_str())
 }
@@ -317,7 +317,7 @@ pub fn verify(id: &ChangeId) -> CommandLine {
     on(id, "change verify").word("--apply").ask("--summary", WHAT_WAS_OBSERVED)
 }
 
-/// Brings a file back as the commit checked out has it.
+/// Restores a file from `HEAD`.
 pub fn restore(path: &str) -> CommandLine {
     CommandLine::git("restore --source=HEAD --staged --worktree --").word(path)
 }
@@ -356,23 +356,23 @@ pub struct Subject {
     pub commit: Option<CommitName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangeId>,
-    /// From the project's root, with `/`.
+    /// Relative to the project root, with `/` separators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }
 
-/// Something that is wrong, with what to do about it.
+/// A problem and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Stable, for scripts and configs of users.
+    /// Stable: users' scripts and configs refer to it.
     pub code: String,
     pub severity: Severity,
     pub subject: Subject,
-    /// One sentence without a capital and without a period.
+    /// One sentence without an initial capital and without a period.
     pub message: String,
-    /// The particulars, a line each; they do not repeat the message.
+    /// Details, one line each; they do not repeat the message.
     pub details: Vec<String>,
-    /// In the order in which they are to be done; empty only where waiting is all that helps.
+    /// In the order to apply them; empty only if all the user can do is wait.
     pub fixes: Vec<Fix>,
 }
 
@@ -385,16 +385,16 @@ impl Problem {
         Self::of_setup(Severity::Info, code, message, fixes)
     }
 
-    /// About the project's setup, and no part of it in particular.
+    /// A problem of the project's setup, without a subject.
     pub fn of_setup(severity: Severity, code: &str, message: impl Into<String>, fixes: Vec<Fix>) -> Self {
         let (code, message) = (code.to_owned(), message.into());
         Self { code, severity, subject: Subject::default(), message, details: Vec::new(), fixes }
     }
 }
 
-/// The stable code of one kind of problem, an enum that is tagged with it.
+/// The stable code of a problem: the `code` tag of its serialized enum.
 pub fn code(kind: &impl Serialize) -> String {
-    // The tag of an internally tagged enum is always there.
+    // An internally tagged enum always serializes its tag.
     let value = serde_json::to_value(kind).unwrap_or_default();
     value["code"].as_str().unwrap_or_default().to_owned()
 }

@@ -81,7 +81,7 @@ impl Class {
         }
     }
 
-    /// The gates it must pass before it may be called verified, in order. An experiment never is.
+    /// The gates a change must pass, in order. An experiment is never verified.
     pub fn gates(self) -> &'static [Gate] {
         match self {
             Self::Tuneable | Self::Code => &Gate::ALL,

@@ -1,4 +1,4 @@
-//! Timings in the JSON that hyperfine exports, both ways.
+//! Import and export of timings in hyperfine's JSON format.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ struct Export {
 #[derive(Deserialize)]
 struct ResultOf {
     command: String,
-    /// What this tool calls the command; hyperfine has no such field.
+    /// This tool's name for the command; hyperfine has no such field.
     name: Option<String>,
     user: Option<f64>,
     system: Option<f64>,
@@ -42,16 +42,16 @@ struct ResultOf {
     exit_codes: Vec<Option<i32>>,
     #[serde(default)]
     memory_usage_byte: Vec<u64>,
-    /// The values of `--parameter-list` and `--parameter-scan`, which need not stand in the command.
+    /// Values of `--parameter-list` and `--parameter-scan`, which may not appear in the command.
     #[serde(default)]
     parameters: BTreeMap<String, Value>,
-    /// Each run, as hyperfine 2 writes it.
+    /// One entry per run; written by hyperfine 2.
     #[serde(default)]
     measurements: Vec<Measurement>,
 }
 
 impl ResultOf {
-    /// The command with its parameters, by which results of one command are told apart: `./prog branch=main`.
+    /// The command with its parameters, such as `./prog branch=main`, to distinguish results of one command.
     fn with_parameters(&self) -> String {
         let value = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let set = self.parameters.iter().map(|(name, set)| format!(" {name}={}", value(set)));
@@ -65,7 +65,7 @@ struct Measurement {
     time_user: Option<Quantity>,
     time_system: Option<Quantity>,
     memory_peak_resident: Option<Quantity>,
-    /// `null` of a run that a signal ended.
+    /// `null` if a signal ended the run.
     #[serde(default = "succeeded")]
     exit_code: Option<i32>,
 }
@@ -81,7 +81,7 @@ struct Quantity {
 }
 
 impl Quantity {
-    /// In seconds or bytes; NaN where the unit is neither.
+    /// The value in seconds or bytes; NaN if the unit is neither.
     fn in_base(&self) -> f64 {
         let unit = Unit::spelled(&self.unit);
         let factor = unit.factor_to(&Unit::seconds()).or_else(|| unit.factor_to(&Unit::bytes()));
@@ -89,8 +89,8 @@ impl Quantity {
     }
 }
 
-/// The timing called `name` out of an export: with several results, and unless it may be the `only` one whatever it is called,
-/// it is the one of that name or command. CPU times are left out: the export has only their means, and a mean is no sample.
+/// Reads the timing `name` from an export: the result with that name or command, or, if `only` is set, the only result
+/// whatever its name. Of CPU times hyperfine 1 exports only the means, which are no samples.
 pub fn import(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineError> {
     let export: Export = Json::parse(bytes)?.read()?;
     let mut found: Vec<&ResultOf> = export.results.iter().collect();
@@ -114,8 +114,8 @@ pub fn import(name: &str, bytes: &[u8], only: bool) -> Result<Timing, HyperfineE
     Err(HyperfineError::Several { found: export.results.len(), commands: joined(commands) })
 }
 
-/// A whole export as a snapshot: each result a timing of this tool's name for it, else of its command's. Nothing else is
-/// known of it. `None` where the JSON does not look like an export: an object with `results` and no schema.
+/// Reads a whole export as a snapshot with one timing per result, named by its `name` or else its command. Returns
+/// `None` if the JSON is not an export (an object with `results` and without `schema`).
 pub fn snapshot(label: &str, generated_at: DateTime<Utc>, json: &Json<'_>) -> Option<Result<Snapshot, HyperfineError>> {
     let is_export = json.value["results"].is_array() && json.value["schema"].is_null();
     is_export.then(|| of_results(label, generated_at, &json.read::<Export>()?.results))
@@ -128,7 +128,7 @@ fn of_results(label: &str, generated_at: DateTime<Utc>, results: &[ResultOf]) ->
         let command = if shared { result.with_parameters() } else { result.command.clone() };
         let wanted = scrub(result.name.as_deref().unwrap_or(&command));
         let is_taken = |name: &str| snapshot.timings.iter().any(|timing| timing.name == name);
-        // Others of one command are told apart by their place, which is the same on both sides of a comparison.
+        // Results with the same name are numbered in order, which is the same on both sides of a comparison.
         let numbered = (2..).map(|n: u64| format!("{wanted} ({n})"));
         let name = std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
         snapshot.timings.push(timing(&name, result)?);
@@ -140,7 +140,7 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
     let run = |(index, wall_s): (usize, &f64)| Run {
         wall_s: *wall_s,
         max_rss_bytes: result.memory_usage_byte.get(index).copied().filter(|bytes| *bytes > 0),
-        // hyperfine stops at a failing run unless told otherwise, and then writes every code.
+        // Without exit codes every run succeeded: hyperfine stops at a failure, or else writes every code.
         exit_code: result.exit_codes.get(index).copied().unwrap_or(Some(0)),
         ..Run::default()
     };
@@ -167,7 +167,7 @@ fn timing(name: &str, result: &ResultOf) -> Result<Timing, HyperfineError> {
     Ok(timing)
 }
 
-/// A run as hyperfine 2 writes it.
+/// Converts a run of hyperfine 2.
 fn run_of(run: &Measurement) -> Run {
     let seconds = |time: &Option<Quantity>| time.as_ref().map(Quantity::in_base).filter(|time| time.is_finite());
     let bytes = run.memory_peak_resident.as_ref().map(Quantity::in_base).filter(|bytes| *bytes >= 1.0);
@@ -181,7 +181,7 @@ fn run_of(run: &Measurement) -> Run {
     }
 }
 
-/// A snapshot's timings as hyperfine would have exported them.
+/// Exports a snapshot's timings in hyperfine's format.
 pub fn export(snapshot: &Snapshot) -> Value {
     let results: Vec<Value> = snapshot.timings.iter().filter(|timing| !timing.all_s.is_empty()).map(exported).collect();
     json!({ "results": results, "tool": concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")) })

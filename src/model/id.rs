@@ -1,4 +1,4 @@
-//! Change ids: which texts are ids (they become file names), and how a new one is made from a title.
+//! Change ids: which texts are valid (they become file names), and how an id is generated from a title.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::text::slug;
 
-/// The most characters of an id; the original makes at most 56, people write longer ones.
+/// Longest id in characters; the Python tool generates at most 56, users write longer ones.
 const MAX_ID: usize = 120;
-/// The most characters of the slug in a generated id, as in the original.
+/// Longest slug of a generated id in characters, as in the Python tool.
 const MAX_SLUG: usize = 36;
 
 /// An id such as `chg-20260218-123900-faster-cache`: safe as a file name on every platform and as a trailer value.
@@ -19,7 +19,7 @@ const MAX_SLUG: usize = 36;
 #[serde(transparent)]
 pub struct ChangeId(String);
 
-/// The beginning of a text that is no id.
+/// The beginning of a text that is not a valid id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid change id {0:?}: ids begin with \"chg-\" and hold at most {MAX_ID} letters, digits, '-' and '_', like \
@@ -28,8 +28,8 @@ pub struct ChangeId(String);
 pub struct BadId(String);
 
 impl ChangeId {
-    /// Makes an id from the moment and the title: `chg-YYYYMMDD-HHMMSS-slug`. `attempt` 0 gives the plain id,
-    /// higher ones a numbered variant for when it is taken.
+    /// Generates an id from time and title: `chg-YYYYMMDD-HHMMSS-slug`. `attempt` 0 gives the plain id; higher attempts
+    /// give numbered variants, for when the id is taken.
     pub fn generate(at: DateTime<Utc>, title: &str, attempt: u32) -> Self {
         let suffix = if attempt == 0 { String::new() } else { format!("-{}", attempt + 1) };
         let words: String = slug(title).chars().take(MAX_SLUG - suffix.len().min(MAX_SLUG)).collect();
@@ -43,7 +43,7 @@ impl ChangeId {
         &self.0
     }
 
-    /// The moment and the slug of an id that was made of these.
+    /// The timestamp and the slug of a generated id; `None` for an id of another form.
     pub fn time_and_slug(&self) -> Option<(&str, &str)> {
         const STAMP: usize = "20260218-123900".len();
         let (stamp, slug) = self.0.strip_prefix("chg-")?.split_at_checked(STAMP)?;
@@ -51,7 +51,7 @@ impl ChangeId {
         Some((stamp, slug.strip_prefix('-')?)).filter(|_| is_stamp)
     }
 
-    /// Whether a text is no longer than an id and holds only what ids do, as a part of one does.
+    /// Whether a text could be part of an id: not too long, and only with characters that ids may have.
     pub fn could_hold(text: &str) -> bool {
         text.len() <= MAX_ID && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     }

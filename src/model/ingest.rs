@@ -1,4 +1,4 @@
-//! Reading evidence from bytes that nobody vouches for: encoding, syntax, schema, and numbers that make sense.
+//! Parses evidence from untrusted bytes: checks encoding, syntax, schema, and that values are plausible.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::model::snapshot::{SCHEMA_V1, SCHEMA_V2};
 use crate::model::strict_json::Json;
 use crate::model::{JsonError, Kpi, PairSession, Sampling, Snapshot};
 
-/// Why bytes are no evidence. The caller adds the file's path.
+/// Why bytes are not valid evidence. The caller adds the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, IngestError> {
     snapshot(&Json::parse(bytes)?)
 }
 
-/// The same from JSON that was read.
+/// Like [`parse_snapshot`], from JSON that is already parsed.
 pub(crate) fn snapshot(json: &Json<'_>) -> Result<Snapshot, IngestError> {
     let known = [SCHEMA_V1, SCHEMA_V2];
     check_schema(&json.value, "vibeship_optimizer.snapshot.v", &known, "vibeship_optimizer.snapshot.v1 or .v2")?;
@@ -50,7 +50,7 @@ pub fn parse_pair(bytes: &[u8]) -> Result<PairSession, IngestError> {
     Ok(session)
 }
 
-/// Refuses a value whose `schema` is not one of `known`; one that begins with `family` and has a number is named as newer.
+/// Refuses a value whose `schema` is not in `known`; `family` followed by another number is reported as newer.
 fn check_schema(value: &Value, family: &str, known: &[&str], expected: &'static str) -> Result<(), IngestError> {
     let found = value.get("schema").and_then(Value::as_str);
     match found {
@@ -66,8 +66,8 @@ fn refuse(field: impl Into<String>, problem: impl Into<String>) -> IngestError {
     IngestError::Value { field: field.into(), problem: problem.into() }
 }
 
-/// Refuses a negative number under any key that ends with `_s`: no duration is negative. What the user's own settings hold is
-/// theirs.
+/// Refuses a negative number under any key that ends with `_s`, which are durations in seconds. Tuneables and
+/// environment variables may hold any value.
 fn check_seconds(value: &Value) -> Result<(), IngestError> {
     let negative = |(field, number): (String, &Number)| {
         refuse(field.trim_start_matches('.'), format!("{number} is negative, which no duration can be"))
@@ -75,7 +75,7 @@ fn check_seconds(value: &Value) -> Result<(), IngestError> {
     negative_seconds(value, false).map_or(Ok(()), |found| Err(negative(found)))
 }
 
-/// The first such number, with where it is; that is written down only once there is one.
+/// The first negative duration, with its path. The path is built on the way back, only if there is one.
 fn negative_seconds(value: &Value, is_seconds: bool) -> Option<(String, &Number)> {
     match value {
         Value::Number(number) => {
@@ -96,7 +96,7 @@ fn negative_seconds(value: &Value, is_seconds: bool) -> Option<(String, &Number)
     }
 }
 
-/// Refuses a name that is empty or there twice, as its values could not be told apart.
+/// Refuses empty and duplicate names, whose values could not be told apart.
 fn check_names<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<(), IngestError> {
     let mut seen = BTreeSet::new();
     for (i, name) in names.enumerate() {

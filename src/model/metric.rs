@@ -1,4 +1,4 @@
-//! Metrics: their names, what is known of every kind of them (one table: [`MetricKind::row`]), and which can be measured.
+//! Metrics: their names, the table of their kinds ([`MetricKind::row`]), and which of them the config measures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::model::{Bound, Criterion, HttpRequest, Run, Size, Unit};
 pub struct MetricId(String);
 
 impl MetricId {
-    /// A metric of that name. Any text is a name; whether it can be measured is the config's to say.
+    /// Any text is a valid name; whether the config measures it is up to [`Measurable`].
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
@@ -28,19 +28,19 @@ impl MetricId {
         &self.0
     }
 
-    /// What it is measured of, by the beginning of its name.
+    /// The source, from the prefix of its name.
     pub fn source(&self) -> Option<MetricSource> {
         MetricSource::ALL.into_iter().find(|source| self.0.starts_with(source.prefix()))
     }
 
-    /// Its kind by the beginning and the end of its name; `None` for KPIs, whose unit and direction the config says.
+    /// The kind, from prefix and suffix of its name; `None` for KPIs, whose unit and direction are in the config.
     pub fn kind(&self) -> Option<MetricKind> {
         let source = self.source()?;
-        // Of a size's kinds, all bytes have no suffix at all.
+        // The kind `Bytes` has an empty suffix, so the longest match wins.
         source.kinds().filter(|kind| self.0.ends_with(kind.row().suffix)).max_by_key(|kind| kind.row().suffix.len())
     }
 
-    /// What it is measured of, by name: the `tests` of `timing.tests.wall`.
+    /// The name of the command, path or probe that it measures: `tests` in `timing.tests.wall`.
     pub fn subject(&self) -> Option<&str> {
         let name = self.0.strip_prefix(self.source()?.prefix())?;
         self.kind().map_or(Some(name), |kind| name.strip_suffix(kind.row().suffix))
@@ -81,7 +81,7 @@ pub enum Sampling {
     Rate,
 }
 
-/// What metrics are measured of: the first part of their names.
+/// What a metric measures: the first part of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricSource {
     Timing,
@@ -123,7 +123,7 @@ pub enum MetricKind {
 
 #[derive(Debug, Clone, Copy)]
 pub struct KindRow {
-    /// How the name ends, after the source's prefix and the name of the command, path or probe.
+    /// End of the name, after the source's prefix and the name of the command, path or probe.
     pub suffix: &'static str,
     pub unit: &'static str,
     pub better: Better,
@@ -131,7 +131,7 @@ pub struct KindRow {
     pub reads: Reads,
 }
 
-/// Where a sample is found; `None` where it was not recorded.
+/// How to read a sample; returns `None` if it was not recorded.
 #[derive(Debug, Clone, Copy)]
 pub enum Reads {
     Run(fn(&Run) -> Option<f64>),
@@ -153,7 +153,7 @@ impl MetricKind {
         Self::Latency,
     ];
 
-    /// The one table: end of the name, unit, better direction, sampling, and where a sample is found.
+    /// The table of kinds: suffix of the name, unit, better direction, sampling, and how to read a sample.
     pub fn row(self) -> KindRow {
         use Better::{Higher, Lower};
         use Reads::{Answer, Run as OfRun, Size as OfSize};
@@ -171,7 +171,7 @@ impl MetricKind {
             Self::TrackedBytes => row(".tracked", "B", Lower, Exact, OfSize(|size| size.tracked_bytes)),
             Self::Files => row(".files", "", Lower, Exact, OfSize(|size| size.tracked_files.or(size.files))),
             Self::Answered => row(".ok", "", Higher, Rate, Answer(|answer| Some(flag(answer.ok)))),
-            // Of the expected answers; how many were not expected is what `.ok` says.
+            // Only of expected answers; the share of unexpected ones is the metric `.ok`.
             Self::Latency => {
                 row(".latency", "s", Lower, Sampled, Answer(|answer| answer.ok.then_some(answer.latency_s)))
             }
@@ -215,7 +215,7 @@ pub enum Unmeasurable {
     #[error("unknown metric {metric}{}", suggestion(.nearest))]
     UnknownMetric {
         metric: MetricId,
-        /// Names that exist and look like it, best first.
+        /// Similar names that exist, best first.
         nearest: Vec<MetricId>,
     },
     #[error("{metric} is measured in {}, which {} does not convert to{}", named(.measured), named(.bound), percent_hint(.bound))]
@@ -236,7 +236,7 @@ fn percent_hint(bound: &Unit) -> &'static str {
 }
 
 impl Measurable {
-    /// Adds the metrics of the command, path or probe `name`, except those of some kinds.
+    /// Adds the metrics of the command, path or probe `name`, except the kinds in `without`.
     pub fn add(&mut self, source: MetricSource, name: &str, without: &[MetricKind]) {
         source.kinds().filter(|kind| !without.contains(kind)).for_each(|kind| self.insert(kind.spec(name)));
     }
@@ -249,7 +249,7 @@ impl Measurable {
         self.0.entry(spec.id.clone()).or_insert(spec);
     }
 
-    /// Leaves out what is the same whatever is measured: how many files there are at a path that is one.
+    /// Removes file counts of paths that are a single file, which never change.
     pub fn without_counts_of_files(&mut self, is_file: impl Fn(&str) -> bool) {
         let counts = |id: &MetricId| id.kind() == Some(MetricKind::Files) && id.subject().is_some_and(&is_file);
         self.0.retain(|id, _| !counts(id));
@@ -259,7 +259,7 @@ impl Measurable {
         self.0.values()
     }
 
-    /// The metric that a criterion is about, if there is one and the bound's unit converts to its unit.
+    /// Returns the criterion's metric; an error if it is unknown or the bound's unit does not convert to its unit.
     pub fn check(&self, criterion: &Criterion) -> Result<&MetricSpec, Unmeasurable> {
         let Some(spec) = self.0.get(&criterion.metric) else {
             let names = self.0.keys().map(MetricId::as_str);

@@ -1,30 +1,30 @@
-//! Where the tool keeps its files in a project, and which paths are its own: nothing that changes in them is code. Paths
-//! are relative to the project's root, with `/`.
+//! Where the tool keeps its files in a project, and which paths are its own files: changes to them are not changes to
+//! the code. Paths are relative to the project root, with `/` separators.
 
 pub const STATE_DIR: &str = ".vibeship-optimizer";
-/// The state directory of old projects, used where it holds state.
+/// The state directory of old projects, used if it has state.
 pub const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
 pub const LOGBOOK: &str = "VIBESHIP_OPTIMIZER.md";
 /// The logbook of old projects; `init` renames it.
 pub const LEGACY_LOGBOOK: &str = "OPTIMIZATION_CHECKER.md";
-/// The committed evidence, relative to the root.
+/// Directory of the committed evidence.
 pub const EVIDENCE_DIR: &str = "reports/optimizer";
-/// What the name of an evidence file holds once a newer one has taken its own.
+/// Part of the name of an evidence file that a newer one has replaced.
 pub const SUPERSEDED: &str = ".superseded-";
-/// Names of a config in the root, in order of precedence, before those in the state directory.
+/// Config files in the project root, in order of precedence; they precede those in the state directory.
 pub const ROOT_CONFIGS: [&str; 2] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml"];
-/// Names of a config in the state directory, in order of precedence.
+/// Config files in the state directory, in order of precedence.
 pub const STATE_CONFIGS: [&str; 3] = ["config.yml", "config.yaml", "config.json"];
-/// What tells git how to treat a directory's files.
+/// Git attributes of a directory's files.
 pub const ATTRIBUTES: &str = ".gitattributes";
-/// How the name of a temporary file begins whose writer has the lock; anybody with it may remove one.
+/// Prefix of temporary files written under the lock; whoever holds the lock may remove stale ones.
 pub const LOCKED_PREFIX: &str = ".vibeship-write-";
-/// The same of others, who may still be writing.
+/// Prefix of temporary files written without the lock; their writer may still be running.
 pub const FREE_PREFIX: &str = ".vibeship-out-";
 
-/// Whether a path is one of the files or directories that the tool itself writes to stay: state, evidence, logbook; under
-/// their old names too. Anything else that somebody puts beside them is the project's, or code could hide there; so is
-/// what is no regular file, which the path does not tell.
+/// Whether a path is one of the tool's permanent files or directories: state, evidence, logbook, also under their old
+/// names. Any other file in these directories belongs to the project, so that no code can hide there. Callers check
+/// that the path is a regular file.
 pub fn is_own(path: &[u8]) -> bool {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     in_state(path).is_some_and(is_state)
@@ -33,13 +33,14 @@ pub fn is_own(path: &[u8]) -> bool {
         || path == LEGACY_LOGBOOK.as_bytes()
 }
 
-/// Whether a path is one that the tool leaves behind and nobody commits: what can be made again, and what a killed write
-/// left. Its own only while it is untracked, or code could be committed under such a name.
+/// Whether a path is a leftover of the tool that is never committed: reports and caches that can be made again, and
+/// temporary files of a killed process. Callers count it as own only while it is untracked, so that no code can be
+/// committed under such a name.
 pub fn is_left(path: &[u8]) -> bool {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let (dir, name) =
         path.iter().rposition(|byte| *byte == b'/').map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
-    // Where the original's documents tell to write reports.
+    // The Python tool's documentation has users write reports there.
     let is_report = dir == b"reports" && name.starts_with(b"vibeship_optimizer_") && is_written(name);
     let written = |rest: &[u8]| rest.is_empty() || STATE_DIRS.iter().any(|known| known.as_bytes() == rest);
     is_report
@@ -48,13 +49,13 @@ pub fn is_left(path: &[u8]) -> bool {
             && (dir.is_empty() || dir == EVIDENCE_DIR.as_bytes() || in_state(dir).is_some_and(written))
 }
 
-/// The roots that a path has as one of the tool's own files, each with a `/` at its end, or empty.
+/// The project roots relative to which a path is one of the tool's own files; each ends in `/` or is empty.
 pub fn roots_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let below = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
     std::iter::once(0).chain(below).filter(|at| is_own(&path[*at..])).map(|at| &path[..at])
 }
 
-/// The root of the project whose config a path is, with a `/` at its end, or empty.
+/// If a path is a config file, the root of its project, which ends in `/` or is empty.
 pub fn root_of_config(path: &[u8]) -> Option<&[u8]> {
     let in_state = |dir: &'static str| STATE_CONFIGS.iter().map(move |name| format!("{dir}/{name}"));
     let mut names =
@@ -67,20 +68,21 @@ pub fn is_own_or_left(path: &[u8]) -> bool {
     is_own(path) || is_left(path)
 }
 
-/// Whether a file's name is one that writers use while they write.
+/// Whether a file name is that of a temporary file of an unfinished write.
 pub fn is_temporary(name: &[u8]) -> bool {
     [LOCKED_PREFIX, FREE_PREFIX].iter().any(|prefix| name.starts_with(prefix.as_bytes())) && name.ends_with(b".tmp")
 }
 
-/// Directories in the state directory that hold the tool's files.
+/// Directories of the tool's files in the state directory.
 pub const STATE_DIRS: [&str; 7] =
     ["changes", "snapshots", "attestations", "review_bundles", "reports", "legacy", "calibration"];
 const STATE_FILES: [&str; 7] =
     [".gitignore", ATTRIBUTES, "config.schema.json", "lock", "holder.json", "active", "monitor.json"];
-/// Endings of reports and their data. Nothing with another ending is evidence, wherever it is: it could be code.
+/// Extensions of reports and their data. A file with another extension is never evidence, as it could be code.
 const ENDINGS: [&str; 10] = ["json", "jsonl", "md", "svg", "txt", "html", "xml", "csv", "png", "log"];
 
-/// Whether an own file may hold what a command reads: no record, set-up or picture, and no page among the evidence.
+/// Whether an own file is data that a user's command may read: no record, setup file or picture, and no markdown page
+/// of the evidence.
 pub fn is_data(path: &[u8]) -> bool {
     let written = in_state(path).is_some_and(|rest| rest.contains(&b'/') && !rest.starts_with(b"changes/"));
     let evidence =
@@ -88,7 +90,7 @@ pub fn is_data(path: &[u8]) -> bool {
     !path.ends_with(b".svg") && (evidence || written)
 }
 
-/// The part of a path below the state directory, whatever name that has.
+/// The part of a path below the state directory, under either of its names.
 fn in_state(path: &[u8]) -> Option<&[u8]> {
     [STATE_DIR, LEGACY_STATE_DIR].into_iter().find_map(|dir| within(path, dir))
 }

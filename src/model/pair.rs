@@ -1,4 +1,4 @@
-//! Paired evidence: the runs of baseline and head taken in alternation in one session. Owns the file's shape.
+//! Paired evidence: alternating runs of baseline and head in one session. Owns the file format.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Digest, Flaw, Kpi, Machine, MetricId, MetricKind, Run, Size, Unusable};
 pub const SCHEMA: &str = "vibeship_optimizer.pair.v1";
 
-/// A side that prints nothing of its own and takes less than this share of the other's time may have done nothing.
+/// A side that prints nothing and takes less than this share of the other's time may have done no work.
 const IDLE: f64 = 0.25;
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -49,8 +49,8 @@ pub struct PairSession {
 }
 
 impl PairSession {
-    /// One measurement of several, each on a machine of its own; why they are not of the same, as a sentence that goes on
-    /// from the name of the one at the index.
+    /// Combines sessions of the same comparison from different machines. The error is the index of the first session
+    /// that does not fit and the reason, as a predicate for the name of its file.
     pub fn joined(sessions: Vec<Self>) -> Result<Self, (usize, String)> {
         let mut all = sessions.into_iter();
         let Some(mut first) = all.next() else { return Err((0, "was not given".to_owned())) };
@@ -171,9 +171,9 @@ impl FirstRuns {
         *self == Self::default()
     }
 
-    /// Why nothing that was measured is a comparison of two programs that do the same.
+    /// Why the measurement does not compare two programs that do the same work, if so.
     pub fn flaw(&self) -> Option<Flaw> {
-        // Of a command that opens nothing else here, both sides' numbers are of that file.
+        // If neither side opened a file of its own checkout, both measured this shared file.
         if let Some(path) = self.opened.as_ref().or(self.program.as_ref().filter(|_| self.elsewhere)) {
             return Some(Flaw::SharedCode { path: path.clone() });
         }
@@ -201,7 +201,7 @@ pub struct Printed {
 }
 
 impl Printed {
-    /// Whether it ended so early, beside a run of the other side, that it may have done nothing.
+    /// Whether it took so little time compared with the other side that it may have done no work.
     pub fn is_idle_beside(&self, other_seconds: f64) -> bool {
         self.seconds < other_seconds * IDLE
     }

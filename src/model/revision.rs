@@ -1,4 +1,4 @@
-//! Which code was measured and on which machine: when two are the same code, and when two are the same machine.
+//! Which code was measured and on which machine, and whether two revisions or two machines are the same.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ impl Revision {
         same_files && self.dirty_digest() == other.dirty_digest()
     }
 
-    /// Whether nothing is uncommitted (an unversioned project is what its files are, so it counts).
+    /// Whether nothing is uncommitted; true for an unversioned project, which is identified by its files.
     pub fn is_settled(&self) -> bool {
         matches!(self.work_tree, WorkTree::Clean | WorkTree::Unversioned)
     }
@@ -61,7 +61,7 @@ impl Revision {
         }
     }
 
-    /// The commit's first 12 digits, or the digest of the files, or "unknown".
+    /// The first 12 digits of the commit hash, or else the digest of the files, or "unknown".
     pub fn short(&self) -> String {
         match (&self.commit, &self.code) {
             (Some(commit), _) => commit.chars().take(12).collect(),
@@ -90,8 +90,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// The parts that differ and make two measurements incomparable; empty for the same machine.
-    /// Load and battery vary on one machine and are not counted; a part unknown on either side is not either.
+    /// The properties that differ and make two measurements incomparable; empty for the same machine.
+    /// Ignores load and battery, which vary on one machine, and properties unknown on either side.
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let parts = [

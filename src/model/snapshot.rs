@@ -1,4 +1,4 @@
-//! A snapshot: everything measured at one moment, version 2 on disk (a superset of version 1). Owns the file's shape.
+//! A snapshot: everything measured at one time. Owns the file format, version 2 (a superset of version 1).
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::model::{Artifact, Better, Digest, Machine, PairSession, Revision, Sampling, Unusable};
 
-/// Schema name of the files written here.
+/// Schema of the files that this tool writes.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.snapshot.v2";
-/// Schema name of the original's files, which are read.
+/// Schema of the Python tool's files; read only.
 pub const SCHEMA_V1: &str = "vibeship_optimizer.snapshot.v1";
 
 /// One snapshot file. Fields that version 1 also has keep its names and units.
@@ -175,11 +175,11 @@ pub struct CpuMeans {
 }
 
 impl Timing {
-    /// Fills in version 1's summary from wall times in seconds: mean, 95th percentile (nearest rank: the smallest
-    /// value that at least 95 % of the values do not exceed), sorted list.
+    /// Fills in the summary of version 1 from wall times in seconds: mean, 95th percentile (nearest rank: the smallest
+    /// value that at least 95 % of the values do not exceed), and the sorted list.
     pub fn summarize(&mut self, mut wall_s: Vec<f64>) {
         wall_s.sort_by(f64::total_cmp);
-        // No series has 2^52 runs.
+        // The number of runs is far below 2^52, so the cast is exact.
         self.mean_s = (!wall_s.is_empty()).then(|| wall_s.iter().sum::<f64>() / wall_s.len() as f64);
         let rank = (wall_s.len() * 95).div_ceil(100);
         self.p95_s = rank.checked_sub(1).and_then(|index| wall_s.get(index)).copied();
@@ -213,7 +213,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// User and system CPU time in seconds; `None` where either was not recorded.
+    /// User plus system CPU time in seconds; `None` if either was not recorded.
     pub fn cpu_s(&self) -> Option<f64> {
         self.user_s.zip(self.system_s).map(|(user, system)| user + system)
     }
@@ -222,7 +222,7 @@ impl Run {
         self.exit_code == Some(0) && !self.timed_out
     }
 
-    /// Wall time in seconds less what the run is known to have spent ready, without a core.
+    /// Wall time in seconds, less the time the run is known to have waited for a core.
     pub fn unqueued_s(&self) -> f64 {
         self.wall_s - self.queued_s.unwrap_or(0.0)
     }
@@ -300,13 +300,13 @@ pub struct ReadFile {
 }
 
 impl ReadFile {
-    /// Why its numbers are not of the code that was measured.
+    /// Why its numbers do not belong to the measured code, if so.
     pub fn stale(&self) -> Option<Unusable> {
         let than = self.older_than.clone().filter(|_| self.stale_ok.is_none())?;
         Some(Unusable::Stale { path: self.path.clone(), than: Some(than) })
     }
 
-    /// Whether nobody wrote it again since `earlier`, though that matters.
+    /// Whether it has not been written again since `earlier`, and the config does not allow that.
     pub fn unwritten_since(&self, earlier: &Self) -> bool {
         self.stale_ok.is_none() && self.sha256 == earlier.sha256 && self.modified == earlier.modified
     }
@@ -332,7 +332,7 @@ pub struct TuneableFile {
     pub sha256: Option<Digest>,
 }
 
-/// Windows gives exit codes of 32 bits without sign (0xC000013A for Ctrl-C); they are kept as the same bits with sign.
+/// Windows exit codes are unsigned 32-bit numbers (0xC000013A for Ctrl-C); they are stored as the same bits, signed.
 fn exit_code<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i32>, D::Error> {
     let Some(code) = Option::<i64>::deserialize(deserializer)? else { return Ok(None) };
     let bits = i32::try_from(code).or_else(|_| u32::try_from(code).map(u32::cast_signed));

@@ -1,5 +1,5 @@
-//! JSON read strictly and once: no duplicate keys, no numbers beyond the finite, no deep nesting (serde_json's limit of
-//! 128 levels). Accepts a UTF-8 byte order mark and CRLF. How large a file may be is for who reads it to say.
+//! Strict JSON parsing: no duplicate keys, no non-finite numbers, no deep nesting (serde_json's limit of 128 levels).
+//! Accepts a UTF-8 byte order mark and CRLF. The caller limits the size of the file.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAcc
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
-/// Why bytes are no acceptable JSON. The caller adds the file's path.
+/// Why bytes are not acceptable JSON. The caller adds the file's path.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonError {
     #[error("it is empty")]
@@ -18,7 +18,7 @@ pub enum JsonError {
     Conflict { line: usize },
     #[error("line {line}, column {column}: not UTF-8")]
     NotUtf8 { line: usize, column: usize },
-    /// Not JSON, nested too deeply, a key twice, or a number out of range.
+    /// Not JSON, nested too deeply, a duplicate key, or a number out of range.
     #[error("line {line}, column {column}: {message}")]
     Syntax { line: usize, column: usize, message: String },
     /// `NaN` or `Infinity`, which Python writes and JSON does not have.
@@ -42,7 +42,7 @@ impl<'a> Json<'a> {
     }
 
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
-        // Only what is wrong is read from the text once more: that error has a line and a column.
+        // On failure the text is parsed again, because only that error has a line and a column.
         T::deserialize(&self.value)
             .or_else(|_| serde_json::from_str(self.text).map_err(|error| syntax(&error, self.text)))
     }
@@ -65,7 +65,7 @@ fn text_of(bytes: &[u8]) -> Result<&str, JsonError> {
     if text.trim().is_empty() {
         return Err(JsonError::Empty);
     }
-    // Where a line of JSON can begin, no value does like this.
+    // No line of valid JSON begins like this.
     let conflict = || text.lines().position(|line| line.starts_with("<<<<<<< "));
     let conflict = text.contains("<<<<<<< ").then(conflict).flatten();
     conflict.map_or(Ok(text), |at| Err(JsonError::Conflict { line: at + 1 }))
@@ -90,7 +90,7 @@ fn syntax(error: &serde_json::Error, text: &str) -> JsonError {
     JsonError::Syntax { line, column, message }
 }
 
-/// What is expected, in words of JSON instead of those of the program.
+/// Replaces Rust types in serde's "expected" clause by the names of JSON types.
 fn plain(message: &str) -> String {
     let Some((head, expected)) = message.rsplit_once("expected ") else { return message.to_owned() };
     let word = match expected.split(' ').next().unwrap_or_default() {
@@ -105,7 +105,7 @@ fn plain(message: &str) -> String {
     format!("{head}expected {word}")
 }
 
-/// Builds a [`Value`] and refuses what `serde_json` would let pass.
+/// Builds a [`Value`] and refuses duplicate keys and non-finite numbers, which `serde_json` does not.
 #[derive(Clone, Copy)]
 struct Strict;
 

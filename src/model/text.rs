@@ -1,4 +1,4 @@
-//! Pieces of sentences (counted nouns, moments, lists, short hashes), and JSON laid out for people.
+//! Text fragments (counted nouns, timestamps, lists, short hashes), and JSON laid out for reading.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -14,7 +14,7 @@ pub fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// To the second, with `Z`, as the original writes it.
+/// RFC 3339 in whole seconds, with `Z`, as the Python tool writes it.
 pub fn stamp(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
@@ -23,7 +23,7 @@ pub fn joined<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// The first four, and how many more there are.
+/// The first four items and the number of the others.
 pub fn few<T: ToString>(items: &[T]) -> String {
     first(items, 4)
 }
@@ -34,7 +34,7 @@ pub fn first<T: ToString>(items: &[T], shown: usize) -> String {
     format!("{}{rest}", joined(items.iter().take(shown).map(ToString::to_string)))
 }
 
-/// The beginning of a text that anybody may have written.
+/// The first `length` characters, for texts of unlimited length.
 pub fn cut(text: &str, length: usize) -> String {
     let mut shown: String = text.chars().take(length).collect();
     if text.chars().nth(length).is_some() {
@@ -43,13 +43,13 @@ pub fn cut(text: &str, length: usize) -> String {
     shown
 }
 
-/// As many digits of a commit's hash as commands take.
+/// An abbreviated commit hash of 12 digits, which git commands accept.
 pub fn short(hash: &str) -> String {
     hash.chars().take(12).collect()
 }
 
-/// The end of what a program said, cut between words to `most` characters; before it the last line that names an error,
-/// which a stack trace leaves far above.
+/// The last `most` characters of a program's output, cut between words. If these name no error, the last line above
+/// that does precedes them, as a stack trace may separate the two.
 pub fn excerpt(said: &str, most: usize) -> String {
     let skip = said.chars().count().saturating_sub(most);
     let Some((cut, _)) = said.char_indices().nth(skip).filter(|_| skip > 0) else { return said.to_owned() };
@@ -62,10 +62,10 @@ pub fn excerpt(said: &str, most: usize) -> String {
     end.split_once(char::is_whitespace).map_or(end, |(_, whole)| whole.trim_start()).to_owned()
 }
 
-/// The candidates nearest to `name`, best first, at most `most`; none that shares too little with it to be a slip.
-/// Ties keep the candidates' own order, so that the same input gives the same answer.
+/// The candidates nearest to `name`, best first, at most `most`, without those too different to be a typo.
+/// Ties keep the order of the candidates, so that the result is deterministic.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>, most: usize) -> Vec<&'a str> {
-    // A name of that length is no slip of the pen; the bound keeps the quadratic distance cheap.
+    // The limit keeps the quadratic distance cheap; no real name is that long.
     let folded = |name: &str| name.to_lowercase().chars().take(256).collect::<String>();
     let wanted = folded(name);
     let near = |candidate: &'a str| {
@@ -87,7 +87,8 @@ pub fn slug(text: &str) -> String {
     dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// JSON to be read by people and compared by line: what fits on a line is on one. Evidence is mostly rows of samples.
+/// JSON for reading and for line-based diffs: a value that fits on a line is on one. Evidence is mostly rows of
+/// samples.
 pub fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut text = String::new();
     lay_out(&serde_json::to_value(value)?, 0, &mut text);
@@ -95,7 +96,7 @@ pub fn json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
-/// The longest line of values; what is nested deeper is indented beyond it.
+/// Longest line in bytes, without its indentation.
 const LINE: usize = 110;
 
 fn lay_out(value: &Value, depth: usize, text: &mut String) {

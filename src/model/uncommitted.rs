@@ -1,16 +1,16 @@
-//! The files that are not committed, by name, and the commands that commit or stash them.
+//! Uncommitted files, and the commands that commit or stash them.
 
 use crate::model::fix::WHAT_CHANGED;
 use crate::model::{CommandLine, own, text};
 
-/// The tool's own files, which stay where they are: a stash that takes the record away takes the change away.
+/// The tool's own files, which are never stashed: without its record the change would be gone.
 pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBOOK];
-/// What the project is measured by: it is committed, and never stashed.
+/// Setup files, which are committed rather than stashed with the work, as measuring depends on them.
 const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
-/// Where repositories keep the hooks that they track, in their root, and which of them are the tool's.
+/// Directories in the repository root with tracked git hooks, and the names of this tool's hooks.
 const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
 const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
-/// Where hook managers read which hooks to run, in the repository's root.
+/// Config files of hook managers, in the repository root.
 const HOOK_MANAGERS: [&str; 9] = [
     "lefthook.yml",
     "lefthook.yaml",
@@ -22,46 +22,47 @@ const HOOK_MANAGERS: [&str; 9] = [
     ".pre-commit-config.yml",
     "prek.toml",
 ];
-/// As many paths are named before the rest is counted.
+/// Number of paths listed by name; the rest is only counted.
 const SHOWN: usize = 5;
-/// As many patterns fit a command that lets git ignore them.
+/// Most patterns in one command that makes git ignore them.
 const MOST_IGNORED: usize = 40;
 
-/// Where the project is in its repository, and what is uncommitted there; by default nothing is known of it.
+/// The project's place in its repository and its uncommitted files; the default stands for unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uncommitted {
-    /// From the repository's root to the project's, with a `/` at the end, or empty.
+    /// Path of the project root in the repository; ends in `/` or is empty.
     pub prefix: String,
     pub paths: Vec<String>,
-    /// Those of them that git tracks.
+    /// The tracked ones of `paths`.
     pub tracked: Vec<String>,
-    /// What git would have to ignore so that none of the untracked ones is in the way.
+    /// Ignore patterns that cover all untracked paths.
     pub ignores: Vec<String>,
-    /// Those of them that are no work for certain: caches, secrets, logs, and what the config's commands build and read.
+    /// Ignore patterns of untracked paths that are certainly not work: caches, secrets, logs, build output, and files
+    /// that the config reads results from.
     pub built: Vec<String>,
-    /// Git's file for what one clone ignores.
+    /// Path of git's `info/exclude`, the ignore patterns of this clone.
     pub exclude: String,
-    /// Those of the paths that git was told not to look at.
+    /// The paths marked `assume-unchanged` or `skip-worktree`, whose changes git does not report.
     pub hidden: Vec<String>,
-    /// What was announced to git and not added, such as by `git add -N`: while there is any, nothing can be stashed.
+    /// Paths with an intent to add (`git add -N`), which make `git stash` fail.
     pub intended: Vec<String>,
-    /// What the index has lost, as by a rename: most commands take no name that is nowhere.
+    /// Paths in neither the index nor the work tree, such as the old name of a rename; most git commands reject them.
     pub gone: Vec<String>,
     pub operation: Option<Operation>,
-    /// Whether anything is stashed.
+    /// Whether the repository has a stash.
     pub stashed: bool,
-    /// Whether a hook of the tool holds commits here.
+    /// Whether this tool's commit-msg hook is installed.
     pub hooked: bool,
 }
 
-/// An operation of git that was begun and not ended, in which commits are not what they will be.
+/// A git operation in progress, during which commits are not final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     Merge,
     CherryPick,
     Revert,
     Rebase,
-    /// A mailbox being applied, or a rebase by patches.
+    /// `git am`, or a rebase with the apply backend.
     Apply,
     Bisect,
 }
@@ -77,7 +78,7 @@ impl Operation {
         }
     }
 
-    /// Goes on with it. Git refuses while anything is still in conflict.
+    /// Continues the operation, or ends a bisection. Git refuses while there are conflicts.
     pub fn go_on(self) -> CommandLine {
         match self {
             Self::Merge => CommandLine::git("commit --no-edit"),
@@ -98,26 +99,26 @@ impl Operation {
     }
 }
 
-/// The files that bring the tool's hooks to a repository, from its root.
+/// Files that install this tool's hooks in a repository, relative to its root.
 pub(crate) fn hook_files() -> impl Iterator<Item = String> {
     let hooks = HOOK_DIRS.iter().flat_map(|dir| HOOKS.iter().map(move |hook| format!("{dir}/{hook}")));
     hooks.chain(HOOK_MANAGERS.map(str::to_owned))
 }
 
 impl Uncommitted {
-    /// The first paths, and how many there are beside them.
+    /// The first paths, and a line with the number of the others.
     pub fn lines(&self) -> Vec<String> {
         let more = self.paths.len().saturating_sub(SHOWN);
         let rest = (more > 0).then(|| format!("and {} more", text::count(more as u64, "path", "paths")));
         self.paths.iter().take(SHOWN).cloned().chain(rest).collect()
     }
 
-    /// Whether anything but the setup is uncommitted; true where it is not known.
+    /// Whether anything but setup files is uncommitted; true if unknown.
     pub fn holds_work(&self) -> bool {
         self.paths.is_empty() || self.work().next().is_some()
     }
 
-    /// Commits the setup alone; `None` where all of it is committed.
+    /// Commits only the setup files; `None` if all of them are committed.
     pub fn commit_setup(&self) -> Option<CommandLine> {
         let setup: Vec<String> =
             self.paths.iter().filter(|path| self.is_setup(path)).map(|path| pathspec("", path)).collect();
@@ -125,7 +126,7 @@ impl Uncommitted {
         (!setup.is_empty()).then(|| self.commit_paths(&setup, commit))
     }
 
-    /// Commits the work, which is then part of what is measured; `None` where it is not known by name.
+    /// Commits the work, which is then part of what is measured; `None` if its paths cannot be listed.
     pub fn commit_work(&self) -> Option<CommandLine> {
         Some(self.commit_paths(&self.named()?, CommandLine::git("commit").ask("-m", WHAT_CHANGED)))
     }
@@ -137,23 +138,25 @@ impl Uncommitted {
         if here.is_empty() { commit } else { add(&here).and(commit) }
     }
 
-    /// Stages everything in the project, which is less than everything where the repository holds more.
+    /// Stages everything in the project's directory, which may be only a part of the repository.
     pub fn add_all(&self) -> CommandLine {
         let add = CommandLine::git("add -A");
         if self.prefix.is_empty() { add } else { add.word("--").word(pathspec("", &self.prefix)) }
     }
 
-    /// The same, except what is no work for certain.
+    /// Stages everything except `built`, which it makes git ignore.
     pub fn add_work(&self) -> CommandLine {
         let add = self.add_all();
         self.ignore(&self.built).map_or(add.clone(), |ignore| ignore.and(add))
     }
 
-    /// Lets git ignore these in this clone alone; `None` where there are none, or they cannot be written down.
+    /// Makes git ignore these patterns in this clone; `None` if there are none, too many, or some that cannot be
+    /// written.
     pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
         let plain = |pattern: &String| !pattern.chars().any(char::is_control) && !pattern.ends_with(' ');
         let some = !patterns.is_empty() && patterns.len() <= MOST_IGNORED && patterns.iter().all(plain);
-        // Each stands below the root, so that it begins with no sign of its own.
+        // Each pattern begins with `/` or the name of a cache, never with `#` or `!`: only glob characters need
+        // escaping.
         let literal = |pattern: &String| {
             let escape = |c: char| if "*?[\\".contains(c) { format!("\\{c}") } else { c.to_string() };
             pattern.chars().map(escape).collect::<String>()
@@ -162,7 +165,7 @@ impl Uncommitted {
         some.then(|| CommandLine::new("printf").word("%s\\n").words(literal).append_to(&self.exclude))
     }
 
-    /// Stashes the work, untracked files too, from whatever directory.
+    /// Stashes the work, untracked files too; runs in any directory.
     pub fn stash(&self) -> CommandLine {
         let stash = match self.named().filter(|_| self.gone.is_empty()) {
             Some(paths) => stash(paths),
@@ -180,30 +183,30 @@ impl Uncommitted {
         look("--no-assume-unchanged").and(look("--no-skip-worktree")).and(stash)
     }
 
-    /// Stashes what is uncommitted of the set-up, where that is all that is.
+    /// Stashes the uncommitted setup files, if nothing else is uncommitted.
     pub fn stash_setup(&self) -> Option<CommandLine> {
         let only = !self.paths.is_empty() && self.paths.iter().all(|path| self.is_setup(path));
         only.then(|| stash(self.paths.iter().map(|path| pathspec("", path))))
     }
 
-    /// Stashes whatever differs by then, the setup with it: it may come from commits that are taken back.
+    /// Stashes everything but the tool's own files, setup included, as it may come from commits that are undone.
     pub fn stash_all(&self) -> CommandLine {
         stash(self.all_but(OWN.iter()))
     }
 
-    /// The project as pathspecs, without these.
+    /// Pathspecs of the project without the given names.
     fn all_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
         let left = names.map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));
         std::iter::once(pathspec("", &self.prefix)).chain(left).collect()
     }
 
-    /// Brings what a commit changed into the work tree and the index again, except the tool's own files.
+    /// Applies a commit's changes to the work tree and the index, except those of the tool's own files.
     pub fn again(&self, commit: &str) -> CommandLine {
         let diff = CommandLine::git("diff --binary").words([format!("{commit}~1"), commit.to_owned(), "--".to_owned()]);
         diff.words(self.all_but(OWN.iter())).pipe(CommandLine::git("apply --index --3way"))
     }
 
-    /// The work as pathspecs, while it is few paths and each can be written down.
+    /// Pathspecs of the work, if it is at most [`SHOWN`] paths that can all be typed.
     fn named(&self) -> Option<Vec<String>> {
         let work: Vec<&str> = self.work().collect();
         let odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
@@ -231,7 +234,7 @@ fn add(paths: &[String]) -> CommandLine {
     CommandLine::git("add --").words(paths)
 }
 
-/// A path from the repository's root as git takes it in any directory.
+/// A pathspec relative to the repository root, valid in any directory.
 pub(crate) fn pathspec(magic: &str, path: &str) -> String {
     let literal = if path.contains(['*', '?', '[', '\\']) { "literal" } else { "" };
     let words: Vec<&str> = ["top", magic, literal].into_iter().filter(|word| !word.is_empty()).collect();

@@ -18,7 +18,7 @@ enum Dimension {
     Share,
 }
 
-/// Symbol, dimension, and how many base units (seconds, bytes, 1) one of it is.
+/// Symbol, dimension, and factor to the base unit (seconds, bytes, 1).
 const KNOWN: &[(&str, Dimension, f64)] = &[
     ("ns", Dimension::Time, 1e-9),
     ("us", Dimension::Time, 1e-6),
@@ -48,7 +48,7 @@ const KNOWN: &[(&str, Dimension, f64)] = &[
     ("‰", Dimension::Share, 0.001),
 ];
 
-/// Units as words, without the plural.
+/// Spelled-out units, without the plural `s`.
 const SPELLED: &[(&str, &str)] = &[
     ("nanosecond", "ns"),
     ("nano", "ns"),
@@ -75,7 +75,7 @@ const SPELLED: &[(&str, &str)] = &[
 ];
 
 impl Unit {
-    /// The unit written `symbol`; surrounding white space is dropped.
+    /// The unit with this symbol, trimmed.
     pub fn new(symbol: &str) -> Self {
         Self(symbol.trim().to_owned())
     }
@@ -106,7 +106,7 @@ impl Unit {
         self.known().is_some_and(|(d, _)| d == Dimension::Bytes)
     }
 
-    /// What a value in `self` is multiplied by to be a value in `other`; `None` where they do not convert.
+    /// The factor that converts a value in `self` to one in `other`; `None` if they do not convert.
     pub fn factor_to(&self, other: &Self) -> Option<f64> {
         if self == other {
             return Some(1.0);
@@ -116,7 +116,7 @@ impl Unit {
         (from == to).then_some(a / b)
     }
 
-    /// The unit of a word as programs write it after a number: its symbol, or the word spelled out.
+    /// The unit that a program prints after a number, as a symbol or a word.
     pub fn spelled(word: &str) -> Self {
         let lower = word.to_lowercase();
         let spelled = SPELLED.iter().find(|(stem, _)| lower.trim_end_matches('s') == *stem);

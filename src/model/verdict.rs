@@ -1,10 +1,11 @@
-//! The four verdicts, as closed enums that carry their evidence; words are made of them in `report/`.
+//! The four verdicts, as closed enums that carry their evidence; `report/` renders them as text.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::{count, joined};
 
-/// The share of the minimum effect that the interval of a change that counts leaves out (`docs/measurement.md`).
+/// The interval of a change that counts must exclude everything up to this share of the minimum effect
+/// (`docs/measurement.md`).
 pub const LEFT_OUT: f64 = 0.5;
 
 /// A number with the interval that it is known to.
@@ -168,22 +169,23 @@ pub enum Outcome {
 }
 
 impl Finding {
-    /// Whether there is a change that counts: by its size, the minimum effect at least, and by what the interval leaves
-    /// out, half of it. Leaving out zero alone is not enough: where the noise is as large as the minimum effect, every
-    /// interval that leaves out zero by chance has an estimate of that size.
+    /// Whether the change counts: the estimate is at least the minimum effect, and the interval excludes everything up
+    /// to half of it. Excluding zero is not enough: if the noise is as large as the minimum effect, every interval that
+    /// excludes zero by chance has an estimate of that size.
     pub fn counts(&self) -> bool {
         let least = self.least();
         let nearest = if self.estimate.value < 0.0 { -self.estimate.high } else { self.estimate.low };
         nearest > 0.0 && nearest >= least * LEFT_OUT && self.estimate.value.abs() >= least
     }
 
-    /// Whether any change is smaller than one that counts, by the whole interval (equivalence in the sense of D. J.
-    /// Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987) 657–680).
+    /// Whether the whole interval lies within the minimum effect, so that no change that counts remains possible
+    /// (equivalence in the sense of D. J. Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15 (1987)
+    /// 657–680).
     pub fn is_ruled_out(&self) -> bool {
         self.estimate.low >= -self.least() && self.estimate.high <= self.least()
     }
 
-    /// The smallest change that counts; an exact value has no noise that one could hide in.
+    /// The smallest change that counts; 0 for an exact value, which has no noise.
     pub fn least(&self) -> f64 {
         if self.design == Design::Exact || self.from_zero { 0.0 } else { self.min_effect }
     }
@@ -192,7 +194,7 @@ impl Finding {
         (!self.from_zero).then_some(self.estimate)
     }
 
-    /// The estimate as bounds on shares see it: from zero, any difference is an infinite share.
+    /// The estimate for comparison with relative bounds: with a zero baseline, any difference is an infinite share.
     pub fn as_share_bounds(&self) -> Estimate {
         let Estimate { value, low, high, confidence } = self.estimate;
         let share = |at: f64| if self.from_zero && at != 0.0 { f64::INFINITY.copysign(at) } else { at };
