@@ -187,6 +187,25 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
     }
 }
 
+#[test]
+fn what_a_range_check_asks_git_grows_by_the_same_for_each_change_that_it_brings() {
+    let s = Sandbox::new();
+    s.git(&["tag", "start"]);
+    let brought = |title: &str, ops: f64| {
+        s.start(title).contract().before().improve(ops).validate().after().compare();
+        let _ = s.on(&["change", "promote"]).ok();
+        s.commit_evidence();
+        s.later(Duration::hours(1));
+        started_plainly(&s, &["check", "--range", "start..HEAD"])
+    };
+    let calls = [brought("one", 50.0), brought("two", 25.0), brought("three", 12.0)];
+    let counts = calls.each_ref().map(Vec::len);
+    let _ = s.run(&["check", "--range", "start..HEAD", "--require", "promoted"]).ok();
+    let each = counts[1] - counts[0];
+    assert_eq!(counts[2] - counts[1], each, "{calls:#?}");
+    assert!(each <= 10 && counts[0] <= 15, "{counts:?}: {calls:#?}");
+}
+
 /// How often a command opens files of a directory, as the system tells it.
 #[cfg(target_os = "linux")]
 fn opened(s: &Sandbox, dir: &str, arguments: &[&str]) -> Vec<String> {
