@@ -1,12 +1,12 @@
-//! Finding the commit that made something slower: which commit to measure next, and how likely the answer is wrong.
-//! Each step asks whether a commit is as slow as the bad one, by two measurements that agree, or by most of four.
+//! Bisection for the commit that caused a slowdown: which commit to measure next, and how likely the answer is wrong.
+//! Each step decides whether a commit is as slow as the bad one from at least two measurements that agree.
 
 use std::collections::BTreeSet;
 
 use crate::model::Outcome;
 use crate::stats::looks;
 
-/// A search among commits that follow one another. Number 0 is the good one, the last is the bad one.
+/// A bisection of consecutive commits. Number 0 is the good one, the last is the bad one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     good: usize,
@@ -16,12 +16,12 @@ pub struct Search {
 }
 
 impl Search {
-    /// Of a good commit and `commits` that follow it, the last of them bad.
+    /// A search over a good commit and the `commits` after it, the last of which is bad.
     pub fn new(commits: usize) -> Self {
         Self { good: 0, bad: commits, skipped: BTreeSet::new(), steps: 0 }
     }
 
-    /// The commit to measure next: the nearest to the middle that can be. `None` where the search is over.
+    /// The commit to measure next: the one nearest to the middle that is not skipped. `None` when the search is over.
     pub fn next(&self) -> Option<usize> {
         let middle = usize::midpoint(self.good, self.bad);
         let open = (self.good + 1..self.bad).filter(|at| !self.skipped.contains(at));
@@ -37,21 +37,21 @@ impl Search {
         self.skipped.insert(at);
     }
 
-    /// The commits one of which is the first bad one; one where that is known.
+    /// The commits that may be the first bad one; a single one if it is known.
     pub fn suspects(&self) -> std::ops::RangeInclusive<usize> {
         self.good + 1..=self.bad
     }
 
-    /// The most that a wrong commit is named with, over all steps, and the measurement that began it.
+    /// Upper bound of the probability that the wrong commit is named, over all steps and the initial measurement.
     pub fn error(&self) -> f64 {
-        // A verdict against a bound is wrong on one side of its interval.
+        // A verdict against a bound is one-sided.
         let one = looks::ALPHA / 2.0;
         let steps = u32::try_from(self.steps + 1).unwrap_or(u32::MAX);
         one * one * (3.0 - 2.0 * one) * f64::from(steps)
     }
 }
 
-/// What verdicts on one commit say together; `None` where no two of them agree yet, or one tells nothing.
+/// Whether a commit is slow by its verdicts: at least two agree and they are the majority; `None` if undecided.
 pub fn agreed(verdicts: &[Outcome]) -> Option<bool> {
     let of = |wanted| verdicts.iter().filter(|outcome| **outcome == wanted).count();
     let (slow, fast) = (of(Outcome::Pass), of(Outcome::Fail));

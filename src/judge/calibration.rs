@@ -1,5 +1,5 @@
-//! A calibration: the noise floors of this machine's paired measurements, with the proof that a known slowdown is seen.
-//! Owns the file's shape and which machine it holds for; must not run anything.
+//! A calibration: the noise floors of a machine's paired measurements, and the evidence that a known slowdown is
+//! detected. Owns the file format and the key of the machine; runs nothing.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use crate::model::scrub::scrub;
 use crate::model::{Digest, Machine, MetricId};
 pub const SCHEMA: &str = "vibeship_optimizer.calibration.v1";
 
-/// What sessions are taken to differ by at the least, as a share: the few that a calibration can afford say little about
-/// other days.
+/// The least difference assumed between sessions, as a share: the few sessions of a calibration say little about other
+/// days.
 pub const LEAST_SESSION_FLOOR: f64 = 0.02;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,32 +28,32 @@ pub struct Calibration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibratedCommand {
     pub name: String,
-    /// The command without its secrets: a floor holds for this one only.
+    /// The command with secrets masked; the floors are valid for this command only.
     pub cmd: String,
-    /// How many pairs of it with itself.
+    /// Number of A/A pairs.
     pub pairs: u32,
-    /// The smallest change, as a share, that counts, by metric.
+    /// Noise floor by metric: the smallest change that counts, as a share.
     pub floors: BTreeMap<MetricId, f64>,
-    /// How many sessions apart in time were compared; 0 where none were.
+    /// Number of separate sessions that were compared; 0 if none.
     #[serde(default)]
     pub sessions: u32,
-    /// How far one session lies from another, as a share, by metric.
+    /// Difference between sessions by metric, as a share.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub session_floors: BTreeMap<MetricId, f64>,
-    /// The slowdown that was added, as a share of its time, and what was seen of it.
+    /// The injected slowdown and the change that was detected.
     pub injected: Option<Injected>,
 }
 
-/// A known slowdown and what was seen of it.
+/// A known slowdown and the change that was detected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Injected {
     pub metric: MetricId,
-    /// What was added, as a share of the command's time.
+    /// The slowdown, as a share of the command's time.
     pub share: f64,
     pub seen: Change,
 }
 
-/// The name of a machine's calibration file: what tells machines apart, and nothing that varies on one.
+/// The name of a machine's calibration file: a digest of what identifies the machine, without what varies on it.
 pub fn key(machine: &Machine) -> String {
     let parts = json!({
         "os": machine.os,
@@ -67,10 +67,10 @@ pub fn key(machine: &Machine) -> String {
 }
 
 impl Calibration {
-    /// Puts into `settings` what holds for the commands as they are now: their noise floors, and how far sessions lie apart,
-    /// which is never below [`LEAST_SESSION_FLOOR`].
+    /// Sets the noise floors and session floors in `settings`, for those commands that have not changed since. A
+    /// session floor is at least [`LEAST_SESSION_FLOOR`].
     pub fn apply<'a>(&self, configured: impl Fn(&str) -> Option<&'a str>, settings: &mut Settings) {
-        // An older version kept the command as it is.
+        // An older version stored the command unmasked.
         let same = |command: &&CalibratedCommand| {
             configured(&command.name).is_some_and(|cmd| scrub(cmd) == scrub(&command.cmd))
         };

@@ -1,4 +1,4 @@
-//! What to hold against a comparison even where a verdict was reached. In the sentences, names stand between backticks.
+//! Caveats of a comparison, which apply even if a verdict was reached. Messages put names in backticks.
 
 use serde::{Deserialize, Serialize};
 
@@ -223,7 +223,7 @@ fn listed<T: std::fmt::Display>(names: &[T]) -> String {
 }
 
 impl Caveat {
-    /// Whether git and the record say it, and not the numbers.
+    /// Whether it is about the change itself, from git and the record, and not about the measurements.
     pub(crate) fn is_of_change(&self) -> bool {
         matches!(
             self,

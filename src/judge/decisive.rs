@@ -1,4 +1,4 @@
-//! Which of CPU and wall time decides about a command, and when its pairs are settled: the stopping rule of the pair engine.
+//! Whether CPU or wall time is decisive for a command, and the stopping rule of paired measurement.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use crate::judge::{Change, Circumstances, Measured, PairedReading, rule, series}
 use crate::model::{Better, Criterion, Flaw, MetricId, MetricKind, PairedCommand, PairedKpi, Run, Unusable, Verdict};
 use crate::stats::Plan;
 
-/// A command whose CPU time is at least this share of its wall time, when nothing disturbs it, waits for nothing.
+/// Least ratio of CPU time to wall time of an undisturbed command that waits for nothing.
 const CPU_BOUND: f64 = 0.85;
-/// A command that uses more CPU time than this multiple of its wall time works on several cores.
+/// Ratio of CPU time to wall time above which a command runs on several cores.
 const PARALLEL: f64 = 1.15;
 
 /// Which time decides about a command, and why.
@@ -51,8 +51,8 @@ impl Decisive {
         }
     }
 
-    /// By the runs. Other load on the machine adds to wall time alone: what a run is known to have waited for a core is
-    /// left out, and for the rest the least disturbed quarter of the runs is what counts.
+    /// Decides from the runs. Other load on the machine only adds to wall time: known time waiting for a core is
+    /// subtracted, and otherwise the upper quartile of the ratio represents the undisturbed runs.
     pub fn by_runs<'a>(runs: impl Iterator<Item = &'a Run>) -> Self {
         let mut shares = Vec::new();
         for run in runs {
@@ -77,14 +77,14 @@ impl Decisive {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// Every question is settled at a look of the schedule: stop.
+    /// Stop: every question is settled at a planned look.
     Settled,
-    /// Go on; about so many more pairs would settle it at the present noise, where that can be said.
+    /// Continue; about `more` pairs would settle it at the present noise, if that can be estimated.
     Continue { more: Option<u32> },
 }
 
-/// Whether a command's pairs settle what is asked of it: the criteria about its metrics or, where there are none,
-/// whether its decisive time changed. Only at the looks of the schedule, whatever the data say between them.
+/// Whether a command's pairs settle the criteria on its metrics or, without any, whether its decisive time changed.
+/// Settled only at planned looks, whatever the data say between them.
 pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> Decision {
     let metrics: BTreeMap<MetricId, PairedReading> = series::command_pairs(command).into_iter().collect();
     let asked = criteria.iter().filter_map(|criterion| Some((criterion, metrics.get(&criterion.metric)?)));
@@ -101,13 +101,13 @@ pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circums
     at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
 }
 
-/// The first look that has at least so many pairs.
+/// The number of pairs of the first look with at least `pairs` pairs.
 pub(crate) fn look_with(pairs: u32) -> u32 {
     let look = Plan::default().next_look(pairs.saturating_sub(1) as usize);
     look.and_then(|look| u32::try_from(look).ok()).unwrap_or(pairs)
 }
 
-/// How many more pairs each undecided criterion needs; without any criterion, what the question whether it changed needs.
+/// The number of pairs that each undecided criterion still needs; without criteria, that the change itself needs.
 fn still_open<'a>(
     asked: impl Iterator<Item = (&'a Criterion, &'a PairedReading)>,
     change: impl FnOnce() -> Change,
@@ -127,23 +127,23 @@ fn still_open<'a>(
     asked.filter_map(undecided).collect()
 }
 
-/// Settled when nothing is open at a look; else how many more pairs the most doubtful question needs.
+/// Settled if nothing is open at a look; otherwise the most pairs that any open question needs.
 fn at_look(plan: Plan, pairs: usize, open: Vec<Option<u32>>) -> Decision {
     if open.is_empty() && plan.is_look(pairs) {
         return Decision::Settled;
     }
     let to_look = plan.next_look(pairs).and_then(|look| u32::try_from(look - pairs).ok());
-    // An answer can only be had at a look; one that cannot be estimated stays unknown.
+    // Sampling can only stop at a look. If one need cannot be estimated, the total is unknown.
     let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
     Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
 }
 
-/// The decisive metric of a command and whether it changed, by the pairs so far: for display while they run, too.
+/// The decisive metric of a command and its change by the pairs so far; also shown while they run.
 pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
     by(Decisive::of_pairs(command), command, known)
 }
 
-/// The same where it is known otherwise which time decides.
+/// Like [`live`], with the decisive time given.
 pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
     let id = time.metric(&command.name);
     let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);

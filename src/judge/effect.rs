@@ -1,5 +1,5 @@
-//! How much a metric changed, with its interval: from alternating pairs, from two separate sessions, or exactly. Owns which
-//! method applies to which samples and how far an interval is widened; knows no bound.
+//! The effect of a change on a metric, with its interval: from alternating pairs, from two separate sessions, or exact.
+//! Owns which method applies to which samples and by how much an interval is widened; knows no bounds.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,24 +9,24 @@ use crate::stats::{Interval, Successes, looks, median, median_interval, proporti
 
 pub const CONFIDENCE: f64 = 0.95;
 
-/// The fewest samples a side from which two separate sessions can be told apart: with 4 and 4 the rank-sum test's
-/// smallest two-sided p-value is 2/70 = 0.029, with 3 and 3 it is 0.1.
+/// Fewest samples per side for comparing two separate sessions: with 4 and 4 the smallest two-sided p-value of the
+/// rank-sum test is 2/70 = 0.029, with 3 and 3 it is 0.1.
 pub const FEWEST_UNPAIRED: u32 = 4;
 
-/// The fewest counts a side that show whether they repeat themselves.
+/// Fewest instruction counts per side that show whether they are reproducible.
 pub const FEWEST_REPEATED: usize = 3;
 
-/// Counts of one side that differ by more than this share do not repeat themselves.
+/// Counts of one side are reproducible if they differ by at most this share.
 const MOST_APART: f64 = 0.001;
 
-/// The fewest samples whose median has a 95 % interval.
+/// Fewest samples whose median has a 95 % interval.
 pub const FEWEST_LEVEL: u32 = 6;
 
-/// How far one session may differ from the next, as a share, where nothing better was measured on this machine: medians of
-/// ten runs taken a minute apart differed by up to 13 % in nine of ten cases (`docs/measurement.md`).
+/// Assumed difference between sessions, as a share, without a calibration of this machine: medians of ten runs taken a
+/// minute apart differed by up to 13 % in nine of ten cases (`docs/measurement.md`).
 pub const DEFAULT_SESSION_FLOOR: f64 = 0.10;
 
-/// A reference workload that moved by more than this share between two sessions voids every comparison of them.
+/// If the reference workload moved by more than this share between two sessions, they cannot be compared.
 pub const MOST_DRIFT: f64 = 0.10;
 
 /// What is known about the circumstances of a comparison.
@@ -57,7 +57,8 @@ impl From<Flaw> for Undecided {
     }
 }
 
-/// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, in points (−0.05 is from 99 % to 94 %).
+/// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, the difference (from 0.99 to 0.94:
+/// −0.05).
 pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
     let Some(series) = pairs(measured)? else {
         let (before, after) = both_sides(measured, known)?;
@@ -75,7 +76,7 @@ pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding
     }
 }
 
-/// The pairs, unless they just do not have the metric, so that the snapshots may speak for it.
+/// The pairs; `None` if they do not have the metric, so that the snapshots are used instead.
 fn pairs(measured: Measured<'_>) -> Result<Option<&PairedSeries>, Undecided> {
     match measured.paired {
         Some(Ok(series)) => Ok(Some(series)),
@@ -143,7 +144,7 @@ fn check_machine(known: &Circumstances) -> Result<(), Flaw> {
     Err(Flaw::OtherMachine { parts: known.other_machine.clone() })
 }
 
-/// The baseline's samples in the unit of the other side.
+/// The samples of `before` in the unit of `after`.
 fn converted(before: &Series, after: &Series) -> Vec<f64> {
     let factor = before.spec.unit.factor_to(&after.spec.unit).unwrap_or(1.0);
     before.samples.iter().map(|sample| sample * factor).collect()
@@ -153,14 +154,15 @@ pub(crate) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// An interval of log-ratios as shares of the baseline.
+/// Converts an interval of log-ratios to shares of the baseline.
 pub(crate) fn shares_of(logs: Interval) -> Interval {
     Interval { value: logs.value.exp_m1(), low: logs.low.exp_m1(), high: logs.high.exp_m1(), ..logs }
 }
 
-/// The change of a count that repeats itself, whatever the machine did meanwhile: the difference of the middles, give or take
-/// how far the counts of each side lie apart. With three a side that leaves out no change at all in at most 4 % of trials
-/// without one (simulated, of even, normal, skewed and two-valued noise), with more a side in fewer.
+/// The change of a reproducible count, which does not depend on the state of the machine: the ratio of the medians,
+/// with an interval as wide as the ranges of both sides together. With three samples per side, it excludes zero in at
+/// most 4 % of trials without a change (simulated, with uniform, normal, skewed and two-valued noise); with more, in
+/// fewer.
 fn repeated(kind: Option<MetricKind>, before: &[f64], after: &[f64]) -> Option<Interval> {
     let apart = |counts: &[f64]| {
         let (low, high) = counts.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), n| (low.min(*n), high.max(*n)));
@@ -217,12 +219,12 @@ pub(crate) fn finding(
     }
 }
 
-/// The size of the baseline that differences are shares of, where values may be zero or below.
+/// The magnitude of the baseline, to express differences as shares of it if values may be zero or negative.
 fn size_of(before: &[f64]) -> f64 {
     median(before).unwrap_or(0.0).abs()
 }
 
-/// A difference as a share of a baseline of this size; of none, it stays a difference.
+/// Converts a difference to a share of a baseline of this size; unchanged if the size is zero.
 fn share_of(found: Interval, size: f64) -> Interval {
     let size = if size > 0.0 { size } else { 1.0 };
     Interval { value: found.value / size, low: found.low / size, high: found.high / size, ..found }
@@ -249,7 +251,7 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
         }
         Some(size) => {
             let shift = rank_sum::shift(&first, second, CONFIDENCE).ok_or_else(too_few)?;
-            // From zero, sessions differ by a share of what came of it.
+            // With a zero baseline, sessions differ by a share of the shift.
             let apart = if size > 0.0 { drift } else { shift.value.abs() * drift };
             share_of(shift, size).widened(apart)
         }
@@ -261,8 +263,8 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
     })
 }
 
-/// How far the two sessions may lie apart without any change, on the logarithmic scale: what the reference workload
-/// moved, and what sessions differ by anyway.
+/// The difference between two sessions without any change, on the logarithmic scale: the movement of the reference
+/// workload plus the session floor.
 pub fn drift(known: &Circumstances) -> Result<f64, Undecided> {
     let moved = match known.reference_ratio {
         Some(ratio) if ratio > 0.0 && ratio.is_finite() => ratio.ln().abs(),
@@ -320,15 +322,15 @@ fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Resul
     Ok(exact_finding(value, n_before, after.samples.len()))
 }
 
-/// No noise floor applies to a value that has no noise.
+/// An exact value has no noise, so no noise floor applies.
 fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
     let no_width = Interval { value, low: value, high: value, coverage: 1.0 };
     let found = finding(no_width, Design::Exact, (n_before, n_after), &Circumstances::default());
     Finding { estimate: Estimate::exact(value), ..found }
 }
 
-/// The level of some samples, by the confidence of its interval and the share by which that is widened for what another
-/// session would have given; `None` where there are too few.
+/// The median (of a rate, the share of successes) with its interval. `precision` is the confidence of the interval and
+/// the share by which it is widened for differences between sessions; `None` if there are too few samples.
 fn level_of(
     series: &Series,
     design: Design,
@@ -348,7 +350,7 @@ fn level_of(
     Ok(finding(found, design, (values.len(), values.len()), known))
 }
 
-/// The median of the reference workload after over before; `None` where either side has none.
+/// Ratio of the reference workload's medians, after over before; `None` if either side has none.
 pub fn reference_ratio(before: &[f64], after: &[f64]) -> Option<f64> {
     let ratio = median(after)? / median(before)?;
     ratio.is_finite().then_some(ratio)

@@ -1,14 +1,14 @@
-//! One change measured on several machines: what they say together, and where they disagree.
+//! A change measured on several machines: the combined estimate, and whether the machines disagree.
 
 use crate::judge::effect::{self, CONFIDENCE};
 use crate::judge::{Caveat, Circumstances, PairedReading, PairedSeries, Undecided, series};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, PairSession};
 use crate::stats::{Interval, normal, pooled};
 
-/// The share of the spread between machines from which they are said to disagree: half of it.
+/// The I² from which machines are reported to disagree.
 const DISAGREE: f64 = 0.5;
 
-/// How far several machines agree.
+/// The caveat of a measurement on several machines, with the metrics about which they disagree.
 pub fn caveat(pair: &PairSession) -> Option<Caveat> {
     let machines = u32::try_from(pair.others.len()).ok().filter(|others| *others > 0)? + 1;
     let disagreement = |(id, reading): (MetricId, PairedReading)| {
@@ -22,8 +22,8 @@ pub fn caveat(pair: &PairSession) -> Option<Caveat> {
     })
 }
 
-/// The logarithm of the change on each machine, with its variance. The interval pays for the looks that were planned, and so
-/// does a variance by it.
+/// The log-ratio on each machine, with its variance. The variance is derived from the interval, so that it accounts for
+/// the planned looks as well.
 fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64)>, Undecided> {
     let least = f64::EPSILON.sqrt();
     let width = -2.0 * normal::quantile((1.0 - CONFIDENCE) / 2.0);
@@ -38,7 +38,7 @@ fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64
     series.machines.iter().map(one).collect()
 }
 
-/// What the machines say together, as a share.
+/// The combined estimate of all machines, as a share.
 pub(crate) fn relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
     let effects = on_each(series, known)?;
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: effect::count(effects.len()), need: 2 });

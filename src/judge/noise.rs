@@ -1,5 +1,5 @@
-//! The noise of paired measurement on a machine, from pairs of one unchanged program (A/A): the floor below which no change
-//! counts, and how often the judgement is wrong or right.
+//! The noise of paired measurement on a machine, from pairs of one unchanged program (A/A): the noise floor, and the
+//! rates of false alarms and of detected slowdowns.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +7,10 @@ use crate::judge::{Change, Circumstances, Measured, PairSample, PairedReading, P
 use crate::model::{Better, MetricId, MetricKind, PairedCommand};
 use crate::stats::{Plan, proportion, real, winsorized};
 
-/// A tally of false alarms less likely than this is not chance.
+/// Probability below which a number of false alarms is not attributed to chance.
 const IMPLAUSIBLE: f64 = 0.01;
 
-/// What came of judging many trials.
+/// The results of judging many trials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub trials: u32,
@@ -21,9 +21,9 @@ pub struct Tally {
     pub open: u32,
 }
 
-/// The noise floor of an A/A measurement, as a share: the end of its interval that lies further from zero. What a
-/// comparison of the same program with itself cannot exclude is not to be called a change. `None` where there are too few
-/// pairs for an interval, or times that are not above zero.
+/// The noise floor of an A/A measurement, as a share: the end of its interval further from zero, as a change that a
+/// comparison of a program with itself cannot exclude must not count. `None` if there are too few pairs for an
+/// interval, or times that are not positive.
 pub fn floor(series: &PairedSeries) -> Option<f64> {
     let positive = series.pairs.iter().all(|pair| pair.before > 0.0 && pair.after > 0.0);
     let ratios = series.side(|pair| (pair.after / pair.before).ln());
@@ -31,8 +31,8 @@ pub fn floor(series: &PairedSeries) -> Option<f64> {
     Some(found.low.exp_m1().abs().max(found.high.exp_m1().abs()))
 }
 
-/// How far one session of a metric lies from another, as a share: nine tenths of all pairs of sessions lie closer
-/// together. Takes each session's median; `None` for fewer than 3 sessions or medians not above zero.
+/// The difference between sessions, as a share: the 90th percentile (nearest rank) over all pairs of sessions. Takes
+/// each session's median; `None` for fewer than 3 sessions or medians that are not positive.
 pub fn session_floor(medians: &[f64]) -> Option<f64> {
     if medians.len() < 3 || medians.iter().any(|median| *median <= 0.0) {
         return None;
@@ -46,8 +46,8 @@ pub fn session_floor(medians: &[f64]) -> Option<f64> {
     apart.get(rank).map(|distance| distance.exp_m1())
 }
 
-/// Judges an A/A measurement cut into trials of `plan_pairs` pairs each, under the stopping rule, with the head's times
-/// multiplied by 1 + `slowdown` (0 for false alarms). Pairs that do not fill a trial are left out.
+/// Splits an A/A measurement into trials of `plan_pairs` pairs each and judges them under the stopping rule, with the
+/// head's times multiplied by 1 + `slowdown` (0 for false alarms). Pairs that do not fill a trial are ignored.
 pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circumstances) -> Tally {
     let mut found = Tally::default();
     for trial in series.pairs.chunks_exact((plan_pairs as usize).max(1)) {
@@ -64,8 +64,8 @@ pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circ
     found
 }
 
-/// How far each trial's estimate lies from the true change, as shares, smallest first. Trials of `plan_pairs` pairs are
-/// estimated from all of them; `share` is the true change (0.05 where the head is 5 % slower).
+/// The absolute error of each trial's estimate, as a share, in ascending order. A trial is estimated from all of its
+/// `plan_pairs` pairs; `share` is the true change (0.05 if the head is 5 % slower).
 pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
     let error = |trial: &[PairSample]| {
         let ratios: Vec<f64> = trial.iter().map(|pair| (pair.after / pair.before).ln()).collect();
@@ -77,7 +77,7 @@ pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
     found
 }
 
-/// The judgement at the first look that settles the question, at the latest at the end.
+/// The result at the first look that settles the question, or else at the end.
 fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> Change {
     let plan = Plan::new(0, plan_pairs);
     let at = |n: usize| {
@@ -89,8 +89,8 @@ fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &
 }
 
 impl Tally {
-    /// Whether so many false alarms are more than a true rate of `level` explains: as many or more would come in
-    /// fewer than one of a hundred such tallies.
+    /// Whether there are more false alarms than a true rate of `level` explains: at least as many would occur in fewer
+    /// than 1 % of such tallies.
     pub fn exceeds(&self, level: f64) -> bool {
         proportion::upper_tail(self.trials as usize, (self.slower + self.faster) as usize, level) < IMPLAUSIBLE
     }
@@ -102,22 +102,22 @@ impl Tally {
 }
 pub const SELFTEST_SCHEMA: &str = "vibeship_optimizer.selftest.v1";
 
-/// What a self-test found of one metric under one true slowdown.
+/// The result of a self-test for one metric and one true slowdown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     pub metric: MetricId,
-    /// The true slowdown, as a share; 0 where the program is compared with itself.
+    /// The true slowdown, as a share; 0 if the program is compared with itself.
     pub slowdown: f64,
     pub pairs: u32,
-    /// What was judged, with the minimum effect.
+    /// Results with the minimum effect.
     pub tally: Tally,
-    /// What was judged where any difference counts.
+    /// Results if any difference counts.
     pub without_min_effect: Tally,
-    /// The error of the estimated change that nine of ten trials stay below, as a share; null without trials.
+    /// The 90th percentile of the absolute errors of the estimates, as a share; null without trials.
     pub error_90: Option<f64>,
 }
 
-/// A row for CPU time and one for wall time, of pairs that hold many trials one after the other.
+/// A row for CPU time and one for wall time, from pairs that contain many consecutive trials.
 pub fn selftest(paired: &PairedCommand, slowdown: f64, pairs: u32, min_effect: f64) -> Vec<Row> {
     let known = |min_effect: f64| Circumstances { min_effect, ..Circumstances::default() };
     let mut rows = Vec::new();
@@ -141,7 +141,7 @@ pub fn selftest(paired: &PairedCommand, slowdown: f64, pairs: u32, min_effect: f
 mod tests {
     use super::*;
 
-    /// Scatter of ± half a percent without any pattern in the order, and one wild run in twenty.
+    /// Noise of ±0.5 % in random order, with one outlier in twenty runs.
     fn unchanged(n: u32) -> PairedSeries {
         let noise = |i: u32| {
             let hash = i.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);

@@ -1,13 +1,13 @@
-//! Holding a metric against a criterion: the four verdicts, and whether a metric changed at all. Owns when an interval
-//! decides; `effect` computes it.
+//! The decision rules: the verdict on a criterion, and whether a metric changed at all. Owns when an interval decides;
+//! `effect` computes it.
 //!
 //! - A criterion **passes** when the whole interval satisfies it and **fails** when the whole interval violates it. For a
 //!   KPI that is superiority, for a guardrail non-inferiority against its margin (G. Piaggio and others, "Reporting of
 //!   noninferiority and equivalence randomized trials", JAMA 308 (2012) 2594–2604).
-//! - A verdict that claims a change (no change at all would have given another) also needs the minimum effect.
-//! - For a rate a signed percentage is in points of the rate: `http.health.ok >= -1%` allows 99 % to become 98 %.
-//! - `>= 1`, `>= 100%` and `== 1` of a rate mean that nothing may fail: one failure decides against it, none decides for it.
-//!   `< 1` is the same the other way round.
+//! - A verdict that claims a change (one that no change at all would contradict) also needs the minimum effect.
+//! - For a rate a signed percentage is in percentage points: `http.health.ok >= -1%` allows 99 % to become 98 %.
+//! - `>= 1`, `>= 100%` and `== 1` for a rate mean that nothing may fail: one failure makes the criterion fail, and none
+//!   makes it pass. `< 1` is the opposite.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,7 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
     }
 }
 
-/// The same code twice shows no change, unless pairs or an exact metric say that it does.
+/// Refuses a comparison of the same code, unless it is paired or the metric is exact.
 fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
     let exact = measured.after.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Exact);
     if known.same_code && measured.paired.is_none() && !exact {
@@ -42,8 +42,7 @@ fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Un
     finite(effect::relative(measured, known)?)
 }
 
-/// Only what can be written down as a number is a finding: values that lie hundreds of orders of magnitude apart give
-/// an infinite share.
+/// Refuses a finding that is not finite, such as a share of values that are hundreds of orders of magnitude apart.
 fn finite(finding: Finding) -> Result<Finding, Undecided> {
     let Estimate { value, low, high, confidence } = finding.estimate;
     if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
@@ -77,7 +76,7 @@ fn missing_runs(doubt: &Doubt) -> Option<u32> {
     }
 }
 
-/// Whether the criterion holds on the whole interval, nowhere in it, or neither.
+/// Whether the criterion holds on the whole interval or nowhere in it; `None` if on a part.
 fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
     let (low, high) = (op.holds(interval.low, bound), op.holds(interval.high, bound));
     match op {
@@ -109,8 +108,8 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
     if holds { Verdict::Pass(finding) } else { Verdict::Fail(finding) }
 }
 
-/// The part of an interval's half-width that no number of runs makes smaller, what two sessions lie apart by anyway: as a
-/// logarithm for a share, else in the unit of the estimate.
+/// The part of an interval's half-width that more runs cannot reduce, the difference between sessions: on the
+/// logarithmic scale for a share, otherwise in the unit of the estimate.
 fn irreducible(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
     match finding.design {
         Design::Paired | Design::Exact => 0.0,
@@ -119,13 +118,13 @@ fn irreducible(finding: &Finding, relative: bool, known: &Circumstances) -> f64 
     }
 }
 
-/// About how many more samples clear `bound`: the end of the interval that lies beyond it has to come as close to the
-/// estimate as the bound is. `None` where no number would.
+/// Estimates how many more samples move the interval off `bound`: its end beyond the bound must come as close to the
+/// estimate as the bound is. `None` if no number would.
 fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, irreducible: f64) -> Option<u32> {
     if relative && finding.from_zero {
         return None;
     }
-    // Where something stands, a share was widened as a logarithm.
+    // If anything is irreducible, the interval of a share was widened on the logarithmic scale.
     let scale = |at: f64| if relative && irreducible > 0.0 && at > -1.0 { at.ln_1p() } else { at };
     let Estimate { value, low, high, .. } = finding.estimate;
     let end = if bound >= value { high } else { low };
@@ -133,8 +132,8 @@ fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, irreducible: f64
     stats::more_for_half_width(samples(finding), reach.max(0.0), (scale(bound) - scale(value)).abs() - irreducible)
 }
 
-/// About how many more samples tell whether the change counts: its interval has to leave out what a change that counts
-/// leaves out or, where the estimate is smaller, to lie within the minimum effect. `None` where no number would.
+/// Estimates how many more samples show whether the change counts: its interval must exclude everything up to half the
+/// minimum effect or, if the estimate is smaller than that effect, lie within it. `None` if no number would.
 fn runs_to_count(finding: &Finding, irreducible: f64) -> Option<u32> {
     let (Estimate { value, low, high, .. }, least) = (finding.estimate, finding.least());
     if value.abs() >= least {
@@ -174,13 +173,13 @@ impl Change {
         }
     }
 
-    /// Whether more runs could still settle it.
+    /// Whether more runs could settle it.
     pub fn is_open(&self) -> bool {
         matches!(self, Self::Inconclusive { .. })
     }
 }
 
-/// Whether a metric changed by what counts ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
+/// Whether a metric changed by enough to count ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
 pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
     let finding = match relative(measured, known) {
         Ok(finding) => finding,
@@ -220,7 +219,7 @@ mod tests {
         series(Sampling::Sampled, "s", samples)
     }
 
-    /// `n` pairs around a ratio, with half a percent of scatter and one wild pair in ten.
+    /// `n` pairs around a ratio, with noise of half a percent and one outlier in ten.
     fn pairs(ratio: f64, n: u32) -> PairedReading {
         let sample = |i: u32| {
             let noise = f64::from((i * 7) % 11) / 1000.0 - 0.005;

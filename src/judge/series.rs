@@ -1,4 +1,4 @@
-//! Reading a snapshot or a pair session as metrics, by the table of their kinds. Owns what makes a sample usable.
+//! Extracts the metrics of a snapshot or a pair session, by the table of their kinds. Owns which samples are usable.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use crate::model::{
 };
 use crate::stats::Plan;
 
-/// Exit codes that version 1 wrote for a run ended at its timeout.
+/// Exit codes that version 1 wrote for a timeout.
 const V1_TIMEOUT_CODES: [i32; 2] = [-1, 124];
 
-/// A metric that was measured, with its samples in run order. All samples are finite.
+/// A measured metric, with its samples in run order. All samples are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     pub spec: MetricSpec,
     pub samples: Vec<f64>,
 }
 
-/// A metric as one snapshot holds it: measured, or not, with the reason.
+/// A metric of a snapshot, or the reason why it has no value.
 pub type Reading = Result<Series, Unusable>;
 
 /// Paired samples of one metric, in the order the pairs were run. All samples are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedSeries {
     pub spec: MetricSpec,
-    /// The looks that were planned, which fix the level of the interval.
+    /// The planned looks, which determine the level of the interval.
     pub plan: Plan,
-    /// Of all machines.
+    /// The pairs of all machines.
     pub pairs: Vec<PairSample>,
-    /// Each machine's own, where there are several.
+    /// Each machine's own pairs, if there are several machines.
     pub machines: Vec<PairedSeries>,
 }
 
@@ -41,14 +41,14 @@ pub struct PairSample {
     pub after: f64,
 }
 
-/// A paired metric: measured on both sides, or not, with the side and the reason.
+/// A paired metric, or the side without a value and the reason.
 pub type PairedReading = Result<PairedSeries, Flaw>;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Measured<'a> {
     pub before: &'a Reading,
     pub after: &'a Reading,
-    /// In alternating pairs, where there were any; preferred to the snapshots for everything but exact metrics.
+    /// The alternating pairs, if any; preferred to the snapshots.
     pub paired: Option<&'a PairedReading>,
 }
 
@@ -66,7 +66,7 @@ impl PairedSeries {
     }
 }
 
-/// Every metric of a snapshot. What could not be measured is there with its reason.
+/// Every metric of a snapshot, including those that could not be measured, with the reason.
 pub fn metrics(snapshot: &Snapshot) -> BTreeMap<MetricId, Reading> {
     let v1 = snapshot.schema == SCHEMA_V1;
     let mut found = BTreeMap::new();
@@ -82,7 +82,7 @@ pub fn metrics(snapshot: &Snapshot) -> BTreeMap<MetricId, Reading> {
     found
 }
 
-/// The reading of one metric; [`Unusable::NotMeasured`] where the snapshot holds no such metric.
+/// The reading of one metric; [`Unusable::NotMeasured`] if the snapshot has no such metric.
 pub fn reading<'a>(all: &'a BTreeMap<MetricId, Reading>, id: &MetricId) -> Result<&'a Series, Unusable> {
     all.get(id).unwrap_or(&NOT_MEASURED).as_ref().map_err(Clone::clone)
 }
@@ -101,7 +101,7 @@ fn not_finite() -> Unusable {
     Unusable::NoValue { message: "a sample is not a finite number".to_owned() }
 }
 
-/// The kinds that every run of a command gives a sample of.
+/// The metric kinds that are sampled once per run of a command.
 fn kinds_of_runs() -> impl Iterator<Item = (MetricKind, fn(&Run) -> Option<f64>)> {
     MetricKind::ALL.into_iter().filter_map(|kind| match kind.row().reads {
         Reads::Run(read) => Some((kind, read)),
@@ -109,7 +109,7 @@ fn kinds_of_runs() -> impl Iterator<Item = (MetricKind, fn(&Run) -> Option<f64>)
     })
 }
 
-/// Whether a failed run makes the metric's other samples unusable: all but the rate of success.
+/// Whether a failed run makes the metric's other samples unusable: true for all but success rates.
 fn needs_success(kind: MetricKind) -> bool {
     kind.row().sampling != Sampling::Rate
 }
@@ -128,7 +128,7 @@ fn timing(timing: &Timing) -> Vec<(MetricId, Reading)> {
     kinds_of_runs().map(read).collect()
 }
 
-/// Version 1 kept wall times and the last exit code only.
+/// Version 1 recorded only wall times and the last exit code.
 fn timing_v1(timing: &Timing) -> Vec<(MetricId, Reading)> {
     let failure = match timing.last_rc {
         Some(0) => None,
@@ -146,7 +146,7 @@ fn timing_v1(timing: &Timing) -> Vec<(MetricId, Reading)> {
     MetricSource::Timing.kinds().filter(|kind| needs_success(*kind)).map(read).collect()
 }
 
-/// Why runs cannot be used as times, if any failed. A timeout is named before other failures.
+/// Why the times of runs are unusable, if any run failed. A timeout takes precedence over other failures.
 fn failure_of<'a>(runs: impl Iterator<Item = &'a Run> + Clone, timeout_s: f64) -> Option<Unusable> {
     if runs.clone().any(|run| run.timed_out) {
         return Some(Unusable::TimedOut { timeout_s });
@@ -175,7 +175,7 @@ fn http(http: &Http) -> Vec<(MetricId, Reading)> {
     let name = http.name.as_deref().unwrap_or(&http.url);
     let read = |kind: MetricKind| {
         let Reads::Answer(read) = kind.row().reads else { return None };
-        // Version 1 recorded one answer, and no latency.
+        // Version 1 recorded a single response, without its latency.
         let v1 = kind == MetricKind::Answered && http.requests.is_empty();
         let samples = if v1 { vec![flag(http.ok)] } else { http.requests.iter().filter_map(read).collect() };
         let reading = if samples.is_empty() && !http.requests.is_empty() {
@@ -201,7 +201,7 @@ fn kpi(kpi: &Kpi) -> Reading {
     }
 }
 
-/// Every metric of a pair session, of all machines. A failed run on either side makes the command's times unusable.
+/// Every metric of a pair session, over all machines. A failed run on either side makes the command's times unusable.
 pub fn pair_metrics(session: &PairSession) -> BTreeMap<MetricId, PairedReading> {
     let kpis = session.kpis.iter().map(|paired| (paired.metric(), kpi_pairs(paired)));
     let mut found: BTreeMap<_, _> = session.commands.iter().flat_map(command_pairs).chain(kpis).collect();
@@ -226,7 +226,7 @@ fn never_measured() -> Flaw {
     Flaw::Before { reason: Unusable::NotMeasured }
 }
 
-/// The metrics of one command's pairs, as far as they have been run: what the pair engine hands to its stopping rule.
+/// The metrics of one command's pairs so far, as used by the stopping rule.
 pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> {
     let failed = |side: fn(&Pair) -> &Run| failure_of(command.pairs.iter().map(side), command.timeout_s);
     let failure = failed(|pair| &pair.before).map(|reason| Flaw::Before { reason });

@@ -26,7 +26,7 @@ fn spent_by(n: usize) -> f64 {
     1.0 - 0.5 * (10.0 / real(n)).powf(0.7)
 }
 
-/// The looks planned before the first pair is run; they determine every level.
+/// The looks planned before the first pair is run, which determine the level of each analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
     first: usize,
@@ -85,7 +85,8 @@ impl Plan {
     }
 }
 
-/// The density of the sum over the paths that have not crossed a boundary yet, at the points of a Simpson grid.
+/// The density of the test statistic's sum over paths that have crossed no boundary yet, on the points of a Simpson
+/// grid.
 struct Process {
     size: f64,
     points: Vec<f64>,

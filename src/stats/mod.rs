@@ -1,5 +1,5 @@
 //! The statistics behind every verdict: one method per file, each citing its source and checked against published or
-//! independently computed values. Numbers in, numbers out; must not know what a metric is.
+//! independently computed values. Works on plain numbers and knows nothing of metrics.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -69,7 +69,7 @@ pub(crate) fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     Some(lower + (upper - lower) / 2.0)
 }
 
-/// The largest k with P(X <= k) <= `tail`, and that probability; `probabilities` are those of 0, 1 and so on.
+/// The largest k with P(X <= k) <= `tail`, and that probability. `probabilities` are those of X = 0, 1 and so on.
 pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> Option<(usize, f64)> {
     let mut cumulative = 0.0;
     let reached = probabilities.map(|probability| {
@@ -79,7 +79,7 @@ pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> O
     reached.take_while(|reached| *reached <= tail).enumerate().last()
 }
 
-/// The same by the normal approximation.
+/// Like [`critical`], for X approximated by a normal distribution with continuity correction.
 pub(crate) fn critical_near(mean: f64, deviation: f64, tail: f64) -> Option<(usize, f64)> {
     let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
     (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)))
@@ -90,7 +90,7 @@ pub(crate) fn real(count: usize) -> f64 {
     count as f64
 }
 
-/// The largest number of runs that is worth suggesting.
+/// The most additional runs worth suggesting.
 const MOST: u32 = 100_000;
 
 /// Estimates how many more samples (at least 1) reduce an interval's half-width from `half_width` at `n` samples to

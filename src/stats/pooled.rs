@@ -18,7 +18,7 @@ pub struct Pooled {
 }
 
 impl Pooled {
-    /// The ends of the interval with this confidence.
+    /// The interval with this confidence, as (low, high).
     pub fn interval(&self, confidence: f64) -> (f64, f64) {
         let reach = -normal::quantile((1.0 - confidence) / 2.0) * self.standard_error;
         (self.value - reach, self.value + reach)

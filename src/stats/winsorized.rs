@@ -38,7 +38,7 @@ pub fn interval(differences: &[f64], level: f64) -> Option<Interval> {
     let first_at_most = |limit: usize| first_index(walsh.len(), |j| sum_above(j) <= limit);
     let low = *walsh.get(first_at_most(all - k - 1))?;
     let high = *walsh.get(first_at_most(k))?;
-    // The sum is above its mean below `from`, and below it above `to`.
+    // The sum exceeds its mean for centres below `from` and is less than its mean for centres above `to`.
     let from = *walsh.get(first_at_most(all / 2))?;
     let to = *walsh.get(first_at_most((all - 1) / 2))?;
     Some(Interval { value: f64::midpoint(from, to), low, high, coverage: 1.0 - 2.0 * tail })
@@ -53,7 +53,7 @@ pub fn p_value(differences: &[f64]) -> f64 {
     }
     let all = real(all_scores(n));
     let above = mean_score_sum(differences);
-    // The smaller side, rounded by at most half a step towards the mean, so that ties never make a p-value too small.
+    // The smaller sum, rounded up towards the mean, so that ties never make a p-value too small.
     let smaller = above.min(all - above).ceil();
     if n > EXACT_MOST {
         let variance: f64 = (1..=n).map(|rank| real(score(rank, n)).powi(2) / 4.0).sum();
@@ -141,7 +141,7 @@ mod tests {
 
     const D: [f64; 10] = [0.8, -0.3, 1.2, 2.5, -0.1, 0.9, 1.7, 0.4, -0.6, 1.1];
 
-    /// The p-value by listing all assignments of signs: slow, and plainly correct.
+    /// The p-value from an enumeration of all assignments of signs: slow, but evidently correct.
     fn p_by_enumeration(differences: &[f64]) -> f64 {
         let n = differences.len();
         let observed = score_sum(differences, 0.0);

@@ -1,4 +1,4 @@
-//! What there is to hold against a comparison: looked for in its snapshots, pairs and metrics.
+//! Finds the caveats of a comparison in its snapshots, pairs and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::judge::{Caveat, Change, Circumstances, Which, machines};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
-/// Whether both sides are one measurement, be it in two files.
+/// Whether both sides are the same measurement, even if in two files.
 pub(crate) fn is_same_snapshot(before: &Snapshot, after: &Snapshot) -> bool {
     (before.id.is_some() && before.id == after.id) || before == after
 }
@@ -60,11 +60,11 @@ pub(crate) fn caveats(
     found
 }
 
-/// What the first runs of a pair session showed; `kpi` is what the change is to improve.
+/// The caveats from the first runs of a pair session; `kpi` is the metric that the change is to improve.
 pub fn of_first_runs(pair: &PairSession, kpi: Option<&MetricId>) -> Vec<Caveat> {
     let commands = pair.commands.iter().map(|it| (&it.name, &it.first_runs));
     let kpis = pair.kpis.iter().map(|it| (&it.kpi.name, &it.first_runs));
-    // A guardrail is often over another part than the one that is changed.
+    // A guardrail often measures a part that the change does not touch, so this only matters for the KPI.
     let all = || commands.clone().chain(kpis.clone());
     let is_meant = |command: &String| match kpi {
         Some(kpi) if kpi.subject() == Some(command.as_str()) => true,
@@ -111,7 +111,7 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
         found.push(Caveat::SameCode);
     } else if let (Some(old), Some(new)) = (&before.git.commit, &after.git.commit)
         && old == new
-        // The same code ran with other tuneables or variables, and these are what the difference is attributed to.
+        // If the same code ran with other tuneables or variables, the difference is attributed to those.
         && !is_same_code(before, after)
     {
         found.push(Caveat::SameCommit { commit: new.clone() });
@@ -136,12 +136,12 @@ fn about_code(before: &Snapshot, after: &Snapshot, known: &Circumstances, found:
     }
 }
 
-/// Whether the same code is known to have run, with whatever settings.
+/// Whether both sides are known to have run the same code, regardless of settings.
 pub(crate) fn is_same_code(before: &Snapshot, after: &Snapshot) -> bool {
     before.revision.as_ref().zip(after.revision.as_ref()).is_some_and(|(before, after)| before.same_code(after))
 }
 
-/// Version 1 recorded a platform only: a different one is a different machine, the same one proves nothing.
+/// Version 1 recorded only the platform: a different one means a different machine, the same one proves nothing.
 pub(crate) fn other_platform(before: &Snapshot, after: &Snapshot) -> Vec<String> {
     let (old, new) = (&before.system.platform, &after.system.platform);
     let differs = !old.is_empty() && !new.is_empty() && old != new;
@@ -182,7 +182,7 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     let single = |row: &&MetricRow| [row.before, row.after].into_iter().flatten().any(|level| level.n == 1);
     let names = |rows: &mut dyn Iterator<Item = &MetricRow>| rows.map(|row| row.metric.clone()).collect::<Vec<_>>();
     let singles = names(&mut sampled().filter(both).filter(single));
-    // Counts repeat themselves in another session, too.
+    // Instruction counts are reproducible across sessions.
     let varies = |row: &&MetricRow| row.metric.kind() != Some(MetricKind::Instructions);
     let unpaired = names(&mut sampled().filter(both).filter(|row| !single(row)).filter(varies));
     found.extend((!singles.is_empty()).then_some(Caveat::SingleRuns { metrics: singles }));

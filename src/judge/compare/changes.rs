@@ -1,5 +1,5 @@
-//! What differs between two snapshots, whatever it means: version 1's differences, tuneables, watched variables, and the
-//! definitions of what is measured.
+//! Differences between two snapshots, without interpretation: the deltas of version 1, tuneables, watched variables,
+//! and the definitions of what is measured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,9 +77,9 @@ fn sizes(before: &Snapshot, after: &Snapshot) -> BTreeMap<String, SizeDelta> {
     paths.into_iter().map(delta).collect()
 }
 
-/// What is in `after`, each with its twin in `before`, then what is in `before` alone.
+/// A full outer join: the items of `after`, each with its match in `before`, then those only in `before`.
 fn joined<'a, T>(before: &'a [T], after: &'a [T], key: impl Fn(&T) -> &str) -> Vec<(Option<&'a T>, Option<&'a T>)> {
-    // The first of several with one key is the twin.
+    // Of several items with the same key, the first one matches.
     let twins: BTreeMap<&str, &T> = before.iter().rev().map(|item| (key(item), item)).collect();
     let known: BTreeSet<&str> = after.iter().map(&key).collect();
     let rows = after.iter().map(|item| (twins.get(key(item)).copied(), Some(item)));
@@ -87,7 +87,7 @@ fn joined<'a, T>(before: &'a [T], after: &'a [T], key: impl Fn(&T) -> &str) -> V
     rows.chain(alone).collect()
 }
 
-/// Times of a command that failed are no times.
+/// `None` if the command failed, whose times mean nothing.
 fn time(timing: Option<&Timing>, of: impl Fn(&Timing) -> Option<f64>) -> Option<f64> {
     timing.filter(|timing| timing.last_rc == Some(0)).and_then(of)
 }
@@ -176,7 +176,7 @@ pub struct VariableChange {
     pub new: Option<String>,
 }
 
-/// Every changed variable, in order. What one side did not watch is unknown there, and so is whether it changed.
+/// Every changed variable, by name. Skips variables that only one side watched, as their change is unknown.
 pub(crate) fn variable_changes(before: &Snapshot, after: &Snapshot) -> Vec<VariableChange> {
     let both = before.env.iter().filter_map(|(name, old)| Some((name, old, after.env.get(name)?)));
     both.filter(|(_, old, new)| old != new)
@@ -184,21 +184,22 @@ pub(crate) fn variable_changes(before: &Snapshot, after: &Snapshot) -> Vec<Varia
         .collect()
 }
 
-/// Beginnings of the definitions that hold for a change whatever its contract names.
+/// Prefixes of the definitions that apply to a change whatever metrics its contract names.
 const GENERAL: [&str; 5] = ["commands.", "pair.", "validation.", "surfaces.", "contract_docs."];
 
-/// Whether a definition holds whatever a contract names: how a change is built, paired and checked, and what it owes.
+/// Whether a definition applies whatever metrics a contract names: how a change is built, paired and checked, and what
+/// it requires.
 pub fn is_general(key: &str) -> bool {
     GENERAL.iter().any(|beginning| key.starts_with(beginning))
 }
 
-/// Whether the general definitions were taken down; earlier versions did not.
+/// Whether the general definitions were recorded; earlier versions did not.
 pub fn has_general(definitions: &BTreeMap<String, Digest>) -> bool {
     definitions.keys().any(|key| is_general(key))
 }
 
-/// The definitions of one side that the other has differently. A metric that one side lacks is not measured there, and
-/// told as that; a check that is gone is one fewer.
+/// The definitions of `before` that are different in `after`. A metric's definition missing in `after` does not count,
+/// as the metric is reported as not measured; a missing general definition does, as it may be a removed check.
 pub fn redefined(before: &BTreeMap<String, Digest>, after: &BTreeMap<String, Digest>) -> Vec<String> {
     let known = has_general(after);
     let differs = |(key, old): (&String, &Digest)| {
@@ -208,7 +209,7 @@ pub fn redefined(before: &BTreeMap<String, Digest>, after: &BTreeMap<String, Dig
     before.iter().filter_map(differs).collect()
 }
 
-/// The timings that are of another command on the other side, where it is their results alone that say which.
+/// The timings whose recorded command differs between the sides.
 pub(crate) fn other_commands(before: &[Timing], after: &[Timing]) -> Vec<String> {
     let olds: BTreeMap<&str, &str> = before.iter().map(|it| (it.name.as_str(), it.cmd.as_str())).collect();
     let is_other = |it: &&Timing| {
@@ -218,7 +219,7 @@ pub(crate) fn other_commands(before: &[Timing], after: &[Timing]) -> Vec<String>
     after.iter().filter(is_other).map(|it| format!("timing.{}", it.name)).collect()
 }
 
-/// Whether the definition called `stem` is that of a metric: `kpi.v` of itself, `timing.t` of `timing.t.wall`.
+/// Whether `stem` names the definition of a metric: `kpi.v` that of `kpi.v`, `timing.t` that of `timing.t.wall`.
 pub fn governs(stem: &str, id: &MetricId) -> bool {
     match id.as_str().strip_prefix(stem) {
         Some("") => true,

@@ -1,5 +1,5 @@
-//! Comparing two snapshots, with the pairs taken between them where there are any: every metric, every criterion, one
-//! outcome, and what to hold against it. Owns the compare file; must not render text.
+//! Compares two snapshots, with the pairs between them if any: every metric, every criterion, one outcome, and caveats.
+//! Owns the format of the compare file; renders no text.
 
 pub mod caveats;
 mod changes;
@@ -25,7 +25,7 @@ use crate::model::{
 };
 pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
 
-/// The minimum effect where neither the contract nor a calibration says otherwise: 1 %.
+/// The default minimum effect: 1 %.
 pub const DEFAULT_MIN_EFFECT: f64 = 0.01;
 
 /// What is known about noise before anything is compared. All numbers are shares.
@@ -129,7 +129,7 @@ impl CriterionRow {
     }
 }
 
-/// The verdicts on a whole contract, as a record holds them; `None` where it has no KPI.
+/// The verdicts on a whole contract, as recorded in an event; `None` if it has no KPI.
 pub fn verdicts(rows: &[CriterionRow]) -> Option<Verdicts> {
     let of = |role| rows.iter().filter(move |row| row.role == role).map(CriterionRow::judged);
     let kpi = of(Role::Kpi).next()?;
@@ -144,7 +144,7 @@ pub struct DecisiveRow {
     pub time: Decisive,
 }
 
-/// Whether a baseline meets an absolute KPI by itself, so that nothing has to improve for it.
+/// Whether the baseline already meets an absolute KPI, so that nothing has to improve.
 pub(crate) fn is_met_already(baseline: &Snapshot, contract: &Contract) -> bool {
     let is_absolute = contract.kpi.as_ref().is_some_and(|kpi| !kpi.is_relative());
     let rows = || compare(baseline, baseline, None, contract, &Settings::default()).criteria;
@@ -203,8 +203,8 @@ pub fn compare(
     }
 }
 
-/// The snapshot as it would be of the change's commit, or its parent, alone: what is exact is as it was read there, and what
-/// was not measured there has no value. What varies is judged by its pairs.
+/// The snapshot reduced to the change's commit or its parent: sizes and exact KPIs have the values read there, and what
+/// was not measured there has no value. Sampled metrics are judged by their pairs.
 pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snapshot {
     let mut found = snapshot.clone();
     fn of<T>(side: Which, (before, after): (T, T)) -> T {
@@ -231,7 +231,8 @@ pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snaps
     found
 }
 
-/// What later measurements of such a change are held against: its parent, with what others had added by the state after.
+/// The baseline for later measurements of a change that was measured on its own commit: the values of its parent, plus
+/// what other commits had added by the time of the after snapshot.
 pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession) -> Snapshot {
     let mut found = attributed(reference, pair, Which::Before);
     let moved = |value: u64, now: u64, alone: u64| value.saturating_add(now).saturating_sub(alone);
@@ -312,8 +313,8 @@ fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>
     rows.into_iter().map(|(timing, decisive)| DecisiveRow { timing: timing.to_owned(), time: decisive }).collect()
 }
 
-/// A fired trigger is as grave as a failure; one that has not fired says nothing. Without KPI and guardrails the decisive
-/// times, the rates and the KPIs speak; sizes do not, as nearly every change of code moves them.
+/// The worst verdict. A fired trigger is a failure; one that has not fired does not count. Without KPI and guardrails,
+/// the decisive times, the rates and the KPIs determine it, but not sizes, which nearly every code change alters.
 fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[DecisiveRow]) -> Outcome {
     let fired = criteria.iter().any(|row| row.role == Role::Trigger && row.result.outcome() == Outcome::Pass);
     if fired {

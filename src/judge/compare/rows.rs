@@ -1,5 +1,5 @@
-//! The rows of a comparison: each metric with both its levels and whether it changed; and those of a paired measurement that
-//! stands alone. Owns how samples are summed up for a reader; knows no criterion.
+//! The rows of a comparison: each metric with the levels of both sides and its change; and the rows of a standalone
+//! paired measurement. Owns how samples are summarized for display; knows no criteria.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,7 @@ pub struct MetricRow {
 }
 
 impl MetricRow {
-    /// Whether it is a rate at which nothing failed on any side that was measured.
+    /// Whether it is a rate without a failure on any measured side.
     pub fn never_failed(&self) -> bool {
         self.sampling == Sampling::Rate && [self.before, self.after].iter().flatten().all(|level| level.value >= 1.0)
     }
@@ -57,7 +57,7 @@ pub(crate) struct Sides {
 }
 
 impl Sides {
-    /// What was measured in another way before is as good as not measured after: no number of it may be compared.
+    /// Removes the values of metrics whose definition changed, as they must not be compared.
     pub(crate) fn refuse_redefined(&mut self, redefined: &[String]) {
         let is_one = |id: &MetricId| redefined.iter().any(|stem| changes::governs(stem, id));
         for (_, reading) in self.after.iter_mut().filter(|(id, _)| is_one(id)) {
@@ -66,9 +66,9 @@ impl Sides {
         self.paired.retain(|id, _| !is_one(id));
     }
 
-    /// Results that nobody wrote again since the baseline are not of what came after it.
+    /// Removes values read from files that were not written again since the baseline, which cannot be of the new code.
     pub(crate) fn refuse_unwritten(&mut self, before: &Snapshot, after: &Snapshot) {
-        // What is watched on the day of its rollout may be read from the same result.
+        // On the day of the rollout, monitoring may read the same result.
         if before.revision.is_none() && before.generated_at.date_naive() == after.generated_at.date_naive() {
             return;
         }
@@ -83,8 +83,8 @@ impl Sides {
         }
     }
 
-    /// What git holds of a size, where both sides tell it: what git ignores comes and goes with builds, and no commit
-    /// holds it.
+    /// The metric of the tracked bytes for a size, if both sides recorded it: ignored files vary with builds and are in
+    /// no commit.
     pub(crate) fn in_git(&self, id: &MetricId) -> Option<MetricId> {
         let path = id.subject().filter(|_| id.kind() == Some(MetricKind::Bytes))?;
         let tracked = MetricKind::TrackedBytes.of(path);
@@ -110,14 +110,14 @@ impl Sides {
     }
 }
 
-/// The files that metrics were read from, by the beginning of the metrics' names.
+/// The files that metrics were read from, by the common prefix of the metrics' names.
 pub(crate) fn files_read(snapshot: &Snapshot) -> BTreeMap<String, &ReadFile> {
     let timings = snapshot.timings.iter().map(|it| (format!("timing.{}", it.name), &it.read_from));
     let kpis = snapshot.kpis.iter().map(|it| (format!("kpi.{}", it.name), &it.read_from));
     timings.chain(kpis).filter_map(|(stem, file)| Some((stem, file.as_ref()?))).collect()
 }
 
-/// The circumstances of one metric: its noise floor is the least that counts.
+/// The circumstances of one metric, with its own noise floor as the lower bound of the minimum effect.
 pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> Circumstances {
     let floor = settings.noise_floors.get(id).copied().unwrap_or(0.0);
     let session_floor = settings.session_floors.get(id).copied().unwrap_or(known.session_floor);
@@ -127,14 +127,14 @@ pub fn for_metric(known: &Circumstances, settings: &Settings, id: &MetricId) -> 
 pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Settings) -> Vec<MetricRow> {
     let ids: BTreeSet<&MetricId> = sides.before.keys().chain(sides.after.keys()).chain(sides.paired.keys()).collect();
     let row = |id: &MetricId| {
-        // As the criterion reads it, unless git holds nothing of it.
+        // Tracked bytes, as for the criterion, unless git tracks nothing there.
         let in_git = sides.in_git(id).filter(|id| sides.is_any(id));
         metric_row(id, sides.measured(in_git.as_ref().unwrap_or(id)), &for_metric(known, settings, id))
     };
     ids.into_iter().filter_map(row).collect()
 }
 
-/// `None` for a metric that neither side measured and no reason is known for: the old files have no CPU times at all.
+/// `None` for a metric that neither side measured, without a known reason, such as CPU times in old files.
 fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> Option<MetricRow> {
     let sides = [measured.after, measured.before].into_iter().find_map(|side| side.as_ref().ok());
     let pairs = measured.paired.and_then(|paired| paired.as_ref().ok());
@@ -148,7 +148,7 @@ fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> O
             by_name(id)
         }
     };
-    // Where there are pairs, the verdict is theirs; levels of another session beside it would contradict it.
+    // If there are pairs, the verdict is about them, and the levels of another session could contradict it.
     let of_pairs = |side: fn(&PairSample) -> f64| pairs.map(|series| level(&series.side(side), series.spec.sampling));
     let of_side = |side: &Reading| side.as_ref().ok().map(|series| level(&series.samples, series.spec.sampling));
     Some(MetricRow {
@@ -163,7 +163,7 @@ fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> O
     })
 }
 
-/// What is known of a metric that was never measured.
+/// The specification of a metric that was never measured, from its name alone.
 fn by_name(id: &MetricId) -> MetricSpec {
     let kpi = || MetricSpec { id: id.clone(), unit: Unit::none(), better: Better::Lower, sampling: Sampling::Sampled };
     id.kind().zip(id.subject()).map_or_else(kpi, |(kind, name)| kind.spec(name))
@@ -179,23 +179,24 @@ fn level(samples: &[f64], sampling: Sampling) -> Level {
     Level { n, value: median(samples).unwrap_or_default(), interval }
 }
 
-/// What a paired measurement alone says of one metric.
+/// One metric of a standalone paired measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairRow {
     /// The command's name; null for a KPI.
     pub command: Option<String>,
     pub metric: MetricId,
     pub unit: Unit,
-    /// Whether it decides about the command; every KPI does about itself.
+    /// Whether it is the decisive metric of its command; true for every KPI.
     pub decisive: bool,
     pub pairs: u32,
-    /// Median of a side's runs; null where there are none.
+    /// Median of the runs; null if there are none.
     pub before: Option<f64>,
     pub after: Option<f64>,
     pub change: Change,
 }
 
-/// A row for every metric that varies, command by command (rates are reported by the failure itself), then the KPIs.
+/// A row for every metric but rates, command by command, then the KPIs. Rates need none: a failed run already makes the
+/// decisive metric unusable.
 pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
     let mut rows = Vec::new();
     let all = series::pair_metrics(session);
