@@ -158,8 +158,8 @@ fn undone(commits: &[Commit]) -> BTreeSet<String> {
     found
 }
 
-/// The commits without an id that may belong to the change: by git's user, not exempt, and neither on another branch nor on
-/// a remote. If no commit carries the id, the same branch on a remote may have them.
+/// The commits without an id that may belong to the change: by git's user, no older than the change, not exempt, and neither
+/// on another branch nor on a remote. If no commit carries the id, the same branch on a remote may have them.
 fn unclaimed(
     ctx: &Ctx,
     repo: &Repo,
@@ -178,7 +178,8 @@ fn unclaimed(
     let me = ctx.actor().unwrap_or_default();
     let me = me.split_once('<').map(|(_, address)| address.trim_end_matches('>'));
     let mine = |commit: &Commit| me.is_none_or(|me| me.eq_ignore_ascii_case(&commit.author_email));
-    let nameless = |it: &&Commit| it.ids.is_empty() && !it.is_merge() && mine(it) && !exempt(it);
+    let since = |commit: &Commit| commit.commit_time >= change.opened_at.timestamp();
+    let nameless = |it: &&Commit| it.ids.is_empty() && !it.is_merge() && since(it) && mine(it) && !exempt(it);
     let mut found: BTreeSet<String> = commits.iter().filter(nameless).map(|commit| commit.id.clone()).collect();
     if !found.is_empty() {
         let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));

@@ -124,6 +124,25 @@ fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
     validate::not_from_the_future(ctx, made, fixes)
 }
 
+/// What makes a baseline another than its user may think.
+fn tell_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
+    audit_here::tell_hidden(ctx)?;
+    if let Some(operation) = ctx.repo()?.and_then(Repo::operation) {
+        let name = operation.name();
+        ctx.ui.warn(&format!("a {name} is in progress: the baseline is measured on the commit that it checked out"));
+        let end = Fix::next(format!("end the {name}, and measure again"), operation.go_on());
+        ctx.advise(&[end, Fix::then("", fix::baseline(change.id()))]);
+    }
+    for left in rollout::left_in_tree(ctx, choose::changes(ctx)?.0.iter()) {
+        let end = left.end.as_ref().map_or("ended", End::name);
+        ctx.ui.warn(&format!(
+            "the commit of the {end} change {} is still in the tree, and the baseline is measured with it",
+            left.id()
+        ));
+    }
+    Ok(())
+}
+
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
     let (gate, name, file) = match role {
         RoleArg::Before => (Gate::Baseline, "before", Role::Before),
@@ -146,15 +165,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
                 .fixed_by([Fix::next("commit once", commit), Fix::then("", fix::baseline(change.id()))]));
         }
         not_ahead(ctx, change, world.revision.commit.as_deref())?;
-        audit_here::tell_hidden(ctx)?;
-        let changes = choose::changes(ctx)?.0;
-        for left in rollout::left_in_tree(ctx, changes.iter()) {
-            let end = left.end.as_ref().map_or("ended", End::name);
-            ctx.ui.warn(&format!(
-                "the commit of the {end} change {} is still in the tree, and the baseline is measured with it",
-                left.id()
-            ));
-        }
+        tell_of_baseline(ctx, change)?;
     }
     drop(reader);
     let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), Some(world.revision.clone()))?;

@@ -276,3 +276,22 @@ fn a_check_that_fails_without_the_change_too_is_told_as_such() {
     s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json")).start("x").contract().before().improve(50.0);
     let _ = s.on(&["validate"]).exits(1).never_says(&["failed in a clean checkout"]);
 }
+
+#[test]
+fn a_commit_from_before_the_change_is_never_taken_for_it() {
+    let s = Sandbox::new();
+    for n in ["1", "2", "3"] {
+        s.write("README", n).commit_as(n, &[]);
+    }
+    s.git(&["bisect", "start", "HEAD", "HEAD~3"]);
+    s.later(Duration::minutes(5)).start("x").contract();
+    let baseline = s.on(&["snapshot", "--as", "before"]).ok().says(&["a bisect is in progress"]);
+    let _ = baseline.says(&["next: git bisect reset", "then: vibeship-optimizer snapshot"]);
+    s.git(&["bisect", "reset"]);
+    let _ = s.on(&["status"]).ok().never_says(&["--amend", "without its id"]);
+    s.refuses(&["validate"], 3, "no_delta");
+    s.tune(50.0).commit_as("the change", &[]);
+    let _ = s.on(&["validate"]).ok();
+    let shown = s.shown()["events"].to_string();
+    assert!(shown.contains(r#""subject":"the change""#) && !shown.contains(r#""subject":"3""#), "{shown}");
+}
