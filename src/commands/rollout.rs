@@ -13,10 +13,10 @@ use crate::git::{GitError, Reverted};
 use crate::judge::compare;
 use crate::model::{
     ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, Verdicts,
-    fix, scrub, text,
+    fix, fix::HEAD, scrub, text,
 };
 use crate::report::{self, verdict};
-use crate::store::Role;
+use crate::store::{Record, Role};
 use crate::workflow::{Change, End, World, gates};
 
 #[derive(Debug, Args)]
@@ -111,6 +111,13 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     // One that was only written down may be performed, which the commit that is made then tells.
     let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };
     commit::ask(ctx, &change, gates::check(&change, &asked, &World::default(), ctx.now()))?;
+    if let Some(by) = replaced_by(ctx, &change)? {
+        let why = format!("{by} took it over and changed the same files: rolling it back would undo that change, too");
+        return Err(failed(why).fixed_by([
+            Fix::next("end it once its days are measured", fix::verify(&id)),
+            Fix::or("take that change out first", fix::take_out(&by)),
+        ]));
+    }
     let commit = match args.apply {
         true => {
             collect::settled(ctx, &change)?;
@@ -237,12 +244,26 @@ pub(crate) fn may_be_left(change: &Change) -> bool {
     }
 }
 
+/// The change that took an emergency over, if it is in effect and changed a file that the emergency had changed.
+fn replaced_by(ctx: &Ctx, change: &Change) -> Result<Option<ChangeId>> {
+    let Some(by) = &change.follow_up else { return Ok(None) };
+    let (Ok(Record::Tracked(by)), Some(history)) = (Record::read(&ctx.project, by), ctx.history()?) else {
+        return Ok(None);
+    };
+    let Some(validation) = by.validation.as_ref().filter(|_| !history.is_taken_out(HEAD, &by)) else { return Ok(None) };
+    let files = history.files_in_effect(HEAD, change.id());
+    Ok(validation.delta.files.iter().any(|file| files.contains(file)).then(|| by.id().clone()))
+}
+
 /// Those of `changes` that may be left, and are still in the code here; the newest first. What git cannot tell is left out.
 pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
     let mut found: Vec<&Change> = changes.filter(|change| may_be_left(change)).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
     found.retain(|change| {
+        if matches!(replaced_by(ctx, change), Ok(Some(_))) {
+            return false;
+        }
         let commits = delta::commits_to_revert(ctx, change).unwrap_or_default();
         // An emergency is not validated; its commits carry its id.
         let was_seen = change.rollback.is_some() && change.newest_delta().is_some();

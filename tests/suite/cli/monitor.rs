@@ -677,3 +677,26 @@ fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
     std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
     s.improve(50.0).refuses(&["validate"], 3, "baseline_not_ancestor");
 }
+
+/// Taking the emergency out would take out what stands in its place, too.
+#[test]
+fn an_emergency_under_its_follow_up_is_not_rolled_back() {
+    let sandbox = Sandbox::new();
+    sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "6d"]);
+    let contract = ["--hypothesis", "less load", "--kpi", "kpi.ops <= 500", "--guardrail", "kpi.ops <= 200"];
+    let rest = ["--trigger", "kpi.ops > 900", "--rollback", "echo 100 > tuned.txt"];
+    let _ = sandbox.on(&[&["change", "contract"][..], &contract, &rest].concat()).ok();
+    sandbox.improve(90.0);
+    let _ = sandbox.on(&["change", "rollout", "full"]).ok();
+    let emergency = sandbox.id();
+    sandbox.compared("for good");
+    let by = sandbox.id();
+    let _ = sandbox.run(&["change", "follow-up", "--change-id", &emergency, "--by", &by]).ok();
+    let rollback = ["change", "rollback", "--change-id", &emergency, "--reason", "replaced"];
+    for flags in [&[][..], &["--apply"]] {
+        let refused = sandbox.run(&[&rollback[..], flags].concat()).exits(1);
+        let _ = refused.says(&[&by, "took it over", "change verify --change-id", "change rollback --change-id"]);
+    }
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    let _ = sandbox.run(&[&rollback[..], &["--apply"]].concat()).ok();
+}
