@@ -133,9 +133,7 @@ fn demands(ctx: &Ctx, change: &Change) -> Result<Vec<Demand>> {
 }
 
 fn exit(done: &[Ticked], found: &[Problem], verified: &[Verified], ok_on_pending: bool) -> Exit {
-    // A missing review is among the demands, which know whether it is late.
-    let is_grave = |it: &Problem| it.severity == Severity::Fail && it.code != "REVIEW_ATTESTATION_MISSING";
-    let grave = found.iter().any(is_grave);
+    let grave = found.iter().any(|it| it.severity == Severity::Fail);
     let stands = |at: Exit| verified.iter().any(|it| standing(&it.demands) == at);
     match tick::exit(done) {
         ticked if ticked == Exit::No || grave || stands(Exit::No) => Exit::No,

@@ -46,6 +46,7 @@ fn preflight_names_what_a_bare_project_lacks_and_reviews_that_do_not_count() {
     let review = |wanted: &str| s.write("vibeship_optimizer.yml", CONFIG.replace("require_attestation: false", wanted));
     review("require_attestation: true");
     assert_eq!(of_review(&s), ["REVIEW_ATTESTATION_MISSING"]);
+    assert_eq!(s.run(&["preflight"]).json()["worst_level"], "warn", "nothing that is measured rests on a review");
     let _ = s.on(&["review", "attest", "--tool", "codex", "--reviewer", "Bob"]).ok();
     assert_eq!(of_review(&s), [""; 0]);
     review("enforce_recommended_modes: true, allowed_modes: {codex: [xhigh]}");
