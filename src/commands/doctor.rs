@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{
     Ctx, audit_here, choose, commit, demands, evidence as of_change, hooks, init, monitor, preflight, relink,
-    uncommitted,
+    startable, uncommitted,
 };
 use crate::config::Timing;
 use crate::error::{Exit, Result};
@@ -141,7 +141,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
         true => (Problem { fixes: Vec::new(), ..problem }, Some(hooks::install_here as fn(&Ctx) -> Result<()>)),
         false => by_hand(problem),
     }));
-    found.extend(preflight::unfetched(ctx)?.into_iter().map(by_hand));
+    found.extend(preflight::unfetched(ctx)?.into_iter().chain(startable::problems(ctx)?).map(by_hand));
     found.extend(old_git().into_iter().chain(unknown_since(ctx)?).map(by_hand));
     let notes = without_git(ctx).into_iter().chain(nowhere(ctx)?).chain(notes);
     Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))

@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here};
+use crate::commands::{Ctx, audit_here, startable};
 use crate::config::{Edited, Guess, Timing, file, template};
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
@@ -34,6 +34,10 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     tell_root(ctx);
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
+    }
+    for problem in startable::problems(ctx)? {
+        ctx.ui.warn(&problem.message);
+        ctx.advise(&problem.fixes);
     }
     audit_here::tell_hidden(ctx)?;
     let head = ctx.repo().ok().flatten().map(Repo::head).transpose()?.and_then(|head| head.at);

@@ -41,6 +41,7 @@ pub(crate) mod review;
 pub(crate) mod rollout;
 pub(crate) mod snapshot;
 pub(crate) mod start;
+pub(crate) mod startable;
 pub(crate) mod status;
 pub(crate) mod validate;
 

@@ -138,7 +138,11 @@ fn guess_with(root: &Path, python: &str) -> Guess {
     for path in subdirectories(root) {
         let dir = name(&path);
         if is_plain(&dir) {
-            candidates.extend(self::candidates(&path, python).into_iter().map(|candidate| candidate.within(&dir)));
+            let below = self::candidates(&path, python).into_iter();
+            // Python's runners look for tests below the root themselves.
+            let below = below.filter(|it| !it.test.starts_with(python) || !candidates[..at_root].contains(it));
+            let below: Vec<Candidate> = below.map(|candidate| candidate.within(&dir)).collect();
+            candidates.extend(below);
         }
     }
     let chosen = (at_root > 0 || candidates.len() == 1).then(|| candidates.remove(0));
@@ -383,5 +387,7 @@ mod tests {
         assert_eq!(test_command(&[("app/go.mod", "")]).as_deref(), Some("cd app && go test -count=1 ./..."));
         let two = guess(project(&[("a/go.mod", ""), ("b/Cargo.toml", "")]).path());
         assert_eq!((two.test, two.others.len()), (None, 2));
+        let below = [("pytest.ini", ""), ("tests/test_a.py", "import pytest\n")];
+        assert_eq!(guess(project(&below).path()).others, [""; 0], "one suite is proposed once");
     }
 }

@@ -15,7 +15,7 @@ mod unix;
 mod windows;
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +39,13 @@ const CLOCK_TICK: Duration = Duration::from_micros(100);
 const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait for a killed process (one stuck in the kernel may never exit).
 const KILL_WAIT: Duration = Duration::from_secs(5);
+
+/// Whether there is a program of this name where [`run`] looks for it.
+pub(crate) fn is_found(name: &OsStr, spec: &Spec) -> bool {
+    #[cfg(unix)]
+    use program as platform;
+    platform::find_program(name, spec).is_some()
+}
 
 #[derive(Debug, Clone)]
 pub struct Spec {

@@ -64,7 +64,7 @@ fn program(file: &Path, args: &[OsString], spec: &Spec) -> Command {
 }
 
 /// The file that the shell would find for a name; `None` if there is no such executable file.
-fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
+pub(super) fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     let executable = |path: PathBuf| files::is_executable(&path).then_some(path);
     if name.as_bytes().contains(&b'/') {
         // Relative to the child's directory, which is entered before the file is opened.

@@ -108,7 +108,7 @@ fn shell(line: &str) -> Command {
 }
 
 /// The file that `cmd` would start for a name: in the directory, then in `PATH`, with the extensions of `PATHEXT`.
-fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
+pub(super) fn find_program(name: &OsStr, spec: &Spec) -> Option<PathBuf> {
     let extensions = child_env(spec, "PATHEXT").unwrap_or_else(|| ".COM;.EXE;.BAT;.CMD".into());
     let extensions: Vec<String> = extensions.to_string_lossy().split(';').map(str::to_owned).collect();
     let has_extension = PathBuf::from(name).extension().is_some();

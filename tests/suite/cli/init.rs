@@ -39,6 +39,18 @@ fn the_test_command_is_guessed_from_the_project() {
 }
 
 #[test]
+fn a_command_that_is_not_installed_is_told_before_it_is_run() {
+    let s = Sandbox::new();
+    s.config("version: 1\ncommands: {test: no-such-runner -q}\ntimings: [{name: t, cmd: no-such-runner -q}]\n");
+    let told = "no-such-runner is not installed here: the check test, the timing t cannot start";
+    for command in [&["init", "--no-prompt"][..], &["preflight"], &["doctor", "--format", "text"]] {
+        let _ = s.run(command).says(&[told, "onboard --force --test-cmd"]);
+    }
+    s.config("version: 1\ncommands: {test: sh no-such-file.sh}\ntimings: [{name: t, cmd: \"cd src && git status\"}]\n");
+    let _ = s.run(&["preflight"]).ok().never_says(&["COMMAND_NOT_FOUND"]);
+}
+
+#[test]
 fn where_no_test_is_found_its_command_is_asked_for_before_anything_else() {
     let s = Sandbox::without_git();
     let _ = s

@@ -117,6 +117,9 @@ fn verified_there_is_not_verified_here() {
 fn the_legacy_state_directory_is_used_and_the_legacy_logbook_renamed_by_init() {
     let s = store("v1");
     let old = s.read("OPTIMIZATION_CHECKER.md");
+    // Whether the command is installed is the machine's own.
+    let config = s.read(".vibeship_optimizer/config.yml");
+    s.write(".vibeship_optimizer/config.yml", config.replace("python -m pytest", "git status"));
     insta::assert_snapshot!(s.run(&["init", "--no-prompt"]), @r#"
     $ init --no-prompt
     exit 0
