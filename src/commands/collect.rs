@@ -127,7 +127,7 @@ fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(paths.map(|path| ctx.project.relative(&path)).collect())
 }
 
-/// Those of them that the change itself alters: the number was committed and not measured.
+/// Those of them that the change alters: their numbers were committed rather than measured.
 pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(delta) = change.newest_delta() else { return Ok(Vec::new()) };
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())

@@ -27,7 +27,7 @@ impl GitHistory<'_> {
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))
     }
 
-    /// The same of a commit that may not be here.
+    /// The same for a commit that may be missing here.
     pub(crate) fn known_config(&self, commit: &str) -> Result<Option<Config>> {
         self.known(commit).map_or(Ok(None), |commit| self.config(&commit))
     }
@@ -48,8 +48,8 @@ impl GitHistory<'_> {
         self.config(&format!("{removed}^"))
     }
 
-    /// The range without what is older than `enforcement.since`, as the range that brings the first config says; what is behind
-    /// a base with a config is not looked at.
+    /// If the range introduces the first config, the range without the commits before that config's
+    /// `enforcement.since`.
     pub(crate) fn begun(&self, range: &Range, head: Option<&Config>) -> Result<Range> {
         let before = range.base.as_deref().map(|base| self.last_config(base)).transpose()?.flatten();
         let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());

@@ -91,9 +91,9 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
     Ok(())
 }
 
-/// The change's own commits in the range, with what they change: those that carry its id, and such as nobody else
-/// claims, which carry none, are not exempt, and are on this branch alone. Whether they are the last of the history, and on no
-/// remote, so that they may still be made over: as far as that has to be reported, or there are several.
+/// Fills `delta` with the change's own commits in the range and what they change: those that carry its id, and
+/// unclaimed ones. Returns whether they are the last commits and on no remote, so that they may still be rewritten;
+/// this is only determined if it has to be `told` or there are several.
 fn commits_since(
     ctx: &Ctx,
     change: &Change,

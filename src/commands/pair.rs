@@ -1,4 +1,4 @@
-//! `pair`: measure two revisions in alternating pairs, for an honest answer without a change.
+//! `pair`: measures two revisions in alternating pairs, without a change.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,8 +68,8 @@ pub(super) fn settings(ctx: &Ctx, min_effect: Option<&str>) -> Result<Settings> 
     Ok(settings)
 }
 
-/// Exit 0 when nothing got worse, 1 when something did or fails on the head, 2 when it cannot be measured, 3 when it
-/// cannot be decided yet.
+/// Exits with 0 if nothing got worse, 1 if something did or fails on the after side only, 2 if it cannot be measured, 3
+/// if it cannot be decided yet.
 pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     if let Some(out) = &args.json_out {
         guard::guard_out_path(&ctx.project, out, &[])?;
@@ -105,7 +105,7 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
     tell(ctx, args.json_out.as_deref(), &session, &settings)
 }
 
-/// The command with the revisions that were typed.
+/// The command line with the revisions that were typed.
 fn of_revisions(args: &PairArgs) -> CommandLine {
     let typed = [("--before", &args.before, "HEAD~1"), ("--after", &args.after, "HEAD")].into_iter();
     let typed = typed.filter(|(_, rev, default)| rev != default);
@@ -131,7 +131,7 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
     Ok(exit_of(&rows))
 }
 
-/// A command that is configured word for word keeps its name, and so its noise floors; another has none.
+/// A command that is configured word for word keeps its name and so its noise floors; any other has none.
 pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Timing> {
     let shell = words.len() == 1;
     let cmd = match words {
@@ -159,7 +159,7 @@ fn name_of(cmd: &str) -> String {
     if name.is_empty() { "command".to_owned() } else { name }
 }
 
-/// By the decisive time of each command and by the KPIs. What got worse is no, whatever else is undecided.
+/// The exit code for the decisive time of each command and the KPIs. A regression outweighs anything undecided.
 fn exit_of(rows: &[PairRow]) -> Exit {
     let exits = rows.iter().filter(|row| row.decisive).map(|row| exit_of_one(&row.change));
     let weight = |exit: &Exit| match exit {
@@ -183,7 +183,7 @@ fn exit_of_one(change: &Change) -> Exit {
     match reason {
         // Time ran out before the first pair.
         Unusable::NotMeasured => Exit::NotYet,
-        // A shell answers 126 and 127 when there is no such command, or none that can be run.
+        // A shell exits with 126 or 127 if the command does not exist or cannot be run.
         Unusable::CommandFailed { code: Some(code), .. } if is_after && !matches!(code, 126 | 127) => Exit::No,
         Unusable::TimedOut { .. } if is_after => Exit::No,
         Unusable::CommandFailed { .. }
@@ -198,8 +198,8 @@ fn exit_of_one(change: &Change) -> Exit {
 }
 
 impl BudgetArgs {
-    /// With the config: who names a number of pairs gets them, however long they take. Fewer pairs than any test can decide
-    /// are refused; counts of instructions decide sooner than times.
+    /// Combines the options with the config. A number of pairs that is given has no default time limit. Fewer pairs
+    /// than any test can decide on are refused; counts of instructions need fewer than times.
     pub(crate) fn of(&self, config: &Config) -> Result<Budget> {
         let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
         let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_fails_on_the_head_alone_is_a_no() {
+    fn only_a_failure_of_the_after_side_alone_exits_with_no() {
         let invalid = |because| exit_of_one(&Change::Invalid { because });
         let failed = |code| Unusable::CommandFailed { failed: 1, runs: 1, code };
         assert_eq!(invalid(Flaw::After { reason: failed(Some(1)) }), Exit::No);

@@ -1,4 +1,4 @@
-//! Measuring baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
+//! Measures baseline and head in alternating pairs: the checkouts, the session, the stopping rule, the progress bar.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,16 +27,16 @@ pub(crate) struct Ask<'a> {
     pub(crate) config: &'a Config,
     pub(crate) versions: Versions<'a>,
     pub(crate) probes: Probes<'a>,
-    /// Whether the versions are a change's commit and its parent, and not those of the snapshots.
+    /// Whether the versions are a change's commit and its parent, rather than those of the snapshots.
     pub(crate) of_commit: bool,
-    /// What the pairs have to settle; without any, whether the decisive times changed.
+    /// The criteria that the pairs have to settle; without any, whether the decisive times changed.
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) settings: &'a Settings,
     pub(crate) budget: Budget,
     pub(crate) change: Option<&'a Change>,
-    /// What was measured before and decided nothing: its pairs count.
+    /// An earlier session that decided nothing: its pairs count.
     pub(crate) prior: Option<PairSession>,
-    /// Whether a regression is looked into, to say which functions take more of the time.
+    /// Whether to profile a regression, to find the functions that take more of the time.
     pub(crate) profile: bool,
 }
 
@@ -97,7 +97,8 @@ pub(crate) enum Pairing {
     SameCode(String),
 }
 
-/// The configured timings as they run in pairs: with at least one warm-up, which tells whether they are one thread.
+/// The configured timings as they run in pairs: with at least one warm-up, which shows whether they are
+/// single-threaded.
 pub(crate) fn timings(config: &Config) -> Vec<Timing> {
     let run = config.timings.iter().filter(|timing| timing.cmd.is_some());
     run.map(|timing| Timing { warmup: timing.warmup.max(1), ..timing.clone() }).collect()
@@ -181,7 +182,7 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
     let given = stamps(&shared);
     let altered = given.iter().filter(|(path, stamp)| before.get(*path) != Some(stamp)).map(|(path, _)| path.clone());
     let given_to_both = (shared.as_slice(), altered.collect());
-    // Of one code on both sides, there are no two programs to prove.
+    // With the same code on both sides, there are no two programs to prove.
     let proof = if ask.versions.same_allowed { None } else { Some(Proof::new(repo, given_to_both, &checkouts)?) };
     if proof.as_ref().is_some_and(|proof| !proof.sees()) {
         found.warnings.push("not proven on this system: that the two sides run different code".to_owned());
@@ -207,7 +208,7 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
     Ok(Pairing::Measured(Box::new(found)))
 }
 
-/// Leaves KPIs without values where the runs altered what both sides were given: one side could make the other worse.
+/// Removes the values of KPIs if the runs altered a path that both sides share: one side could make the other worse.
 fn spoiled(session: &mut PairSession, given: &Stamps, now: &Stamps) {
     let Some((path, _)) = given.iter().find(|(path, stamp)| now.get(*path) != Some(stamp)) else { return };
     for it in &mut session.kpis {
@@ -270,7 +271,7 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     Ok(both.map(|(before, after)| (before.path.clone(), (before, after))).collect())
 }
 
-/// Measures the commands, after what was measured before; whether it came to its end.
+/// Measures the commands, continuing earlier pairs; false if interrupted.
 fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
     for plan in &ask.probes.commands {
         let is_it = |it: &&PairedCommand| it.name == plan.name && it.stopped != Stop::Failed;

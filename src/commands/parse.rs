@@ -1,4 +1,5 @@
-//! Text that users give: titles, reasons, criteria, durations. Owns what is acceptable and the message when it is not.
+//! Parses text that users give: titles, reasons, criteria, durations. Decides what is acceptable, with a message if
+//! not.
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
@@ -7,9 +8,9 @@ use crate::model::scrub::{MASK, scrub, scrub_prose};
 use crate::model::{CommandLine, Criterion, CriterionError, Fix, PLACEHOLDERS, Trigger};
 use crate::report::visible::{char_width, is_hidden, visible_line, width};
 
-/// The most characters of a title: it is one line in tables.
+/// The maximum length of a title in characters: it is one line in tables.
 const MAX_TITLE: usize = 200;
-/// The most characters of any other text: notes are read by people.
+/// The maximum length of any other text in characters: notes are read by people.
 const MAX_TEXT: usize = 20_000;
 
 pub(crate) fn title(text: &str) -> Result<String> {
@@ -40,7 +41,7 @@ pub(crate) fn line(what: &str, text: &str) -> Result<String> {
     for_the_record(what, text.to_owned())
 }
 
-/// Free text of several lines: any characters but control ones, except line ends and tabs.
+/// Free text of several lines, without control or invisible characters except line ends and tabs.
 pub(crate) fn prose(what: &str, text: &str) -> Result<String> {
     let text = text.trim().replace("\r\n", "\n");
     let count = text.chars().count();
@@ -53,7 +54,7 @@ pub(crate) fn prose(what: &str, text: &str) -> Result<String> {
     for_the_record(what, text)
 }
 
-/// Refuses secrets, and what stands for a person's words in a hint: the record would say nothing.
+/// Refuses secrets and placeholders from a hint, which would say nothing in the record.
 fn for_the_record(what: &str, text: String) -> Result<String> {
     no_secret(what, &text, &scrub_prose(&text), "leave it out, or name the variable that holds it")?;
     if PLACEHOLDERS.contains(&text.as_str()) {
@@ -63,7 +64,7 @@ fn for_the_record(what: &str, text: String) -> Result<String> {
     Ok(text)
 }
 
-/// Refuses text with a token, a key or a URL's password in it: the record and the logbook are committed.
+/// Refuses text with a token, a key or a URL's password: the record and the logbook are committed.
 fn no_secret(what: &str, text: &str, masked: &str, instead: &str) -> Result<()> {
     if masked == text {
         return Ok(());
@@ -79,7 +80,7 @@ pub(crate) fn command(what: &str, text: &str) -> Result<String> {
     Ok(text)
 }
 
-/// Whether a character would not be seen, or would change how others are read.
+/// Describes a character that cannot be seen or that changes how others are read.
 fn unseen(c: char) -> String {
     let kind = if c.is_control() { "control" } else { "invisible" };
     format!("the {kind} character {c:?}")
@@ -104,11 +105,12 @@ fn pointed(flag: &str, error: &CriterionError) -> CommandError {
         .fixed_by([Fix::next("see how a criterion is written", CommandLine::tool("help criteria"))])
 }
 
-/// What is wrong with a criterion at `column` (in characters from 0), the text, and a caret under the place.
+/// The message about a criterion with a problem at `column` (in characters from 0), the text, and a caret under the
+/// place.
 pub(crate) fn caret(criterion: &str, column: usize, what: &str) -> String {
     let before: String = criterion.chars().take(column).collect();
     let text = visible_line(criterion);
-    // What is made visible is wider than it was; the caret follows.
+    // Escaped characters are wider than the originals; the caret follows.
     let lead = width(&visible_line(&before)).min(width(&text));
     let at = criterion.chars().nth(column).map_or(1, char_width).max(1);
     format!("{what}\n  {text}\n  {}{}", " ".repeat(lead), "^".repeat(at))
@@ -120,19 +122,19 @@ pub(crate) fn share(flag: &str, text: &str) -> Result<f64> {
         None => (text.trim(), 1.0),
     };
     match number.parse::<f64>() {
-        // `1` may be meant as 1 % as well.
+        // `1` could also mean 1 %.
         Ok(value) if (0.0..=1.0).contains(&(value * scale)) && (scale < 1.0 || value < 1.0) => Ok(value * scale),
         _ => Err(trouble(format!("{flag}: {text:?} is not a share between 0% and 100%, such as 2% or 0.02"))),
     }
 }
 
-/// A moment: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
+/// Parses a time: RFC 3339, a date (the end of that day in UTC), or a duration from now such as `36h` or `3d`.
 pub(crate) fn moment(flag: &str, text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>> {
     if let Ok(at) = DateTime::parse_from_rfc3339(text.trim()) {
         return Ok(at.to_utc());
     }
     if let Ok(day) = text.trim().parse::<NaiveDate>() {
-        // A plain date means its whole day, in UTC.
+        // A date stands for the whole day, in UTC.
         let end = day.succ_opt().and_then(|next| next.and_hms_opt(0, 0, 0)).map(|end| end.and_utc());
         return end.ok_or_else(|| trouble(format!("{flag}: {text:?} is too far in the future")));
     }

@@ -1,5 +1,5 @@
-//! `preflight`: what would invalidate measurements, as a report. `analyze`: what a project is made of, and what to ask before it
-//! is tuned. `llm`: what a language model needs to propose the exact commands, with no value of the config.
+//! `preflight`: reports what would invalidate measurements. `analyze`: describes a project and lists what to ask before
+//! tuning it. `llm`: writes what a language model needs to propose the exact commands, without values of the config.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -33,13 +33,13 @@ pub(crate) struct PreflightArgs {
     out: Option<PathBuf>,
 }
 
-/// The findings as JSON in a pipe, as a list on a terminal.
+/// Prints the findings as JSON in a pipe, as a list on a terminal.
 pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let doc = report::day::findings(&found);
     match &args.out {
-        // The analysis walks the whole project.
+        // The list does not need the analysis, which walks the whole project.
         None if !ctx.json(true) => ctx.show(&doc)?,
         None => ctx.print(&answer(ctx, id.as_ref(), &found)?)?,
         Some(out) => {
@@ -66,14 +66,14 @@ pub(crate) fn answer(ctx: &Ctx, id: Option<&ChangeId>, found: &[Problem]) -> Res
     }))
 }
 
-/// Every problem, the most serious first; of the changes, those of the one that is named, or else of all open ones.
+/// All problems, the most serious first; of changes, those of the named one, or else of all open ones.
 pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem>> {
     if let Some(id) = only {
         commit::load(ctx, id)?;
     }
     let (tracked, _) = choose::changes(ctx)?;
     ctx.config()?;
-    // What a named change needs is not what another's record holds, and its own is read above.
+    // A named change does not depend on the records of others, and its own is read above.
     let mut found = if only.is_none() { audit_here::lost_problems(ctx)? } else { Vec::new() };
     found.extend(of_git(ctx));
     found.extend(audit_here::state_ignored(ctx)?.map(|(problem, _)| problem));
@@ -82,7 +82,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     found.extend(startable::problems(ctx)?);
     let open = |change: &&Change| change.is_open() && only.is_none_or(|id| id == change.id());
     let open: Vec<&Change> = tracked.iter().filter(open).collect();
-    // Not while a change of them is being made.
+    // Not while a change is between its baseline and its promotion, since that may be the cause.
     let being_made = open.iter().any(|change| change.baseline.is_some() && change.promotion.is_none());
     let overridden = open.iter().any(|change| change.opened.class == Class::Emergency);
     let moved = measure::tuneables_in_force(ctx, &tracked.iter().collect::<Vec<_>>())?.moved;
@@ -109,7 +109,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     Ok(found)
 }
 
-/// Variables that override tuneables, or are watched, and are set here without an emergency that says so.
+/// Environment variables that override tuneables or are watched, and are set here without an open emergency.
 pub(crate) fn env_overrides(ctx: &Ctx, open: &[&Change]) -> Result<Option<Problem>> {
     let watched = &ctx.config()?.tuneables;
     let is_set = |name: &&String| std::env::var_os(name).is_some();
@@ -122,7 +122,7 @@ pub(crate) fn env_overrides(ctx: &Ctx, open: &[&Change]) -> Result<Option<Proble
     Ok((!set.is_empty() && !is_on_record).then(|| Problem::warn("ENV_OVERRIDES", message, fixes)))
 }
 
-/// The most serious level; `info` where nothing was found, as the original has it.
+/// The most serious level; `info` if nothing was found, as in the Python tool.
 pub(crate) fn worst(found: &[Problem]) -> Severity {
     found.iter().map(|problem| problem.severity).max().unwrap_or(Severity::Info)
 }
@@ -151,7 +151,7 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
         WorkTree::Unknown { .. } => Some("git cannot say what is uncommitted".to_owned()),
     };
     found.extend(dirty.map(|message| Problem::warn("GIT_DIRTY", message, status("commit or stash what this shows"))));
-    // In a repository of many projects others' work is no fault; but what is measured may read it.
+    // In a repository of many projects, uncommitted work elsewhere is normal; but what is measured may read it.
     let outside = &seen.git.dirty_outside;
     if !outside.is_empty() {
         let message = format!("uncommitted outside the project's directory: {}", few(outside));
@@ -183,7 +183,7 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
         found.push(Problem::of_setup(Severity::Fail, "CONFIG_MISSING", "there is no config", run("", "init")));
     }
     if config.timings.is_empty() {
-        // A command that the config has is not repeated: what is found goes into bundles for models, too.
+        // A command from the config is not repeated: findings also go into bundles for language models.
         let onboard = CommandLine::tool("onboard");
         let onboard = match &config.commands.test {
             Some(_) => onboard.ask("--timing-cmd", "COMMAND"),
@@ -220,7 +220,7 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
     Ok(found)
 }
 
-/// What git does not ignore already; all of it outside git.
+/// The directories that git does not ignore yet; outside git, all of them.
 fn unignored(ctx: &Ctx, mut dirs: Vec<BloatDir>) -> Result<Vec<BloatDir>> {
     if let Ok(Some(repo)) = ctx.repo() {
         let paths: Vec<&str> = dirs.iter().map(|dir| dir.path.as_str()).collect();
@@ -240,7 +240,7 @@ fn review(ctx: &Ctx, change: &Change) -> Result<Option<Problem>> {
         let message = format!("{id} was reviewed by {tool} in the mode {mode}, which the config does not allow");
         (Severity::Fail, "REVIEW_MODE_NOT_ALLOWED", message)
     } else if change.is_attested() || (change.comparison.is_none() && change.rollout.is_empty()) {
-        // Before there is a comparison there is nothing to review.
+        // Without a comparison there is nothing to review.
         return Ok(None);
     } else if wanted.require_attestation {
         let message = format!("the present state of {id} has no attested review");
@@ -262,7 +262,7 @@ pub(crate) struct AnalyzeArgs {
     out: Option<PathBuf>,
 }
 
-/// The original's JSON in a pipe, a document on a terminal, `{"wrote": P}` with `--out`.
+/// Prints the Python tool's JSON in a pipe, a document on a terminal, or `{"wrote": P}` with `--out`.
 pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit> {
     let value = analysis(ctx)?;
     let doc = report::project::analysis(&value);
@@ -280,7 +280,7 @@ pub(crate) fn analysis(ctx: &Ctx) -> Result<Value> {
     Ok(serde_json::to_value(project::analyze(ctx.project.root(), &ctx.config()?.project, ctx.now()))?)
 }
 
-/// Where the bundle is written unless said otherwise, as in the original.
+/// The default path of the bundle, as in the Python tool.
 const BUNDLE: &str = "reports/vibeship_optimizer_llm_bundle.md";
 
 #[derive(Debug, Subcommand)]
@@ -312,7 +312,7 @@ pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
     }
 }
 
-/// Writes markdown to a file and gives its path; `--format json` prints JSON.
+/// Writes the bundle to a file and prints its path; with `--format json` and no path, prints the bundle as JSON.
 fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let bundle = contents(ctx, id.as_ref(), prompt)?;
@@ -360,7 +360,7 @@ fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value> {
     }))
 }
 
-/// Names and counts alone: commands and URLs may hold secrets.
+/// Names and counts only: commands and URLs may hold secrets.
 fn summary(config: &Config) -> Value {
     let names = |list: &mut dyn Iterator<Item = &String>| list.cloned().collect::<Vec<_>>();
     json!({

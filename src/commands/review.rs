@@ -1,5 +1,5 @@
-//! `review`: what a reviewer has to see in one file, without secrets, and putting on record that one has seen it. `report`:
-//! all changes on one page that stands alone, or in short as markdown.
+//! `review`: bundles what a reviewer needs into one file, without secrets, and records that a review took place.
+//! `report`: shows all changes on one self-contained page, or briefly as markdown.
 
 use std::cmp::Reverse;
 use std::path::PathBuf;
@@ -18,12 +18,12 @@ use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown,
 use crate::store::{Record, Role};
 use crate::workflow::{Change, World, next};
 
-/// Characters of all diffs together that a bundle holds, as in the original.
+/// The maximum number of characters of all diffs in a bundle, as in the Python tool.
 const DIFF_LIMIT: usize = 120_000;
-/// Bytes of a diff that are read: its secrets are masked before it is cut.
+/// The maximum number of bytes that are read of a diff: its secrets are masked before it is cut.
 const READ_LIMIT: u64 = 4 * DIFF_LIMIT as u64;
 
-/// Schema name of attestations, the original's; ours say what was reviewed, too.
+/// The schema name of attestations, that of the Python tool; ours also say what was reviewed.
 const SCHEMA: &str = "vibeship_optimizer.review_attestation.v1";
 
 #[derive(Debug, Subcommand)]
@@ -66,7 +66,7 @@ pub(crate) struct AttestArgs {
 }
 
 impl AttestArgs {
-    /// The tool and its mode: the original's, unless a person alone is named.
+    /// The tool and its mode: the Python tool's defaults, unless only a person is named.
     fn reviewed_by(&self) -> Result<(String, String)> {
         let is_person =
             self.reviewer.is_some() && self.model.is_empty() && self.tool.is_none() && self.reasoning_mode.is_none();
@@ -95,11 +95,11 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     let comparison = judged.as_ref().map(|it| &it.comparison);
     let view =
         BundleView { change: &change, comparison, git: &seen.git, revision: &seen.revision, diffs: &diffs, fixes, at };
-    // The record holds what people wrote; the diff is masked already, before it was cut.
+    // The record holds text written by people; the diff is masked already, before it was cut.
     let text = format!("{}\n{}", scrub(&review::context(&view)), review::diff(&view));
     let own = ctx.project.state_dir().join("review_bundles").join(format!("{id}.md"));
     ctx.wrote(&ctx.write_page(args.out, own, &text)?, true)?;
-    // What is not compared yet cannot be attested.
+    // Without a comparison there is nothing to attest.
     if comparison.is_none() {
         return ctx.hint_next(&change).map(|()| Exit::Yes);
     }
@@ -107,7 +107,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// Exit 1 when the config does not allow the mode, or there is nothing to review yet.
+/// Exits with 1 if the config does not allow the mode, or there is nothing to review yet.
 fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let id = change.id();
@@ -120,7 +120,8 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
         ));
     }
     let reviewer = reviewer(ctx, args, id)?;
-    // Not who types, but who is said to have reviewed.
+    // If the config demands another person, the attesting git user must not be the author, whoever is named as
+    // reviewer.
     let author = collect::author(ctx, &change)?;
     if let Some(objection) = collect::person_objection(&configs, ctx.actor().as_deref(), author.as_deref()) {
         return Err(failed(objection)
@@ -227,7 +228,7 @@ pub(crate) struct ReportArgs {
     open: bool,
 }
 
-/// Exit 2 when a record is damaged: the page says so, too.
+/// Exits with 2 if a record is damaged, which the page also says.
 pub(crate) fn report(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     let (changes, problems, damaged) = read_all(ctx, args.open)?;
     let (policy, now) = (ctx.policy()?, ctx.now());
@@ -260,7 +261,7 @@ pub(crate) fn report(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     Ok(if damaged { Exit::Trouble } else { Exit::Yes })
 }
 
-/// The changes whose records can be trusted, open ones first and the newest first within each; what is wrong with other
+/// The changes with reliable records, open ones first and the newest first within each group; the problems with other
 /// records, in words; and whether one is damaged.
 fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, bool)> {
     let (mut changes, mut problems, mut damaged) = (Vec::new(), Vec::new(), false);
@@ -282,7 +283,7 @@ fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, boo
     Ok((changes, problems, damaged))
 }
 
-/// The samples that the change was judged by; none where a file is missing or altered, which the page names.
+/// The samples that the change was judged by; none if a file is missing or altered, which the page reports.
 fn strips(ctx: &Ctx, change: &Change) -> Vec<Strip> {
     let found = Judgement::of(change, &evidence::fetch(ctx));
     found.map(|it| compare::strips(&it.comparison, (&it.before, &it.after), it.pair.as_ref())).unwrap_or_default()

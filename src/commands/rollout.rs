@@ -1,5 +1,5 @@
-//! `change rollout`: begin a stage of the rollout: measure, judge against the baseline, record. `change rollback`: take a
-//! change out again; never gated; with `--apply`, the tool makes the reverting commit.
+//! `change rollout`: begins a stage of the rollout: measures, judges against the baseline, records. `change rollback`:
+//! takes a change back; never gated; with `--apply`, makes the reverting commit.
 
 use clap::Args;
 
@@ -28,7 +28,7 @@ pub(crate) struct RolloutArgs {
     change: ChangeArg,
 }
 
-/// Exit 0 when the stage began, 1 when refused, 3 when the stage before still soaks.
+/// Exits with 0 if the stage began, 1 if refused, 3 if the stage before still soaks.
 pub(crate) fn run(ctx: &Ctx, args: RolloutArgs) -> Result<Exit> {
     let change = args.change.load(ctx)?;
     let proposed = Proposed { stage: Some(args.stage), ..Proposed::default() };
@@ -42,20 +42,20 @@ fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
     let world = World { policy, ..collect::world(ctx, &change, Gate::Rollout)? };
     commit::ask(ctx, &change, gates::may_roll_out(&change, stage, &world, ctx.now()))?;
     let checked = stage_check(ctx, &demanded, &change, stage)?;
-    // A check may have moved the code; without one, nothing ran since it was looked at.
+    // A check may have changed the code; without one, nothing ran since the revision was determined.
     let revision = if checked.is_empty() { world.revision.clone() } else { delta::revision(ctx)? };
     let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), Some(revision))?;
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
-    // An emergency has no baseline to be held against.
+    // An emergency has no baseline to be compared with.
     let watched = if change.baseline.is_some() { evidence::watched(ctx, &change)? } else { None };
     let verdicts = watched.and_then(|it| compare::verdicts(&it.watch(&change, &measurement.snapshot)));
     let policy = Some(world.policy.clone());
     let (of, checked) = (verdicts.clone(), Some(checked));
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
     let entered = measurement.record(ctx, &id, Role::Stage(stage), Vec::new(), &world, event);
-    // Refused or not: whoever rolls out has the way back before their eyes.
+    // Refused or not, the user should see how to roll back.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
@@ -75,8 +75,8 @@ fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
     Ok(machines.is_some_and(|(one, other)| !one.differences(other).is_empty()))
 }
 
-/// The stage's own check command, where the config names one, must succeed. The command with secrets masked; empty where
-/// there is none.
+/// Runs the stage's own check command, if the config names one, and fails if it does. Returns the command with secrets
+/// masked, or an empty text if there is none.
 fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Result<String> {
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(String::new()) };
@@ -108,7 +108,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     let id = args.decision.change.choose(ctx)?;
     let reason = parse::prose("--reason", &args.decision.reason)?;
     let change = commit::load(ctx, &id)?;
-    // One that was only written down may be performed, which the commit that is made then tells.
+    // A rollback that was only recorded may still be performed; the empty text stands for the commit to be made.
     let asked = Kind::RolledBack { reason: reason.clone(), commit: args.apply.then(String::new) };
     commit::ask(ctx, &change, gates::check(&change, &asked, &World::default(), ctx.now()))?;
     if let Some(by) = replaced_by(ctx, &change)? {
@@ -131,7 +131,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
     if !args.apply {
         ctx.ui.tell(&format!("Roll back now: {}", report::rollback::action(&change)));
-        // Of one that was validated, what comes next says so.
+        // For a validated change, the next step says so.
         if change.newest_delta().is_none() {
             hint_left(ctx, &change);
         }
@@ -149,7 +149,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
         ]));
     };
     let key = &ctx.config()?.enforcement.trailer;
-    // In git's own words, so that every reader of the history sees what it takes back.
+    // In git's own words, so that every reader of the history sees what is reverted.
     let reverts: Vec<String> = newest_first.iter().map(|sha| format!("This reverts commit {sha}.")).collect();
     let (title, id) = (&change.opened.title, change.id());
     let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
@@ -186,21 +186,21 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     }
 }
 
-/// The reverting commit was not made, and what to do about it.
+/// The error that the reverting commit was not made, with the fixes.
 fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> CommandError {
     let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
     let words = ["--reason", reason, "--apply"];
     let again = fix::on(id, "change rollback").words(words);
-    // What git says last where it could not sign.
+    // The last line of git if it could not sign.
     if error.to_string().contains("failed to write commit object") {
-        // A plain `git revert` would take the record and its evidence back, too.
+        // A plain `git revert` would also revert the record and its evidence.
         let unsigned = ["GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=commit.gpgsign", "GIT_CONFIG_VALUE_0=false"];
         let unsigned = CommandLine::new("env").words(unsigned).words([PROGRAM, "change", "rollback"]);
         let unsigned = unsigned.words(["--change-id", id.as_str()]).words(words);
         let steps = [Fix::next("revert without a signature", unsigned), Fix::or("once the key can be used", again)];
         return trouble.fixed_by(steps);
     }
-    // Left behind by a git that was killed, or held by one that runs.
+    // The lock file was left behind by a killed git, or is held by a running one.
     let said = error.to_string();
     if let Some((lock, _)) = said.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'")) {
         let unlock = CommandLine::new("rm").word(format!("{lock}.lock"));
@@ -210,8 +210,8 @@ fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> Command
     trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", CommandLine::git("stash pop"))])
 }
 
-/// A snapshot after a rollback: are the baseline's values back? Gives what was measured, the change that it is recorded
-/// of, and the exit code that says so.
+/// Measures after a rollback whether the baseline's values are back. Returns the measurement, the change that it is
+/// recorded on, and the exit code for the answer.
 pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, Change, Exit)> {
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
@@ -231,7 +231,7 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     Ok((measurement, change, if not_back.is_empty() { Exit::Yes } else { Exit::No }))
 }
 
-/// Only the newest of them are looked at: asking git takes a moment for each.
+/// The number of changes that are examined, the newest ones: asking git takes a moment for each.
 pub(crate) const LOOKED_AT: usize = 3;
 
 /// Whether a change is rejected or held, or was rolled back without a commit.

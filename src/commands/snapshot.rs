@@ -1,5 +1,5 @@
-//! `snapshot`: measure the project as it is now, alone or as the before or after of a change. With the baseline, what the contract
-//! measures is tried in a clean checkout: what a side of a pair will lack is told before the change is made.
+//! `snapshot`: measures the project as it is now, alone or as a change's state before or after. After the baseline,
+//! what the contract measures is tried in a clean checkout, to report what pairs will lack before the change is made.
 
 use std::path::Path;
 
@@ -84,7 +84,7 @@ fn label(args: &SnapshotArgs, default: &str) -> Result<String> {
     }
 }
 
-/// A snapshot of no change's, in the state directory. With a change but no role it is a plain snapshot that names it.
+/// Takes a snapshot into the state directory. With a change but no role, the snapshot only names the change.
 fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
     let change = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
     let label = label(args, "snapshot")?;
@@ -113,7 +113,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
     answer(ctx, &file.path, &measurement, None)
 }
 
-/// Fails where a clock that was ahead dated the commit checked out.
+/// Fails if HEAD is dated in the future, by a clock that was ahead.
 fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
     let Some((repo, commit)) = ctx.repo()?.zip(commit) else { return Ok(()) };
     let made = GitHistory::new(repo, "").made(commit)?;
@@ -149,7 +149,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
         RoleArg::After => (Gate::After, "after", Role::After),
     };
     let label = label(args, name)?;
-    // All that reads objects until it is measured shares it.
+    // All reads of objects until the measurement share one reader.
     let reader = ctx.repo()?.map(Repo::batch).transpose()?;
     let mut world = collect::world(ctx, change, gate)?;
     world.allow_dirty = args.allow_dirty;
@@ -199,13 +199,13 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     Ok(Exit::Yes)
 }
 
-/// The file of the newest measurement, from the root.
+/// The path of the newest measurement, from the project's root.
 fn recorded_in(change: &Change) -> &str {
     let taken = change.events.last().and_then(|event| event.what.taken());
     taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
 }
 
-/// Has no contract proposed on what gave no value, or as KPI on what is guarded.
+/// Makes the advice propose no contract on metrics without a value, nor a KPI on a guarded metric.
 fn propose_without(ctx: &Ctx, change: &Change, measurement: &Measurement) -> Result<()> {
     let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
     *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
@@ -219,13 +219,13 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
     Ok(())
 }
 
-/// The path alone on a line, as scripts read it; the whole snapshot with `--format json`.
+/// Prints the path alone on a line, as scripts read it; the whole snapshot with `--format json`.
 fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit> {
     let told = measure::worth_telling(&measurement.snapshot, change.map(|change| &change.contract));
     for warning in told.chain(&metric::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
-    // From the root as the original writes it; elsewhere that would lead nowhere.
+    // Relative to the root, as the Python tool writes it; from another directory such a path would be wrong.
     let root = ctx.project.root();
     let here = std::env::current_dir().is_ok_and(|here| files::canonical(&here).is_ok_and(|here| here == root));
     let shown = if here { Path::new(path).to_owned() } else { root.join(path) };
@@ -236,8 +236,8 @@ fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Chan
 
 const SHOWN: usize = 5;
 
-/// Runs what the contract measures in pairs once in a clean checkout of the baseline: what is missing there is reported before
-/// the change is made, and not when it is compared.
+/// Runs what the contract measures in pairs once in a clean checkout of the baseline, to report what is missing there
+/// before the change is made, not only when it is compared.
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
     let probes = Probes::of(config).asked_by(change);
@@ -273,7 +273,7 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
             drop(scratch);
         }
         Err(CheckoutError::Interrupted) => return Err(validate::interrupted()),
-        // It says what helps, and what is missing in a checkout is another matter.
+        // Its message says how to fix it; the advice on missing files does not apply.
         Err(CheckoutError::Share(error)) => {
             bar.finish();
             ctx.ui.warn(&error.to_string());
@@ -292,8 +292,8 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     tell_needs(ctx, repo, &built)
 }
 
-/// Which of the checks that failed, each by its name, fail in a clean checkout of the baseline, too: then the change may
-/// not be the reason. Where there can be none, nothing is said.
+/// Which of the failed checks, by name, also fail in a clean checkout of the baseline: then the change may not be the
+/// reason. Empty if there can be no such checkout.
 pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Vec<String>> {
     let failed = |name: &str| checks.iter().any(|check| !check.passed && check.name == name);
     let (config, Some(repo), Some(commit)) = (ctx.config()?, ctx.repo()?, change.baseline_commit()) else {
@@ -305,7 +305,7 @@ pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Re
     let Ok((place, _scratch)) = made else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (name, _, cmd, timeout_s) in validate::commands(config) {
-        // What comes before may build what a failed one needs.
+        // An earlier command may build what a failed one needs, so all are run.
         bar.show(&format!("{name}, without the change"));
         let fails = validate::run_command(&place.root, cmd, timeout_s, interrupt).is_some();
         found.extend((fails && failed(name)).then(|| name.to_owned()));
@@ -319,8 +319,8 @@ fn ignored(repo: &Repo) -> Result<Vec<String>> {
     Ok(ignored.filter(|path| !own::is_own_or_left(path.as_bytes())).collect())
 }
 
-/// Names the keys of the config that bring what a clean checkout lacks. What is `built` there is not to be shared: both
-/// sides would run the build of the last one.
+/// Names the config keys that provide what a clean checkout lacks. Paths that were `built` there must not be shared:
+/// both sides would run the last build.
 fn tell_needs(ctx: &Ctx, repo: &Repo, built: &[String]) -> Result<()> {
     let builds = ctx.config()?.pair.prepare.is_some() || ctx.config()?.commands.build.is_some();
     let is_built = |path: &String| built.contains(path) || builds && uncommitted::is_built(path);
@@ -344,7 +344,7 @@ fn tell_needs(ctx: &Ctx, repo: &Repo, built: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Where a timed command ran in neither checkout: what may be missing there.
+/// If a timed command succeeded in neither checkout, reports what may be missing there.
 pub(crate) fn tell_if_none_ran(ctx: &Ctx, session: &PairSession) -> Result<()> {
     let fails =
         |command: &PairedCommand| !command.pairs.iter().any(|pair| pair.before.succeeded() && pair.after.succeeded());

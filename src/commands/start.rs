@@ -1,4 +1,5 @@
-//! `change start`: open a tracked change. `route`: where it belongs, by the workflow's four questions, and what it owes.
+//! `change start`: opens a tracked change. `route`: by the workflow's four questions, where a change belongs and what
+//! it owes.
 
 use chrono::{DateTime, Utc};
 use clap::Args;
@@ -62,7 +63,7 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     if let Some(old) = taken_up {
         parts = old.contract.clone().merged_with(parts);
     }
-    // An emergency has no commit that the default could take back.
+    // An emergency has no commit that the default rollback could revert.
     if parts.rollback.is_empty() && class != Class::Emergency {
         parts.rollback = DEFAULT_ROLLBACK.to_owned();
     }
@@ -123,7 +124,7 @@ fn open(
         max_emergency_days: Some(config.enforcement.max_emergency_days),
         ..World::default()
     };
-    // The default way back is not repeated: it comes by itself.
+    // The advice does not repeat the default rollback, which is added anyway.
     let rollback = args.contract.rollback.clone().unwrap_or_default();
     let parts = || Contract { rollback, ..parts.clone() };
     let proposed = || Proposed { opened: Some(opened.clone()), parts: parts(), ..Proposed::default() };
@@ -132,7 +133,7 @@ fn open(
     commit::continued(vec![Kind::Opened(opened)], ctx.actor(), now)
 }
 
-/// The change that `--from` names. The contract of an experiment is not taken over: what is a candidate needs one of its own.
+/// The change that `--from` names. The contract of an experiment is not taken over: a candidate needs its own.
 fn predecessor(ctx: &Ctx, text: &str) -> Result<Change> {
     let change = commit::load(ctx, &choose::find(ctx, text)?)?;
     commit::provable(ctx, &change)?;
@@ -146,7 +147,7 @@ fn predecessor(ctx: &Ctx, text: &str) -> Result<Change> {
     ]))
 }
 
-/// The way from a change that ended to its commit under the new one: out of the tree, the baseline, and in again.
+/// The steps from an ended change to its commit under the new one: revert it, measure the baseline, apply it again.
 fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let commits = delta::commits_to_revert(ctx, old)?;
     let (Some(repo), Some(commit)) = (ctx.repo()?, commits.last().cloned()) else { return Ok(Vec::new()) };
@@ -158,7 +159,7 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     if delta::commits_in_effect(ctx, commits)? == InEffect::Yes {
         let reason = format!("taken up again as {}", new.id());
         let out = match old.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref()) {
-            // It was taken out once, and somebody reverted that.
+            // It was reverted once, and the revert was reverted.
             Some(revert) => {
                 let says = format!("This reverts commit {revert}");
                 let back = repo.git().args(["log", "-1", "--format=%h", "--fixed-strings", "--grep", &says]).line()?;
@@ -186,8 +187,8 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     Ok(steps)
 }
 
-/// The way of a change to its baseline while the commit of the ended change that it takes up again, with the same
-/// contract, is still in the tree; empty where there is none.
+/// The steps to the baseline of a change while the commit of the ended change that it takes up, with the same contract,
+/// is still in the tree; else empty.
 pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     let changes = choose::changes(ctx)?.0;
     let is_taken_up = |old: &&Change| old.contract == new.contract || new.opened.from.as_ref() == Some(old.id());
@@ -195,7 +196,7 @@ pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
 }
 
-/// An id that no record has; under the lock it stays free.
+/// Returns an id that no record has; it stays free while the lock is held.
 fn free_id(ctx: &Ctx, now: DateTime<Utc>, title: &str) -> Result<ChangeId> {
     let mut attempt = 0;
     loop {
@@ -216,7 +217,7 @@ fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit> {
         ctx.hint_next(change)?;
     }
     if ctx.ui.can_ask() && !change.contract.missing().is_empty() {
-        // Without a part it asks for each.
+        // Without any part, the command asks for each.
         let ask = Fix::or("be asked for each part", fix::on(change.id(), "change contract"));
         ctx.ui.tell(&problem::lines(&[ask]).join("\n"));
     }
@@ -267,7 +268,7 @@ fn hierarchy(ctx: &Ctx) -> Result<Exit> {
 fn ask(ctx: &Ctx, at: usize, answers: &Answers) -> Result<bool> {
     let (flag, text) = (QUESTIONS[at].flag, QUESTIONS[at].text);
     if !ctx.ui.can_ask() {
-        // The first yes decides, so that what is asked before one has to be a no.
+        // The first yes decides, so the questions before it were answered no.
         let whole = QUESTIONS.iter().zip(answers).flat_map(|(question, answer)| {
             let word = if *answer == Some(true) { "yes" } else { "no" };
             [question.flag, word]

@@ -1,5 +1,5 @@
-//! `status` (`next`): where the changes stand and what comes next; with `--run`, performs what needs no human. `change list`,
-//! `change show`, `change trailer`.
+//! `status` (`next`): shows where the changes stand and what comes next; with `--run`, performs the steps that need no
+//! person. Also `change list`, `change show` and `change trailer`.
 
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub(crate) struct StatusArgs {
     run: bool,
 }
 
-/// Without a change that is clearly meant, all open ones are shown.
+/// Shows all open changes if it is not clear which one is meant.
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     check::needs_project(ctx, "status")?;
     if args.run {
@@ -38,7 +38,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         Some(id) => Some(id),
         None => choose::active(ctx).map(|_| choose::among(ctx, &records, damaged, false).ok())?,
     };
-    // One of the original that is not continued is reported as what it is.
+    // A record of the Python tool that cannot be continued is reported as such.
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?.filter(|it| commit::provable(ctx, it).is_ok());
     let left = rollout::left_in_tree(ctx, tracked());
     let missing = audit_here::missing(ctx).unwrap_or_default();
@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if let Some(monitor) = monitor::legacy(ctx)? {
         ctx.ui.warn(&monitor::legacy_text(ctx, &monitor));
     }
-    // What was taken up again is in effect as part of another change.
+    // A change that was taken up again is in effect as part of another one.
     let is_taken_up = |old: &&Change| tracked().any(|new| new.opened.from.as_ref() == Some(old.id()));
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
     let waiting = waiting.filter(|change| !is_taken_up(change));
@@ -78,7 +78,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
         lost.extend(audit_here::unknown_at_head(ctx).ok().flatten());
         tick::tell_lost(ctx, &lost);
     }
-    // Nothing comes after an end that would commit it.
+    // After the end of a change, no other step mentions its uncommitted evidence.
     let newest = || tracked().max_by_key(|change| change.latest_at);
     let evidence = shown.as_ref().or_else(newest).map(|change| uncommitted::steps(ctx, change)).unwrap_or_default();
     show(ctx, shown.as_ref(), &open, StatusView { evidence: &evidence, ..rest })?;
@@ -110,8 +110,8 @@ fn all_are_watched(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
     Ok(damaged == 0 && open.len() > 1 && !is_selected && watched)
 }
 
-/// The records that something is told of, and how many are damaged. Those of changes that ended are many: they are let go
-/// at once, and the newest are read again.
+/// The records to report on, and the number of damaged ones. Ended changes are many: they are dropped while reading,
+/// and the newest are read again.
 fn told(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     let of_ended = |change: &Change| (change.latest_at, rollout::may_be_left(change), change.id().clone());
     let kept = |record: Record| match record.change().filter(|it| !it.is_open() && !next::awaits_confirmation(it)) {
@@ -133,7 +133,7 @@ fn told(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     Ok((records, damaged))
 }
 
-/// `rest` is what there is beside the change that is meant and the other open ones.
+/// `rest` is everything beside the selected change and the other open ones.
 fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<()> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
@@ -171,7 +171,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
     }))
 }
 
-/// The next step; what is in the repository already is not asked for again.
+/// The next step, without asking for what is already in the repository.
 fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let merging = uncommitted::merging(ctx, Some(change));
     if !merging.is_empty() {
@@ -201,7 +201,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         let rollback = Fix::next("take it out", fix::with_reason(change.id(), "rollback"));
         return StepView { text, next: vec![rollback, Fix::or("name the change that takes it over", follow_up)] };
     }
-    // What was taken out, or is not here, is measured on no day.
+    // A change that was reverted or is not in this checkout cannot be measured on any day.
     let is_watched = matches!(step, Step::Tick | Step::Wait { .. } | Step::Attest | Step::Verify);
     if is_watched
         && change.fully_rolled_out_at().is_some()
@@ -224,7 +224,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     }
 }
 
-/// Runs gate after gate; the answer is where the change stands at the end.
+/// Performs step after step, and answers with the state at the end.
 fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let mut done = 0;
     ctx.runs_on.set(true);
@@ -238,7 +238,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
                 return Err(failed(what).fixed_by(start::taken_up(ctx, &change)?));
             }
             Step::Baseline => snapshot::of_change(ctx, &change, RoleArg::Before, &SnapshotArgs::default())?,
-            // Not made yet, so that a person comes next and there is nothing to refuse.
+            // The commit does not exist yet: a person has to make it, and there is nothing to refuse.
             Step::Validate if done > 0 && matches!(validate::made(ctx, &change).0, Progressed::Nothing) => {
                 return standing(ctx, &change);
             }
@@ -248,7 +248,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
                 let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
                 ticked.iter().for_each(|done| tick::tell(ctx, done));
                 let exit = tick::exit(&ticked);
-                // Days come one by one, whatever is asked for.
+                // The next day has to come before anything else can be measured.
                 return if exit == Exit::Yes { state(ctx, &commit::load(ctx, id)?) } else { Ok(exit) };
             }
             Step::Compare => compare::of_change(ctx, &change, &compare::CompareArgs::default())?,
@@ -264,7 +264,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
             | Step::Verify
             | Step::ConfirmRollback
             | Step::Ended { .. } => {
-                // The gate just passed has told what comes next.
+                // The gate passed last has reported the next step.
                 return if done > 0 { standing(ctx, &change) } else { state(ctx, &change) };
             }
         };
@@ -307,14 +307,14 @@ pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit> {
     Ok(Exit::Yes)
 }
 
-/// The answer of commands that move a change: its id and state, and what comes next.
+/// The answer of commands that move a change: its id and state, and the next step.
 pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit> {
     standing(ctx, change)?;
     ctx.hint_next(change)?;
     Ok(Exit::Yes)
 }
 
-/// Its id and state alone, where what comes next has been reported.
+/// Prints id and state alone, if the next step has been reported.
 pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
     let answer = json!({ "change_id": change.id(), "status": status, "next": step });
@@ -349,7 +349,7 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
         })
     };
     let (lines, damaged) = choose::records_as(ctx, line)?;
-    // Where some are here, nobody takes the list for empty.
+    // Only an empty list could hide that records are missing.
     let gone = if lines.is_empty() { audit_here::gone(ctx).unwrap_or_default() } else { Vec::new() };
     let damaged = damaged + gone.len();
     let doc = report::show::list(&lines, damaged);
@@ -358,7 +358,7 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-/// The line alone, so that it can be put into a message by a script.
+/// Prints the line alone, so that scripts can put it into a message.
 pub(crate) fn trailer(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     let change = change.load(ctx)?;
     let key = &ctx.config()?.enforcement.trailer;

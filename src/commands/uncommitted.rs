@@ -1,5 +1,6 @@
-//! Differences between the work tree and what was recorded or committed: uncommitted evidence and work, files that later
-//! commits changed again, and own files that git has and the work tree lacks, which must not be created anew over git's.
+//! Differences between the work tree and what was recorded or committed: uncommitted evidence and work, files that
+//! later commits changed again, and own files that git has and the work tree lacks, which must not be replaced by new
+//! ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -249,7 +250,7 @@ pub(crate) fn check_unchanged(
             amend.and(again),
         )
     });
-    // Never untracked by advice: it may be the source, or the lock file.
+    // The advice never untracks them: one of them may be source code or the lock file.
     let stop = "make the command write elsewhere, or only check (`--check`, `--locked`, `npm ci`)";
     let purpose = "bring back what it overwrote";
     let restore = if keep.is_some() { Fix::or(purpose, restore) } else { Fix::next(purpose, restore) };

@@ -1,5 +1,5 @@
-//! `validate`: check the one change that was made: its commit, the project's checks (commands that must succeed), the smoke
-//! probes. Why a check failed is reported in words that may be kept: scrubbed and short.
+//! `validate`: checks the one change that was made: its commit, the project's checks (commands that must succeed), the
+//! smoke probes. The reasons of failures are scrubbed and short, so that they can be recorded.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,11 +27,11 @@ use crate::store::Role;
 use crate::workflow::{Change, Reason, Refusal, gates, window};
 
 const SMOKE: &str = "smoke:";
-/// Why a command failed that could not be started, in the shell's words.
+/// The failure of a command that could not be started, in the shell's words.
 const NOT_STARTED: &str = "exit code 127";
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
-/// Exit 0 when every check passed, 1 when one failed or the gate refuses.
+/// Exits with 0 if every check passed, 1 if one failed or the gate refuses.
 pub(crate) fn run(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     let id = change.choose_unsettled(ctx)?;
     validate(ctx, &id)
@@ -75,7 +75,8 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     show(ctx, &change, &checks)
 }
 
-/// A commit that was written before, or by a clock that was behind, would seem to come before the baseline, whatever is measured of it.
+/// Fails if the change's commit is dated in the future or before the baseline: it was written earlier, or by a wrong
+/// clock.
 fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> {
     let (Some(repo), Some(baseline)) = (ctx.repo()?, &change.baseline) else { return Ok(()) };
     let Some(commit) = delta.own_commits().next().filter(|_| baseline.strength == Strength::Full) else {
@@ -99,7 +100,7 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
     .fixed_by([amend]))
 }
 
-/// What is recorded of a commit before it was made would be refused by `check`.
+/// Fails if a commit is dated in the future: `check` would refuse what is recorded of it before that date.
 pub(crate) fn not_from_the_future<const N: usize>(ctx: &Ctx, made: DateTime<Utc>, fixes: [Fix; N]) -> Result<()> {
     if window::earlier(made, window::CLOCK_TOLERANCE) <= ctx.now() {
         return Ok(());
@@ -110,8 +111,8 @@ pub(crate) fn not_from_the_future<const N: usize>(ctx: &Ctx, made: DateTime<Utc>
     Err(failed(message).fixed_by(fixes))
 }
 
-/// Checks that cannot run reject nothing: a command that cannot be started, a probe that failed at the
-/// baseline, too.
+/// Fails if no failed check says anything about the change: a command could not be started, or a probe also failed at
+/// the baseline. Such checks must not reject a change.
 fn say_something_of_the_change(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
     let mut failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
     let at_baseline = match &change.baseline {
@@ -143,8 +144,8 @@ fn say_something_of_the_change(ctx: &Ctx, change: &Change, checks: &[Check]) -> 
     .fixed_by([Fix::then("", fix::on(change.id(), "validate"))]))
 }
 
-/// What was made of the change so far, and what was seen of the work tree, for whoever asks what comes next. Where git or a file does not tell, that is
-/// for the validation to say.
+/// What was made of the change so far, and the state of the work tree, to find the next step. If git or a file fails,
+/// the validation will report it.
 pub(crate) fn made(ctx: &Ctx, change: &Change) -> (Progressed, WorkTree) {
     let Ok(world) = collect::world(ctx, change, Gate::Validate) else {
         return (Progressed::Nothing, WorkTree::default());
@@ -205,7 +206,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     Ok(Exit::No)
 }
 
-/// Takes files out of the change's commit, where that is the last one, and leaves them in the work tree.
+/// The fix that takes files out of the change's commit, if it is the last one, and leaves them in the work tree.
 fn without(change: &Change, files: &[String]) -> Fix {
     let split = "while it is not pushed, take these files out of the commit, and validate it again";
     let validated = change.validation.as_ref().and_then(|it| it.revision.commit.as_ref());
@@ -220,7 +221,7 @@ fn without(change: &Change, files: &[String]) -> Fix {
     Fix::next(split, reset.and(CommandLine::git("commit --amend --no-edit")).and(again))
 }
 
-/// The files in the change's commits that are below another project of the repository.
+/// The files in the change's commits that belong to another project of the repository.
 fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let tracked = repo.tracked(b"")?;
@@ -236,8 +237,8 @@ fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found.into_iter().collect())
 }
 
-/// Tells of a commit without the id, and of one whose subject is that of the hint. The last one can still be amended, and is
-/// validated again.
+/// Warns of a commit without the id, and of one whose subject is the placeholder of a hint. The last commit can still
+/// be amended and validated again.
 fn warn_of_commits(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
     let own = || validation.delta.own_commits();
@@ -263,8 +264,8 @@ fn warn_of_commits(ctx: &Ctx, change: &Change) {
     }
 }
 
-/// Every configured check in order: the commands, then the smoke probes. All are run, so that one look shows everything
-/// that is wrong.
+/// Runs every configured check in order: the commands, then the smoke probes. All of them run, so that everything wrong
+/// is found at once.
 fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     let mut bar = Bar::new(&ctx.ui);
     let mut done = run_commands(ctx, config, ctx.project.root(), &mut bar)?;
@@ -283,7 +284,7 @@ fn smoke_name(probe: &HttpProbe) -> String {
     format!("{SMOKE}{}", probe.name)
 }
 
-/// The checks that a validation by this config has, by name, each with its command, if it runs one.
+/// The checks of a validation by this config: the name and, if it runs one, the command of each.
 pub(crate) fn planned(config: &Config) -> impl Iterator<Item = (String, Option<String>)> {
     let smoke = config.http_probes.iter().filter(|_| config.validation.smoke).map(|probe| (smoke_name(probe), None));
     commands(config).map(|(name, _, cmd, _)| (name.to_owned(), Some(scrub(cmd)))).chain(smoke)
@@ -301,7 +302,7 @@ pub(crate) fn commands(config: &Config) -> impl Iterator<Item = (&str, CheckKind
     fixed.chain(commands.checks.iter().map(|check| (&*check.name, CheckKind::Command, &check.cmd, check.timeout_s)))
 }
 
-/// All of them in order, in `root`; also those after one that failed.
+/// Runs them in order in `root`, also after one that failed.
 pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>> {
     let interrupt = ctx.interrupt()?;
     let mut done = Vec::new();
@@ -315,7 +316,7 @@ pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Ba
     Ok(done)
 }
 
-/// Runs a command in the project's root; `None` when it succeeded, else why not with the end of its output.
+/// Runs a command in the project's root; `None` if it succeeded, else the reason with the end of its output.
 pub(crate) fn run_command(root: &Path, cmd: &str, timeout_s: f64, interrupt: &Interrupt) -> Option<String> {
     let mut spec = Place { root: root.to_owned(), env: Vec::new() }.shell(cmd, command::seconds(timeout_s));
     spec.stdout = spec.stderr;
@@ -341,8 +342,8 @@ pub(crate) fn smoke(root: &Path, probe: &HttpProbe, interrupt: &Interrupt) -> (S
     (answer.url, failure)
 }
 
-/// Runs a check, and once more where it fails: one lost packet is not to end a change. `run` says what was run, and why
-/// it failed.
+/// Runs a check, and again if it fails: one lost packet must not end a change. `run` returns what was run and, if it
+/// failed, the reason.
 pub(crate) fn tried(
     ctx: &Ctx,
     name: &str,
