@@ -114,7 +114,7 @@ pub(crate) type Done = &'static str;
 const UNCHANGED: Done = "unchanged";
 const RESTORED: Done = "removed; the hook from before is back";
 
-/// Installs all hooks; a second time changes nothing.
+/// Installs all hooks; idempotent.
 pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
     let place = place(repo)?;
     place.may_be_written(repo)?;
@@ -155,7 +155,7 @@ fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookErro
     }
     Ok(match files::is_executable(&kept) {
         true => "installed; the hook that was there runs first",
-        // Git ignored it, too.
+        // Git ignored it before, too.
         false => "installed; the hook that was there is kept, and does not run, as it is not executable",
     })
 }
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_around_our_part_is_told_from_it() {
+    fn the_text_around_our_block_is_separated_from_it() {
         let ours = block(Hook::CommitMsg, &target(""));
         let text = format!("#!/bin/sh\necho before\n{ours}echo after\n");
         assert_eq!(parts(&text), Some(("#!/bin/sh\necho before\n", ours.as_str(), "echo after\n")));

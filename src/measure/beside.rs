@@ -30,7 +30,8 @@ const COUNTED: [&str; 12] = [
 /// The context of a number: a difference in it means that other work was measured.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Beside {
-    /// With `#` for the number: `heap # Mi`. In JSON, the unit given there. Other words may be another unit.
+    /// The words around the number, which is written as `#`: `heap # Mi`. In JSON, the unit given there. Different
+    /// words may mean a different unit.
     pub(crate) words: String,
     /// The whole numbers on its line, each with the word that follows: `120 passed`. In JSON the texts and counts in
     /// the same object: `name parse`, `errors 0`.
@@ -80,7 +81,8 @@ pub(crate) fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
     Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
 }
 
-/// Leaves out other numbers, since a time may be equal by chance, and paths, which differ between the sides.
+/// Describes the texts and counts in an object. Leaves out other numbers, since a time may be equal by chance, and
+/// paths, which differ between the sides.
 fn members(object: &Map<String, Value>) -> Vec<String> {
     let is_word =
         |text: &str| text.len() <= LONGEST_WORD && !text.contains(|c: char| c.is_ascii_digit() || "/\\".contains(c));

@@ -155,7 +155,7 @@ fn same(a: &Value, b: &Value) -> bool {
 const PORT: &str = "PORT";
 /// How long a server may take until it answers as expected.
 const READY: Duration = Duration::from_secs(60);
-/// Between two checks whether it is ready.
+/// The pause between two checks whether it is ready.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A running server. Dropping it ends it.

@@ -7,7 +7,7 @@ use walkdir::WalkDir;
 
 use crate::os::{Opens, files};
 
-/// Most untracked directories that are watched.
+/// The maximum number of untracked directories that are watched.
 const MOST_UNTRACKED: usize = 5_000;
 /// Caches of compiled Python, next to their sources.
 const PYTHON_CACHE: &str = "__pycache__";

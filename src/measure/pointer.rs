@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::text::nearest;
 
-/// Most names that are listed in a message.
+/// The maximum number of names that are listed in a message.
 const SHOWN: usize = 5;
 
 /// A value that a pointer leads to, and the values that contain it, outermost first.

@@ -13,7 +13,7 @@ use crate::model::{Grown, Run};
 use crate::os::process::{Invocation, Output, plain_words};
 use crate::os::{SpawnError, Spec};
 
-/// The least growth of a share that is reported.
+/// The smallest growth of a share that is reported.
 const LEAST: f64 = 0.01;
 /// How many functions are reported; those that grew most come first.
 const MOST: usize = 5;
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_functions_whose_share_grew_are_told_those_that_grew_most_first() {
+    fn functions_whose_share_grew_are_listed_by_growth() {
         let before = read("60.00%\t[.] parse\n30.00%\t[.] hash\n5.00%\t[k] copy\n");
         let after =
             read("  25.00%\t[.] parse\n  55.50%\t[.] hash  \n 5.20%\t[k] copy\n9.00%\t[.] std::fmt\n3%\t[.] 0xffff\n");

@@ -15,7 +15,7 @@ use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Tuneable, TuneableFile};
 use crate::os::files;
 
-/// Largest tuneables file, in bytes.
+/// The maximum size of a tuneables file, in bytes.
 const MAX_BYTES: u64 = 16 << 20;
 
 #[derive(Debug, Clone, Default, PartialEq)]

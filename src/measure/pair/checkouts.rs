@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_wish_while_preparing_leaves_nothing() {
+    fn an_interrupt_while_preparing_leaves_nothing() {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let mut script = Script::of(&[(1, Ended::Interrupted, "")]);

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_runs_of_one_thread_on_both_sides_are_held() {
+    fn only_runs_of_one_thread_on_both_sides_are_pinned() {
         let some = !cpu::allowed().is_empty();
         assert_eq!(after(Pin::Auto, &[[Some(0.0), Some(0.0)]]).core().is_some(), some);
         assert!(after(Pin::Auto, &[[Some(0.0), None]]).core().is_none());

@@ -229,14 +229,14 @@ mod tests {
     }
 
     #[test]
-    fn another_output_is_told_where_a_side_repeats_itself() {
+    fn a_different_output_is_reported_if_a_side_repeats_its_own() {
         let of = |again: &str| conclude(&did(&[], "x"), &did(&[], "yy"), &mut |_| Some(did(&[], again))).printed;
         assert_eq!(of("x").map(|[old, new]| (old.bytes, new.bytes)), Some((1, 2)));
         assert_eq!(of("z"), None);
     }
 
     #[test]
-    fn a_quick_side_is_told_where_nothing_that_both_print_shows_the_work() {
+    fn a_quick_side_is_reported_unless_equal_output_shows_its_work() {
         let timed = |text: &str, seconds: f64| {
             let mut did = did(&[], text);
             did.printed = did.printed.map(|it| Printed { seconds, ..it });
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn both_sides_have_to_run_something_else_before_it_is_told() {
+    fn running_something_else_is_reported_only_if_both_sides_do() {
         let of = |before: bool, after: bool| {
             let [one, other] = [before, after].map(|elsewhere| Did { elsewhere, ..did(&[], "x") });
             conclude(&one, &other, &mut |_| None).elsewhere
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_side_alone_opens_of_what_both_have_is_told() {
+    fn a_file_of_both_that_only_one_side_opens_is_reported() {
         let of = |name: Option<&str>| Did { differing: name.map(str::to_owned), ..did(&[], "x") };
         let none = Did { untouched: true, ..did(&[], "x") };
         let alone = |one: &Did, other: &Did| conclude(one, other, &mut |_| None).alone;
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_built_for_both_is_the_code_of_neither_where_nothing_else_differs() {
+    fn a_shared_build_is_reported_if_nothing_else_differs() {
         let built = Did { altered: ["dist/app".to_owned()].into(), untouched: true, ..did(&[], "x") };
         let of = |one: &Did| conclude(one, &built, &mut |_| None).opened;
         assert_eq!(of(&built).as_deref(), Some("dist/app"));

@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_tells_the_pairs_and_how_many_more() {
+    fn progress_reports_the_pairs_and_how_many_more() {
         let (before, after) = (place("a"), place("b"));
         let mut script = Script::default();
         let (mut reference, mut clock) = (|| None, || Duration::ZERO);
