@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused() {
+    fn implausible_values_are_refused() {
         for (text, expected) in [
             ("timings:\n  - {name: '', cmd: x}", "timings[0].name: is empty"),
             ("timings:\n  - {name: t, cmd: x, timeout_s: .nan}", "timings[0].timeout_s: expected a number above 0"),

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_prepares_the_arms_is_the_build_where_nothing_else_is_named() {
+    fn the_build_prepares_both_sides_unless_another_command_is_named() {
         use crate::judge::compare::redefined;
         let of = |old: &str, new: &str| redefined(&definitions(old), &definitions(new));
         assert_eq!(of("commands: {build: make}\n", "commands: {build: make x}\n"), ["commands.build", "pair.prepare"]);

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_configs_the_stricter_holds_whichever_comes_first() {
+    fn the_stricter_of_two_configs_applies_in_either_order() {
         let strict = "validation: {rehearse_checks: true}\npair: {min_pairs: 50}\n\
             rollout: {stages: [{name: canary, soak_hours: 2, check: x}, {name: full}]}\n\
             verification: {min_monitor_days: 5, require_clean_git: true}\nenforcement: {max_emergency_days: 1}\n";

@@ -10,7 +10,7 @@ use crate::git::{Call, FileChange, GitError, Repo};
 use crate::model::own;
 use crate::os::files;
 
-/// Most bytes of paths in one call, below every platform's limit.
+/// The maximum number of bytes of paths in one call, below every platform's limit.
 const ARGUMENT_BYTES: usize = 20_000;
 
 /// The part of a repository that a question is about.
@@ -229,7 +229,7 @@ mod tests {
     use crate::git::Sandbox;
 
     #[test]
-    fn files_lines_and_text_are_told_without_own_files_and_under_hostile_settings() {
+    fn files_lines_and_text_leave_out_own_files_under_hostile_settings() {
         let sandbox = Sandbox::new().hostile();
         let one = sandbox.commit("a b", "1\n", "one");
         sandbox.write("reports/optimizer/record.md", "x");

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_index_is_told_with_what_makes_it_anew() {
+    fn a_damaged_index_is_reported_with_the_fix() {
         let said = |stderr: &str| GitError::Failed {
             args: "diff".to_owned(),
             status: "exit status: 128".to_owned(),

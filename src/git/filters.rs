@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_that_a_clean_filter_takes_back_is_seen() {
+    fn an_edit_hidden_by_a_clean_filter_is_seen() {
         let sandbox = Sandbox::new();
         sandbox.git(&["config", "filter.hide.clean", "sed s/50/100/"]);
         sandbox.write(".gitattributes", "v.json filter=hide\n");
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_gives_back_what_it_took_is_honest_and_so_are_line_ends() {
+    fn a_filter_that_restores_its_input_is_accepted_and_so_are_line_ends() {
         let sandbox = Sandbox::new();
         sandbox.git(&["config", "filter.swap.clean", "tr ab ba"]);
         sandbox.git(&["config", "filter.swap.smudge", "tr ab ba"]);

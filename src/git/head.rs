@@ -370,7 +370,7 @@ mod tests {
     use crate::git::Sandbox;
 
     #[test]
-    fn the_head_is_read_from_the_files_where_they_say_it_plainly() {
+    fn the_head_is_read_from_simple_files() {
         let sandbox = Sandbox::new();
         let one = sandbox.commit("a", "1", "one");
         sandbox.commit("a", "2", "two");
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn another_thing_that_is_named_head_does_not_stand_for_it() {
+    fn another_ref_named_head_is_not_taken_for_head() {
         let sandbox = Sandbox::new();
         let one = sandbox.commit("a", "1", "one");
         sandbox.git(&["update-ref", "refs/tags/HEAD", &one]);
@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_may_be_half_or_not_known() {
+    fn the_user_may_be_configured_in_part_or_not_at_all() {
         let sandbox = Sandbox::new();
         if std::env::var_os("GIT_AUTHOR_NAME").is_some() || std::env::var_os("GIT_AUTHOR_EMAIL").is_some() {
             return;

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_git_does_not_look_at_is_told_from_what_it_does() {
+    fn files_that_git_does_not_check_are_marked() {
         let sandbox = Sandbox::new();
         sandbox.write("b", "1");
         sandbox.write("c", "1");

@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_none_is_refused() {
+    fn an_invalid_trailer_key_is_refused() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "x");
         for bad in ["", "a b", "%n"] {

@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn many_objects_are_read_in_any_order_and_missing_ones_told() {
+    fn many_objects_are_read_in_any_order_and_missing_ones_reported() {
         let sandbox = Sandbox::new();
         let one = sandbox.commit("a b", "first\n", "one");
         let two = sandbox.commit("a b", "", "two");

@@ -178,8 +178,8 @@ impl Repo {
     }
 }
 
-/// What was in conflict had to be decided, also where git left in the tree what was decided for: of a file that one side
-/// deleted, the other's.
+/// Separates the files that were in conflict, which somebody had to decide, from the other differences. It includes
+/// those that git left in the tree as they were decided: if one side deleted a file, git leaves the other side's.
 fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
     let (mut decided, differs): (Vec<_>, Vec<_>) = differs.into_iter().partition(|file| conflicts.contains(&file.path));
     let kept = conflicts.iter().filter(|path| !decided.iter().any(|file| file.path == **path));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_and_then_edited_is_not_gone() {
+    fn an_added_file_that_was_edited_later_is_not_gone() {
         let sandbox = Sandbox::new().hostile();
         sandbox.commit("a", "1\n", "start");
         let added = sandbox.commit("extra", "1\n", "add it");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_merging_gives_differs_in_nothing_and_what_was_put_in_or_left_out_is_told() {
+    fn a_plain_merge_differs_in_nothing_and_additions_and_omissions_are_reported() {
         let sandbox = Sandbox::new().hostile();
         sandbox.write("left", "1\n");
         let base = sandbox.commit("both", "1\n2\n3\n4\n5\n6\n7\n8\n9\n", "one");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_of_three_is_made_again_and_a_conflict_is_told_from_what_nobody_had_to_decide() {
+    fn a_merge_of_three_is_repeated_and_only_conflicts_count_as_decided() {
         let sandbox = Sandbox::new();
         sandbox.commit("a b", "1\n", "one");
         for (branch, path) in [("side", "a b"), ("third", "third")] {
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_taken_back_and_picked_at_its_own_place_alone() {
+    fn a_revert_or_pick_counts_only_at_the_place_of_its_commit() {
         let sandbox = Sandbox::new().hostile();
         let block = |value: &str| format!("a\nb\nc\n{value}\nd\ne\nf\n");
         let text = |one: &str, two: &str| format!("{}--\n{}", block(one), block(two));

@@ -254,7 +254,7 @@ mod tests {
     use crate::git::{Sandbox, Scope};
 
     #[test]
-    fn no_repository_is_told_from_a_damaged_one() {
+    fn a_missing_repository_is_distinguished_from_a_damaged_one() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(Repo::open(dir.path()), Err(GitError::NotARepository { .. })));
         std::fs::create_dir(dir.path().join(".git")).unwrap();
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_line_ends_is_told_from_several_answers() {
+    fn a_path_with_line_ends_is_not_taken_for_several_answers() {
         if cfg!(windows) {
             return;
         }
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_name_means_is_asked_again_each_time() {
+    fn the_meaning_of_a_name_is_never_cached() {
         let sandbox = Sandbox::new();
         let one = sandbox.commit("a", "1", "one");
         let repo = sandbox.repo();

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_back_already_leaves_nothing() {
+    fn commits_that_are_reverted_already_leave_nothing() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         let two = sandbox.commit("a", "2", "two");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_merge_is_taken_back_against_its_first_parent() {
+    fn a_merge_is_reverted_against_its_first_parent() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         sandbox.git(&["checkout", "-q", "-b", "side"]);

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_uncommitted_beside_a_project_is_told_apart_from_what_lies_in_it() {
+    fn uncommitted_files_beside_a_project_are_separated_from_those_in_it() {
         let sandbox = Sandbox::new();
         sandbox.commit("lib/n", "1", "one");
         sandbox.write("pkg/a", "1");
@@ -415,7 +415,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_a_repository_and_what_is_tracked_for_good_hide_behind_no_name_of_the_tools() {
+    fn a_link_a_repository_and_a_tracked_file_with_a_name_of_the_tools_count() {
         let sandbox = Sandbox::new();
         sandbox.commit("reports/optimizer/x.md", "1", "one");
         sandbox.write("reports/optimizer/y.md", "1");

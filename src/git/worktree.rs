@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_made_checkout_of_a_killed_git_is_in_nobodys_way() {
+    fn a_half_made_checkout_of_a_killed_git_blocks_nothing() {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "one");
         let half_make = || {
@@ -367,7 +367,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn read_only_directories_do_not_keep_it() {
+    fn read_only_directories_are_removed_too() {
         use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let locked = dir.path().join("x/locked");

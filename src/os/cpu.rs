@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_is_held_on_one_core_with_what_it_starts_and_is_free_again() {
+    fn a_thread_and_its_children_are_pinned_until_it_is_dropped() {
         let all = allowed();
         assert_eq!(all.first().map(|core| core.number()), Some(rustix::thread::sched_getcpu()));
         let last = *all.last().unwrap();

@@ -56,7 +56,7 @@ pub(crate) fn make_executable(path: &Path) -> io::Result<()> {
     fs::metadata(path).map(|_| ())
 }
 
-/// Whether a file configures git (`.gitignore` and such) and is no part of a program.
+/// Whether a file only configures git, such as `.gitignore`.
 pub(crate) fn is_of_git(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".git"))
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Most directories that are watched: the kernel limits the watches of all programs of a user together.
+/// The maximum number of directories that are watched: the kernel limits the watches of all programs of a user
+/// together.
 #[cfg(target_os = "linux")]
 const MOST: usize = 20_000;
 
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opened_file_is_told_once_and_a_listed_directory_is_not() {
+    fn an_opened_file_is_reported_once_and_a_listed_directory_never() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("sub")).unwrap();
         let file = dir.path().join("file");

@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_and_the_largest_files_are_told() {
+    fn directories_and_the_largest_files_are_reported() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: usize| {
             let path = dir.path().join(name);

@@ -113,7 +113,7 @@ struct Candidate {
     build: Option<String>,
 }
 
-/// Most size paths that are suggested, to keep reports readable.
+/// The maximum number of size paths that are suggested, to keep reports readable.
 const MAX_SIZE_PATHS: usize = 6;
 /// The test script that `npm init` writes if there are no tests.
 const NPM_PLACEHOLDER: &str = "no test specified";

@@ -137,8 +137,8 @@ impl Record {
     }
 }
 
-/// The change whose record has this name; none for what lies among the records and cannot be one, such as a copy that another
-/// program made.
+/// The change whose record has this file name; `None` for a file that cannot be a record, such as a copy made by
+/// another program.
 pub(crate) fn id_of(name: &str) -> Option<ChangeId> {
     name.strip_suffix(".json")?.parse().ok()
 }

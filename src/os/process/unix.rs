@@ -432,7 +432,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_run_of_one_thread_is_told_from_one_that_lets_others_work() {
+    fn a_single_threaded_run_is_distinguished_from_others() {
         let work = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
         if go(&spec(work), ExitWatch::new).first_thread.is_none() {
             return; // not supported by this kernel
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_wish_ends_the_whole_group() {
+    fn an_interrupt_ends_the_whole_group() {
         for watch in WATCHES {
             let interrupt = Interrupt::new().unwrap();
             let asking = interrupt.clone();
