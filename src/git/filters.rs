@@ -34,8 +34,7 @@ impl Repo {
     /// every checkout. For git-lfs it is the length of the data. The size is unknown if there is no file, as for a
     /// submodule without a checkout.
     pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held, GitError> {
-        let mut tracked = self.tracked_with_submodules(below)?;
-        tracked.retain(|file| paths.iter().any(|path| is_below(file, path)));
+        let tracked = self.tracked_with_submodules(below)?;
         let mut found = tracked.into_iter().map(|path| (path, None)).collect();
         self.add_held(b"", paths, &mut found)?;
         Ok(found)
