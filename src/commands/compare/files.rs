@@ -36,13 +36,14 @@ impl<'a> Input<'a> {
         Ok(Self { path, digest: Digest::of_bytes(&bytes), bytes })
     }
 
-    /// Reads two files side by side.
+    /// Reads two files in parallel.
     pub(super) fn read_both(one: &'a Path, other: &'a Path) -> Result<(Self, Self)> {
         let (one, other) = on_two_cores(|| Self::read(one), || Self::read(other));
         Ok((one?, other?))
     }
 
-    /// The file by its name alone: no record knows it, and its place on this machine is private.
+    /// The artifact of the file, with its name alone: no record has it, and a report must not disclose its path on this
+    /// machine.
     fn named(&self) -> Artifact {
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         Artifact { path: name.to_string_lossy().into_owned(), sha256: self.digest.clone() }

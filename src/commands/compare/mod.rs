@@ -90,7 +90,7 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
     of_change(ctx, &change, &args)
 }
 
-/// The open change whose recorded before and after these files are, if it is one.
+/// The open change whose recorded states before and after these files are, if there is one.
 fn owner(ctx: &Ctx, args: &CompareArgs, before: &Digest, after: &Digest) -> Result<Option<Change>> {
     let owns = |change: &Change| {
         let is_before = change.baseline.as_ref().is_some_and(|b| b.taken.snapshot.sha256 == *before);

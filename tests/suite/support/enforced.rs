@@ -1,4 +1,4 @@
-//! A repository whose history is what matters: hooks, trailers, and what the range check finds.
+//! Repositories for tests of their history: hooks, trailers and the findings of the range check.
 
 use std::sync::OnceLock;
 
@@ -25,13 +25,13 @@ enforcement:
 review: {require_attestation: false}
 ";
 
-/// Who works here; hooks and rebases find an editor that changes nothing.
+/// The git user, and an editor that changes nothing, for hooks and rebases.
 const GIT_SETTINGS: &str = "[user]\n\tname = Tester\n\temail = tester@example.org\n[sequence]\n\teditor = true\n\
     [core]\n\tautocrlf = false\n\teditor = true\n\tfsync = none\n\
     [gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
 
 impl Sandbox {
-    /// A repository with the project set up and committed, without hooks; time passes as it does.
+    /// A repository with the project set up and committed, without hooks and with the real clock.
     pub(crate) fn enforced() -> Self {
         static MADE: OnceLock<Template> = OnceLock::new();
         let made = MADE.get_or_init(|| Template::of(Self::set_up().root()));
@@ -58,14 +58,14 @@ impl Sandbox {
         sandbox
     }
 
-    /// The same with the hooks installed.
+    /// Like [`Sandbox::enforced`], with the hooks installed.
     pub(crate) fn hooked() -> Self {
         let sandbox = Self::enforced();
         sandbox.run(&["hooks", "install"]).ok();
         sandbox
     }
 
-    /// Git by a clock that shows another moment.
+    /// Runs git with both of its dates set.
     pub(crate) fn git_at(&self, moment: &str, args: &[&str]) -> String {
         self.set("GIT_AUTHOR_DATE", moment).set("GIT_COMMITTER_DATE", moment);
         let said = self.git(args);
@@ -78,7 +78,7 @@ impl Sandbox {
         self.git(&["rev-parse", "HEAD"])
     }
 
-    /// The ids that git reads in a commit's trailers.
+    /// The ids in a commit's trailers, as git reads them.
     #[track_caller]
     pub(crate) fn ids(&self, commit: &str) -> Vec<String> {
         let format = format!("--format=%(trailers:key={KEY},valueonly)");
@@ -86,7 +86,7 @@ impl Sandbox {
         out.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Opens a change with its contract; no baseline yet.
+    /// Opens a change with its contract, without a baseline.
     #[track_caller]
     pub(crate) fn opened(&self, class: &str, title: &str) -> String {
         self.open(class, title, &[])
@@ -98,13 +98,13 @@ impl Sandbox {
         self.open("emergency", title, &["--incident", "it burns", "--expires", expires, "--rollback", "unset STOP"])
     }
 
-    /// Opens a change of a class while another is open.
+    /// Opens a change of any class while another is open.
     #[track_caller]
     pub(crate) fn opened_as(&self, class: &str, title: &str) -> String {
         self.open(class, title, &["--parallel"])
     }
 
-    /// The same while another change is open.
+    /// Opens a change of class code while another is open.
     #[track_caller]
     pub(crate) fn opened_beside(&self, title: &str) -> String {
         self.open("code", title, &["--parallel"])
@@ -134,7 +134,7 @@ impl Sandbox {
         answer["change_id"].as_str().unwrap().to_owned()
     }
 
-    /// Opens a change and captures its baseline; the evidence is committed.
+    /// Opens a change, takes its baseline and commits the evidence.
     #[track_caller]
     pub(crate) fn ready(&self, title: &str) -> String {
         let id = self.opened("code", title);
@@ -155,20 +155,20 @@ impl Sandbox {
         self.git(&["commit", "-qm", "Evidence"]);
     }
 
-    /// Commits them with a moment.
+    /// Commits the tool's own files at this time.
     #[track_caller]
     pub(crate) fn commit_evidence_at(&self, moment: &str) {
         self.git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
         self.git_at(moment, &["commit", "-qm", "Evidence"]);
     }
 
-    /// Makes the improvement, staged.
+    /// Makes and stages the improvement.
     pub(crate) fn improve_steps(&self) {
         self.write("src/steps.txt", "80\n");
         self.git(&["add", "src"]);
     }
 
-    /// The codes that a range check fails or warns with, in order.
+    /// The codes of all findings of a range check, in order.
     #[track_caller]
     pub(crate) fn codes(&self, range: &str) -> Vec<String> {
         self.codes_with(range, &[])

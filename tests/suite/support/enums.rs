@@ -1,11 +1,11 @@
-//! The closed enums as their source lists them, so that a new variant without a case of its own is noticed.
+//! The variants of enums, read from the source, so that a new one without a test case is noticed.
 
 use std::fs;
 use std::path::Path;
 
 use regex::Regex;
 
-/// The names of the variants of an enum as they are written in files.
+/// The names of an enum's variants, as files contain them.
 pub(crate) fn variants(file: &str, name: &str) -> Vec<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let source = fs::read_to_string(path).unwrap().replace("\r\n", "\n");

@@ -1,4 +1,4 @@
-//! A made-up world around one change: what would be recorded, and what its gate would see, if all were well; scripts spoil it.
+//! A made-up world around one change: the events and worlds in which every gate accepts, which tests then spoil.
 
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use vibeship_optimizer::model::facts::*;
@@ -19,13 +19,13 @@ pub(crate) fn start() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 1, 9, 0, 0).unwrap()
 }
 
-/// One change, the clock, and the code that is checked out.
+/// One change, the clock and the code in the checkout.
 #[derive(Clone)]
 pub(crate) struct Script {
     pub(crate) change: Change,
     pub(crate) now: DateTime<Utc>,
     pub(crate) policy: Policy,
-    /// The number of the checked-out code; commits raise it.
+    /// The number of the checked-out code; each commit increments it.
     pub(crate) head: u32,
     /// Commits since the baseline.
     pub(crate) commits: Vec<DeltaCommit>,
@@ -34,20 +34,20 @@ pub(crate) struct Script {
     files: u32,
 }
 
-/// An event that is to be recorded, and the world that its gate sees.
+/// A proposed event and the world that its gate sees.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
     pub(crate) event: Kind,
     pub(crate) world: World,
 }
 
-/// An event whose gate asks nothing of the world.
+/// An event whose gate requires nothing of the world.
 pub(crate) fn plain(event: Kind) -> Ask {
     Ask { event, world: World::default() }
 }
 
 impl Ask {
-    /// What was measured for the event.
+    /// The measurement of the event.
     pub(crate) fn taken(&mut self) -> &mut Taken {
         match &mut self.event {
             Kind::BaselineTaken(baseline) => &mut baseline.taken,
@@ -78,7 +78,7 @@ impl Ask {
         tick
     }
 
-    /// The same with the code that is checked out and measured in another state.
+    /// Sets the revision that is checked out and measured.
     pub(crate) fn on(mut self, revision: Revision) -> Self {
         match &mut self.event {
             Kind::Validated(validation) => validation.revision = revision.clone(),
@@ -105,7 +105,7 @@ pub(crate) fn opened(class: Class) -> Opened {
     }
 }
 
-/// The world of a change that is opened, with nothing in the way.
+/// The world in which a change may be opened.
 pub(crate) fn before_opening() -> World {
     World { tuneables_configured: true, max_emergency_days: Some(30), ..World::default() }
 }
@@ -230,13 +230,13 @@ impl Script {
         Self { change, now: start(), policy: policy(), head: 1, commits, tuneables, files: 0 }
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     pub(crate) fn after_hours(mut self, hours: i64) -> Self {
         self.now += Duration::hours(hours);
         self
     }
 
-    /// Makes the one change, as a class makes it.
+    /// Makes the one commit, as the class requires.
     pub(crate) fn commit(mut self) -> Self {
         self.head += 1;
         self.commits.push(commit(self.head, &[ID]));
@@ -246,7 +246,7 @@ impl Script {
         self
     }
 
-    /// Asks; what is allowed is recorded. The number of events that were.
+    /// Proposes an event and records it if it is accepted. Returns the number of recorded events.
     pub(crate) fn ask(&mut self, ask: &Ask) -> Result<usize, Refusal> {
         let event = gates::completed(&self.change, ask.event.clone());
         gates::check(&self.change, &event, &ask.world, self.now)?;
@@ -257,7 +257,7 @@ impl Script {
         Ok(usize::from(says_something))
     }
 
-    /// Does what must be allowed, a minute after what was before.
+    /// Records an event that must be accepted, one minute later.
     #[track_caller]
     pub(crate) fn does(mut self, ask: impl FnOnce(&mut Self) -> Ask) -> Self {
         self.now += Duration::minutes(1);
@@ -267,7 +267,7 @@ impl Script {
         self
     }
 
-    /// Asks for what must be refused; the refusal leaves the record as it was, to the byte.
+    /// Proposes an event that must be refused, and checks that the record stays identical.
     #[track_caller]
     pub(crate) fn refusal(&mut self, ask: impl FnOnce(&mut Self) -> Ask) -> Refusal {
         let ask = ask(self);
@@ -277,7 +277,7 @@ impl Script {
         answer.err().unwrap_or_else(|| panic!("{ask:?} was allowed"))
     }
 
-    /// As [`Script::refusal`], with the refusal held against what must be missing.
+    /// Like [`Script::refusal`], and checks the reason.
     #[track_caller]
     pub(crate) fn refuses(mut self, ask: impl FnOnce(&mut Self) -> Ask, is: impl FnOnce(&Reason) -> bool) -> Self {
         let refusal = self.refusal(ask);
@@ -285,7 +285,7 @@ impl Script {
         self
     }
 
-    /// The record's events as they are written.
+    /// The record's events as they are stored.
     pub(crate) fn text(&self) -> String {
         let events: Vec<_> = self.change.events.iter().map(chain::to_value).collect();
         serde_json::to_string_pretty(&events).unwrap()
@@ -322,7 +322,7 @@ impl Script {
         Ask { event: Kind::RolledOut(begun), world }
     }
 
-    /// The world with the change in effect.
+    /// The world in which the change is in effect.
     fn in_effect(&self) -> World {
         World { in_effect: InEffect::Yes, tuneables: self.tuneables.clone(), ..World::default() }
     }
@@ -335,7 +335,7 @@ impl Script {
     }
 }
 
-/// Events with all well.
+/// Events that every gate accepts.
 pub(crate) mod ask {
     use super::*;
 
@@ -448,7 +448,7 @@ pub(crate) mod ask {
     }
 }
 
-/// How far a script has come: a change of `class` just before the named step.
+/// Scripts of a change of `class` that stop just before the named step.
 pub(crate) mod at {
     use super::*;
 
@@ -476,7 +476,7 @@ pub(crate) mod at {
         }
         rollout(class).does(ask::canary).after_hours(1).does(ask::live).after_hours(24).does(ask::full)
     }
-    /// Just before verification: a tick a day, the window closed.
+    /// Just before verification: a tick a day, and the window is closed.
     pub(crate) fn verify(class: Class) -> Script {
         let mut script = monitor(class);
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What the tests share: a project to work in and what a command said, and a made-up world for tests without I/O.
+//! Shared by the tests: a project to work in, the output of commands, and a made-up world for tests without I/O.
 
 mod enforced;
 mod enums;

@@ -1,4 +1,4 @@
-//! Output made the same on every machine and in every run: paths, hashes, identifiers, durations.
+//! Normalises output so that it is the same on every machine and in every run: paths, hashes, identifiers, durations.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     patterns.into_iter().map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).collect()
 });
 
-/// Replaces what differs between runs; `places` are directories with the names that stand for them.
+/// Replaces everything that differs between runs; `places` are directories and their placeholders.
 pub(crate) fn normal(text: &str, places: &[(&Path, &str)]) -> String {
     let mut text = text.replace("\r\n", "\n");
     for (path, name) in places {

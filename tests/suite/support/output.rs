@@ -1,10 +1,10 @@
-//! What a command answered: exit code, standard output, standard error.
+//! The result of a command: exit code, standard output, standard error.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// The answer of one run, normalised.
+/// The result of one run, normalised.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub command: String,
@@ -14,20 +14,20 @@ pub(crate) struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Demands an exit code.
+    /// Asserts the exit code.
     #[track_caller]
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self}");
         self
     }
 
-    /// Demands success.
+    /// Asserts success.
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
         self.exits(0)
     }
 
-    /// Demands that each text stands somewhere in the answer.
+    /// Asserts that the output contains each text.
     #[track_caller]
     pub(crate) fn says(self, texts: &[&str]) -> Self {
         for text in texts {
@@ -36,7 +36,7 @@ impl CommandOutput {
         self
     }
 
-    /// Demands that none of the texts stands anywhere in the answer.
+    /// Asserts that the output contains none of the texts.
     #[track_caller]
     pub(crate) fn never_says(self, texts: &[&str]) -> Self {
         for text in texts {
@@ -45,7 +45,7 @@ impl CommandOutput {
         self
     }
 
-    /// Demands trouble that is told and not a panic: exit 2, an error line with each text, nothing on standard output.
+    /// Asserts an error without a panic: exit code 2, an error line with each text, and nothing on standard output.
     #[track_caller]
     pub(crate) fn troubled(self, texts: &[&str]) -> Self {
         assert!(self.stderr.contains("error: "), "{self}");

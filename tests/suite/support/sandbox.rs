@@ -1,4 +1,4 @@
-//! A throwaway project in a home of its own: nothing of the machine's settings reaches a command run here.
+//! A throwaway project with its own home directory: commands in it see no settings of this machine.
 
 use std::borrow::Borrow;
 use std::cell::{Cell, RefCell};
@@ -28,7 +28,7 @@ pair: {enabled: false}
 review: {require_attestation: false}
 ";
 
-/// Who works here; and that git leaves out what a throwaway repository has no use for.
+/// The git user, and settings that spare a throwaway repository unneeded work.
 const GIT_SETTINGS: &str = "[user]\n\tname = Ada\n\temail = ada@example.org\n[init]\n\tdefaultBranch = main\n\
     [core]\n\tautocrlf = false\n\tfsync = none\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n";
 
@@ -37,7 +37,7 @@ pub(crate) fn kpi(ops: f64) -> String {
     format!("{{\"ops\": {ops}}}\n")
 }
 
-/// What most tests begin with.
+/// The steps with which most tests begin.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     Start(String, Vec<String>),
@@ -51,17 +51,17 @@ enum Step {
     RollOut,
 }
 
-/// A project after some steps, with the id of its change; made once per process.
+/// A project after some steps, with the id of its change; created once per process.
 type Made = Arc<OnceLock<(Template, String)>>;
 
 /// One project with its own home, clock and environment.
 pub(crate) struct Sandbox {
     dir: TempDir,
     root: PathBuf,
-    /// What was asked for while nothing else was; `None` once it is done.
+    /// The steps requested so far, as long as nothing else was; `None` once they were performed.
     begun: RefCell<Option<Vec<Step>>>,
     here: RefCell<PathBuf>,
-    /// What the clock shows; `None` where time passes as it does, and answers are as they were printed.
+    /// The time of the test clock; `None` for the real clock, in which case output is not normalised.
     now: Option<Cell<DateTime<Utc>>>,
     change: RefCell<String>,
     env: RefCell<BTreeMap<String, String>>,
@@ -75,7 +75,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The same files outside any repository, without a config.
+    /// The same files without a repository and a config.
     pub(crate) fn without_git() -> Self {
         let sandbox = Self::empty("project", Some(begin()));
         sandbox.write("src/main.txt", "slow\n");
@@ -83,7 +83,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// A home, and a project of this name with nothing in it.
+    /// A home directory and an empty project with this name.
     pub(super) fn empty(name: &str, now: Option<DateTime<Utc>>) -> Self {
         let sandbox = Self::nowhere(name, now);
         for made in [&sandbox.root, &sandbox.home(), &sandbox.outside().join("tmp")] {
@@ -93,10 +93,10 @@ impl Sandbox {
         sandbox
     }
 
-    /// The places alone, of which none is there yet.
+    /// The paths alone, without creating any of them.
     fn nowhere(name: &str, now: Option<DateTime<Utc>>) -> Self {
         let dir = scratch();
-        // The tool shows the project's path without links (/tmp is one on some systems).
+        // The tool shows the project's path with links resolved (/tmp is one on some systems).
         let base = fs::canonicalize(dir.path()).unwrap();
         let base = PathBuf::from(base.to_string_lossy().trim_start_matches(r"\\?\"));
         let root = base.join(name);
@@ -104,7 +104,8 @@ impl Sandbox {
         Self { dir, here, root, now, begun: RefCell::default(), change: RefCell::default(), env: RefCell::default() }
     }
 
-    /// Does a step, or keeps it in mind while nothing but steps was asked for: each beginning is made once and copied.
+    /// Performs a step, or remembers it while only steps were requested: each sequence is performed once and then
+    /// copied.
     #[track_caller]
     fn step(&self, step: Step) -> &Self {
         if let Some(steps) = self.begun.borrow_mut().as_mut() {
@@ -115,7 +116,7 @@ impl Sandbox {
         self
     }
 
-    /// Does what was kept in mind.
+    /// Performs the remembered steps.
     #[track_caller]
     fn settle(&self) -> &Self {
         static MADE: Mutex<BTreeMap<Vec<Step>, Made>> = Mutex::new(BTreeMap::new());
@@ -179,7 +180,7 @@ impl Sandbox {
         self.root().join(relative)
     }
 
-    /// Runs what follows in a directory, made if need be.
+    /// Changes the directory of later commands, and creates it if necessary.
     pub(crate) fn go_to(&self, dir: impl AsRef<Path>) -> &Self {
         let dir = self.root().join(dir);
         fs::create_dir_all(&dir).unwrap();
@@ -187,19 +188,19 @@ impl Sandbox {
         self
     }
 
-    /// Sets a variable for what follows.
+    /// Sets a variable for later commands.
     pub(crate) fn set(&self, name: &str, value: &str) -> &Self {
         self.settle().env.borrow_mut().insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// Unsets a variable of [`Sandbox::set`].
+    /// Removes a variable set by [`Sandbox::set`].
     pub(crate) fn unset(&self, name: &str) -> &Self {
         self.settle().env.borrow_mut().remove(name);
         self
     }
 
-    /// Moves the clock.
+    /// Advances the clock.
     pub(crate) fn later(&self, by: Duration) -> &Self {
         let now = self.settle().now.as_ref().unwrap();
         now.set(now.get() + by);
@@ -265,13 +266,13 @@ impl Sandbox {
         command
     }
 
-    /// Runs git, which must succeed, and gives what it printed.
+    /// Runs git, which must succeed, and returns its trimmed output.
     #[track_caller]
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
         self.git_in(&self.here.borrow(), arguments)
     }
 
-    /// Adds so many commits to `main` at once, the `n`th with a new file of this name, where there is one.
+    /// Adds `count` commits to `main` in one go; `file` names the new file of the `n`th, if any.
     #[track_caller]
     pub(crate) fn history(&self, count: usize, file: impl Fn(usize) -> Option<String>) {
         let mut text = String::new();
@@ -287,19 +288,19 @@ impl Sandbox {
         self.git(&["reset", "-q", "--hard"]);
     }
 
-    /// The same in another directory.
+    /// Like [`Sandbox::git`], in another directory.
     #[track_caller]
     pub(crate) fn git_in(&self, dir: &Path, arguments: &[&str]) -> String {
         self.try_git_in(dir, arguments).ok().stdout.trim().to_owned()
     }
 
-    /// Runs git, which may fail; the answer is as it was printed.
+    /// Runs git, which may fail; the output is not normalised.
     #[must_use = "assert its exit code"]
     pub(crate) fn try_git(&self, arguments: &[&str]) -> CommandOutput {
         self.try_git_in(&self.here.borrow(), arguments)
     }
 
-    /// The same in another directory.
+    /// Like [`Sandbox::try_git`], in another directory.
     #[must_use = "assert its exit code"]
     pub(crate) fn try_git_in(&self, dir: &Path, arguments: &[&str]) -> CommandOutput {
         let mut command = self.command("git");
@@ -307,7 +308,7 @@ impl Sandbox {
         self.answer(command, arguments, &[])
     }
 
-    /// The tool's command, not run yet.
+    /// The tool's command, ready to run.
     pub(crate) fn tool(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(env!("CARGO_BIN_EXE_vibeship-optimizer"));
         command.args(arguments);
@@ -337,7 +338,7 @@ impl Sandbox {
         self.answer(command, &shown, &self.places())
     }
 
-    /// The directories that stand in answers by a name, where these are made the same in every run.
+    /// The directories that output shows as a placeholder, if it is normalised.
     fn places(&self) -> Vec<(&Path, &str)> {
         if self.now.is_some() { vec![(self.root(), "[PROJECT]"), (self.outside(), "[TEMP]")] } else { Vec::new() }
     }
@@ -357,24 +358,24 @@ impl Sandbox {
         }
     }
 
-    /// Opens a change that what follows is about.
+    /// Opens the change of the following steps.
     #[track_caller]
     pub(crate) fn start(&self, title: &str) -> &Self {
         self.start_with(title, &[])
     }
 
-    /// Opens a change with further flags.
+    /// Opens the change of the following steps, with further flags.
     #[track_caller]
     pub(crate) fn start_with(&self, title: &str, flags: &[&str]) -> &Self {
         self.step(Step::Start(title.to_owned(), flags.iter().map(|flag| (*flag).to_owned()).collect()))
     }
 
-    /// The id of the change that was started last.
+    /// The id of the change that was opened last.
     pub(crate) fn id(&self) -> String {
         self.settle().change.borrow().clone()
     }
 
-    /// A path of the change's evidence, from the root.
+    /// The path of an evidence file of the change, from the root.
     pub(crate) fn evidence(&self, rest: &str) -> String {
         format!("reports/optimizer/{}_{rest}", self.id())
     }
@@ -384,7 +385,7 @@ impl Sandbox {
         format!(".vibeship-optimizer/changes/{}.json", self.id())
     }
 
-    /// Runs a command on the change; the id comes last.
+    /// Runs a command on the change, whose id is appended.
     #[must_use = "assert its exit code"]
     pub(crate) fn on(&self, arguments: &[&str]) -> CommandOutput {
         let id = self.id();
@@ -393,25 +394,25 @@ impl Sandbox {
         self.run(&all)
     }
 
-    /// Writes a contract that halving the KPI fulfils.
+    /// Writes a contract that is met if the KPI is halved.
     #[track_caller]
     pub(crate) fn contract(&self) -> &Self {
         self.step(Step::Contract)
     }
 
-    /// Captures the baseline.
+    /// Takes the baseline.
     #[track_caller]
     pub(crate) fn before(&self) -> &Self {
         self.step(Step::Before)
     }
 
-    /// Changes the code and sets the KPI that it is to have, and commits with the change's id.
+    /// Changes the code, sets the KPI's value, and commits with the change's id.
     #[track_caller]
     pub(crate) fn improve(&self, ops: f64) -> &Self {
         self.step(Step::Improve(ops.to_string()))
     }
 
-    /// The same without the commit.
+    /// Like [`Sandbox::improve`], without the commit.
     pub(crate) fn tune(&self, ops: f64) -> &Self {
         self.write("tuned.txt", format!("{ops}\n")).write("ops.json", kpi(ops))
     }
@@ -440,19 +441,19 @@ impl Sandbox {
         self
     }
 
-    /// Passes the validation.
+    /// Runs the validation, which must pass.
     #[track_caller]
     pub(crate) fn validate(&self) -> &Self {
         self.step(Step::Validate)
     }
 
-    /// Captures the state after.
+    /// Takes the snapshot after the change.
     #[track_caller]
     pub(crate) fn after(&self) -> &Self {
         self.step(Step::After)
     }
 
-    /// Compares.
+    /// Compares before and after.
     #[track_caller]
     pub(crate) fn compare(&self) -> &Self {
         self.step(Step::Compare)
@@ -470,7 +471,7 @@ impl Sandbox {
         self.compared(title).step(Step::Promote).step(Step::RollOut)
     }
 
-    /// Demands that a command on the change is refused with the code given, leaving the record as it is.
+    /// Checks that a command on the change is refused with this code, and that the record stays as it is.
     #[track_caller]
     pub(crate) fn refuses(&self, arguments: &[&str], gate: u64, code: &str) -> &Self {
         let record = self.read(self.record());
@@ -491,7 +492,7 @@ impl Sandbox {
         self.on(&["change", "show", "--format", "json"]).ok().json()
     }
 
-    /// Path and content of every file of the project outside `.git`, to see that a command writes nothing.
+    /// Path and content of every file of the project outside `.git`, to check that a command writes nothing.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         let mut open = vec![self.root().to_owned()];
@@ -508,7 +509,7 @@ impl Sandbox {
         found
     }
 
-    /// Where the settings of the person are who works here.
+    /// The home directory of the user.
     pub(crate) fn home(&self) -> PathBuf {
         self.outside().join("home")
     }
@@ -520,14 +521,14 @@ impl Sandbox {
     }
 }
 
-/// The path without any place where this program is installed: what the tests run is what was just built.
+/// `PATH` without directories that contain this program: the tests run the one just built.
 fn path() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let name = format!("vibeship-optimizer{}", std::env::consts::EXE_SUFFIX);
     std::env::join_paths(std::env::split_paths(&path).filter(|dir| !dir.join(&name).exists())).unwrap()
 }
 
-/// What the clock shows at first.
+/// The initial time of the clock.
 fn begin() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 3, 2, 9, 0, 0).unwrap()
 }

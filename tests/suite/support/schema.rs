@@ -1,4 +1,4 @@
-//! Whether a value is as a published schema says: a validator of what these schemas use (JSON Schema, draft 7). It is
+//! Checks values against the published schemas: a validator for the part of JSON Schema (draft 7) that they use. It is
 //! stricter than the standard: a key that the schema does not describe is an error, whatever it allows.
 
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Demands that a value is as `docs/schemas/NAME.json` says.
+/// Asserts that a value conforms to `docs/schemas/NAME.json`.
 #[track_caller]
 pub(crate) fn fits(name: &str, value: &Value) {
     if let Err(problem) = misfit(name, value) {
@@ -14,7 +14,7 @@ pub(crate) fn fits(name: &str, value: &Value) {
     }
 }
 
-/// What does not fit.
+/// Returns the first mismatch as an error.
 pub(crate) fn misfit(name: &str, value: &Value) -> Result<(), String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schemas/{name}.json"));
     let root: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

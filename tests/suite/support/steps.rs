@@ -1,11 +1,10 @@
-//! What is printed as a way out, done as a person does it: copied to the letter, with their own words where it asks for
-//! them.
+//! Follows printed advice as a person does: copies the commands literally and replaces placeholders by own words.
 
 use std::path::Path;
 
 use super::Sandbox;
 
-/// What stands for a person's own words.
+/// Placeholders for a person's own words.
 const OWN_WORDS: [&str; 7] = [
     "WHY",
     "WHAT HAPPENED",
@@ -20,7 +19,7 @@ const OWN_WORDS: [&str; 7] = [
 pub(crate) fn alternatives(said: &str) -> Vec<Vec<String>> {
     let mut found: Vec<Vec<String>> = Vec::new();
     for line in said.lines() {
-        // At the prompt of zsh these are no comments, and a quote would swallow what follows.
+        // At its prompt, zsh does not know comments, and a quote in one would swallow what follows.
         assert!(!line.trim().starts_with("# ") || !line.contains(['\'', '`']), "{line}");
         let step = |mark: &str| line.trim().strip_prefix(mark).map(|step| step.trim().to_owned());
         if let Some(step) = step("next: ").or(step("or: ")) {
@@ -33,7 +32,7 @@ pub(crate) fn alternatives(said: &str) -> Vec<Vec<String>> {
 }
 
 impl Sandbox {
-    /// Runs steps in a shell that finds the tool, until one fails; what that said.
+    /// Runs steps in a shell with the tool on its path until one fails; the error is that step's output.
     pub(crate) fn take(&self, steps: &[String]) -> Result<(), String> {
         let bin = Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
         for step in steps {

@@ -1,12 +1,12 @@
-//! Where tests work, and a directory kept in memory, so that what every test begins with is made once per process and
-//! then copied.
+//! The directories that tests work in, and a directory kept in memory, so that the common beginnings are created once
+//! per process and then copied.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A directory of its own, in memory where the system has such a place and lets programs run there: on a disk, half of
-/// what a test takes is waiting for it.
+/// A new temporary directory, in memory if the system has such a place and allows programs to run there: on a disk,
+/// half of a test's time is waiting for it.
 pub(crate) fn scratch() -> tempfile::TempDir {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let suits = |line: &str| {
@@ -18,21 +18,21 @@ pub(crate) fn scratch() -> tempfile::TempDir {
     in_memory.and_then(Result::ok).unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
-/// Sets when a directory last changed, where the system lets directories be opened.
+/// Sets the modification time of a directory, if the system can open directories.
 pub(crate) fn set_changed(dir: &Path, time: SystemTime) {
     if let Ok(dir) = fs::File::open(dir) {
         dir.set_modified(time).unwrap();
     }
 }
 
-/// Its directories with when they last changed, and its files with what is in them, by path from it.
+/// The directories with their modification times and the files with their content, by relative path.
 pub(crate) struct Template {
     dirs: Vec<(PathBuf, SystemTime)>,
     files: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl Template {
-    /// Reads a directory; the samples that git puts into new repositories are left out.
+    /// Reads a directory, except for the samples that git puts into new repositories.
     pub(crate) fn of(root: &Path) -> Self {
         let mut template = Self { dirs: Vec::new(), files: Vec::new() };
         let mut open = vec![PathBuf::new()];
@@ -52,7 +52,7 @@ impl Template {
         template
     }
 
-    /// Writes it to a place where nothing is.
+    /// Writes it to a path that does not exist yet.
     pub(crate) fn write(&self, root: &Path) {
         for (dir, _) in &self.dirs {
             fs::create_dir_all(root.join(dir)).unwrap();
