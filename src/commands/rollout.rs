@@ -255,7 +255,8 @@ fn replaced_by(ctx: &Ctx, change: &Change) -> Result<Option<ChangeId>> {
     Ok(validation.delta.files.iter().any(|file| files.contains(file)).then(|| by.id().clone()))
 }
 
-/// Those of `changes` that may be left, and are still in the code here; the newest first. What git cannot tell is left out.
+/// Those of `changes` that may be left and are still in the code here, newest first. If git fails for a change, it is
+/// left out.
 pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
     let mut found: Vec<&Change> = changes.filter(|change| may_be_left(change)).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));

@@ -1,4 +1,4 @@
-//! What the tool advises works when it is followed to the letter.
+//! The tool's advice works when it is followed literally.
 
 #[cfg(unix)]
 use crate::cli::colleagues;
@@ -12,7 +12,7 @@ fn ready() -> Sandbox {
     s
 }
 
-/// Runs the first command that git gets in the advice, with the shell as a person would.
+/// Runs the first git command of the advice in a shell, as a person would.
 #[cfg(unix)]
 fn follow(s: &Sandbox, refused: &CommandOutput) {
     let line = refused.stderr.lines().find(|line| line.starts_with("next: git")).unwrap_or_else(|| panic!("{refused}"));
@@ -26,7 +26,7 @@ fn run(s: &Sandbox, command: &str) {
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Runs every command that follows one from another in the advice, as it is printed, but for the words of a person.
+/// Runs each command of the advice in order, as printed, except for placeholders.
 #[cfg(unix)]
 fn follow_all(s: &Sandbox, arguments: &[&str]) {
     let id = s.id();
@@ -46,7 +46,7 @@ fn follow_lines(s: &Sandbox, said: &str) {
     }
 }
 
-/// As [`run`], with the tool where the shell finds it.
+/// Like [`run`], with the tool on the shell's path.
 #[cfg(unix)]
 fn shell(s: &Sandbox, command: &str) {
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer")).parent().unwrap().display().to_string();
@@ -192,13 +192,13 @@ fn work_that_was_never_committed_becomes_the_changes_commit() {
 
 #[test]
 #[cfg(unix)]
-fn work_that_came_late_is_taken_into_the_changes_commit() {
+fn late_work_is_added_to_the_changes_commit() {
     let s = ready();
     s.improve(60.0).write("ops.json", kpi(50.0)).write("src/new.txt", "untracked\n");
     let refused = s.on(&["validate"]).exits(1);
     follow(&s, &refused);
     s.validate();
-    // What a linker wrote is no work, whatever its name.
+    // Output of a linker does not count as work, whatever its name.
     s.write("prog", "\x7fELF\x02\x01").write("src/prog.txt", "ELF");
     let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["next: printf '%s\\n' /prog >> "]);
 }
@@ -218,7 +218,7 @@ pub(crate) fn a_baseline_whose_commit_was_rewritten_is_taken_again_below_the_cha
     assert_eq!(s.git(&["log", "--format=%s", "-2"]), "tune\nbegin");
 }
 
-/// A change on a branch of its own, and what a colleague adds to the guarded sizes meanwhile.
+/// A change on its own branch, while a colleague adds to the guarded sizes.
 #[cfg(unix)]
 fn beside_a_colleague() -> Sandbox {
     let s = Sandbox::new();
@@ -228,10 +228,11 @@ fn beside_a_colleague() -> Sandbox {
     s
 }
 
-/// A change's delta is its own commit, however main has moved: nothing of others is folded in, or counts for it.
+/// A change's delta is its own commit, however main has moved: the work of others is not part of it and does not count
+/// for it.
 #[test]
 #[cfg(unix)]
-fn what_others_commit_meanwhile_is_no_part_of_the_change() {
+fn commits_of_others_are_not_part_of_the_change() {
     for moves in [
         "git rebase -q main",
         "git merge -q --no-edit main",
@@ -245,7 +246,7 @@ fn what_others_commit_meanwhile_is_no_part_of_the_change() {
         s.validate().after();
         let compared = s.on(&["compare"]).ok();
         assert!(compared.stdout.contains("Others committed since the baseline"), "{moves}: {compared}");
-        // The guarded size grew by far more than is allowed, and not by the change.
+        // The guarded size grew by far more than allowed, but not because of the change.
         let json = s.json(s.evidence("compare.json"));
         assert_eq!(json["criteria"][1]["result"]["verdict"], "pass", "{moves}: {json}");
         let _ = s.on(&["change", "promote"]).ok();
@@ -257,7 +258,7 @@ fn what_others_commit_meanwhile_is_no_part_of_the_change() {
 
 #[test]
 #[cfg(unix)]
-fn several_commits_below_the_work_of_others_are_taken_back_and_not_folded() {
+fn several_commits_below_the_work_of_others_are_reverted_and_not_squashed() {
     let s = beside_a_colleague();
     s.git(&["merge", "-q", "--no-edit", "main"]);
     s.improve(40.0);
@@ -268,7 +269,7 @@ fn several_commits_below_the_work_of_others_are_taken_back_and_not_folded() {
 }
 
 #[test]
-fn a_colleagues_work_alone_is_nobodys_change() {
+fn a_colleagues_work_alone_is_not_the_change() {
     let s = Sandbox::new();
     s.start("x").contract().before();
     s.git(&["switch", "-q", "-c", "theirs"]);
@@ -279,7 +280,7 @@ fn a_colleagues_work_alone_is_nobodys_change() {
 
 #[cfg(unix)]
 #[test]
-fn what_only_the_present_state_can_tell_is_not_laid_to_the_change_of_one_commit_among_others() {
+fn a_metric_of_an_untracked_file_is_not_attributed_to_one_commit_among_others() {
     let s = beside_a_colleague();
     s.git(&["rm", "-q", "--cached", "ops.json"]);
     s.write(".gitignore", "ops.json\n").git(&["add", ".gitignore"]);
@@ -306,7 +307,7 @@ fn what_could_not_be_measured_says_why() {
 }
 
 #[test]
-fn a_failing_timing_is_told_with_its_code_and_its_words() {
+fn a_failing_timing_is_reported_with_its_exit_code_and_output() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: t, cmd: 'echo no such flag >&2; exit 3', runs: 1}]\n");
     let alone = s.run(&["snapshot"]).ok();
@@ -318,7 +319,7 @@ fn a_failing_timing_is_told_with_its_code_and_its_words() {
     );
 }
 
-/// A change that touches a file beside its KPI, promoted and rolled out, with its evidence committed.
+/// A change that also touches a file other than the KPI's, promoted and rolled out, with its evidence committed.
 #[cfg(unix)]
 fn in_effect() -> Sandbox {
     let s = ready();
@@ -343,7 +344,7 @@ pub(crate) fn what_undoes_a_watched_change_is_stashed_by_name_and_the_record_sta
     assert_eq!(s.read("src/limit.txt"), "2\n", "the work is brought back");
     assert!(s.read(s.record()).len() > record.len(), "the note is kept and the day was measured");
 
-    // However it is undone.
+    // In whichever way it is undone.
     let undo: [&[&str]; 2] =
         [&["mv", "src/limit.txt", "src/max.txt"], &["update-index", "--skip-worktree", "src/limit.txt"]];
     for arguments in undo {
@@ -408,14 +409,15 @@ fn a_refused_contract_is_printed_whole_but_for_what_was_wrong() {
     let refused = s.on(&[&["change", "contract"], &all[..]].concat()).exits(1);
     let _ =
         refused.says(&["--hypothesis fewer --kpi \"kpi.ops <= -10%\" --trigger slow --guardrail \"size.src <= +2%\""]);
-    // What guards is never the KPI that was given.
+    // The proposed guardrail is never on the given KPI's metric.
     let kpi = ["--kpi", "size.src <= -10%", "--guardrail", "size.src <= +2%", "--trigger", "slow"];
     let refused = s.on(&[&["change", "contract", "--hypothesis", "x"], &kpi[..]].concat()).exits(1);
     let next = refused.stderr.lines().find_map(|line| line.strip_prefix("next: vibeship-optimizer ")).unwrap();
     assert!(next.contains("--guardrail \"kpi.ops <= +2%\""), "{next}");
 }
 
-/// What a check writes beside the code is no change of it: named, with the line that keeps it out of the commit.
+/// Files that a check writes are not part of the change: they are named, with the line that keeps them out of the
+/// commit.
 #[test]
 #[cfg(unix)]
 fn files_that_checks_and_measured_commands_leave_are_named_and_ignored_by_one_line() {
@@ -494,7 +496,7 @@ fn a_clock_that_was_set_back_is_asked_about_before_anything_is_measured_by_it() 
     let _ = s.later(chrono::Duration::minutes(15)).on(&["validate"]).ok();
 }
 
-/// One lost packet costs one command, and what that prints.
+/// One lost packet costs one command, and the commands that it prints.
 #[test]
 #[cfg(unix)]
 fn a_rejected_change_is_taken_up_again_with_its_contract_and_its_commit() {
@@ -513,7 +515,7 @@ fn a_rejected_change_is_taken_up_again_with_its_contract_and_its_commit() {
         }
         let old = s.id();
         let told = s.unset("RC").tool(&["change", "start", "--from", &old]).output().unwrap();
-        // The baseline would be measured with that commit: every way leads past it first.
+        // The baseline would be measured with that commit, so all advice first reverts it.
         let first = format!("next: vibeship-optimizer change rollback --change-id {old}");
         let _ = s.run(&["status"]).ok().says(&[&first]);
         let _ = s.run(&["next", "--run"]).exits(1).says(&[&first]);
@@ -549,11 +551,11 @@ fn a_number_that_is_written_down_is_no_change() {
     s.write("ops.json", kpi(50.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
     let s = ready();
     let _ = s.improve(50.0).on(&["validate"]).ok().says(&["ops.json, which a metric is read from, was committed"]);
-    // Prose beside it makes it none either.
+    // Adding prose to it does not make it a change.
     let s = ready();
     s.write("ops.json", kpi(50.0)).write("README.md", "Faster.\n").git(&["add", "README.md"]);
     s.commit("tune").refuses(&["validate"], 3, "no_delta");
-    // An export of times is no other.
+    // The same applies to an export of times.
     let times =
         |seconds: f64| format!("{{\"results\": [{{\"command\": \"x\", \"times\": [{seconds}, {seconds}]}}]}}\n");
     let s = Sandbox::new();
@@ -562,7 +564,7 @@ fn a_number_that_is_written_down_is_no_change() {
     let _ = s.start("x").contract().on(&["change", "contract", "--kpi", "timing.x.wall <= -10%"]).ok();
     s.before();
     s.write("src/times.json", times(1.0)).commit("tune").refuses(&["validate"], 3, "no_delta");
-    // However the file is written in the config, and wherever links lead.
+    // However the config spells the path, and wherever links lead.
     for (name, link, altered) in [
         ("src//ops.json", None, "src/ops.json"),
         ("src/../src/ops.json", None, "src/ops.json"),
@@ -582,8 +584,8 @@ fn a_number_that_is_written_down_is_no_change() {
 }
 
 #[test]
-fn a_number_that_a_command_only_repeats_is_told_in_the_comparison() {
-    // Put in the place of the old one, spelled otherwise, and beside it.
+fn a_number_that_a_command_only_repeats_is_reported_in_the_comparison() {
+    // Replacing the old number, spelled differently, and next to it.
     for new in [kpi(50.0), "{\"ops\": 5e1}\n".to_owned(), format!("{}{}", kpi(50.0), kpi(100.0))] {
         let s = Sandbox::new();
         s.config(&CONFIG.replace("file: ops.json", "cmd: sh read.sh")).write("read.sh", "head -1 src/result.json\n");
@@ -654,7 +656,7 @@ fn caches_and_what_is_built_are_neither_set_aside_nor_committed() {
         told.says(&["next: printf '%s\\n' /prog __pycache__/ >> [PROJECT]/.git/info/exclude"]).never_says(&["stash"]);
 }
 
-/// Which file a script reads, only a run tells: what was set aside for the baseline comes back where it fails.
+/// Only a run shows which files a script reads: files stashed for the baseline are restored if it fails without them.
 #[test]
 #[cfg(unix)]
 fn a_stashed_file_that_a_script_needs_is_brought_back() {
@@ -668,10 +670,10 @@ fn a_stashed_file_that_a_script_needs_is_brought_back() {
     drop(refused);
 }
 
-/// Neither aside and back into `git add -A`, nor committed by name.
+/// They are neither stashed and then added by `git add -A`, nor committed by name.
 #[test]
 #[cfg(unix)]
-fn secrets_and_local_files_come_into_no_commit_by_what_is_printed() {
+fn printed_commands_commit_no_secrets_and_no_local_files() {
     let s = Sandbox::new();
     let local = [".env", "debug.log", ".DS_Store", "dist/app.js", "py/pyvenv.cfg"];
     s.start("x").contract().write(".env.example", "TOKEN=\n");
@@ -690,10 +692,10 @@ fn secrets_and_local_files_come_into_no_commit_by_what_is_printed() {
     drop(told);
 }
 
-/// At its prompt zsh knows no comments: what is printed above a command is pasted with it all the same.
+/// At its prompt, zsh does not know comments, but lines printed above a command are pasted with it.
 #[test]
 #[cfg(unix)]
-fn what_is_printed_is_done_when_it_is_pasted_into_zsh_as_a_block() {
+fn printed_steps_work_when_pasted_into_zsh_as_a_block() {
     use std::io::Write as _;
 
     let s = Sandbox::new();

@@ -1,4 +1,4 @@
-//! What programs read: the status that an agent works by, and every JSON with its published schema.
+//! The interface for programs: the status that an agent works by, and every JSON output with its published schema.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn every_config_that_is_shipped_fits_its_schema_and_a_slip_does_not() {
         "config",
         &yaml("timings:\ncommands: {test: make test}\npair: {min_effect: 2%}\nenforcement: {require: promoted}"),
     );
-    // What the schema does not pass, the program refuses too, or says that it has no effect.
+    // What the schema does not accept, the program also refuses or reports as having no effect.
     for slip in [
         "timigs: []",
         "timings: [{name: t, cmd: x, runs: often}]",
@@ -56,7 +56,7 @@ fn every_config_that_is_shipped_fits_its_schema_and_a_slip_does_not() {
     }
 }
 
-/// What a person would write for the words that commands ask for.
+/// Replaces the placeholders of commands by a person's words.
 #[cfg(unix)]
 fn said(command: &str) -> String {
     let words = [

@@ -1,4 +1,4 @@
-//! Bad input of every kind: exit 2, a message that names the place and the fix, nothing written, never a panic.
+//! Bad input of every kind: exit code 2, a message that names the place and the fix, nothing written, never a panic.
 
 use crate::support::{CONFIG, Sandbox};
 
@@ -49,7 +49,7 @@ fn ids_that_could_leave_their_directory_are_refused_by_every_command() {
 }
 
 #[test]
-fn snapshot_files_that_are_none_are_refused_by_name() {
+fn invalid_snapshot_files_are_refused_by_name() {
     let s = Sandbox::new();
     let good = s.run(&["snapshot", "--format", "json"]).ok().json()["path"].as_str().unwrap().to_owned();
     let text = s.read(&good);
@@ -194,7 +194,7 @@ fn arguments_that_are_not_unicode_are_no_panic() {
 }
 
 #[test]
-fn a_damaged_record_is_told_once_and_may_be_of_an_open_change() {
+fn a_damaged_record_is_reported_once_and_may_be_of_an_open_change() {
     let s = Sandbox::new();
     let _ = s.run(&["init", "--no-prompt"]).ok();
     s.write(".vibeship-optimizer/changes/chg-bad.json", "{");
@@ -215,7 +215,7 @@ fn characters_that_are_not_seen_are_refused_wherever_people_write() {
 }
 
 #[test]
-fn a_label_that_cannot_name_a_file_is_told_with_one_that_can() {
+fn a_label_that_cannot_name_a_file_leads_to_one_that_can() {
     let s = Sandbox::new();
     let _ = s.run(&["init", "--no-prompt"]).ok();
     let files = s.files();
@@ -231,7 +231,7 @@ fn a_label_that_cannot_name_a_file_is_told_with_one_that_can() {
 }
 
 #[test]
-fn what_the_yaml_reader_says_is_for_whoever_writes_the_file() {
+fn yaml_errors_are_worded_for_the_author_of_the_file() {
     let s = Sandbox::new();
     s.write("vibeship_optimizer.yml", "version: 1\nversion: 1\n");
     let twice = s.run(&["status"]).troubled(&["vibeship_optimizer.yml:2:1", "the key version is set twice"]);
@@ -265,7 +265,7 @@ fn a_damaged_calibration_is_named_before_anything_is_measured() {
 
 #[test]
 #[cfg(unix)]
-fn what_is_no_file_is_neither_waited_for_nor_taken_for_nothing() {
+fn a_pipe_in_place_of_a_file_is_neither_waited_for_nor_ignored() {
     let s = Sandbox::new();
     s.compared("x");
     for path in ["vibeship_optimizer.yml", &s.record(), &s.evidence("before_snapshot.json")] {
@@ -315,7 +315,7 @@ fn a_command_typed_without_its_group_is_suggested_with_it() {
     let s = Sandbox::new();
     let _ = s.run(&["promote"]).troubled(&["'change promote'"]);
     let _ = s.run(&["tick"]).troubled(&["'monitor tick'"]);
-    // Advice names what the config measures, also where the command had no need to read it.
+    // Advice names the config's metrics, even if the command did not need to read the config.
     s.start("x");
     let _ = s.on(&["compare"]).exits(1).says(&["--kpi \"kpi.ops <= -10%\""]).never_says(&["METRIC"]);
 }

@@ -69,7 +69,7 @@ fn a_removed_event_is_reported() {
 }
 
 #[test]
-fn the_last_events_cut_off_are_missed_by_the_view() {
+fn removing_the_last_events_contradicts_the_view() {
     let output = edited(&compared(), |record| {
         record["events"].as_array_mut().unwrap().pop();
     });
@@ -177,7 +177,7 @@ fn evidence_replaced_after_promotion_is_missed_by_verify() {
 #[test]
 fn evidence_kept_beside_does_not_stand_in_for_the_newest_of_its_name() {
     let s = compared();
-    // Honest: measured and compared again, which replaces the first comparison.
+    // An honest repetition: measured and compared again, which replaces the first comparison.
     s.write("ops.json", crate::support::kpi(40.0)).commit_as("tune", &["--amend", "--no-edit"]);
     s.validate().after().compare();
     let _ = s.run(&["check"]).ok();
@@ -242,7 +242,7 @@ fn a_change_leaves_at_most_eight_files_and_forty_kilobytes_until_it_is_promoted(
     let timed = "timings: [{name: t, cmd: \"git --version\", runs: 10}]\npair: {min_pairs: 10, max_pairs: 20}\n";
     s.config(&format!("{}{timed}", crate::support::CONFIG.replace("pair: {enabled: false}\n", "")));
     s.compared("x");
-    // Compared once more: nothing is kept beside.
+    // Compared once more: no replaced files are kept.
     let _ = s.compare().on(&["change", "promote"]).ok();
     let files = std::fs::read_dir(s.path("reports/optimizer")).unwrap().map(|entry| entry.unwrap());
     let sizes: Vec<(String, u64)> = files
@@ -254,7 +254,7 @@ fn a_change_leaves_at_most_eight_files_and_forty_kilobytes_until_it_is_promoted(
 }
 
 #[test]
-fn a_measurement_whose_record_was_put_back_is_still_told_and_one_measured_again_is_not() {
+fn a_measurement_that_a_reset_record_lacks_is_reported_and_a_repeated_one_is_not() {
     let s = Sandbox::new();
     s.rolled_out("x");
     s.git(&["add", "-A"]);

@@ -1,11 +1,11 @@
-//! Honest walks beside others: what colleagues revert or edit, hooks that a repository tracks, clones that lack history, and
-//! the records that are further here than in any commit. What is printed is run as it stands.
+//! Honest work together with others: reverts and edits by colleagues, hooks that a repository tracks, clones that lack
+//! history, and records with more events than in any commit. Printed commands are run as they stand.
 
 use std::fs;
 
 use crate::support::{Sandbox, alternatives, kpi};
 
-/// The first alternative of what a command on the change says, run.
+/// Runs the first alternative that a command on the change advises.
 fn follow(s: &Sandbox, command: &[&str]) {
     let answer = s.tool(command).output().unwrap();
     let said = String::from_utf8([answer.stdout, answer.stderr].concat()).unwrap();
@@ -19,7 +19,7 @@ fn commit_evidence(s: &Sandbox) {
 }
 
 #[test]
-fn a_record_that_is_further_here_than_in_the_commit_is_to_be_committed() {
+fn a_record_with_uncommitted_events_is_to_be_committed() {
     let s = Sandbox::new();
     s.start("x").contract().before().tune(50.0);
     s.git(&["add", "-A"]);
@@ -31,7 +31,7 @@ fn a_record_that_is_further_here_than_in_the_commit_is_to_be_committed() {
     let _ = s.run(&["check", "--range", "HEAD~2..HEAD", "--require", "validate"]).ok();
 }
 
-/// The change and its evidence as one commit on another branch, as a forge merges a pull request.
+/// The change and its evidence as one commit on another branch, as a forge squashes a pull request.
 pub(crate) fn squash(s: &Sandbox) -> String {
     s.git(&["checkout", "-q", "-b", "squashed", "HEAD~2"]);
     s.git(&["merge", "-q", "--squash", "-"]);
@@ -102,9 +102,9 @@ fn reviews_from_two_clones_are_both_kept() {
     assert_eq!(s.read(s.record()).matches("\"attested\"").count(), 2);
 }
 
-/// What is recorded of a commit before it says that it was made is refused by the check, when it is too late.
+/// The range check refuses what was recorded of a commit before that commit's date, when it is too late to fix it.
 #[test]
-fn a_commit_by_a_clock_that_is_ahead_is_told_before_anything_is_measured_of_it() {
+fn a_commit_by_a_clock_that_is_ahead_is_reported_before_anything_is_measured() {
     let s = Sandbox::new();
     s.start("x").contract();
     s.later(chrono::Duration::hours(3)).write("notes.txt", "1\n").commit_as("ahead", &[]);
@@ -128,7 +128,7 @@ fn a_rename_that_is_not_committed_yet_is_committed_as_printed() {
     assert!(s.git(&["status", "--porcelain", "a.txt", "b.txt"]).is_empty());
 }
 
-/// A plain revert of a commit that brought its record, too, conflicts there.
+/// A plain revert of a commit that also added its record conflicts in the record.
 #[test]
 fn a_revert_in_progress_that_takes_the_record_back_is_given_up_before_anything_is_decided() {
     let s = Sandbox::new();
@@ -144,7 +144,7 @@ fn a_revert_in_progress_that_takes_the_record_back_is_given_up_before_anything_i
 }
 
 #[test]
-fn work_that_was_announced_to_git_and_not_added_is_stashed_as_printed() {
+fn files_that_git_is_only_told_to_add_are_stashed_as_printed() {
     let s = Sandbox::new();
     s.start("x").contract().write("src/new.txt", "1\n");
     s.git(&["add", "-N", "src/new.txt"]);
@@ -152,7 +152,7 @@ fn work_that_was_announced_to_git_and_not_added_is_stashed_as_printed() {
     assert!(s.shown()["events"].to_string().contains("baseline_taken") && s.path("src/new.txt").exists());
 }
 
-/// The hooks that a repository tracks are files of the set-up.
+/// Hooks that a repository tracks are files of the set-up.
 #[test]
 fn hooks_in_a_tracked_directory_are_committed_before_the_baseline() {
     for dir in [".githooks", ".husky"] {
@@ -173,7 +173,7 @@ fn hooks_in_a_tracked_directory_are_committed_before_the_baseline() {
     }
 }
 
-/// A hook manager's file changes nothing that is measured, and what is measured with it there is no part of it.
+/// A hook manager's file does not affect measurements, and measuring with it does not make it part of the change.
 #[test]
 fn the_file_of_a_hook_manager_is_a_file_of_the_set_up() {
     for file in ["lefthook.yml", ".pre-commit-config.yaml"] {
@@ -191,7 +191,7 @@ fn the_file_of_a_hook_manager_is_a_file_of_the_set_up() {
     }
 }
 
-/// Nothing that the own hook refuses is advised.
+/// The advice contains nothing that the tool's own hook refuses.
 #[test]
 fn where_hooks_hold_commits_no_work_is_committed_before_the_baseline() {
     let s = Sandbox::new();
@@ -297,7 +297,7 @@ fn the_last_event_of_a_change_is_committed_too() {
 }
 
 #[test]
-fn what_a_rejected_change_left_comes_first_and_is_told_at_the_next_baseline() {
+fn leftovers_of_a_rejected_change_come_first_and_are_reported_at_the_next_baseline() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0).on(&["change", "reject", "--reason", "no"]).ok();
     let status = s.run(&["status", "--format", "text"]).ok();
@@ -309,7 +309,7 @@ fn what_a_rejected_change_left_comes_first_and_is_told_at_the_next_baseline() {
         .says(&["of the rejected change", "the baseline is measured with it"]);
 }
 
-/// The doctor changes a file that git tracks: it says so, with the commit.
+/// The doctor changes a file that git tracks, and says so with the commit command.
 #[test]
 fn what_the_doctor_writes_is_committed_as_the_set_up() {
     let s = Sandbox::new();
@@ -323,7 +323,7 @@ fn what_the_doctor_writes_is_committed_as_the_set_up() {
 }
 
 #[test]
-fn a_revert_that_took_the_record_along_is_told_with_what_brings_it_back() {
+fn a_revert_that_removed_the_record_is_reported_with_what_restores_it() {
     let s = Sandbox::new();
     s.rolled_out("x");
     s.git(&["add", "-A"]);
@@ -334,7 +334,7 @@ fn a_revert_that_took_the_record_along_is_told_with_what_brings_it_back() {
         let _ = s.run(command).says(&["the record was removed", &id, "git checkout"]);
     }
     follow(&s, &["monitor", "tick"]);
-    // The record knows the commit by the name that it had before it took the record in.
+    // The record has the hash that the commit had before the record was added to it.
     let _ = s.on(&["change", "relink"]).ok();
     follow(&s, &["monitor", "tick"]);
     let _ = s.run(&["status"]).ok().says(&["No change is open"]).never_says(&["the record was removed"]);
@@ -352,9 +352,9 @@ fn a_validated_commit_is_the_changes_without_its_id_too() {
     let _ = s.run(&["check", "--range", "HEAD~3..HEAD"]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
 }
 
-/// Pushing a branch of one's own makes nobody else's of what is on it.
+/// Commits on a pushed branch are still the author's own.
 #[test]
-fn two_commits_on_a_pushed_branch_are_no_one_change() {
+fn two_commits_on_a_pushed_branch_are_not_one_change() {
     let s = Sandbox::new();
     s.git(&["switch", "-q", "-c", "feature"]);
     s.start("x").contract().before().improve(50.0).write("src/main.txt", "lower still\n").commit_as("Lower", &[]);

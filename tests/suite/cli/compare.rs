@@ -1,4 +1,4 @@
-//! `compare`: of a change and of any two files.
+//! `compare`, for a change and for any two files.
 
 use crate::support::Sandbox;
 
@@ -151,7 +151,7 @@ fn a_timing_that_fails_on_a_side_is_invalid() {
 
 #[test]
 #[cfg(unix)]
-fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
+fn uncommitted_evidence_is_reported_with_a_command_that_works() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0).validate().after();
     let told = "# commit the evidence\n";
@@ -170,7 +170,7 @@ fn evidence_that_no_commit_holds_is_told_with_the_command_that_works() {
     let _ = promoted.says(&[told]);
     let elsewhere = s.go_to("src").on(&["status"]).ok();
     assert!(elsewhere.stdout.contains(&format!("{told}    then: cd [PROJECT] && git add ")), "{elsewhere}");
-    // What was lost would be committed as lost.
+    // Committing would record the lost file as deleted.
     std::fs::remove_file(s.path(format!("reports/optimizer/{}_compare.json", s.id()))).unwrap();
     let lost = s.go_to(".").on(&["status"]).ok().says(&["evidence is not what was recorded", "git checkout HEAD -- "]);
     let _ = lost.never_says(&[told]);
@@ -198,7 +198,7 @@ fn a_comparison_that_is_repeated_says_so() {
 }
 
 #[test]
-fn a_file_held_against_itself_is_no_pass() {
+fn a_file_compared_with_itself_does_not_pass() {
     let (s, before, _) = pair();
     std::fs::copy(s.path(&before), s.path("copy.json")).unwrap();
     for other in [before.as_str(), "copy.json"] {
@@ -210,7 +210,7 @@ fn a_file_held_against_itself_is_no_pass() {
 }
 
 #[test]
-fn a_change_s_snapshots_the_wrong_way_round_are_told_and_never_its_report() {
+fn swapped_snapshots_of_a_change_are_reported_and_never_replace_its_report() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0).validate().after();
     let (before, after, report) =
@@ -268,7 +268,7 @@ fn the_size_of_a_submodule_is_that_of_the_commit_it_is_at() {
     assert!(empty["warnings"].to_string().contains("lib is not checked out"), "{empty:#}");
 }
 
-/// The table reads a size as the criterion does.
+/// The table measures a size as the criterion does.
 #[test]
 fn what_git_ignores_makes_no_size_worse_in_the_table() {
     let s = Sandbox::new();

@@ -173,7 +173,7 @@ fn imported_timings_are_found_and_promise_no_more_than_they_hold() {
     let _ = none.says(&["timing empty has neither `cmd` nor `hyperfine`", "vibeship-optimizer doctor --format text"]);
     let cpu = s.on(&["change", "contract", "--kpi", "timing.imported.cpu <= -10%"]).exits(1);
     let _ = cpu.says(&["unknown metric `timing.imported.cpu`; did you mean `timing.imported."]);
-    // Of one file there is always one.
+    // The file count of a single file is always one.
     s.config(&CONFIG.replace("[src]", "[src, ops.json]"));
     let of_one = s.on(&["change", "contract", "--guardrail", "size.ops.json.files <= +2%"]).exits(1);
     let _ = of_one.says(&["unknown metric `size.ops.json.files`; did you mean `size.ops.json`"]);
@@ -191,7 +191,7 @@ fn a_criterion_that_nothing_can_meet_is_refused_before_the_baseline() {
 }
 
 #[test]
-fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
+fn a_rate_that_no_number_of_runs_here_can_prove_is_reported_at_the_contract() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: t, cmd: \"exit 0\", runs: 5}]\n").start("x");
     let _ = s.on(&["change", "contract", "--guardrail", "timing.t.ok >= 99%"]).says(&["would stay inconclusive"]);
@@ -204,7 +204,7 @@ fn a_rate_that_no_number_of_runs_here_can_show_is_told_at_the_contract() {
 }
 
 #[test]
-fn a_service_is_proposed_to_promise_how_fast_it_answers_and_not_how_large_its_source_is() {
+fn a_service_is_proposed_criteria_on_its_answers_and_not_on_the_size_of_its_source() {
     let s = Sandbox::new();
     let served = "http_probes: [{name: api, url: \"http://127.0.0.1:9/\", start: serve}]";
     s.config(&format!("version: 1\nsize_paths: [src]\n{served}\n")).start("x");
@@ -213,7 +213,7 @@ fn a_service_is_proposed_to_promise_how_fast_it_answers_and_not_how_large_its_so
 }
 
 #[test]
-fn an_emergency_says_itself_how_it_is_taken_out() {
+fn an_emergency_states_its_own_rollback() {
     let s = Sandbox::new();
     let parts = [
         "--hypothesis",
@@ -225,7 +225,7 @@ fn an_emergency_says_itself_how_it_is_taken_out() {
         "--trigger",
         "it still burns",
     ];
-    // Without a baseline only bounds of their own are ever judged, and such are proposed.
+    // Without a baseline only absolute bounds are ever judged, so these are proposed.
     let emergency = ["--class", "emergency", "--incident", "down", "--expires", "24h"];
     s.start_with("z", &emergency);
     let proposed = s.on(&["change", "rollout", "full"]).exits(1).says(&["\"kpi.ops <= 100\"", "\"size.src <= 1MB\""]);
@@ -255,7 +255,7 @@ fn a_contract_is_proposed_on_what_gave_a_value_alone() {
 }
 
 #[test]
-fn results_that_others_wrote_are_told_to_decide_no_relative_bound() {
+fn imported_results_are_reported_to_decide_no_relative_bound() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: x, hyperfine: out/x.json}]\n");
     let of = |seconds: [f64; 6]| format!("{{\"results\": [{{\"command\": \"x\", \"times\": {seconds:?}}}]}}\n");

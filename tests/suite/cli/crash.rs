@@ -1,4 +1,4 @@
-//! Writers that are killed at any moment: what is on disk can always be read and nothing that was told is lost.
+//! Writers are killed at any moment: the files can always be read, and nothing that was reported as written is lost.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn a_record_and_its_logbook_survive_kills_at_any_moment() {
     let logbook = s.read("VIBESHIP_OPTIMIZER.md");
     s.write("VIBESHIP_OPTIMIZER.md", format!("{logbook}{user}"));
     let mut told = Vec::new();
-    // Kills spread over the whole life of a command, whatever the machine's speed.
+    // The kills are spread over the command's whole run time, whatever the machine's speed.
     let begun = std::time::Instant::now();
     let _ = s.on(&["change", "note", "calibration"]).ok();
     let life = begun.elapsed();
@@ -41,7 +41,7 @@ fn a_record_and_its_logbook_survive_kills_at_any_moment() {
     assert_eq!(left, 0, "the next writer removes what killed ones left");
 }
 
-/// As many kills as `VIBESHIP_OPTIMIZER_KILLS` says (10,000 without it; about ten a second):
+/// Kills as many processes as `VIBESHIP_OPTIMIZER_KILLS` says (default 10,000, about ten a second):
 /// `cargo test --release --test suite kills_at_random -- --ignored`
 #[test]
 #[ignore = "takes long; run it by hand"]
@@ -84,7 +84,7 @@ fn kills_at_random_lose_nothing() {
             assert_eq!(list.code, 0, "after {command:?}: {list}");
         }
         done += 200;
-        // What is left can be gone on with.
+        // The work can continue from what is left.
         let _ = s.run(&["doctor", "--apply"]);
         let _ = s.on(&["change", "note", "last"]).ok();
         let check = s.run(&["check", "--format", "json"]).json();
@@ -94,7 +94,7 @@ fn kills_at_random_lose_nothing() {
             s.tool(&["--version"]).get_current_dir().map(|dir| std::fs::read_dir(dir.join("reports/optimizer")));
         let names: Vec<_> = files.into_iter().flatten().flatten().flatten().map(|it| it.file_name()).collect();
         assert!(found.is_empty(), "{found:?} among {names:?}");
-        // A process of git that outlived the tool may have added its checkout meanwhile: the next command removes it.
+        // A git process that outlived the tool may have added its checkout meanwhile; the next command removes it.
         let is_left = || s.git(&["worktree", "list"]).contains("vibeship-tree-");
         for _ in (0..20).take_while(|_| is_left()) {
             std::thread::sleep(Duration::from_millis(500));
@@ -165,7 +165,7 @@ fn a_damaged_record_is_never_passed_over() {
 }
 
 #[test]
-fn what_stands_where_the_tool_writes_is_named_with_what_to_do() {
+fn whatever_is_in_the_way_of_writing_is_named_with_the_fix() {
     let s = Sandbox::new();
     std::fs::create_dir(s.path("VIBESHIP_OPTIMIZER.md")).unwrap();
     let _ = s.run(&["init"]).troubled(&["VIBESHIP_OPTIMIZER.md is not a file; move it away"]);
@@ -186,7 +186,7 @@ fn what_stands_where_the_tool_writes_is_named_with_what_to_do() {
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_may_not_grow_is_told_and_nothing_is_lost() {
+fn a_file_size_limit_is_reported_and_nothing_is_lost() {
     let s = Sandbox::new();
     s.start("x");
     let record = s.read(s.record());
@@ -216,7 +216,7 @@ fn a_process_that_ends_before_any_step_of_writing_leaves_the_old_or_the_new() {
         let about: &[&str] =
             if command[1] == "start" || command[0] == "doctor" { &[] } else { &["--change-id", &s.id()] };
         let command = [command, about].concat();
-        // What a killed snapshot left is kept, so that the next has more steps.
+        // The files of a killed snapshot are kept, so the next one has more steps.
         let ended = (0..24).take_while(|step| {
             s.set("VIBESHIP_OPTIMIZER_TEST_LAST_STEP", &step.to_string());
             let output = s.run(&command);
@@ -230,7 +230,7 @@ fn a_process_that_ends_before_any_step_of_writing_leaves_the_old_or_the_new() {
         let _ = s.run(&command);
     }
     s.improve(50.0).validate().after().compare();
-    // What a writer without the lock left may still be written, and is removed when it is a day old.
+    // Temporary files of a writer without the lock may still be in use, and are removed when they are a day old.
     let is_left = |path: &std::path::Path| path.to_string_lossy().contains(".vibeship-write-");
     assert_eq!(s.files().into_keys().filter(|path| is_left(path)).count(), 0, "the next writer removes what was left");
 }

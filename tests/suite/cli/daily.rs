@@ -1,4 +1,4 @@
-//! The day's lists, the timer's command, and the page of all changes.
+//! The checklists of a day, the timer's command, and the page of all changes.
 
 use chrono::Duration;
 use serde_json::json;
@@ -36,7 +36,7 @@ fn a_day_does_not_end_with_a_change_that_nobody_decided_about() {
 }
 
 #[test]
-fn the_morning_names_tuneables_that_are_not_as_they_were_left() {
+fn the_morning_names_tuneables_that_changed_unrecorded() {
     let sandbox = Sandbox::new();
     sandbox.config_plus("tuneables: {files: [tune.json], env: {limit: APP_LIMIT}, watch_env: [APP_MODE]}\n");
     sandbox.write("tune.json", "{\"limit\": 10}\n").commit_as("tune", &[]);
@@ -105,7 +105,7 @@ fn the_first_commit_of_all_needs_no_change() {
 }
 
 #[test]
-fn of_several_watched_changes_the_one_whose_days_are_in_is_verified() {
+fn of_several_watched_changes_the_one_with_all_its_days_is_verified() {
     let s = Sandbox::new();
     s.rolled_out("first");
     let first = s.id();
@@ -123,7 +123,7 @@ fn of_several_watched_changes_the_one_whose_days_are_in_is_verified() {
     );
 }
 
-/// A second change that is rolled out beside the first.
+/// Two changes that are rolled out.
 fn two_watched() -> Sandbox {
     let s = Sandbox::new();
     s.rolled_out("first");
@@ -147,7 +147,7 @@ fn several_watched_changes_are_measured_together_where_no_decision_is_left() {
 }
 
 #[test]
-fn a_watched_change_is_not_meant_by_a_step_before_the_rollout() {
+fn a_step_before_the_rollout_does_not_select_a_watched_change() {
     let s = Sandbox::new();
     s.rolled_out("first");
     let first = s.id();
@@ -169,7 +169,7 @@ fn a_watched_change_is_not_meant_by_a_step_before_the_rollout() {
     let _ = s.run(&["validate", "--change-id", &first]).exits(1).says(&["it was passed already"]);
 }
 
-/// The numbers of the README: `examples/numbers.sh` measures them.
+/// The numbers in the README, which `examples/numbers.sh` measures.
 #[test]
 fn a_verdict_takes_three_commands_and_one_commit_and_verification_at_most_nine() {
     let s = Sandbox::new();
@@ -193,7 +193,7 @@ fn a_verdict_takes_three_commands_and_one_commit_and_verification_at_most_nine()
     let _ = run(&["change", "promote"]);
     let _ = run(&["change", "rollout", "full"]);
     for _ in 0..3 {
-        // The timer's.
+        // Run by the timer.
         let _ = s.run(&["monitor", "tick"]).ok();
         s.later(Duration::hours(24));
     }
@@ -231,7 +231,7 @@ fn the_page_stands_alone_and_the_summary_says_the_same() {
 }
 
 #[test]
-fn evidence_that_the_record_was_reset_before_is_told() {
+fn evidence_that_a_reset_record_lacks_is_reported() {
     let s = Sandbox::new();
     s.start("x").contract().before();
     let early = s.read(s.record());
@@ -241,7 +241,7 @@ fn evidence_that_the_record_was_reset_before_is_told() {
 }
 
 #[test]
-fn what_was_decided_earlier_today_stands_when_the_day_is_closed_again() {
+fn earlier_decisions_of_the_day_count_when_it_is_closed_again() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     let decided = format!("{}=undecided:one more day", s.id());

@@ -67,7 +67,7 @@ fn a_tuneable_change_lists_the_keys_that_changed() {
     s.write("src/main.txt", "other\n").commit("no tuneable").refuses(&["validate"], 3, "no_tuneable_changed");
     s.write("tune.json", "{\"limit\": 3}\n").write("ops.json", crate::support::kpi(50.0));
     s.git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
-    // Code beside the knob went through no test; prose beside it is welcome.
+    // Code changed along with the tuneable was not tested; prose is allowed.
     s.refuses(&["validate"], 3, "code_beside");
     s.git(&["checkout", "-q", "HEAD~1", "--", "src/main.txt"]);
     s.write("notes.md", "Why the limit is lower.\n").git(&["add", "notes.md"]);
@@ -79,7 +79,7 @@ fn a_tuneable_change_lists_the_keys_that_changed() {
 
 #[test]
 fn a_rollback_on_which_the_checks_fail_is_no_way_back_where_the_config_wants_them_tried() {
-    // Passes on what the change makes, and on nothing else.
+    // Passes only with the change.
     let only_after = CONFIG.replace("exit 0", "grep -q 50 ops.json");
     let s = Sandbox::new();
     s.config(&format!("{only_after}validation: {{rehearse_checks: true}}\n")).compared("x");
@@ -133,7 +133,7 @@ fn a_stage_whose_guardrail_breaks_does_not_begin() {
 fn a_rollback_reverts_and_a_snapshot_confirms_it() {
     let s = Sandbox::new();
     s.rolled_out("x");
-    // A git that was killed leaves its lock behind.
+    // A killed git leaves its lock file behind.
     let locked = || s.on(&["change", "rollback", "--reason", "users complain", "--apply"]);
     let lock = s.write(".git/index.lock", "").path(".git/index.lock");
     let _ =
@@ -235,7 +235,7 @@ fn a_plain_date_is_an_expiry_at_the_end_of_that_day() {
 }
 
 #[test]
-fn what_is_loose_at_a_rollout_is_set_aside_and_never_put_into_what_was_decided_on() {
+fn uncommitted_work_at_a_rollout_is_stashed_and_never_added_to_the_change() {
     let s = Sandbox::new();
     s.compared("x");
     let _ = s.on(&["change", "promote"]).ok();
@@ -293,7 +293,7 @@ fn an_emergency_that_would_hold_for_a_century_is_refused_with_the_longest_that_m
 }
 
 #[test]
-fn evidence_that_was_left_out_of_the_commit_is_told_with_the_command_that_commits_it() {
+fn evidence_left_out_of_the_commit_is_reported_with_the_command_that_commits_it() {
     let s = Sandbox::new();
     let base = s.git(&["rev-parse", "HEAD"]);
     s.compared("x");
@@ -309,7 +309,7 @@ fn evidence_that_was_left_out_of_the_commit_is_told_with_the_command_that_commit
     let _ = found.says(&["ARTIFACT_MISSING", "exists locally but is not committed", &format!("next: {commit}\n")]);
     assert!(s.command("sh").args(["-c", &commit]).output().unwrap().status.success());
     let _ = s.run(&["check", "--range", &range]).ok();
-    // What the head does not have is found in history.
+    // Files that HEAD lacks are found in the history.
     s.git(&["rm", "-q", &note]);
     s.git(&["commit", "-q", "-m", "Tidy up"]);
     let _ = s.run(&["check", "--range", &range]).exits(1).says(&[&format!("git checkout [SHORT] -- {note}")]);
@@ -329,7 +329,7 @@ fn what_was_amended_after_the_comparison_is_validated_again_and_not_promoted() {
 }
 
 #[test]
-fn what_is_gone_is_not_measured_for_a_comparison() {
+fn a_lost_commit_is_not_measured_for_a_comparison() {
     let s = Sandbox::new();
     s.start("x").contract().before().improve(50.0).validate().after();
     s.write("src/main.txt", "note\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);

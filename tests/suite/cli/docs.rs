@@ -1,4 +1,4 @@
-//! The documents say what is: their commands parse, their links lead somewhere, their tables are complete.
+//! The documents are correct: their commands parse, their links lead somewhere, their tables are complete.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn every_command_in_the_documents_parses() {
     let inline = Regex::new(r"`(vibeship-optimizer [^`\n]+)`").unwrap();
     let mut seen = 0;
     for path in documents() {
-        // A line that is continued is one command.
+        // Continued lines are one command.
         let text = fs::read_to_string(&path).unwrap().replace("\\\n", "");
         let lines = text.lines().filter(|line| line.starts_with("vibeship-optimizer ")).map(str::to_owned);
         let inlines = inline.captures_iter(&text).map(|found| found[1].to_owned());
@@ -38,7 +38,7 @@ fn every_command_in_the_documents_parses() {
             let words = shlex::split(&command).unwrap_or_else(|| panic!("{command} in {}", path.display()));
             let before_own_command = words.iter().position(|word| word == "--").unwrap_or(words.len());
             let mut arguments: Vec<&str> = words[1..before_own_command].iter().map(String::as_str).collect();
-            // Help is given once everything before it has been understood.
+            // Help is printed only after everything before it was parsed.
             arguments.push("--help");
             let output = s.run(&arguments);
             assert_eq!(output.code, 0, "{} has a command that does not parse: {output}", path.display());
@@ -112,7 +112,7 @@ fn the_page_for_agents_has_every_next_step() {
     assert!(holds(&answer, &shown), "{shown:#} is not in {answer:#}");
 }
 
-/// Whether everything that is shown is in the answer, which may have more fields.
+/// Whether the answer contains everything that is shown; it may have more fields.
 fn holds(answer: &Value, shown: &Value) -> bool {
     match (answer, shown) {
         (Value::Object(answer), Value::Object(shown)) => {

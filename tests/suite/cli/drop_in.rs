@@ -1,4 +1,4 @@
-//! The original's smaller commands: analyze, doctor, preflight, llm, openclaw.
+//! Smaller commands of the Python tool: analyze, doctor, preflight, llm, openclaw.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! The examples work as they stand: the CI script against a service that is played, and each example project's walk.
+//! The examples work as they stand: the CI scripts with a simulated service, and the example projects with the real
+//! clock.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::Sandbox;
 
-/// Plays `gh api`: the pull request has a comment by a person and one by a bot as soon as one was written.
+/// Simulates `gh api`: once a comment was written, the pull request has one by a person and one by a bot.
 const GH: &str = r#"#!/bin/sh
 echo "$*" >> "$GH_FAKE/log"
 case "$*" in
@@ -29,7 +30,7 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// Whether a program is there; where it is not, that is printed past the capture of a test that passes.
+/// Whether a program is installed. If not, prints that in a way that is not captured, since the test passes.
 fn there(program: &str) -> bool {
     let answer = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = answer.is_ok_and(|status| status.success());
@@ -101,8 +102,8 @@ impl Service {
     }
 }
 
-/// Runs the action's own shell lines in their order, as a runner does: conditions, expressions, outputs, the search path.
-/// What other actions do is left out, and `cargo` is played.
+/// Runs the action's own shell lines in order, as a runner does: conditions, expressions, outputs, the search path.
+/// Other actions are left out, and `cargo` is simulated.
 fn act(service: &Service, inputs: &[(&str, &str)], name: &str, event: &Value) -> (Option<i32>, String) {
     let outside = |name: &str| service.s.outside().join(name);
     let action: Value =
@@ -256,7 +257,7 @@ fn a_fork_writes_nothing_and_the_trusted_side_takes_only_numbers_of_the_same_com
     assert_eq!(service.file("fake/log").matches("-X P").count(), before);
 }
 
-/// Plays GitLab for as many requests as it gets answers, and gives their first lines and bodies.
+/// Simulates GitLab for as many requests as there are answers, and returns their first lines and bodies.
 fn gitlab(answers: Vec<Value>) -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/api/v4", listener.local_addr().unwrap());
@@ -309,7 +310,7 @@ fn the_gitlab_component_checks_a_merge_request_and_updates_its_own_note() {
     let job: Value = serde_saphyr::from_str(job).unwrap();
     let lines = job["vibeship-optimizer"]["script"].as_array().unwrap();
     let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
-    // The script's own lines, with a directory of the test for the one that it clones its source into.
+    // Runs the script's own lines, with a test directory in place of the one into which it clones its source.
     let source = service.s.outside().join("source");
     fs::create_dir_all(source.join("examples/github-action")).unwrap();
     fs::copy(examples().join("github-action/ci.py"), source.join("examples/github-action/ci.py")).unwrap();
@@ -432,7 +433,8 @@ fn a_slip_in_a_command_or_a_topic_of_the_help_is_told_what_was_meant() {
     }
 }
 
-/// Walks an example project with the real clock; a version manager's shim takes longer than the program, so a real one goes first.
+/// Runs the workflow of an example project with the real clock. A version manager's shim takes longer than the program
+/// itself, so the program's own directory comes first.
 fn walk(project: &str, runtime: &str, where_is_it: &[&str]) {
     if !there(runtime) {
         return;

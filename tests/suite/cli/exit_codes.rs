@@ -1,4 +1,4 @@
-//! The exit codes are an interface: the source, the help and the README say the same.
+//! The exit codes are a public interface: source, help and README agree.
 
 use std::fs;
 use std::path::Path;
@@ -56,7 +56,7 @@ fn where_json_is_asked_for_every_usage_error_and_every_answer_is_one_document() 
     ];
     for (arguments, kind) in wrong {
         let said = s.run(&[arguments, &["--format", "json"]].concat()).exits(2).json();
-        // Where a subcommand is missing, clap has two words for it.
+        // For a missing subcommand, clap has two kinds.
         let kinds = [kind, "missing_subcommand"];
         assert!(kinds.contains(&said["kind"].as_str().unwrap()), "{said}");
         assert!(!said["message"].as_str().unwrap().contains("error:"), "{said}");
@@ -73,7 +73,7 @@ fn where_json_is_asked_for_every_usage_error_and_every_answer_is_one_document() 
 }
 
 #[test]
-fn a_format_that_a_command_has_not_is_told_and_hidden_commands_stay_hidden() {
+fn a_format_that_a_command_lacks_is_reported_and_hidden_commands_stay_hidden() {
     let s = Sandbox::new();
     let _ = s.run(&["preflight", "--format", "junit"]).troubled(&["is for `check`", "--format json"]);
     let _ = s.run(&[]).exits(2).says(&["snapshot"]).never_says(&["spin", "hook-run"]);

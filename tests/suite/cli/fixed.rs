@@ -1,4 +1,4 @@
-//! What the baseline fixes beside the contract: how a change is built, paired and checked.
+//! What the baseline fixes in addition to the contract: how a change is built, paired and checked.
 
 use vibeship_optimizer::model::{Baseline, Digest, Event, Kind};
 use vibeship_optimizer::store::record;
@@ -7,7 +7,7 @@ use vibeship_optimizer::workflow::{Change, chain};
 use crate::enforcement::slips::forge;
 use crate::support::{CONFIG, Sandbox};
 
-/// The baseline's snapshot as if an earlier version had written it, and the record with it.
+/// Makes the baseline's snapshot, and the record, as an earlier version would have written them.
 fn unfixed(s: &Sandbox) {
     let mut snapshot = s.json(s.evidence("before_snapshot.json"));
     let general = |key: &String| {
@@ -105,7 +105,7 @@ fn a_baseline_of_an_earlier_version_goes_on_and_says_what_it_did_not_fix() {
 }
 
 #[test]
-fn stages_taken_out_of_the_config_for_the_promotion_alone_are_still_rolled_out() {
+fn stages_removed_only_for_the_promotion_are_still_required() {
     let s = Sandbox::new();
     let strict = format!("{CONFIG}rollout: {{stages: [{{name: canary, soak_hours: 2}}, {{name: full}}]}}\n");
     s.config(&strict).compared("staged");
@@ -121,9 +121,9 @@ fn stages_taken_out_of_the_config_for_the_promotion_alone_are_still_rolled_out()
 }
 
 #[test]
-fn what_an_uncommitted_edit_loosens_is_demanded_all_the_same() {
+fn an_uncommitted_edit_cannot_loosen_the_demands() {
     let s = Sandbox::new();
-    // Where `init` puts it, so that an edit leaves the tree clean.
+    // The config is where `init` puts it, so that an edit leaves the work tree clean.
     let own = ".vibeship-optimizer/config.yml";
     let stages = "rollout: {stages: [{name: full, check: 'sh -c \"test -e $HOME/passed\"'}]}\n";
     let rest = "enforcement: {max_emergency_days: 1}\nverification: {require_clean_git: true}\n";
@@ -157,7 +157,7 @@ fn a_stage_that_was_committed_away_and_back_is_owed_at_the_rollout_and_a_lasting
     let _ = s.on(&["change", "rollout", "canary"]).ok();
     s.git(&["reset", "-q", "--hard", &lasting]);
     let _ = s.on(&["change", "rollout", "full"]).ok();
-    // What began stays lawful, whatever the config says since.
+    // A stage that began stays valid, whatever the config says later.
     let _ = s.run(&["check"]).ok();
 }
 
@@ -184,7 +184,7 @@ fn a_rollout_past_the_stages_that_the_commits_demand_is_found_in_the_range() {
     assert_eq!(found(&s), 1);
     let told = "rollout.stages, validation.rehearse_checks";
     let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).says(&[told]);
-    // Nor is it of use to leave out of the record what was not demanded.
+    // Removing the missing demand from the record does not help either.
     s.git(&["reset", "-q", "--soft", "HEAD~2"]);
     forge(&s, &s.id(), |kinds| {
         for kind in kinds {
@@ -214,7 +214,7 @@ fn a_config_that_the_changes_own_commit_loosens_is_found_in_whatever_push_brings
 }
 
 #[test]
-fn a_stage_that_a_branch_of_a_loosened_moment_did_not_check_is_found() {
+fn a_stage_unchecked_on_a_branch_from_a_loosened_config_is_found() {
     let staged = |check: &str| format!("{CONFIG}rollout: {{stages: [{{name: full{check}}}]}}\n");
     let s = Sandbox::new();
     s.config(&staged(", check: exit 0")).config(&staged(""));
@@ -268,7 +268,7 @@ fn contracts_and_what_they_owe_are_fixed_by_the_baseline_and_one_surface_more_is
 }
 
 #[test]
-fn a_config_that_no_commit_has_measures_no_baseline() {
+fn an_uncommitted_config_takes_no_baseline() {
     let s = Sandbox::new();
     s.start("x").contract();
     s.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]);
@@ -279,7 +279,7 @@ fn a_config_that_no_commit_has_measures_no_baseline() {
     let refused = refused.says(&["commands.test", "git add -f .vibeship-optimizer/config.yml"]);
     assert!(!refused.stderr.is_empty());
     s.git(&["commit", "-qm", "Set up the measurement", "--", ".vibeship-optimizer/config.yml"]);
-    // One that takes precedence over it, out of git's sight.
+    // A config that takes precedence and is ignored by git.
     s.write(".git/info/exclude", "vibeship_optimizer.yml\n").write("vibeship_optimizer.yml", CONFIG);
     s.refuses(&before, 2, "config_uncommitted");
     std::fs::remove_file(s.path("vibeship_optimizer.yml")).unwrap();

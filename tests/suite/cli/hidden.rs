@@ -1,8 +1,8 @@
-//! Changes hidden from git, or under the tool's own names. Each is seen; the honest use beside it goes on.
+//! Changes hidden from git, or under the tool's own names. All of them are detected, and honest uses still work.
 
 use crate::support::{CONFIG, Sandbox, kpi};
 
-/// A change with its baseline, and a commit that changes nothing that counts.
+/// A change with its baseline.
 fn begun() -> Sandbox {
     let s = Sandbox::new();
     s.start("hide").contract().before();
@@ -27,7 +27,7 @@ fn a_metric_edited_behind_a_clean_filter_is_not_measured() {
 
 #[cfg(unix)]
 #[test]
-fn a_script_edited_behind_a_clean_filter_is_seen_and_an_honest_filter_is_none_of_our_business() {
+fn a_script_edited_behind_a_clean_filter_is_seen_and_an_honest_filter_is_accepted() {
     let s = Sandbox::new();
     s.write("bench.sh", "echo 100\n").write(".gitattributes", "*.sh filter=swap\n*.json text eol=crlf\n");
     s.git(&["config", "filter.swap.clean", "tr 15 51"]);
@@ -67,7 +67,7 @@ fn a_metric_among_the_tools_own_files_is_refused_before_it_is_measured() {
     ] {
         s.config(&CONFIG.replace(from, to)).refuses(&["snapshot", "--as", "before"], 2, "own_source");
     }
-    // Beside them, and as a place to write to, they do no harm.
+    // Reading next to them and writing to them is harmless.
     let beside = CONFIG.replace("exit 0", "git status reports/optimizer > .vibeship-optimizer/cache/log.txt");
     s.config(&beside).before();
 }
@@ -95,7 +95,7 @@ fn code_committed_under_the_name_of_a_temporary_file_or_in_the_cache_is_the_chan
         s.write(path, "other code");
         s.refuses(&["validate"], 3, "dirty");
     }
-    // What a killed write left is none.
+    // A leftover of a killed write is not a change.
     let s = begun();
     s.improve(50.0).write("reports/optimizer/.vibeship-write-a.tmp", "left").validate();
 }

@@ -1,4 +1,4 @@
-//! Which change a command means.
+//! How commands select a change.
 
 use crate::support::Sandbox;
 
@@ -33,7 +33,7 @@ fn two_open_changes_are_listed_instead_of_guessed() {
 }
 
 #[test]
-fn the_variable_goes_before_the_chosen_change_and_the_flag_before_both() {
+fn the_variable_precedes_the_selected_change_and_the_flag_precedes_both() {
     let (s, first, second) = two();
     let _ = s.run(&["change", "use", &first]).ok();
     let shown = |arguments: &[&str]| {
@@ -48,7 +48,7 @@ fn the_variable_goes_before_the_chosen_change_and_the_flag_before_both() {
 }
 
 #[test]
-fn an_ended_choice_is_forgotten() {
+fn an_ended_selection_is_ignored() {
     let (s, first, second) = two();
     let _ = s.run(&["change", "use", &first]).ok();
     let _ = s.run(&["change", "reject", "--change-id", &first, "--reason", "no"]).ok();
@@ -56,7 +56,7 @@ fn an_ended_choice_is_forgotten() {
 }
 
 #[test]
-fn without_an_open_change_the_command_to_open_one_is_told() {
+fn without_an_open_change_the_command_to_open_one_is_printed() {
     insta::assert_snapshot!(Sandbox::new().run(&["validate"]), @r#"
     $ validate
     exit 2
@@ -139,7 +139,7 @@ fn twenty_started_in_one_second_have_twenty_ids_and_twenty_sections() {
 }
 
 #[test]
-fn an_ended_change_is_not_chosen_and_a_choice_that_ended_is_said_to_be_gone() {
+fn an_ended_change_cannot_be_selected_and_an_ended_selection_is_reported() {
     let s = Sandbox::new();
     s.start("first");
     let first = s.id();
@@ -171,7 +171,7 @@ fn the_only_open_change_is_meant_and_of_several_the_chosen_one() {
 }
 
 #[test]
-fn a_beginning_or_a_part_of_an_id_is_enough_and_a_watched_change_is_in_nobodys_way() {
+fn a_beginning_or_a_part_of_an_id_is_enough_and_a_watched_change_does_not_interfere() {
     let s = Sandbox::new();
     s.rolled_out("halve the limit");
     let watched = s.id();
@@ -182,7 +182,7 @@ fn a_beginning_or_a_part_of_an_id_is_enough_and_a_watched_change_is_in_nobodys_w
     let _ = s.run(&["change", "use", "--clear"]).ok();
     let _ = s.run(&["change", "note", "x", "--change-id", "chg-2026"]).troubled(&["is ambiguous", &watched]);
     let _ = s.run(&["change", "note", "x", "--change-id", "cahce-the-tables"]).troubled(&["change list"]);
-    // Without an id the undecided one is meant, and after the rollout the one that is rolled out.
+    // Without an id, the undecided change is selected, and after the rollout the one that is rolled out.
     let _ = s.run(&["change", "note", "x"]).ok().says(&[&s.id()]);
     let _ = s.run(&["monitor", "start", "--days", "4", "--format", "text"]).ok().says(&[&watched]);
 }

@@ -1,4 +1,4 @@
-//! `init` and `onboard`: what they make, and that they change nothing that is there.
+//! `init` and `onboard`: what they create, and that they change nothing that exists.
 
 use crate::support::{CONFIG, Sandbox};
 
@@ -96,7 +96,7 @@ fn onboard_fills_in_what_is_empty_and_keeps_the_rest_of_the_file() {
 }
 
 #[test]
-fn a_command_to_time_takes_the_place_of_no_test() {
+fn a_timed_command_does_not_replace_the_test() {
     let s = Sandbox::without_git();
     s.write("package.json", "{\"scripts\": {\"test\": \"jest\"}}");
     let _ = s.run(&["init", "--no-prompt"]).ok();
@@ -106,7 +106,7 @@ fn a_command_to_time_takes_the_place_of_no_test() {
     let _ = replaced.says(&["- TIMINGS_CMD_SET: node bench.js"]).never_says(&["COMMANDS_TEST_SET"]);
     let config = s.read(".vibeship-optimizer/config.yml");
     assert!(config.contains("  test: \"npm test\"") && config.contains("    cmd: \"node bench.js\""), "{config}");
-    // Where there is no test, a benchmark is none either.
+    // A benchmark does not replace a missing test command.
     s.write("vibeship_optimizer.yml", "version: 1\ncommands: {test: \"\"}\n");
     let _ = s.run(&["onboard", "--timing-cmd", "node bench.js"]).ok().never_says(&["COMMANDS_TEST_SET"]);
     let _ = s.run(&["doctor", "--format", "text"]).says(&["next: vibeship-optimizer onboard --test-cmd \"COMMAND\""]);
@@ -160,7 +160,7 @@ fn a_setup_that_proves_nothing_is_not_called_complete() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_peak_memory_that_could_not_be_told_is_told_where_a_criterion_asks_for_it() {
+fn an_unmeasurable_peak_memory_is_reported_if_a_criterion_uses_it() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: t, cmd: \"true\", runs: 2, warmup: 0}]\n");
     s.start("x").contract();
@@ -171,7 +171,7 @@ fn a_peak_memory_that_could_not_be_told_is_told_where_a_criterion_asks_for_it() 
 }
 
 #[test]
-fn what_a_gitignore_hides_is_told_with_the_lines_that_keep_it() {
+fn ignored_files_of_the_tool_are_reported_with_the_lines_that_keep_them() {
     let s = Sandbox::new();
     s.write(".gitignore", ".*\n!.gitignore\nreports/\n").commit_as("ignore", &[]);
     let told =
@@ -207,7 +207,7 @@ fn a_gitignore_below_the_root_that_hides_reports_gets_the_lines_itself() {
     let _ = s.run(&["init", "--no-prompt"]).says(&["git ignores reports/optimizer"]);
 }
 
-/// Nothing that was committed before the tool came is to be reverted for it.
+/// Nothing that was committed before the tool was set up has to be reverted.
 #[test]
 fn work_older_than_a_set_up_by_hand_owes_nothing_with_the_line_that_is_printed() {
     let s = Sandbox::without_git();

@@ -1,4 +1,5 @@
-//! Ctrl-C while runs go on: what runs is ended, the checkouts of the two sides are gone, nothing is recorded or half written.
+//! Ctrl-C during runs: the running command is ended, the checkouts of both sides are removed, and nothing is recorded
+//! or half written.
 
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -8,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use crate::support::{CONFIG, Sandbox};
 
-/// Waits for something to become true; a hang fails the test.
+/// Waits until something becomes true; fails the test after a minute.
 #[track_caller]
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -18,7 +19,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A program that says which process it is and then takes its time.
+/// A command that writes its process id and then runs for a long time.
 fn slow(s: &Sandbox) -> (String, PathBuf) {
     let told = s.outside().join("running");
     (format!("echo $$ > '{0}.new' && mv '{0}.new' '{0}' && sleep 100 # ", told.display()), told)
@@ -28,7 +29,7 @@ fn spawn(s: &Sandbox, arguments: &[&str]) -> Child {
     s.tool(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Interrupts the tool once its command runs; gives its exit code and what it said on standard error.
+/// Interrupts the tool once its command runs. Returns its exit code and standard error.
 fn interrupt(child: Child, told: &PathBuf) -> (Option<i32>, String) {
     ask(child, told, Signal::INT)
 }
@@ -80,7 +81,7 @@ fn an_interrupted_comparison_or_snapshot_records_nothing() {
     let s = Sandbox::new();
     let (slow, told) = slow(&s);
     let config = CONFIG.replace("pair: {enabled: false}", "pair: {min_pairs: 6, max_pairs: 6}");
-    // Quick until the change is there, so that only the comparison takes its time.
+    // Fast until the change exists, so that only the comparison takes long.
     let wait = s.outside().join("wait");
     let cmd = format!("test -e '{}' || exit 0; {slow}", wait.display());
     s.config(&format!("{config}timings:\n  - {{name: t, cmd: \"{cmd}\", runs: 2}}\n"));

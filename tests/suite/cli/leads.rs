@@ -1,4 +1,4 @@
-//! What is printed where things were done in another order, or are not where they were: it leads on, and nowhere else.
+//! Advice leads on even if steps were done in another order, or things are not where they were.
 
 use crate::support::{CONFIG, Sandbox};
 
@@ -28,7 +28,7 @@ fn a_stage_that_is_refused_for_uncommitted_work_is_the_one_that_comes_after_it()
 }
 
 #[test]
-fn a_rollout_that_is_missing_begins_with_the_gate_that_is_shut() {
+fn advice_on_a_missing_rollout_begins_with_the_gate_that_refuses() {
     let s = Sandbox::new();
     s.start("x").contract();
     let _ =
@@ -39,7 +39,7 @@ fn a_rollout_that_is_missing_begins_with_the_gate_that_is_shut() {
 
 #[test]
 #[cfg(unix)]
-fn a_config_that_alone_changed_since_the_baseline_is_measured_by_anew() {
+fn a_config_change_alone_leads_to_a_new_baseline() {
     let s = Sandbox::new();
     let config = CONFIG.replace("file: ops.json", "cmd: cat ops.json");
     let set = |share: &str| s.config(&config.replace("pair: {enabled: false}", &format!("pair: {share}")));
@@ -52,19 +52,19 @@ fn a_config_that_alone_changed_since_the_baseline_is_measured_by_anew() {
     let _ = s.on(&["validate"]).exits(1).says(&[&next]).never_says(&["reject"]);
     let _ = s.on(&["snapshot", "--as", "before"]).ok();
     s.improve(50.0);
-    // Once there is something to lose, the choice is a person's.
+    // Once something would be lost, a person has to choose.
     s.config(&CONFIG.replace("exit 0", "true"));
     let _ = s.on(&["validate"]).exits(1).says(&["reject"]);
 }
 
 #[test]
 #[cfg(unix)]
-fn what_is_not_read_to_its_end_keeps_its_exit_code() {
+fn output_that_nobody_reads_keeps_its_exit_code() {
     let s = Sandbox::new();
     s.start("x");
     s.write("src/a.txt", "x").commit_as("No id", &[]);
     let bin = env!("CARGO_BIN_EXE_vibeship-optimizer");
-    // Nothing reads from the beginning.
+    // The pipe has no reader from the beginning.
     let closed = |line: &str| {
         let script = format!("exec 3>&1; {{ sleep 0.3; {bin} {line}; echo $? >&3; }} 3>code | true; wait; cat code");
         let told = s.command("sh").args(["-c", &script]).output().unwrap();
@@ -79,7 +79,7 @@ fn what_is_not_read_to_its_end_keeps_its_exit_code() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn help_that_cannot_be_written_is_told() {
+fn help_that_cannot_be_written_is_an_error() {
     let s = Sandbox::new();
     for line in ["--help", "--version", "help gates"] {
         let script = format!("{} {line} > /dev/full", env!("CARGO_BIN_EXE_vibeship-optimizer"));
@@ -157,7 +157,7 @@ fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
     let _ = s.run(&["status"]).ok().says(&[&decided, "roll it back, as was decided"]);
     let answer = s.run(&["status", "--format", "json"]).ok().json();
     assert_eq!(answer["commands"][0]["command"], decided.as_str(), "{answer}");
-    // What is decided later stands.
+    // The later decision counts.
     s.later(chrono::Duration::days(1));
     let decide = format!("{}=undecided:it was the network", s.id());
     let _ = s.run(&["day", "close", "--decide", &decide]).ok();

@@ -1,4 +1,4 @@
-//! The logbook: sections of the tool, text of the user.
+//! The logbook: the tool's sections and the user's text.
 
 use crate::support::Sandbox;
 

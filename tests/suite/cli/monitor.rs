@@ -1,4 +1,4 @@
-//! Monitoring over simulated days: ticks, missed days, clocks, alarms, rollbacks, and days that were made up.
+//! Monitoring over simulated days: ticks, missed days, clocks, alarms, rollbacks, and fabricated days.
 
 use chrono::Duration;
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn a_checkout_that_lacks_what_a_command_needs_records_no_day_and_every_day_is_to
     let record = s.read(s.record());
     std::fs::rename(s.path("built"), s.path(".git/built")).unwrap();
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["could not measure kpi.lag here", "no day was recorded"]);
-    // So does one with what was built of older code.
+    // Nor does a checkout with a build of older code.
     let old = std::time::SystemTime::now() - Duration::days(3).to_std().unwrap();
     std::fs::create_dir(s.path("built")).unwrap();
     s.write("built/lag.sh", "echo 5\n");
@@ -65,13 +65,13 @@ fn a_checkout_that_lacks_what_a_command_needs_records_no_day_and_every_day_is_to
     assert_eq!(s.read(s.record()), record);
     std::fs::rename(s.path(".git/built"), s.path("built")).unwrap();
     let _ = s.run(&["monitor", "tick"]).ok().says(&["# commit the evidence\nnext: git add"]);
-    // One that gives a bad number, or fails of itself, is an alarm.
+    // A command that gives a bad number, or fails by itself, is an alarm.
     s.later(Duration::days(1)).write("built/lag.sh", "echo boom >&2; exit 3\n");
     let _ = s.run(&["monitor", "tick"]).exits(1).says(&["alarm"]);
 }
 
 #[test]
-fn what_was_taken_back_after_its_days_is_not_verified() {
+fn a_change_reverted_after_its_days_is_not_verified() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     three_days(&s);
@@ -97,7 +97,7 @@ fn a_kpi_that_failed_on_every_day_is_an_alarm() {
 }
 
 #[test]
-fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
+fn a_file_that_a_later_commit_restored_is_reported_and_other_work_is_named() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("src/main.txt", "faster\n").improve(50.0).validate().after().compare();
     let _ = s.on(&["change", "promote"]).ok();
@@ -111,7 +111,7 @@ fn a_file_that_a_later_commit_gave_back_is_told_and_other_work_is_named() {
     s.refuses(&["monitor", "tick", "--force"], 8, "not_in_effect");
     s.write("src/main.txt", "faster still\n").commit_as("go on", &[]);
     let here = s.git(&["rev-parse", "HEAD"]);
-    // Nothing is left of it, by a commit that gives nothing back; and where all of it is in another file.
+    // A commit that restores nothing leaves nothing of the change in the file; or all of it moved to another file.
     let _ = s.write("src/main.txt", "\n").write("src/z.txt", "slow\n").commit_as("empty it", &[]);
     let _ = s
         .on(&verify)
@@ -173,7 +173,7 @@ fn a_missed_day_and_a_week_without_ticks_cost_days_and_nothing_else() {
 
 #[test]
 fn days_are_utc_days_wherever_the_clock_hangs() {
-    // Rolled out at 09:00 UTC; the sandbox lives twelve hours and three quarters east of it.
+    // Rolled out at 09:00 UTC; the sandbox's time zone is UTC+12:45.
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
     tick(&sandbox);
@@ -241,7 +241,7 @@ fn a_rollback_is_confirmed_by_a_measurement() {
 }
 
 #[test]
-fn what_is_not_back_after_a_rollback_is_told_by_its_metric() {
+fn metrics_that_are_not_back_after_a_rollback_are_named() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
@@ -309,7 +309,7 @@ fn the_monitor_starts_with_the_full_rollout_and_with_the_recorded_baseline_only(
 }
 
 #[test]
-fn the_original_s_monitor_is_shown_and_not_gone_on_with() {
+fn the_python_tools_monitor_is_shown_and_not_continued() {
     let sandbox = Sandbox::new();
     let _ = sandbox.run(&["init", "--no-prompt"]).ok();
     let state = json!({"schema": "vibeship_optimizer.monitor.v1", "change_id": "chg-1", "active": true, "days": 5});
@@ -339,14 +339,14 @@ fn a_change_that_cannot_be_measured_does_not_cost_another_its_day() {
     sandbox.start("a third of it").contract().before().improve(30.0).validate().after().compare();
     let _ = sandbox.on(&["change", "promote"]).ok();
     let _ = sandbox.on(&["change", "rollout", "full"]).ok();
-    // What is checked out has the first change and not the second.
+    // The checkout has the first change and not the second.
     sandbox.git(&["checkout", "-q", "--detach", "HEAD~1"]);
     let _ = sandbox.run(&["monitor", "tick"]).exits(1);
     assert!(sandbox.path(format!("reports/optimizer/{first}_day0.md")).exists());
     assert!(!sandbox.path(sandbox.evidence("day0.md")).exists());
 }
 
-/// Edits the record's events and seals the chain anew, as somebody with an editor and a script could.
+/// Edits the record's events and seals the chain again, as somebody with an editor and a script could.
 fn forge(sandbox: &Sandbox, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Event>)) {
     use vibeship_optimizer::workflow::{Change, chain};
     let record = sandbox.json(sandbox.record());
@@ -366,7 +366,7 @@ fn backdated_events_do_not_verify() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
     tick(&sandbox);
-    // The rollout and its tick are said to have been four days ago.
+    // The rollout and its tick claim to be four days old.
     forge(&sandbox, |events| {
         for event in events.iter_mut() {
             event.at -= Duration::days(4);
@@ -383,7 +383,7 @@ fn a_day_that_was_made_up_from_another_does_not_verify() {
     sandbox.rolled_out("halve it");
     three_days(&sandbox);
     let _ = sandbox.on(&["change", "verify"]).ok();
-    // Day 2 is replaced by a copy of day 1, with every digest and moment in the record put right.
+    // Day 2 is replaced by a copy of day 1, with every digest and time in the record adapted.
     let copied = sandbox.json(sandbox.evidence("day1_snapshot.json"));
     let real = sandbox.json(sandbox.evidence("day2_snapshot.json"));
     let write = |id: &Value, role: &str| {
@@ -495,13 +495,13 @@ fn a_follow_up_whose_promotion_was_made_up_takes_no_emergency_over() {
         sandbox.git(&["revert", "--no-edit", "HEAD"]);
         assert_eq!(verify().code, code, "{in_effect}");
     }
-    // Its evidence has to be whole as well.
+    // Its evidence also has to be intact.
     sandbox.write(sandbox.evidence("after_snapshot.json"), "{}");
     assert_eq!(verify().code, 1, "altered evidence");
 }
 
 #[test]
-fn a_monitor_before_the_rollout_is_told_what_comes_first() {
+fn a_monitor_before_the_rollout_is_refused_with_what_comes_first() {
     let s = Sandbox::new();
     s.config_plus("rollout: {stages: [{name: canary}, {name: full}]}\n").compared("x");
     let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change promote --change-id"]);
@@ -512,7 +512,7 @@ fn a_monitor_before_the_rollout_is_told_what_comes_first() {
 }
 
 #[test]
-fn the_earliest_verification_and_the_planned_end_are_told_apart() {
+fn the_earliest_verification_and_the_planned_end_are_distinguished() {
     let s = Sandbox::new();
     s.rolled_out("x");
     let state = s.on(&["monitor", "status"]).ok().json();
@@ -523,7 +523,7 @@ fn the_earliest_verification_and_the_planned_end_are_told_apart() {
 }
 
 #[test]
-fn a_damaged_or_missing_record_is_never_all_well_to_a_timer() {
+fn a_timer_never_passes_over_a_damaged_or_missing_record() {
     let sandbox = Sandbox::new();
     sandbox.rolled_out("halve it");
     sandbox.git(&["add", "-A"]);
@@ -605,7 +605,7 @@ fn a_damaged_record_comes_back_from_the_commit_that_has_it_or_is_moved_away_wher
 #[test]
 fn what_no_day_could_judge_is_said_by_the_stage_the_status_and_the_verification() {
     let sandbox = Sandbox::new();
-    // A value that is not exact is one run, which decides nothing.
+    // Without `exact`, the value is a single run, which decides nothing.
     sandbox.write("lag.json", "{\"lag\": 5}\n");
     let kpis = "  - {name: lag, file: lag.json, pointer: /lag, better: lower}\nsize_paths";
     sandbox.config(&crate::support::CONFIG.replace("size_paths", kpis));
@@ -669,7 +669,7 @@ fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
     let _ = s.run(&["check"]).troubled(&["no git repository"]);
     std::fs::rename(s.outside().join("away"), s.path(".git")).unwrap();
     let _ = s.run(&["monitor", "tick"]).ok();
-    // A baseline of files says nothing of what a commit changed.
+    // A baseline without git says nothing about what a commit changed.
     let s = Sandbox::new();
     s.start("x").contract();
     std::fs::rename(s.path(".git"), s.outside().join("away")).unwrap();
@@ -678,7 +678,7 @@ fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
     s.improve(50.0).refuses(&["validate"], 3, "baseline_not_ancestor");
 }
 
-/// Taking the emergency out would take out what stands in its place, too.
+/// Reverting the emergency would also revert what replaces it.
 #[test]
 fn an_emergency_under_its_follow_up_is_not_rolled_back() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,4 @@
-//! Stores of every format version ever written keep being read. The fixtures are never regenerated.
+//! Stores of every format version ever written can still be read. The fixtures are never regenerated.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        // Kept under a name without a dot, so that the fixture is no store of this repository.
+        // Stored under a name without a dot, so that the fixture is not taken for a store of this repository.
         let name = entry.file_name().into_string().unwrap().replace("dot-", ".");
         if entry.path().is_dir() {
             copy(&entry.path(), &to.join(name));
@@ -98,7 +98,7 @@ fn verified_there_is_not_verified_here() {
     let id = "chg-advisory-source-roles-realignment";
     let claimed = s.run(&["verify", "--change-id", id]);
     assert_ne!(claimed.code, 0, "{claimed}");
-    // Whatever meets it says the same of it.
+    // Every command that meets it says the same.
     for command in [
         &["status", "--change-id", id][..],
         &["next", "--run", "--change-id", id],
@@ -117,7 +117,7 @@ fn verified_there_is_not_verified_here() {
 fn the_legacy_state_directory_is_used_and_the_legacy_logbook_renamed_by_init() {
     let s = store("v1");
     let old = s.read("OPTIMIZATION_CHECKER.md");
-    // Whether the command is installed is the machine's own.
+    // Whether the command is installed depends on the machine.
     let config = s.read(".vibeship_optimizer/config.yml");
     s.write(".vibeship_optimizer/config.yml", config.replace("python -m pytest", "git status"));
     insta::assert_snapshot!(s.run(&["init", "--no-prompt"]), @r#"
@@ -152,7 +152,7 @@ fn a_record_of_version_2_replays_to_the_same_state() {
     let list = s.run(&["change", "list"]).ok().json();
     let states: Vec<_> = list.as_array().unwrap().iter().map(|entry| entry["status"].as_str().unwrap()).collect();
     assert_eq!(states, ["monitoring", "rejected"]);
-    // Its evidence is whole and its verdicts come out again: only time and days are missing.
+    // Its evidence is intact and reproduces its verdicts: only time and days are missing.
     let verify = s.run(&["verify", "--change-id", id]).exits(3).json();
     for demand in verify["demands"].as_array().unwrap() {
         let name = demand["kind"]["demand"].as_str().unwrap();
@@ -191,7 +191,7 @@ fn what_the_original_calls_verified_is_not_reopened_by_writing_to_it() {
     let _ = s.run(&["change", "show", id]).ok();
 }
 
-/// The repository that version 0.2.0 left: fourteen changes in every state, with their evidence and history.
+/// The repository written by version 0.2.0: fourteen changes in every state, with their evidence and history.
 fn repository_of_0_2_0() -> Sandbox {
     let s = Sandbox::without_git();
     fs::remove_dir_all(s.path("src")).unwrap();

@@ -1,11 +1,11 @@
-//! The Python original's interface: its JSON under its schema names, its documented examples, and where this tool
-//! differs on purpose, which `docs/migrating.md` lists.
+//! The interface of the Python tool: its JSON under its schema names, its documented examples, and the intended
+//! differences, which `docs/migrating.md` lists.
 
 use serde_json::Value;
 
 use crate::support::{CONFIG, Sandbox};
 
-/// Demands the original's fields of an object; more are welcome.
+/// Asserts that an object has these fields of the Python tool; it may have more.
 #[track_caller]
 fn has(value: &Value, fields: &[&str]) {
     for field in fields {
@@ -13,9 +13,9 @@ fn has(value: &Value, fields: &[&str]) {
     }
 }
 
-/// Evidence that the original left is nobody's of ours: it is not called unknown, and never to be removed.
+/// Evidence of the Python tool belongs to no change of ours: it is not reported as unknown and must not be removed.
 #[test]
-fn what_the_original_measured_is_left_in_peace() {
+fn evidence_of_the_python_tool_is_left_alone() {
     let s = Sandbox::new();
     let snapshot = "{\"schema\": \"vibeship_optimizer.snapshot.v1\", \"generated_at\": \"2026-02-15T13:20:34Z\"}";
     s.write("reports/optimizer/chg-20260215-132034_before_snapshot.json", snapshot);
@@ -110,7 +110,7 @@ fn jobs_that_the_original_installed_read_the_answers_on() {
     };
     let missing = |value: &Value| failures(value).iter().any(|it| it.starts_with("review attestation missing"));
     assert!(missing(&s.on(&["change", "verify"]).exits(1).json()));
-    // Codex in the mode high, as the original's defaults have it; what it does not allow is refused here too.
+    // Codex in the mode high, as in the Python tool's defaults; other modes are refused here too.
     let _ = s.on(&["review", "attest", "--tool", "claude", "--reasoning-mode", "high"]).exits(1).says(&["plan"]);
     let _ = s.on(&["review", "attest", "--model", "gpt"]).ok();
     let pending = s.run(&[&tick[..], &[&s.id()]].concat()).ok().json();
@@ -126,8 +126,8 @@ fn jobs_that_the_original_installed_read_the_answers_on() {
     );
 }
 
-/// The original's documented examples in its order, with the contract and the validation that are owed here in their
-/// places. Where the exit code is not the original's, the document of the differences says why.
+/// The Python tool's documented examples in its order, with the contract and the validation added where they are
+/// required here. Where an exit code differs, the list of differences gives the reason.
 #[test]
 fn its_documented_examples_end_as_there_or_as_the_list_of_differences_says() {
     let s = Sandbox::new();

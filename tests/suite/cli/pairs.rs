@@ -1,4 +1,5 @@
-//! Measuring in pairs: `pair`, `compare` of a change, `calibrate`, `selftest`. The programs differ by far more than any noise.
+//! Measuring in pairs: `pair`, `compare` of a change, `calibrate`, `selftest`. The programs differ by far more than any
+//! noise.
 
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ fn work(rounds: &str) -> String {
     format!("i=0; while [ $i -lt {rounds} ]; do i=$((i+1)); done\n")
 }
 
-/// A repository whose last commit makes its program as slow or as fast as given.
+/// A repository whose last commit changes the duration of its program from `before` to `after`.
 fn repository(before: &str, after: &str) -> Sandbox {
     let s = Sandbox::new();
     s.write("work.sh", work(before)).commit_as("one", &[]);
@@ -52,14 +53,14 @@ fn the_pairs_are_written_in_the_order_a_b_b_a_and_on_one_core_each() {
     let first: Vec<bool> = pairs.iter().map(|pair| pair["after_first"].as_bool().unwrap()).collect();
     assert_eq!(first, [false, true, false, true, false, true, false, true, false, true]);
     assert_ne!(session["before"]["tree"], session["after"]["tree"]);
-    // Where the system counts what a run's first thread does, this one is known to be alone and is held.
+    // If the system reports what a run's first thread does, this one is known to be single-threaded and is pinned.
     if pairs.iter().all(|pair| pair["before"]["queued_s"].is_number()) {
         assert!(pairs.iter().all(|pair| pair["core"].is_number()), "{session:#}");
     }
 }
 
 #[test]
-fn a_command_of_several_processes_is_left_free_to_move() {
+fn a_command_of_several_processes_is_not_pinned() {
     let s = repository(FAST, SLOW);
     let line = "sh work.sh; sh work.sh; true";
     let _ = s.run(&["pair", "--runs", "6", "--json-out", "p.json", "--", line]).exits(1);
@@ -157,7 +158,7 @@ fn a_calibration_holds_floors_of_pairs_and_of_sessions_for_the_command_as_it_is(
 }
 
 #[test]
-fn a_selftest_tells_what_it_saw_of_slowdowns_that_it_made() {
+fn a_selftest_reports_how_it_judged_its_own_slowdowns() {
     let s = Sandbox::new();
     let few = ["selftest", "--trials", "1", "--pairs", "10", "--duration-ms", "10", "--slowdown", "100%"];
     let output = s.run(&[&few[..], &["--format", "json"]].concat());
@@ -166,7 +167,7 @@ fn a_selftest_tells_what_it_saw_of_slowdowns_that_it_made() {
     let rows = found["rows"].as_array().unwrap();
     let metrics: Vec<&str> = rows.iter().map(|row| row["metric"].as_str().unwrap()).collect();
     assert_eq!(metrics, ["timing.spin.wall", "timing.spin.cpu", "timing.spin.wall", "timing.spin.cpu"]);
-    // Wall time may drown in what else this machine does.
+    // Other programs of this machine may hide a difference in wall time.
     assert_eq!((&rows[3]["slowdown"], &rows[3]["tally"]["slower"]), (&1.0.into(), &1.into()), "{found:#}");
 }
 
@@ -208,7 +209,7 @@ fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
+fn two_sides_that_run_a_copy_from_elsewhere_are_reported() {
     let s = repository(SLOW, FAST);
     let (root, first) = (s.root().display().to_string(), s.git(&["rev-parse", "HEAD~1"]));
     let pair = ["pair", "--before", first.trim(), "--runs", "6"];
@@ -226,12 +227,13 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
         "installed opened no file on either side",
         "invalid: a side opened built/work.sh of your own checkout",
     ]);
-    // One side makes what both run.
+    // One side creates the program that both run.
     let kept = s.outside().join("kept.sh").display().to_string();
     let cmd = format!("[ -e '{kept}' ] || cp work.sh '{kept}'; sh '{kept}'");
     s.config(&format!("version: 1\ntimings:\n  - {{name: kept, cmd: {}}}\n", Value::from(cmd)));
     let _ = s.run(&pair).says(&["kept opened work.sh, which the change makes different, on one side only"]);
-    // What each side's preparation makes at one place is what was made last; behind a wrapper that is the same on both, too.
+    // If both preparations build at the same place, both sides run the last build; also behind a wrapper that is the
+    // same on both.
     s.write("bench.sh", "sh \"$1\"\n").git(&["add", "bench.sh"]);
     s.git(&["commit", "-qm", "wrapper"]);
     s.git(&["checkout", "-q", "-b", "wrapped", first.trim()]);
@@ -249,7 +251,7 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
     let _ = made("", "made.sh").never_says(&["made opened"]);
     s.write("built/made.sh", "old\n");
     let _ = made("share: [built], ", "built/made.sh").exits(2).says(&["invalid", "a side opened built/made.sh"]);
-    // The preparation opens what differs, but what runs is not from there.
+    // The preparation opens a file that differs, but the program that runs is elsewhere.
     s.config(&format!(
         "version: 1\npair: {{prepare: cp work.sh made.sh}}\ntimings:\n{timings}  - {{name: made, cmd: sh made.sh}}\n"
     ));
@@ -258,7 +260,7 @@ fn two_sides_that_run_a_copy_from_elsewhere_are_told() {
 }
 
 #[test]
-fn a_command_that_does_less_once_it_has_run_is_told() {
+fn a_command_that_does_less_once_it_has_run_is_reported() {
     let s = Sandbox::new();
     let built = |rounds: &str| format!("test -e built && exit 0\n{}touch built\n", work(rounds));
     s.write("work.sh", built(FAST)).commit_as("one", &[]);
@@ -271,7 +273,7 @@ fn a_command_that_does_less_once_it_has_run_is_told() {
 }
 
 #[test]
-fn other_words_beside_a_number_and_fewer_numbers_are_told() {
+fn other_words_beside_a_number_and_fewer_numbers_are_reported() {
     let s = Sandbox::new();
     s.config(
         "version: 1\nkpis:\n  - {name: power, cmd: sh work.sh, regex: 'uses ([0-9.]+)', better: lower, exact: true}\n  \
@@ -303,7 +305,7 @@ fn other_words_beside_a_number_and_fewer_numbers_are_told() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_side_that_leaves_its_work_to_the_background_is_told() {
+fn a_side_that_leaves_its_work_to_the_background_is_reported() {
     let s = Sandbox::new();
     s.write("work.sh", format!("{}echo done\n", work("60000"))).commit_as("one", &[]);
     let plain = s.git(&["rev-parse", "HEAD"]);
@@ -378,7 +380,7 @@ fn what_a_bare_checkout_misses_is_told_at_the_baseline_and_may_be_added_before_t
 
 #[cfg(unix)]
 #[test]
-fn what_one_side_alters_of_what_both_are_given_gives_no_kpi() {
+fn a_shared_path_that_one_side_alters_gives_no_kpi() {
     let s = Sandbox::new();
     s.write(".gitignore", "data\n").write("data/v", "300\n").write("bench.sh", "cat data/v\n");
     let kpi = "kpis: [{name: ops, cmd: sh bench.sh, better: lower, runs: 3}]\nsize_paths: [src]\n";
@@ -389,7 +391,7 @@ fn what_one_side_alters_of_what_both_are_given_gives_no_kpi() {
     let _ = s.on(&["compare"]).says(&["invalid", "the runs alter", "data/v, which pair.share gives to both sides"]);
 }
 
-/// A change of a program that gets faster, measured up to its state after.
+/// A change that makes a program faster, measured up to its state after; and its two commits.
 fn faster() -> (Sandbox, [String; 2]) {
     let s = Sandbox::new();
     let program = |steps: u32| format!("i=0; while [ $i -lt {steps} ]; do i=$((i+1)); done; . ./more.sh\n");
@@ -405,7 +407,7 @@ fn faster() -> (Sandbox, [String; 2]) {
     (s, commits)
 }
 
-/// Makes a file's machine another one.
+/// Replaces the machine in a file of pairs by another one.
 #[cfg(unix)]
 fn elsewhere(file: &str) {
     let mut pair: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
@@ -429,7 +431,7 @@ fn pairs_of_two_machines_are_judged_together() {
     let _ = s.on(&["compare", "--machines", &a, &b, "--exit-code"]).ok().says(&["Measured on 2 machines"]);
     let pair = s.json(s.evidence("pair.json"));
     assert_eq!((pair["others"].as_array().unwrap().len(), &pair["change_id"]), (1, &s.id().into()));
-    // The verdicts follow from the files.
+    // The verdicts are reproduced from the files.
     let _ = s.run(&["check"]).ok();
     s.write("w.sh", "true\n").commit_as("more", &[]);
     let _ = s.run(&["pair", "--before", &before, "--runs", "6", "--json-out", &b]);
@@ -498,7 +500,7 @@ fn a_regression_names_the_functions_that_take_more_of_the_time_or_says_in_one_li
         None => assert!(all.contains(unknown), "{told}"),
     }
     std::fs::remove_file(s.path("p.json")).unwrap();
-    // A directory with everything but perf.
+    // A directory with every needed program except perf.
     let bin = s.outside().join("bin");
     std::fs::create_dir(&bin).unwrap();
     for program in ["git", "sh"] {
@@ -541,7 +543,7 @@ fn a_day_is_measured_in_pairs_with_the_rebuilt_baseline() {
     let pairs = &day["pair"]["commands"][0];
     assert!(pairs["name"] == "w" && pairs["pairs"].as_array().unwrap().len() >= 6, "{day:#}");
     assert!(s.read(s.evidence("day0.md")).contains("pairs"), "the report says how the day was judged");
-    // Somebody else makes it slower than it ever was: the day tells, by its pairs.
+    // Somebody else makes it slower than it ever was, which the day's pairs show.
     s.git(&["add", "-A"]);
     s.git(&["commit", "-qm", "evidence"]);
     s.write("more.sh", work("60000")).commit_as("other", &[]);
@@ -571,9 +573,9 @@ fn bisect_finds_the_commit_that_made_it_slower_around_one_that_does_not_build() 
     no_worktree_is_left(&s);
 }
 
-/// "Measure more" measures more: the pairs that decided nothing count, and no second error rate is spent on them.
+/// Measuring more continues the undecided comparison: its pairs count, and the error rate is not spent twice.
 #[test]
-fn an_undecided_comparison_is_gone_on_from_and_the_pairs_that_there_are_count() {
+fn an_undecided_comparison_is_continued_and_its_pairs_count() {
     let s = Sandbox::new();
     let noisy =
         "n=$(cat $HOME/n 2>/dev/null || echo 0); echo $((n+1)) > $HOME/n; echo $((100 + n * 7 % 11 - $(cat less)))";

@@ -1,5 +1,5 @@
-//! Where output may go, and which links are followed: nothing that must be kept is ever replaced, nothing is written
-//! outside the project.
+//! Where output may be written, and which links are followed: nothing that must be kept is ever replaced, and nothing
+//! is written outside the project.
 
 use crate::support::{Sandbox, kpi};
 
@@ -48,7 +48,7 @@ fn output_that_would_replace_what_is_kept_is_refused_by_every_command() {
 }
 
 #[test]
-fn a_sparse_checkout_without_the_tools_files_is_refused_and_nothing_is_made_anew() {
+fn a_sparse_checkout_without_the_tools_files_is_refused_and_nothing_is_created() {
     let s = Sandbox::new();
     s.start("x").contract();
     s.git(&["add", "-A"]);
@@ -181,7 +181,7 @@ fn a_link_that_stays_in_the_project_is_followed() {
     assert!(s.path(format!("evidence/optimizer/{}_before_snapshot.json", s.id())).exists());
 }
 
-/// A project in a directory of a repository that holds `lib/n` too.
+/// A project in a subdirectory of a repository that also contains `lib/n`.
 fn in_a_repository_of_many() -> Sandbox {
     let s = Sandbox::new();
     std::fs::remove_dir_all(s.path(".git")).unwrap();
@@ -194,7 +194,7 @@ fn in_a_repository_of_many() -> Sandbox {
 }
 
 #[test]
-fn uncommitted_work_beside_the_project_is_told_wherever_it_may_have_been_measured() {
+fn uncommitted_work_beside_the_project_is_reported_wherever_it_may_have_been_measured() {
     let s = in_a_repository_of_many();
     let told = "uncommitted outside the project's directory: lib/n";
     s.start("x").contract();
@@ -213,7 +213,7 @@ fn a_range_is_checked_in_the_nearest_project_unless_it_is_a_new_one() {
     let nested = s.path("pkg");
     s.write("pkg/vibeship_optimizer.yml", "version: 1\n").git(&["add", "-A"]);
     s.git(&["commit", "-q", "-m", "A project of its own"]);
-    // Whoever adds it would say what is checked; both can be.
+    // Whoever adds the nested project would choose what is checked; both can be checked.
     let told = s.run_in(&nested, &["check", "--range", "HEAD~1..HEAD"]).troubled(&["not clear which project"]);
     let steps: Vec<&str> = told.stderr.lines().filter(|line| line.contains("check --range HEAD~1..HEAD -C ")).collect();
     assert_eq!(steps.len(), 2, "{told}");
@@ -224,14 +224,14 @@ fn a_range_is_checked_in_the_nearest_project_unless_it_is_a_new_one() {
 }
 
 #[test]
-fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
+fn a_commit_of_files_beside_the_project_is_reported_as_no_change_of_it() {
     let s = in_a_repository_of_many();
     s.start("x").contract().before();
     s.write("../lib/n", "2\n");
     let trailer = format!("Optimizer-Change: {}", s.id());
     s.git(&["commit", "-q", "-m", "faster", "--trailer", &trailer, "--", "../lib/n"]);
     s.refuses(&["validate"], 3, "only_outside");
-    // With work of both, the other project's check is told of before it fails.
+    // If a commit has work of both projects, the other project's check is mentioned before it fails.
     s.write("../lib/vibeship_optimizer.yml", "version: 1\n")
         .write("ops.json", kpi(50.0))
         .write("src/main.txt", "fewer\n");
@@ -241,7 +241,7 @@ fn a_commit_of_files_beside_the_project_is_told_to_be_no_change_of_it() {
 }
 
 #[test]
-fn where_no_project_is_the_one_of_the_repository_is_named() {
+fn without_a_project_here_the_one_in_the_repository_is_named() {
     let s = Sandbox::without_git();
     s.git(&["init", "-q"]);
     s.write("svc/vibeship_optimizer.yml", "version: 1\n").commit_as("A service", &[]);
@@ -257,7 +257,7 @@ fn where_no_project_is_the_one_of_the_repository_is_named() {
     let _ = s.run(&["status"]).ok();
 }
 
-/// Another project's record, logbook and evidence, as its own commands write them.
+/// Writes a record, logbook and evidence of another project, as its own commands would.
 fn write_of_another(s: &Sandbox) -> [&'static str; 3] {
     let files = [
         "../web/.vibeship-optimizer/changes/chg-1.json",
@@ -300,7 +300,7 @@ fn a_rollback_leaves_the_record_and_the_evidence_of_other_projects() {
     s.after().compare();
     let _ = s.on(&["change", "promote"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok();
-    // The other project has gone on since.
+    // The other project has continued since.
     s.write(of_another[0], "{\"more\": 1}\n").git(&["add", "../web"]);
     s.git(&["commit", "-q", "-m", "Evidence of the other project"]);
     let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();

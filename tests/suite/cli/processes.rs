@@ -1,5 +1,5 @@
-//! What a command costs that can be counted: the processes of git that it starts, and the files that it opens. Each is
-//! what its user waits for, most of all where starting one is slow.
+//! The countable costs of commands: the git processes that they start and the files that they open. Users wait for
+//! these, most of all where starting a process is slow.
 
 use std::fs;
 #[cfg(target_os = "linux")]
@@ -11,13 +11,13 @@ use chrono::Duration;
 use crate::support::set_changed;
 use crate::support::{CONFIG, Sandbox};
 
-/// The processes of git, its own helpers too, that a command starts.
+/// The git processes that a command on the change starts, including git's helpers.
 fn started(s: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let id = s.id();
     started_plainly(s, &[arguments, &["--change-id", &id]].concat())
 }
 
-/// The same for a command that is about no change.
+/// The same for a command that takes no change id.
 fn started_plainly(s: &Sandbox, arguments: &[&str]) -> Vec<String> {
     let trace = s.outside().join("trace");
     let _ = fs::remove_file(&trace);
@@ -43,21 +43,22 @@ fn no_command_asks_git_more_than_it_needs_to_know() {
             assert!(count <= *limit, "{arguments:?} started {count} processes of git, more than {limit}: {all:#?}");
         }
     };
-    // One of them, `check-attr`, asks whether what is measured by lies there as git holds it. Attributes may stand in the
-    // user's and in the system's files too, so no look at the project's own can save it. Two more tell what git holds of
-    // the files whose size is measured.
+    // One of them, `check-attr`, checks that the measured files are as git stores them. Attributes may also be in files
+    // of the user and the system, so reading the project's own does not avoid it. Two more give the stored sizes of the
+    // measured files.
     limits(&s, &[(&["snapshot", "--as", "before"], 15)]);
     s.improve(50.0);
     limits(&s, &[(&["validate"], 14), (&["snapshot", "--as", "after"], 14), (&["compare"], 7)]);
-    // Two tell what git holds of the size in the contract, in the commits of the snapshots; one which checks the config of
-    // the validated commit has.
+    // Two give the stored size for the contract, in the commits of the snapshots; one gives the checks in the config of
+    // the validated commit.
     limits(&s, &[(&["change", "show"], 0), (&["change", "promote"], 13), (&["change", "rollout", "full"], 19)]);
     s.later(Duration::days(1));
     limits(&s, &[(&["monitor", "tick"], 22), (&["review", "bundle"], 11)]);
     assert!(!started(&s, &["change", "note", "x"]).is_empty(), "the count counts");
 }
 
-/// Adds records of changes that ended long ago; what they hold is never asked for below, so the original's do.
+/// Adds records of changes that ended long ago. Their content is never needed below, so records of the Python tool will
+/// do.
 fn ended(s: &Sandbox, count: usize) {
     for n in 0..count {
         let id = format!("chg-20250101-000000-old-{n}");
@@ -68,7 +69,7 @@ fn ended(s: &Sandbox, count: usize) {
     }
 }
 
-/// The id of the change in a message that a hook is asked about.
+/// The path of a message with the change's id, for the hook.
 fn message(s: &Sandbox) -> String {
     s.write("../message", format!("Halve it\n\nOptimizer-Change: {}\n", s.id()));
     s.outside().join("message").to_string_lossy().into_owned()
@@ -82,7 +83,7 @@ fn what_a_command_asks_git_does_not_grow_with_the_records() {
     let commands: [&[&str]; 5] =
         [&["hook-run", "commit-msg", &message], &["change", "list"], &["status"], &["check"], &["preflight"]];
     let counts = |s: &Sandbox| commands.map(|arguments| started_plainly(s, arguments).len());
-    // What is found costs a look of its own, however much it is.
+    // Examining the changes that were found takes one call, however many they are.
     ended(&s, 1);
     let one = counts(&s);
     assert_eq!(one[..2], [0, 0], "the hook and the list ask git nothing");
@@ -101,14 +102,14 @@ fn changes_that_ended_are_not_read_to_find_the_open_one() {
     let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
     let old = s.record();
     s.start("new").contract().before();
-    // In its place, so that the directory does not tell.
+    // Written in place, so that the directory's time does not change.
     let record = s.read(&old);
     fs::write(s.path(&old), "not a record").unwrap();
     let _ = s.run(&["change", "show"]).ok().says(&[&s.id()]).never_says(&["error: "]);
     let _ = s.run(&["hook-run", "commit-msg", &message(&s)]).ok().never_says(&["error: "]);
     let _ = s.run(&["change", "list"]).exits(2).says(&["error: "]);
 
-    // Whatever came, went or was replaced since is read.
+    // Records that were added, removed or replaced since are read.
     fs::remove_file(s.path(&old)).unwrap();
     s.write(&old, "not a record");
     let _ = s.run(&["change", "show"]).ok().says(&[&s.id(), "error: "]);
@@ -166,7 +167,7 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
         calls.push(snapshot);
         count
     });
-    // The first of all finds no earlier one.
+    // The first run finds no earlier report.
     assert_eq!(counts[1..], [counts[1]; 3], "with 1, 10 and 1,000 metrics: {calls:#?}");
     let looks = calls[1].iter().filter(|call| call.contains("git status")).count();
     assert_eq!(looks, 1, "where nothing is run, git looks once: {calls:#?}");
@@ -178,7 +179,7 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
         s.history(count, |n| Some(format!("notes/{count}-{n}")));
         said.push(started_plainly(&s, &["check", "--range", "start..HEAD"]).len());
     }
-    // A long range is read from its other end, too.
+    // A long range is also read from its other end.
     assert_eq!(said, [5, 5, 6], "over 1, 11 and 1,011 commits");
     #[cfg(target_os = "linux")]
     {
@@ -206,12 +207,12 @@ fn what_a_range_check_asks_git_grows_by_the_same_for_each_change_that_it_brings(
     assert!(each <= 10 && counts[0] <= 15, "{counts:?}: {calls:#?}");
 }
 
-/// How often a command opens files of a directory, as the system tells it.
+/// The files in a directory that a command opens, once per opening, as the system reports them.
 #[cfg(target_os = "linux")]
 fn opened(s: &Sandbox, dir: &str, arguments: &[&str]) -> Vec<String> {
     use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
     let watch = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
-    // To be told of the end, too, keeps two openings of one file from being told as one.
+    // Also watching for closing keeps the system from merging two openings of a file into one event.
     add_watch(&watch, s.path(dir), WatchFlags::OPEN | WatchFlags::CLOSE).unwrap();
     let _ = s.run(arguments).ok();
     let mut buffer = [const { std::mem::MaybeUninit::uninit() }; 4096];
@@ -233,7 +234,7 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
     let (message, own) = (message(&s), format!("{}.json", s.id()));
     for count in [1, 10, 1000] {
         ended(&s, count);
-        // The list of open changes is kept once no further record can have the same moment.
+        // The list of open changes is only saved once no further record can have the same time.
         set_changed(&s.path(DIR), SystemTime::now() - std::time::Duration::from_secs(60));
         let _ = s.run(&["change", "show"]).ok();
         let hook = opened(&s, DIR, &["hook-run", "commit-msg", &message]);
@@ -252,7 +253,7 @@ fn a_record_is_opened_where_it_is_asked_for_and_then_once() {
     }
 }
 
-/// What the system counts for a command, and how many paths it has the system make canonical.
+/// The system's counter for a command, and how many paths it makes canonical.
 #[cfg(target_os = "linux")]
 fn io_and_made_canonical(s: &Sandbox, counted: &str, arguments: &[&str]) -> (u64, usize) {
     let trace = s.outside().join("canonical");
@@ -262,7 +263,7 @@ fn io_and_made_canonical(s: &Sandbox, counted: &str, arguments: &[&str]) -> (u64
     shell.args(["-c", script, "sh", env!("CARGO_BIN_EXE_vibeship-optimizer")]).args(arguments);
     let said = shell.env("VIBESHIP_OPTIMIZER_TEST_CANONICAL", &trace).output().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
-    // What the shell's children read that ended before is counted as its own.
+    // The counter of the shell includes its ended children.
     let read = said.lines().find_map(|line| line.strip_prefix(counted)).unwrap().parse().unwrap();
     (read, fs::read_to_string(&trace).unwrap_or_default().lines().count())
 }

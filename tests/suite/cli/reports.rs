@@ -1,4 +1,4 @@
-//! What measuring shows and writes, as somebody who tunes for a living looks at it.
+//! The output of measuring, from the view of a performance engineer.
 
 use crate::support::{CONFIG, Sandbox, kpi};
 
@@ -108,7 +108,7 @@ fn an_export_of_two_timings_of_one_command_is_read_back() {
 }
 
 #[test]
-fn submodules_are_checked_out_in_the_arms_by_what_is_advised() {
+fn the_advice_checks_submodules_out_on_both_sides() {
     let s = Sandbox::new();
     let inner = s.outside().join("inner");
     std::fs::create_dir_all(&inner).unwrap();
@@ -151,14 +151,14 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
     grown("two", 1690);
     let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
     let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src got 69.0 % worse since v1"]);
-    // What was only written down to be rolled back goes on costing.
+    // A change whose rollback was only recorded still counts.
     let _ = s.on(&["change", "rollback", "--reason", "r"]).ok();
     let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
     for moving in ["HEAD~1", "main", "@"] {
         s.config_plus(&format!("budget: [{{metric: size.src, since: \"{moving}\", at_most: 50%}}]\n"));
         let _ = s.run(&["check"]).exits(2).says(&["moves, so that nothing would add up", "name a tag"]);
     }
-    // A range that takes the budget out is held to it all the same.
+    // A range that removes the budget is still checked against it.
     s.config(CONFIG);
     let _ = s.run(&["check"]).never_says(&["BUDGET"]);
     let _ = s.run(&["check", "--range", "v1..HEAD"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);

@@ -63,7 +63,7 @@ fn an_attestation_is_bound_to_what_was_reviewed() {
         let demands = answer["demands"].as_array().unwrap().clone();
         demands.into_iter().find(|it| it["kind"]["demand"] == "attestation").unwrap()
     };
-    // Compared again after the review: other numbers were attested than stand now.
+    // Compared again after the review: the attested numbers are not the present ones.
     sandbox.compare();
     sandbox.later(chrono::Duration::minutes(1));
     sandbox.after().compare();
@@ -77,7 +77,7 @@ fn an_attestation_is_bound_to_what_was_reviewed() {
         .iter()
         .any(|it| it["kind"]["demand"] == "attestation" && it["met"] == true);
     assert!(met, "{answer}");
-    // An attestation that says something else than the record is no attestation.
+    // An attestation that differs from the record does not count.
     let altered = sandbox.read(&path).replace("Ada", "Eve");
     sandbox.write(&path, altered);
     assert_eq!(sandbox.on(&["change", "verify"]).code, 1);
@@ -109,7 +109,7 @@ fn a_mode_that_the_config_does_not_allow_attests_nothing() {
 }
 
 #[test]
-fn a_review_by_nobody_is_none_and_one_by_the_author_is_told() {
+fn a_review_needs_a_reviewer_and_one_by_the_author_is_reported() {
     let s = Sandbox::new();
     s.config(REVIEWED).compared("halve it");
     let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human"];
@@ -147,13 +147,13 @@ fn a_mode_counts_only_by_every_config_since_the_baseline() {
     let s = Sandbox::new();
     s.config(REVIEWED).rolled_out("halve it");
     let low = ["review", "attest", "--tool", "claude", "--reasoning-mode", "low", "--reviewer", "Bob"];
-    // Neither an edit that nobody committed makes it count, nor one that was.
+    // Neither an uncommitted edit nor a committed one makes it count.
     let loose = REVIEWED.replace("[high]", "[high, low]");
     s.write("vibeship_optimizer.yml", &loose);
     let _ = s.on(&low).exits(1).says(&["does not allow"]);
     s.commit_as("loosen", &[]);
     let _ = s.on(&low).exits(1).says(&["does not allow"]);
-    // What was attested before a stricter config is held against it, too.
+    // A stricter config also applies to earlier attestations.
     let _ = s.on(&["review", "attest", "--tool", "claude", "--reasoning-mode", "high", "--reviewer", "Bob"]).ok();
     assert_eq!(review_demand(&s)["met"], true);
     s.config(&REVIEWED.replace("[high]", "[xhigh]"));
@@ -171,7 +171,7 @@ fn no_tool_is_claimed_where_a_person_alone_is_named() {
     let _ =
         s.on(&["review", "attest", "--reviewer", "Bob"]).ok().says(&["tool other, reasoning mode human, reviewer Bob"]);
     assert_eq!(tool(&s), "other human");
-    // The original's default, which is said.
+    // The Python tool's default, which is reported.
     let again = s.on(&["review", "attest"]).ok();
     let _ = again
         .says(&["tool codex, reasoning mode high, reviewer Ada", "it replaces an earlier attestation: tool other"]);

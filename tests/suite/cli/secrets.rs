@@ -1,4 +1,4 @@
-//! Secrets that commands, addresses, settings and outputs hold: none of them lies in what is committed.
+//! Secrets in commands, addresses, settings and outputs: none of them is in a file that is committed.
 
 #[cfg(unix)]
 use chrono::Duration;
@@ -7,7 +7,7 @@ use chrono::Duration;
 use crate::support::CONFIG;
 use crate::support::Sandbox;
 
-/// Each in a place of its own, so that a leak names it.
+/// Each is used in one place, so that a leak identifies it.
 #[cfg(unix)]
 const SECRETS: [&str; 14] = [
     "correcthorseone",
@@ -26,7 +26,7 @@ const SECRETS: [&str; 14] = [
     "correcthorsefourteen",
 ];
 
-/// Every file that git would keep, but those in which the user wrote the secrets.
+/// The secrets in files that git would keep, except those files in which the user wrote them.
 #[cfg(unix)]
 fn leaks(s: &Sandbox) -> Vec<String> {
     let given = ["vibeship_optimizer.yml", "tune.json", "fail.sh"];
@@ -83,7 +83,7 @@ rollout: {stages: [{name: full, check: 'true --api-key correcthorsefourteen'}]}
         assert!(s.path(made).exists(), "{made} was not written");
     }
     assert_eq!(leaks(&s), Vec::<String>::new());
-    // What is no secret stays readable.
+    // Other text stays readable.
     assert!(s.read(s.evidence("before_snapshot.json")).contains("sh fail.sh --token ***"));
 }
 

@@ -1,4 +1,4 @@
-//! `snapshot`: the baseline, the state after, and those of no change.
+//! `snapshot`: the baseline, the state after, and snapshots without a change.
 
 #[cfg(unix)]
 use crate::support::CommandOutput;
@@ -173,7 +173,7 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     let unwritten = "bench.json was not written again since the baseline";
     assert!(s.read(s.evidence("compare.md")).contains(unwritten));
     let _ = s.on(&["change", "promote"]).exits(1).says(&[unwritten]);
-    // A comparison alone would not read it again.
+    // Comparing again would not read the file again.
     let again = "next: vibeship-optimizer snapshot --label after --change-id chg-20260302-090000-stale --as after";
     let _ = s.on(&["compare"]).says(&[again, "then: vibeship-optimizer compare"]);
     for s in [walk(true, ""), walk(false, ", stale_ok: it is a constant")] {
@@ -184,9 +184,9 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
 }
 
-/// A pipe, or `|| true`, hides that its program fails.
+/// A pipe, or `|| true`, hides that a program fails.
 #[test]
-fn a_kpi_whose_command_begins_to_complain_is_told() {
+fn a_kpi_whose_command_begins_to_complain_is_reported() {
     let s = Sandbox::new();
     s.config("version: 1\nkpis:\n  - {name: k, cmd: sh k.sh, better: lower, exact: true}\n");
     let taken = |label: &str, line: &str| {
@@ -200,7 +200,7 @@ fn a_kpi_whose_command_begins_to_complain_is_told() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_was_built_before_the_code_changed_measures_the_code_of_then() {
+fn a_program_built_before_the_code_changed_is_reported_as_stale() {
     let s = Sandbox::new();
     let set_days_old = |path: &str, days: u64| {
         let file = std::fs::File::options().append(true).open(s.path(path)).unwrap();
@@ -229,7 +229,7 @@ fn a_program_that_was_built_before_the_code_changed_measures_the_code_of_then() 
         (&driven["path"], &driven["stale_ok"]),
         (&"build/ops.sh".into(), &"the command runs files that git tracks, too".into())
     );
-    // A build that made the other anew had nothing to do here.
+    // A build that rewrote the other program had no reason to rewrite this one.
     s.write("build/other.sh", "\n");
     assert_eq!(stale(s.run(&["snapshot"]).ok()), ["copied"]);
 }
@@ -256,7 +256,7 @@ fn a_committed_result_is_as_old_as_the_commit_that_wrote_it() {
     };
     assert!(older_than("fresh").is_null());
     s.write("src/main.txt", "other code\n").commit_as("code", &[]);
-    // A checkout writes the file anew, and nothing new into it.
+    // A checkout writes the file again with the same content.
     s.write("ops.json", kpi(100.0));
     assert_eq!(older_than("old"), "src/main.txt");
     s.write("ops.json", kpi(99.0));
@@ -267,7 +267,7 @@ fn a_committed_result_is_as_old_as_the_commit_that_wrote_it() {
 }
 
 #[test]
-fn a_measured_command_that_changes_the_project_is_told() {
+fn a_measured_command_that_changes_the_project_is_reported() {
     let s = Sandbox::new();
     s.config("version: 1\ntimings: [{name: t, cmd: 'echo x >> src/main.txt', runs: 2}]\n");
     let _ = s.run(&["snapshot", "--label", "x"]).ok().says(&["changed while they were measured"]);
@@ -289,7 +289,7 @@ fn instructions_are_counted_where_they_can_be() {
 }
 
 #[test]
-fn what_a_checkout_holds_in_place_of_the_data_is_told() {
+fn placeholders_in_place_of_data_are_reported() {
     let s = Sandbox::new();
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 52428800\n", "1".repeat(64));
     s.write(".gitattributes", "*.bin filter=lfs\n").write("data.bin", pointer);
@@ -316,9 +316,9 @@ fn what_a_checkout_holds_in_place_of_the_data_is_told() {
         s.run(&["preflight", "--format", "text"]).says(&["git lfs pull", "git submodule update --init --recursive"]);
 }
 
-/// Who checks out with other line ends, or saves with others, neither makes the code smaller nor larger.
+/// Checking out or saving with other line ends does not change the size of the code.
 #[test]
-fn line_ends_of_a_checkout_are_no_bytes_of_the_code() {
+fn line_ends_of_a_checkout_do_not_change_the_size_of_the_code() {
     let s = Sandbox::new();
     s.git(&["config", "core.autocrlf", "true"]);
     s.write("src/main.txt", "a\r\n".repeat(50)).commit_as("lines", &[]);

@@ -1,4 +1,4 @@
-//! The original's public evidence: read as it is, judged honestly. Skipped where the files are not at hand.
+//! Public evidence of the Python tool: read as it is and judged honestly. Skipped if the files are not available.
 
 use std::fs;
 use std::path::{Path, PathBuf};

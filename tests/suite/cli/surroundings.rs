@@ -1,4 +1,4 @@
-//! Where the tool is run: subdirectories, worktrees, odd names, a git that is missing or refuses.
+//! Environments of the tool: subdirectories, worktrees, unusual names, a git that is missing or refuses.
 
 use crate::support::{CONFIG, Sandbox};
 
@@ -134,7 +134,7 @@ fn a_git_that_refuses_the_repository_is_an_error_with_the_fix() {
 }
 
 #[test]
-fn a_wider_environment_of_git_does_not_lead_astray() {
+fn git_variables_in_the_environment_are_ignored() {
     let s = Sandbox::new();
     s.git(&["init", "-q", "../other"]);
     s.start("x").contract();
@@ -228,7 +228,7 @@ fn a_closed_pipe_is_not_an_error() {
     assert!(child.wait().unwrap().success());
 }
 
-/// Puts a git before the real one that refuses what an old one does not know.
+/// Puts a script before the real git that refuses what an old git does not know.
 #[cfg(unix)]
 fn old_git(s: &Sandbox, version: &str, unknown: &str) {
     use std::os::unix::fs::PermissionsExt as _;
@@ -270,7 +270,7 @@ fn a_git_that_is_too_old_is_named_with_the_one_that_is_needed() {
 }
 
 #[test]
-fn the_preflight_tells_a_git_that_refuses_from_no_git() {
+fn the_preflight_distinguishes_a_refusing_git_from_none() {
     let codes = |s: &Sandbox| -> Vec<String> {
         let found = s.run(&["preflight"]).ok().json()["findings"].clone();
         let all = found.as_array().unwrap().iter().map(|it| format!("{} {}", it["code"], it["message"]));

@@ -109,7 +109,7 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
 }
 
 #[test]
-fn a_test_that_fails_once_and_passes_then_is_told_as_flaky_and_ends_nothing() {
+fn a_test_that_fails_once_and_then_passes_is_reported_as_flaky_and_rejects_nothing() {
     let s = Sandbox::new();
     s.write(".gitignore", "ran\n");
     s.config(&CONFIG.replace("exit 0", "test -e ran || { touch ran; exit 7; }"));
@@ -146,7 +146,7 @@ fn a_contract_surface_needs_docs_and_tests_in_the_commit() {
 }
 
 #[test]
-fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
+fn a_commit_without_the_id_is_reported_while_it_can_be_amended() {
     let s = Sandbox::new();
     s.config_plus("enforcement: {trailer: Tuning}\n").start("x").contract().before();
     s.tune(50.0).commit_as("tune", &[]);
@@ -157,7 +157,7 @@ fn a_commit_without_the_id_is_told_while_it_can_be_amended() {
     let _ = s.on(&["validate"]).ok().never_says(&["does not carry", "--amend"]);
 }
 
-/// What the range check would find when nothing can be done about it any more.
+/// The range check would report it when it is too late to fix.
 #[test]
 fn a_commit_that_was_written_before_the_baseline_is_dated_again() {
     let s = Sandbox::new();
@@ -266,7 +266,7 @@ fn a_commit_of_a_clock_that_was_behind_is_dated_again_before_anything_is_measure
 }
 
 #[test]
-fn a_check_that_fails_without_the_change_too_is_told_as_such() {
+fn a_check_that_fails_without_the_change_too_is_reported_as_such() {
     let s = Sandbox::new();
     s.config(&CONFIG.replace("exit 0", "git grep -q 100 ops.json && test -f tests.ok")).start("x").contract().before();
     s.improve(50.0);

@@ -1,28 +1,28 @@
-//! Every reason for which a gate stays shut, provoked as a user meets it; then what is printed is done to the letter, and
-//! the reason is gone. Where no command can bring that about, the row says why a person has to.
+//! Every reason for a refusal, provoked as a user meets it; then the printed steps are followed literally, and the
+//! reason is gone. Where no command can achieve that, the row says why a person has to.
 
 use std::collections::BTreeSet;
 
 use crate::cli::advice;
 use crate::support::{CONFIG, Sandbox, alternatives, kpi, variants};
 
-/// What leads out of a refusal.
+/// The way out of a refusal.
 enum Way {
-    /// The steps of one alternative (0: the first) are run as they are printed; then the command that was refused is no
-    /// longer refused for this reason.
+    /// The steps of one alternative (0 is the first) are run as printed; then the refused command is no longer refused
+    /// for this reason.
     Opens(usize, Provoke),
-    /// The same, but the steps take the place of the command, which would be refused again.
+    /// The same, but the steps replace the command, which would be refused again.
     Replaces(usize, Provoke),
-    /// The same after a person wrote what is asked for.
+    /// The same after a person has written what is asked for.
     Writes(usize, Provoke, fn(&Sandbox)),
-    /// Another test does what is printed.
+    /// Another test follows the printed steps.
     #[expect(dead_code, reason = "that there is such a test is what counts")]
     Test(fn()),
-    /// No command helps, and why.
+    /// The reason why no command helps.
     Person(&'static str),
 }
 
-/// Brings a project to where a command is refused, and gives that command.
+/// Brings a project into a state in which a command is refused, and returns that command.
 type Provoke = fn(&Sandbox) -> Vec<String>;
 
 fn words(command: &[&str]) -> Vec<String> {
@@ -219,7 +219,7 @@ fn from_the_rollout_on() -> Vec<(&'static str, Way)> {
     ]
 }
 
-/// Provokes, follows, and asks again; what went wrong.
+/// Provokes the refusal, follows its advice and repeats the command; the error is what went wrong.
 fn walk(code: &str, way: Way) -> Result<(), String> {
     let (alternative, provoke, asks_again, writes): (usize, Provoke, bool, fn(&Sandbox)) = match way {
         Way::Opens(alternative, provoke) => (alternative, provoke, true, |_| {}),

@@ -1,4 +1,4 @@
-//! The whole workflow, as its document writes it and as its gates guard it.
+//! The whole workflow, as documented and as guarded by its gates.
 
 use chrono::Duration;
 
@@ -251,7 +251,7 @@ fn a_change_that_is_watched_for_three_days_is_verified_and_stays_accountable() {
 
 #[cfg(unix)]
 #[test]
-fn a_rollback_that_git_cannot_sign_is_made_without_by_what_is_told() {
+fn a_rollback_that_git_cannot_sign_is_made_unsigned_as_printed() {
     let s = Sandbox::new();
     s.rolled_out("signed");
     s.git(&["add", "-A"]);
