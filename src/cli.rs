@@ -215,7 +215,7 @@ fn longs(arg: &clap::Arg) -> impl Iterator<Item = String> {
 }
 
 /// Removes options with empty values, which scripts for the Python tool use to omit an option. Required options stay,
-/// and so do an empty title, criterion, range or gate, which is a mistake, and an empty reviewer, who is none.
+/// and so do those whose empty value is a mistake: titles, criteria, ranges, gates and reviewers.
 fn leave_empty_out(options: &[&clap::Arg], arguments: &mut Vec<OsString>, begin: usize) {
     let may_be_empty = |arg: &&&clap::Arg| {
         let kept = |name: &clap::builder::Str| ["CRITERION", "PERSON", "BASE..HEAD", "GATE"].contains(&name.as_str());

@@ -4,7 +4,7 @@ pub(crate) use crate::exit::Exit;
 use crate::model::{Fix, How, Proposed};
 use crate::workflow::{Change, Refusal};
 
-/// A command that did not do what was asked.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) enum CommandError {
     Refused {

@@ -42,7 +42,7 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
                 .extend(of_change::differing_pages(change, &fetch).into_iter().filter(|it| it.level == Severity::Fail));
         }
         audit.findings.extend(found);
-        audit.findings.extend(set_aside(ctx, record, &names)?);
+        audit.findings.extend(unrecorded_measurements(ctx, record, &names)?);
     }
     if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
         && !config.budget.is_empty()
@@ -331,7 +331,7 @@ fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
 
 /// Measurements of a change that no event names: from a killed run, or from before a record was restored to an earlier
 /// state.
-fn set_aside(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
+fn unrecorded_measurements(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
     let artifacts = || change.events.iter().flat_map(|event| event.what.artifacts());
     let recorded: BTreeSet<&str> = artifacts().map(|artifact| artifact.sha256.as_str()).collect();

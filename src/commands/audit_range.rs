@@ -132,7 +132,7 @@ struct RecordCheck<'a> {
     before: Option<&'a Config>,
     changes: Vec<KeyChange>,
     head: DateTime<Utc>,
-    /// An upper limit for dates of commits, which can lie in the future.
+    /// The current time: dates of commits can lie in the future.
     now: DateTime<Utc>,
 }
 

@@ -123,7 +123,7 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
 
 /// Measures a command against itself for its noise floors, then with extra work on the second side.
 fn calibrate(ctx: &Ctx, plan: &Timing, pin: Pin, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand> {
-    let same = measured(ctx, plan, pin, (0, 0), pairs, bar)?;
+    let same = measure_pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
         readings.filter_map(|(id, reading)| Some((id, noise::floor(reading.as_ref().ok()?)?))).collect();
@@ -172,7 +172,7 @@ fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f
     let work = process::shell_line(&words()?).ok_or_else(|| trouble("no shell can name this program's path"))?;
     let cmd = Some(format!("{}{}{work}", plan.command(), process::AND_THEN));
     let slowed = Timing { cmd, shell: true, ..plan.clone() };
-    let paired = measured(ctx, &slowed, pin, (0, steps_for(seconds * share)), pairs, bar)?;
+    let paired = measure_pairs(ctx, &slowed, pin, (0, steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     // Two programs in sequence hide which of them waited, so the command alone decides which time counts.
     let (metric, seen) = decisive::by(Decisive::of_pairs(same), &paired, &known);
@@ -197,7 +197,7 @@ fn measure_sessions(
             wait(ctx, pause)?;
         }
         for (plan, medians) in plans.iter().zip(&mut medians) {
-            let runs = measured(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
+            let runs = measure_pairs(ctx, plan, pin, (0, 0), SESSION_PAIRS, bar)?;
             for (metric, reading) in series::command_pairs(&runs) {
                 // The runs of both sides count: they are of the same program.
                 let samples = reading.iter().flat_map(|it| &it.pairs).flat_map(|pair| [pair.before, pair.after]);
@@ -301,7 +301,7 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
         // Steps are integers far above 1000, so the rounding error is below a thousandth.
         let slower = (f64::from(steps) * (1.0 + slowdown * whole)) as u32;
         let all = args.trials.saturating_mul(args.pairs);
-        let paired = measured(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
+        let paired = measure_pairs(ctx, &plan, Pin::Auto, (steps, slower), all, &mut bar)?;
         rows.extend(noise::selftest(&paired, slowdown, args.pairs, DEFAULT_MIN_EFFECT));
     }
     bar.finish();
@@ -314,7 +314,7 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
 
 /// The program's total time divided by the time of its work: starting it takes time that more work does not lengthen.
 fn whole_by_work(ctx: &Ctx, plan: &Timing, steps: u32, bar: &mut Bar) -> Result<f64> {
-    let paired = measured(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
+    let paired = measure_pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle = |side: fn(&Pair) -> &Run| median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
     let times = middle(|pair| &pair.before).zip(middle(|pair| &pair.after));
@@ -346,7 +346,14 @@ fn steps_for(seconds: f64) -> u32 {
 }
 
 /// Measures exactly this many pairs of `plan`, each side with its own number of steps.
-fn measured(ctx: &Ctx, plan: &Timing, pin: Pin, steps: (u32, u32), pairs: u32, bar: &mut Bar) -> Result<PairedCommand> {
+fn measure_pairs(
+    ctx: &Ctx,
+    plan: &Timing,
+    pin: Pin,
+    steps: (u32, u32),
+    pairs: u32,
+    bar: &mut Bar,
+) -> Result<PairedCommand> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let place = |steps: u32| Place {
         root: ctx.project.root().to_owned(),

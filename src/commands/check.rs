@@ -196,8 +196,8 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
         .fixed_by(Fix::one_of(places.iter().map(there)).into_iter().chain([init])))
 }
 
-/// Refuses two state directories that both hold state, and a nearest project that is another at the head than at the
-/// base: whoever adds one would choose what is checked.
+/// Refuses two state directories that both hold state, and a nearest project that differs between base and head:
+/// whoever adds a project would choose what is checked.
 fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> {
     let check = |dir: &Path| CommandLine::tool("check --range").words([text, "-C"]).word(dir.display().to_string());
     let unclear =

@@ -60,7 +60,8 @@ pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
     choose_or_default(ctx, typed, false)
 }
 
-/// If none is named, the only change that is rolled out, or is not, as `rolled_out` says, takes precedence over others.
+/// If no change is named, those whose rollout is complete, or is not, as `rolled_out` says, take precedence over
+/// others.
 fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
@@ -96,8 +97,8 @@ pub(crate) fn named(ctx: &Ctx, typed: Option<&str>) -> Result<Option<ChangeId>> 
     found.map_err(|error| error.hinted(format!("it is the value of {VARIABLE}: unset it or give --change-id")))
 }
 
-/// The change that is meant if none is named: among these records, while `damaged` further ones are unreadable. Changes
-/// that are rolled out, or are not, as `rolled_out` says, take precedence over others.
+/// The selected or only open change among these records, while `damaged` further ones are unreadable. Changes whose
+/// rollout is complete, or is not, as `rolled_out` says, take precedence over others.
 pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: bool) -> Result<ChangeId> {
     let tracked: Vec<&Change> = open_changes(records).collect();
     let likely = tracked.iter().filter(|change| change.fully_rolled_out_at().is_some() == rolled_out);
@@ -124,9 +125,9 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
         ([], _) if !audit_here::gone(ctx)?.is_empty() => {
-            Err(removed(ctx, "")?.unwrap_or_else(|| trouble("no change is open")))
+            Err(removed_record(ctx, "")?.unwrap_or_else(|| trouble("no change is open")))
         }
-        ([], _) => Err(removed(ctx, "")?
+        ([], _) => Err(removed_record(ctx, "")?
             .unwrap_or_else(|| trouble("no change is open"))
             .hinted("an ended one can be named with --change-id")
             .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
@@ -137,7 +138,7 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
 }
 
 /// The error for a change with this text in its id whose record is missing, with the fixes that restore or fetch it.
-fn removed(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
+fn removed_record(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
     let fixes = ctx.fix_context();
     let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
     let mut first = audit_here::gone(ctx)?.into_iter().chain(audit_here::removed(ctx)?).find(is_meant);
@@ -192,7 +193,7 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
         true => error,
         false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
     };
-    let error = removed(ctx, slug)?.unwrap_or(error);
+    let error = removed_record(ctx, slug)?.unwrap_or(error);
     if let Some((place, steps)) = whole.and_then(|id| elsewhere::record(ctx, &id)) {
         return Err(trouble(format!("the record of {text} is not here, but {place}")).fixed_by(steps));
     }

@@ -72,7 +72,7 @@ pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
 /// Records `event` with its files on the newest state of the change, if its gate accepts it.
 pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files: &[Pending<'_>]) -> Result<Change> {
     let lock = ctx.lock()?;
-    let (mut change, known, legacy) = newest(ctx, id)?;
+    let (mut change, known, legacy) = newest_state(ctx, id)?;
     if matches!(event, Kind::Ticked(_)) && world.days.is_some_and(|days| change.ticks.len() > days) {
         return Ok(change);
     }
@@ -120,7 +120,7 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
 
 /// The state on disk and the number of its events there; a record of the Python tool is converted, and also returned
 /// since it has to be kept.
-fn newest(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
+fn newest_state(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => {
             let known = change.events.len();

@@ -52,12 +52,12 @@ pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> R
         };
         ctx.ui.answer(&names.join("\n"))?;
     } else if let Some(shell) = args.shell {
-        ctx.ui.answer(&of(shell, &grammar))?;
+        ctx.ui.answer(&completion_script(shell, &grammar))?;
     } else if let Some(dir) = args.dir {
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         for shell in Shell::value_variants() {
             let name = clap_complete::Generator::file_name(shell, PROGRAM);
-            fs::write(dir.join(name), of(*shell, &grammar))?;
+            fs::write(dir.join(name), completion_script(*shell, &grammar))?;
         }
         clap_mangen::generate_to(grammar, &dir)?;
         ctx.ui.answer(&dir.display().to_string())?;
@@ -71,7 +71,7 @@ fn shown(grammar: &clap::Command) -> clap::Command {
     clap::Command::new(PROGRAM).about(about).args(grammar.get_arguments().cloned()).subcommands(below)
 }
 
-fn of(shell: Shell, grammar: &clap::Command) -> String {
+fn completion_script(shell: Shell, grammar: &clap::Command) -> String {
     let (mut grammar, mut bytes) = (shown(grammar), Vec::new());
     clap_complete::generate(shell, &mut grammar, PROGRAM, &mut bytes);
     let mut text = String::from_utf8_lossy(&bytes).into_owned();
@@ -135,13 +135,13 @@ pub(crate) fn suggest(
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![line.into()]));
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let meant = meant(typed, grammar, group).into_iter().collect();
+    let meant = most_similar(typed, grammar, group).into_iter().collect();
     error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
     error
 }
 
 /// The command or help topic with the most similar name; the `group` that was typed takes precedence.
-fn meant(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
+fn most_similar(typed: &str, grammar: &clap::Command, group: Option<&clap::Command>) -> Option<String> {
     let shown = |command: &&clap::Command| !command.is_hide_set();
     let below = |group: &clap::Command| {
         let called = |it: &clap::Command| (it.get_name().to_owned(), format!("{} {}", group.get_name(), it.get_name()));

@@ -167,7 +167,7 @@ fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
     if !criterion.is_relative() {
         return;
     }
-    if criterion.metric.source() == Some(MetricSource::Http) && !in_pairs(config, &criterion.metric) {
+    if criterion.metric.source() == Some(MetricSource::Http) && !is_paired(config, &criterion.metric) {
         ctx.ui.warn(&format!(
             "{criterion} is held against the few requests of two snapshots and would most likely stay inconclusive; name the \
              command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
@@ -185,7 +185,7 @@ fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
 }
 
 /// Whether the metric is the latency of an endpoint that pairs serve themselves.
-fn in_pairs(config: &Config, metric: &MetricId) -> bool {
+fn is_paired(config: &Config, metric: &MetricId) -> bool {
     let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
     served.any(|probe| *metric == MetricKind::Latency.of(&probe.name))
 }
@@ -255,7 +255,7 @@ pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable, un
         let is_there = |path: &str| root.join(path).exists();
         match spec.id.source() {
             Some(MetricSource::Size) => spec.id.subject().is_some_and(is_there),
-            Some(MetricSource::Http) => in_pairs(config, &spec.id),
+            Some(MetricSource::Http) => is_paired(config, &spec.id),
             Some(MetricSource::Timing | MetricSource::Kpi) | None => spec.sampling != Sampling::Rate,
         }
     };

@@ -20,7 +20,7 @@ pub(crate) fn revision(ctx: &Ctx) -> Result<Revision> {
     unless_hidden(ctx, measure::revision::revision(ctx.project.root(), ctx.repo()?))
 }
 
-/// The same revision, unless a filter hides that it is not what the commit holds.
+/// The same revision, with an unknown work tree if a filter hides that it differs from the commit.
 pub(crate) fn unless_hidden(ctx: &Ctx, mut revision: Revision) -> Result<Revision> {
     if let (Some(repo), WorkTree::Clean) = (ctx.repo()?, &revision.work_tree)
         && let Some(reason) = collect::hidden_by_filter(ctx, repo)?

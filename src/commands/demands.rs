@@ -220,7 +220,7 @@ pub(crate) fn budgets<'a>(
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
         let of = || format!("budget of {metric}");
         let since = repo.resolve_only(&budget.since).context(of())?;
-        if moves(repo, &budget.since)? {
+        if is_moving_name(repo, &budget.since)? {
             let said = format!("{}: since: {} moves, so that nothing would add up", of(), budget.since);
             return Err(trouble(said).hinted("name a tag, or the hash of a commit"));
         }
@@ -233,13 +233,13 @@ pub(crate) fn budgets<'a>(
             change.rollback.is_none() || GitHistory::new(repo, "").is_in_effect(head, &change.commits())
         };
         let in_effect: Vec<&Change> = changes.clone().filter(is_since).filter(is_in).collect();
-        found.extend(spent(budget, spec, &in_effect));
+        found.extend(budget_finding(budget, spec, &in_effect));
     }
     Ok(found)
 }
 
 /// Whether a name can refer to another commit later: it is neither a tag nor a hash, nor relative to one.
-fn moves(repo: &Repo, name: &str) -> Result<bool> {
+fn is_moving_name(repo: &Repo, name: &str) -> Result<bool> {
     let base = name.split(['~', '^', '@']).next().unwrap_or_default();
     let full = repo.git().args(["rev-parse", "--symbolic-full-name", "--verify", "--quiet", base]).output()?;
     let is_hash = full.stdout.is_empty() && base.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -248,7 +248,7 @@ fn moves(repo: &Repo, name: &str) -> Result<bool> {
 
 /// The finding on a budget; `None` if nothing of it is used. `in_effect` are the changes with commits since its
 /// beginning.
-fn spent(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
+fn budget_finding(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
     let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
     let mut unjudged = 0;
     for change in in_effect.iter().filter(|change| change.promotion.is_some()) {

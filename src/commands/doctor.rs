@@ -128,7 +128,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
     }
-    if !kept_aside(ctx)?.is_empty() {
+    if !recoverable_evidence(ctx)?.is_empty() {
         let message =
             "evidence is not what was recorded, and what was recorded is kept or can be rendered again".to_owned();
         add("EVIDENCE_UNRECORDED", message, put_back);
@@ -143,8 +143,8 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     }));
     found.extend(preflight::unfetched(ctx)?.into_iter().chain(startable::problems(ctx)?).map(by_hand));
     found.extend(old_git().into_iter().chain(unknown_since(ctx)?).map(by_hand));
-    let notes = without_git(ctx).into_iter().chain(nowhere(ctx)?).chain(notes);
-    Ok((found, unproving(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
+    let notes = without_git(ctx).into_iter().chain(missing_paths(ctx)?).chain(notes);
+    Ok((found, config_notes(ctx)?.into_iter().chain(legacy(ctx)?).chain(notes).collect()))
 }
 
 fn without_git(ctx: &Ctx) -> Option<Problem> {
@@ -153,7 +153,7 @@ fn without_git(ctx: &Ctx) -> Option<Problem> {
 }
 
 /// Paths in the config that do not exist.
-fn nowhere(ctx: &Ctx) -> Result<Vec<Problem>> {
+fn missing_paths(ctx: &Ctx) -> Result<Vec<Problem>> {
     let (config, root) = (ctx.config()?, ctx.project.root());
     let of = |key: &'static str, paths: &[String]| paths.iter().map(|path| (key, path.clone())).collect::<Vec<_>>();
     let cwds: Vec<String> = config.timings.iter().filter_map(|timing| timing.cwd.clone()).collect();
@@ -201,7 +201,7 @@ fn legacy(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(notes)
 }
 
-fn unproving(ctx: &Ctx) -> Result<Vec<Problem>> {
+fn config_notes(ctx: &Ctx) -> Result<Vec<Problem>> {
     let config = ctx.config()?;
     let fill = |flag| vec![Fix::next("", CommandLine::tool("onboard").ask(flag, "COMMAND"))];
     let mut notes = Vec::new();
@@ -232,7 +232,7 @@ fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
 
 /// Recorded evidence whose file has other content, with the recorded bytes: from a copy beside it, or rendered again
 /// for a report.
-fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
+fn recoverable_evidence(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
     let mut found = Vec::new();
     for change in choose::changes(ctx)?.0 {
         let mut is_lost = false;
@@ -255,7 +255,7 @@ fn kept_aside(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
 
 fn put_back(ctx: &Ctx) -> Result<()> {
     let lock = ctx.lock()?;
-    for (artifact, bytes) in kept_aside(ctx)? {
+    for (artifact, bytes) in recoverable_evidence(ctx)? {
         lock.put_back(&artifact, &bytes)?;
     }
     Ok(())

@@ -87,7 +87,7 @@ pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
 
 /// The fixes for a file that differs from what was recorded, and for all such files of the change that its name begins
 /// with.
-fn way_back(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
+fn restoring_fixes(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
     let name = artifact.path.rsplit('/').next()?;
     let change = commit::load(ctx, &name.split('_').next()?.parse().ok()?).ok()?;
     let mut all = change.artifacts();
@@ -109,7 +109,7 @@ pub(crate) fn fetch(ctx: &Ctx) -> impl Fn(&Artifact) -> Option<Vec<u8>> {
 fn unaltered(ctx: &Ctx, artifact: &Artifact) -> Result<Vec<u8>> {
     evidence::read_verified(&ctx.project, artifact)?.map_err(|standing| {
         let what = if standing == Integrity::Missing { "is missing" } else { "is not what was recorded" };
-        trouble(format!("{} {what}", artifact.path)).fixed_by(way_back(ctx, artifact).unwrap_or_default())
+        trouble(format!("{} {what}", artifact.path)).fixed_by(restoring_fixes(ctx, artifact).unwrap_or_default())
     })
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let text = format!("Initialized: {config}\nInitialized: {logbook}");
     ctx.say(false, &json!({ "config": config, "logbook": logbook }), &text)?;
     drop(lock);
-    tell_root(ctx);
+    hint_own_root(ctx);
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
     }
@@ -71,12 +71,12 @@ pub(crate) fn ensure(ctx: &Ctx) -> Result<()> {
     let lock = ctx.lock()?;
     let (config, _) = set_up(ctx, &lock)?;
     ctx.ui.status(&format!("Initialized: {config}"));
-    tell_root(ctx);
+    hint_own_root(ctx);
     Ok(())
 }
 
 /// Hints at how to set up the current directory as a project of its own, if the project is another directory.
-fn tell_root(ctx: &Ctx) {
+fn hint_own_root(ctx: &Ctx) {
     let (root, here) = (ctx.project.root(), std::env::current_dir().ok());
     if here.and_then(|here| files::canonical(&here).ok()) != files::canonical(root).ok() && ctx.globals.root.is_none() {
         let alone = CommandLine::tool("init -C .");

@@ -270,7 +270,7 @@ pub(crate) struct InForce {
 
 pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InForce> {
     let now = tuneables::read(ctx.project.root(), &ctx.config()?.tuneables)?;
-    let newest = changes.iter().filter_map(|change| expected(change)).max_by_key(|(last, _)| *last);
+    let newest = changes.iter().filter_map(|change| left_in_force(change)).max_by_key(|(last, _)| *last);
     // Altered evidence says nothing about what is expected; `verify` and `check` report it.
     let expected = newest.and_then(|(_, taken)| {
         let snapshot = evidence::snapshot(ctx, &taken.snapshot).ok()?;
@@ -286,7 +286,7 @@ pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InFor
 
 /// The measurement that describes what a change leaves in force, and the time of its last one: the last measurement, or
 /// the baseline if the change was dropped.
-fn expected(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
+fn left_in_force(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
     let last = change.events.iter().rev().find_map(|event| event.what.taken())?;
     let stays = matches!(change.end, None | Some(End::Verified { .. }));
     let taken = if stays { last } else { &change.baseline.as_ref()?.taken };

@@ -389,7 +389,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let error = anyhow::anyhow!("disk full").context("cannot write x: disk full").context("cannot save");
         assert_eq!(in_words(&error), "cannot save: cannot write x: disk full");
     }

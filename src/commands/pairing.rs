@@ -177,8 +177,8 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
         }
         Err(error) => return Ok(Pairing::Impossible(error.to_string())),
     };
-    let ask = Ask { prior: ask.prior.filter(|it| is_of(it, &checkouts, &machine)), ..ask };
-    let mut found = begun(&ask, &checkouts, (started_at, machine))?;
+    let ask = Ask { prior: ask.prior.filter(|it| can_be_continued(it, &checkouts, &machine)), ..ask };
+    let mut found = new_session(&ask, &checkouts, (started_at, machine))?;
     let given = stamps(&shared);
     let altered = given.iter().filter(|(path, stamp)| before.get(*path) != Some(stamp)).map(|(path, _)| path.clone());
     let given_to_both = (shared.as_slice(), altered.collect());
@@ -193,7 +193,7 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
         measure(&ask, &mut session, &mut bar, &mut found) && measure_values(&ask, &mut session, &mut bar, &mut found);
     drop(session);
     let now = stamps(if found.kpis.is_empty() { &[] } else { &shared });
-    spoiled(&mut found, &given, &now);
+    discard_spoiled_kpis(&mut found, &given, &now);
     bar.finish();
     if !complete {
         return Err(validate::interrupted());
@@ -209,7 +209,7 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
 }
 
 /// Removes the values of KPIs if the runs altered a path that both sides share: one side could make the other worse.
-fn spoiled(session: &mut PairSession, given: &Stamps, now: &Stamps) {
+fn discard_spoiled_kpis(session: &mut PairSession, given: &Stamps, now: &Stamps) {
     let Some((path, _)) = given.iter().find(|(path, stamp)| now.get(*path) != Some(stamp)) else { return };
     for it in &mut session.kpis {
         it.pairs.clear();
@@ -217,13 +217,13 @@ fn spoiled(session: &mut PairSession, given: &Stamps, now: &Stamps) {
     }
 }
 
-fn is_of(session: &PairSession, checkouts: &Checkouts, machine: &Machine) -> bool {
+fn can_be_continued(session: &PairSession, checkouts: &Checkouts, machine: &Machine) -> bool {
     let (before, after) = (&checkouts.before.version, &checkouts.after.version);
     let same = session.before.tree == before.tree && session.after.tree == after.tree;
     same && machine.differences(&session.machine).is_empty()
 }
 
-fn begun(ask: &Ask<'_>, checkouts: &Checkouts, (now, machine): (DateTime<Utc>, Machine)) -> Result<PairSession> {
+fn new_session(ask: &Ask<'_>, checkouts: &Checkouts, (now, machine): (DateTime<Utc>, Machine)) -> Result<PairSession> {
     let prior = ask.prior.as_ref();
     Ok(PairSession {
         schema: pair::SCHEMA.to_owned(),

@@ -244,7 +244,7 @@ fn review(ctx: &Ctx, change: &Change) -> Result<Option<Problem>> {
         return Ok(None);
     } else if wanted.require_attestation {
         let message = format!("the present state of {id} has no attested review");
-        // The last gate demands it; nothing that is measured rests on it.
+        // The last gate requires it, but no measurement depends on it.
         (Severity::Info, "REVIEW_ATTESTATION_MISSING", message)
     } else if wanted.recommended {
         (Severity::Info, "REVIEW_ATTESTATION_RECOMMENDED", format!("a review of {id} would be good to have"))

@@ -166,7 +166,8 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
         return Err(trouble("git does not know who makes the reverting commit; nothing was changed")
             .fixed_by([Fix::next("", name), Fix::then("", again)]));
     }
-    let made = repo.perform_revert(&newest_first, &message).map_err(|error| not_made(ctx, &error, id, reason))?;
+    let made =
+        repo.perform_revert(&newest_first, &message).map_err(|error| revert_not_made(ctx, &error, id, reason))?;
     match made {
         (Reverted::Applies { .. }, Some(made)) => Ok(made),
         (Reverted::Conflicts { paths, .. }, _) => {
@@ -187,7 +188,7 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
 }
 
 /// The error that the reverting commit was not made, with the fixes.
-fn not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> CommandError {
+fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> CommandError {
     let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
     let words = ["--reason", reason, "--apply"];
     let again = fix::on(id, "change rollback").words(words);

@@ -114,7 +114,7 @@ fn alone(ctx: &Ctx, args: &SnapshotArgs) -> Result<Exit> {
 }
 
 /// Fails if HEAD is dated in the future, by a clock that was ahead.
-fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
+fn refuse_future_commit(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
     let Some((repo, commit)) = ctx.repo()?.zip(commit) else { return Ok(()) };
     let made = GitHistory::new(repo, "").made(commit)?;
     let on_top = CommandLine::git("commit --allow-empty -m").word("The clock is right again");
@@ -124,8 +124,8 @@ fn not_ahead(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Result<()> {
     validate::not_from_the_future(ctx, made, fixes)
 }
 
-/// What makes a baseline another than its user may think.
-fn tell_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
+/// Warns if the baseline may not be what the user expects.
+fn warn_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
     audit_here::tell_hidden(ctx)?;
     if let Some(operation) = ctx.repo()?.and_then(Repo::operation) {
         let name = operation.name();
@@ -164,8 +164,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
             return Err(failed("there is no commit yet, so that nothing says what the baseline is of")
                 .fixed_by([Fix::next("commit once", commit), Fix::then("", fix::baseline(change.id()))]));
         }
-        not_ahead(ctx, change, world.revision.commit.as_deref())?;
-        tell_of_baseline(ctx, change)?;
+        refuse_future_commit(ctx, change, world.revision.commit.as_deref())?;
+        warn_of_baseline(ctx, change)?;
     }
     drop(reader);
     let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), Some(world.revision.clone()))?;

@@ -1,4 +1,5 @@
-//! Whether what the config times and checks with can be started here at all, as far as that shows without running it.
+//! Checks whether the commands of the config's timings and checks can be started here, as far as that shows without
+//! running them.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -9,15 +10,15 @@ use crate::measure::command::Place;
 use crate::model::{CommandLine, Fix, How, Problem, joined};
 use crate::os::{Spec, process};
 
-/// Says with its exit code whether Python has a module, without importing it.
+/// A Python program that exits with 3 if a module does not exist, without importing it.
 const HAS_MODULE: &str =
     "import importlib.util, sys; sys.exit(3 if importlib.util.find_spec(sys.argv[1]) is None else 0)";
 
-/// Those that cannot, each with its places in the config.
+/// The problems with commands that cannot be started, each with its places in the config.
 pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     let config = ctx.config()?;
     let checks = validate::commands(config).map(|(name, _, cmd, _)| (format!("the check {name}"), cmd));
-    // Its own variables may say where programs are.
+    // Variables of a timing may change where its programs are found.
     let timings = config.timings.iter().filter(|timing| timing.env.is_empty());
     let timings = timings.filter_map(|timing| Some((format!("the timing {}", timing.name), timing.cmd.as_ref()?)));
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
@@ -37,14 +38,14 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(found.into_iter().map(problem).collect())
 }
 
-/// The program, or the module of Python, that the last part of a command needs and that is not there.
+/// The missing program or Python module that the last part of a command needs, if any.
 fn missing(ctx: &Ctx, cmd: &str) -> Result<Option<String>> {
     let last = cmd.rsplit("&&").next().unwrap_or(cmd);
     let Some(words) = process::plain_words(last, cfg!(windows)) else { return Ok(None) };
     let place = Place { root: ctx.project.root().to_owned(), env: Vec::new() };
     let spec = place.shell(last, Duration::from_secs(10));
     let program = &words[0];
-    // A file of the project may be made by what comes before.
+    // An earlier part of the command may create a program file of the project.
     if program.contains(['/', '\\']) {
         return Ok(None);
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if args.run {
         return run_next(ctx, &args.change);
     }
-    let (records, damaged) = told(ctx)?;
+    let (records, damaged) = records_to_report(ctx)?;
     let tracked = || records.iter().filter_map(Record::change);
     let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
     let meant = match choose::named(ctx, args.change.typed())? {
@@ -112,7 +112,7 @@ fn all_are_watched(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
 
 /// The records to report on, and the number of damaged ones. Ended changes are many: they are dropped while reading,
 /// and the newest are read again.
-fn told(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
+fn records_to_report(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
     let of_ended = |change: &Change| (change.latest_at, rollout::may_be_left(change), change.id().clone());
     let kept = |record: Record| match record.change().filter(|it| !it.is_open() && !next::awaits_confirmation(it)) {
         Some(change) => Some(Err(of_ended(change))),

@@ -53,7 +53,7 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let is_last = world.delta.commits.last().is_some_and(|it| Some(&it.sha) == world.revision.commit.as_ref());
     let again = is_last.then(|| fix::on(id, "validate"));
     uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, again)?;
-    say_something_of_the_change(ctx, &change, &checks)?;
+    require_meaningful_failures(ctx, &change, &checks)?;
     let document = json!({
         "schema": SCHEMA,
         "change_id": id,
@@ -113,7 +113,7 @@ pub(crate) fn not_from_the_future<const N: usize>(ctx: &Ctx, made: DateTime<Utc>
 
 /// Fails if no failed check says anything about the change: a command could not be started, or a probe also failed at
 /// the baseline. Such checks must not reject a change.
-fn say_something_of_the_change(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
+fn require_meaningful_failures(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
     let mut failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
     let at_baseline = match &change.baseline {
         Some(baseline) if failed.iter().any(|check| check.kind == CheckKind::Smoke) => {

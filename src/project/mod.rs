@@ -139,7 +139,7 @@ fn guess_with(root: &Path, python: &str) -> Guess {
         let dir = name(&path);
         if is_plain(&dir) {
             let below = self::candidates(&path, python).into_iter();
-            // Python's runners look for tests below the root themselves.
+            // Test runners of Python find tests below the root themselves.
             let below = below.filter(|it| !it.test.starts_with(python) || !candidates[..at_root].contains(it));
             let below: Vec<Candidate> = below.map(|candidate| candidate.within(&dir)).collect();
             candidates.extend(below);

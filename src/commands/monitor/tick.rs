@@ -266,7 +266,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
 pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value> {
     let mut all = Vec::new();
     for ticked in done {
-        all.push(one(ctx, ticked)?);
+        all.push(entry(ctx, ticked)?);
     }
     let first = done.iter().position(|ticked| ticked.idle.is_none()).unwrap_or(0);
     let reason = if lost.is_empty() { "no_active_monitor" } else { "records_not_known" };
@@ -279,7 +279,7 @@ pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Val
     Ok(answer)
 }
 
-fn one(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
+fn entry(ctx: &Ctx, ticked: &Ticked) -> Result<Value> {
     let change = &ticked.change;
     let today = ctx.now().date_naive();
     let of_today = change.ticks.iter().rev().find(|tick| tick.utc_date == today);

@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait for a killed process (one stuck in the kernel may never exit).
 const KILL_WAIT: Duration = Duration::from_secs(5);
 
-/// Whether there is a program of this name where [`run`] looks for it.
+/// Whether [`run`] would find a program of this name.
 pub(crate) fn is_found(name: &OsStr, spec: &Spec) -> bool {
     #[cfg(unix)]
     use program as platform;
