@@ -1,4 +1,4 @@
-//! The hash chain over a record's events: sealing new ones and finding what was altered. Must not interpret events.
+//! The hash chain over a record's events: seals new events and detects alterations. Does not interpret events.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::model::{Digest, Event, Kind};
 pub enum Broken {
     #[error("it holds no event")]
     Empty,
-    /// The numbering has a gap: an event was removed, added or moved.
+    /// A gap in the numbering: an event was removed, added or moved.
     #[error("event {expected} is missing or out of place (found number {found} there)")]
     Sequence { expected: u64, found: u64 },
     #[error("event {0} does not follow the one before it: an event was removed, replaced or reordered")]
@@ -18,18 +18,18 @@ pub enum Broken {
     Altered(u64),
 }
 
-/// Makes the next event of a chain that ends in `last`.
+/// Creates the event that follows `last`, with its link and digest.
 pub fn seal(last: Option<&Event>, what: Kind, actor: Option<String>, at: DateTime<Utc>) -> Event {
     let seq = last.map_or(1, |event| event.seq + 1);
     let prev = last.map(|event| event.digest.clone());
-    // Digests are over what is written, so the moment is cut to what RFC 3339 with microseconds keeps.
+    // The digest covers the event as written, so the time is truncated to microseconds, the precision on disk.
     let at = chrono::SubsecRound::trunc_subsecs(at, 6);
     let mut event = Event { seq, at, actor, what, prev, digest: Digest::of_bytes(b""), signature: None };
     event.digest = digest_of(&to_value(&event));
     event
 }
 
-/// Checks a whole chain as it was read: raw values, so that a field this version does not know is covered too.
+/// Verifies a whole chain. Takes raw values, so that fields unknown to this version are covered as well.
 pub fn verify(events: &[Value]) -> Result<(), Broken> {
     if events.is_empty() {
         return Err(Broken::Empty);
@@ -54,11 +54,11 @@ pub fn verify(events: &[Value]) -> Result<(), Broken> {
 }
 
 pub fn to_value(event: &Event) -> Value {
-    // Events hold strings, numbers that are finite, and maps with string keys: none of that can fail.
+    // Cannot fail: events consist of strings, finite numbers, and maps with string keys.
     serde_json::to_value(event).unwrap_or(Value::Null)
 }
 
 fn digest_of(event: &Value) -> Digest {
-    // What is signed is the digest.
+    // The signature is over the digest, so it is not part of it.
     Digest::of_json_without(event, &["digest", "signature"])
 }

@@ -1,4 +1,4 @@
-//! What to do about evidence, alarms and verdicts: steps that refusals, verification and `status` share.
+//! Fixes for evidence, alarms and verdicts, shared by refusals, verification and `status`.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
     ]
 }
 
-/// Takes a change back: by a commit of the tool's where the contract's action is to revert one.
+/// The command that rolls a change back. It makes a reverting commit if that is the contract's rollback action.
 pub fn take_out(change: &Change, reason: Option<&str>) -> CommandLine {
     let line = fix::on(change.id(), "change rollback");
     let line = match reason {
@@ -30,7 +30,7 @@ pub fn take_out(change: &Change, reason: Option<&str>) -> CommandLine {
     if reverts { line.word("--apply") } else { line }
 }
 
-/// What a person can decide on a comparison that does not pass: where nothing failed, more is measured first.
+/// The options for a comparison that does not pass; if nothing failed, measuring more comes first.
 pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged>, ctx: &FixContext) -> Vec<Fix> {
     let judged: Vec<&Judged> = judged.into_iter().collect();
     let is_any = |is: &dyn Fn(&Judged) -> bool| judged.iter().any(|judged| is(judged));
@@ -44,7 +44,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
         ];
     }
     let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
-    // What a comparison does not read again.
+    // A comparison does not read such a file again; only a new snapshot does.
     let stale = |judged: &Judged| {
         matches!(&judged.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Stale { .. } } })
     };
@@ -55,7 +55,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     if is_any(&|judged| matches!(judged.verdict, Verdict::Invalid { .. })) {
         return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
     }
-    // The runs and requests of a snapshot are as many as at the baseline: without pairs nothing would measure more of them.
+    // A snapshot takes as many runs and requests as the baseline, so without pairs nothing would measure more of them.
     let of_snapshots = |judged: &Judged| {
         let paired =
             matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
@@ -77,7 +77,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
         let again = Fix::then(format!("{how}, take it up again"), fix::start_from(id));
         return vec![Fix { how: How::Next, ..hold }, drop, again];
     }
-    // However much is measured, it stays as open as it is: what can be had is another question.
+    // More pairs would not decide it; only other bounds would.
     if is_any(&is_too_close) {
         return vec![
             Fix::next("no number of pairs decides it: drop it", reject),
@@ -95,8 +95,7 @@ fn is_too_close(judged: &Judged) -> bool {
     finding.design == Design::Paired
 }
 
-/// As many pairs as would settle every criterion at the present noise, those that there are included, up to the next
-/// look at them.
+/// The total number of pairs that would settle every criterion at the present noise, rounded up to the next look.
 fn pairs_needed(judged: &[&Judged]) -> Option<u32> {
     let needed = judged.iter().filter_map(|judged| match &judged.verdict {
         Verdict::Inconclusive { finding: Some(finding), more_runs: Some(more), .. } => Some(finding.n_before + more),
@@ -105,7 +104,7 @@ fn pairs_needed(judged: &[&Judged]) -> Option<u32> {
     needed.max().map(decisive::look_with)
 }
 
-/// Measures more for a comparison: more pairs; without commits that pairs could be of, the state after once more.
+/// Measures more for a comparison: more pairs or, without commits to pair, another after snapshot.
 fn more(change: &Change, pairs: Option<u32>) -> CommandLine {
     let compare = fix::on(change.id(), "compare");
     if change.has_no_commit() {
@@ -114,7 +113,7 @@ fn more(change: &Change, pairs: Option<u32>) -> CommandLine {
     compare.words(pairs.iter().flat_map(|pairs| ["--pairs".to_owned(), pairs.to_string()]))
 }
 
-/// How a change is not in effect; `files` are those that were taken back, where others were not.
+/// Says why a change is not in effect; `files` are the reverted files if only a part was reverted.
 pub(crate) fn taken_out(reverted: bool, files: &[String]) -> String {
     match (reverted, files) {
         (false, _) => "the change's commit is not in the history of what is checked out".to_owned(),
@@ -123,7 +122,7 @@ pub(crate) fn taken_out(reverted: bool, files: &[String]) -> String {
     }
 }
 
-/// What helps where a change's commit is not, or no longer, in what is checked out.
+/// The fixes for a change whose commit is not, or no longer, in the checked-out code.
 pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: Fix) -> Vec<Fix> {
     let id = change.id();
     let rollback = Fix::or("record that it was taken out", fix::with_reason(id, "rollback"));
@@ -151,8 +150,8 @@ pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: F
     ]
 }
 
-/// Brings evidence back: from git where a commit has it; else it is measured again, or the change ends where that is
-/// too late. `again` is what can be tried then.
+/// Restores evidence: from a kept copy or a commit if possible; otherwise it is measured again or, if that is too late,
+/// the change ends. `again` is the step to retry afterwards.
 pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContext, again: Option<Fix>) -> Vec<Fix> {
     let id = change.id();
     let mut fixes = Vec::new();
@@ -206,7 +205,7 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
     fixes
 }
 
-/// The stage that has not begun, by the plan that was frozen; without one, the last.
+/// The next stage of the frozen rollout plan; without a plan, the full rollout.
 pub(crate) fn next_stage(change: &Change) -> Stage {
     let plan = change.frozen_policy().map(|policy| policy.stages.as_slice()).unwrap_or_default();
     plan.get(change.rollout.len()).map_or(Stage::Full, |planned| planned.stage)

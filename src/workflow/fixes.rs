@@ -1,4 +1,4 @@
-//! Steps that the reasons for a refusal share, or that take more than a line of `reason.rs`.
+//! Fixes shared by several reasons for a refusal, or longer than a line of `reason.rs`.
 
 use crate::model::fix::How;
 use crate::model::text::short;
@@ -10,7 +10,7 @@ use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, take_out};
 use crate::workflow::refusal::on_other_metrics;
 
-/// What a refusal of a change that exists is answered with.
+/// Builds the fixes for a refusal about an existing change.
 pub(crate) struct Fixes<'a> {
     pub(crate) gate: Gate,
     pub(crate) change: &'a Change,
@@ -18,7 +18,7 @@ pub(crate) struct Fixes<'a> {
 }
 
 impl Fixes<'_> {
-    /// Ends the change, with another reason: what is rolled out is rolled back.
+    /// Ends the change: rejects it, or rolls it back if it is rolled out.
     pub(crate) fn reject(&self, purpose: &str) -> Fix {
         let rolled_out = !self.change.rollout.is_empty();
         let reject = || fix::with_reason(self.change.id(), "reject");
@@ -37,7 +37,7 @@ impl Fixes<'_> {
 
     pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
         let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
-        // The contract is frozen from the baseline on.
+        // After the baseline the contract is frozen, so its metrics cannot be replaced.
         let stashed = self.ctx.uncommitted.stashed.then(|| {
             let needed = "if it reads a file that was stashed: bring that back, and let git ignore it";
             Fix::or(needed, CommandLine::git("stash pop"))
@@ -47,7 +47,7 @@ impl Fixes<'_> {
         } else {
             Some(self.reject("if it is gone for good, drop it and start over with another contract"))
         };
-        // A peak memory below the tool's own stays there, however often it is measured.
+        // A peak memory below that of the tool itself cannot be measured, so trying again does not help.
         let stays = metrics.iter().all(|metric| metric.kind() == Some(MetricKind::MaxRss));
         match other {
             Some(other) if stays => vec![Fix { how: How::Next, ..other }, Fix { how: How::Or, ..again }],
@@ -63,10 +63,11 @@ impl Fixes<'_> {
         other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
     }
 
-    /// What others have, or have built on, is not rewritten.
+    /// Combines several commits into one, or reverts all but the first if later or pushed commits forbid rewriting
+    /// them.
     pub(crate) fn one_of_many(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
         if at_tip {
-            // The message of the first one stays: its author is not asked for the words again.
+            // `-C` reuses the message of the first commit.
             let first = first_of(commits);
             let commit = self.ctx.with_trailer(CommandLine::git("commit -C").word(&first), self.change.id());
             let one = [Fix::next("make one commit of them", reset(&first).and(commit)), self.again("")];
@@ -127,7 +128,7 @@ impl Fixes<'_> {
         ]
     }
 
-    /// Takes back for good what was rolled back on record alone.
+    /// Undoes a change whose rollback was recorded, but which is still in effect.
     pub(crate) fn taken_back(&self) -> Vec<Fix> {
         let id = self.change.id();
         if self.change.commits_to_revert().is_empty() {
@@ -145,7 +146,7 @@ impl Fixes<'_> {
                 let what = "see which later commits build on it: it can be promoted once these are taken back";
                 return Fix::next(what, log);
             }
-            // They ran where git had put nothing but what it tracks.
+            // The checks ran in a checkout of tracked files only.
             Rehearsal::ChecksFail { .. } => "let them pass on a clean checkout without the change, then",
             Rehearsal::Applies { .. } | Rehearsal::Conflicts { .. } | Rehearsal::NotApplicable => {
                 "make the commit revert cleanly, then"
@@ -170,7 +171,7 @@ impl Fixes<'_> {
         }
     }
 
-    /// What was measured meanwhile says nothing of the change, so a day is measured before anything is called verified.
+    /// Retries the step; for verification, measures a day first, as what was measured meanwhile was not the change.
     pub(crate) fn measured_again(&self) -> Fix {
         if self.gate == Gate::Verify {
             let tick = fix::on(self.change.id(), "monitor tick");
@@ -179,7 +180,7 @@ impl Fixes<'_> {
         self.again("")
     }
 
-    /// The change's files alone are stashed: a stash of everything would take the record back, too.
+    /// Stashes only the edited files of the change, as stashing everything would include the record.
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
             let rollback = Fix::or("if it is to be taken out", fix::take_out(self.change.id()));
@@ -195,7 +196,7 @@ impl Fixes<'_> {
         steps.chain([self.bring_back(), rollback]).collect()
     }
 
-    /// While a change is measured, what comes back would be in the way of the next step.
+    /// Pops the stash; until the comparison is done, as a note only, as the work would block the next step.
     fn bring_back(&self) -> Fix {
         let pop = CommandLine::git("stash pop");
         match self.gate {
@@ -208,7 +209,7 @@ impl Fixes<'_> {
         }
     }
 
-    /// What was promoted is not validated again.
+    /// A promoted change cannot be validated again, so new values mean that it is rolled back.
     pub(crate) fn other_tuneables(&self) -> Vec<Fix> {
         let again = Fix { how: How::Next, ..self.measured_again() };
         let purpose = "set them to what was validated, or unset the variable that overrides them, then".to_owned();
@@ -227,7 +228,7 @@ impl Fixes<'_> {
         self.ctx.contract(self.change.id(), self.change.opened.class, parts)
     }
 
-    /// The first gate that is still shut, up to the one that is missing: what comes before it is refused for it.
+    /// The first gate before `gate` that was not passed, which has to be passed first, or else `gate` itself.
     pub(crate) fn due(&self, gate: Gate) -> Gate {
         let shut = |earlier: &&Gate| **earlier < gate && !self.change.passed(**earlier);
         self.change.opened.class.gates().iter().find(shut).copied().unwrap_or(gate)
@@ -261,10 +262,10 @@ impl Fixes<'_> {
             return self.start_over("others build on them: start over, and bring them again after the next baseline");
         }
         let (id, first) = (self.change.id(), first_of(commits));
-        // Nothing is taken out of the work tree before the stash holds it, and the branch keeps the commits.
+        // Nothing can be lost: the branch keeps the commits, and the stash keeps the work.
         let keep = CommandLine::git("branch").word(format!("made-too-early-{id}"));
         let stashed = keep.and(reset(&first)).and(self.ctx.uncommitted.stash_all());
-        // The message of the first one stays.
+        // `-C` reuses the message of the first commit.
         let again = CommandLine::git("stash pop").and(self.ctx.uncommitted.add_all());
         let again = again.and(self.ctx.with_trailer(CommandLine::git("commit --reset-author -C").word(first), id));
         vec![
@@ -300,7 +301,7 @@ impl Fixes<'_> {
         ]
     }
 
-    /// What git is in the middle of ends first: until then no commit is what it will be.
+    /// Completes a git operation in progress first, as commits are not final until then.
     fn under_way(&self, operation: Operation) -> Vec<Fix> {
         let name = operation.name();
         let resolve = format!("a {name} is in progress: resolve its conflicts and add the files with git add");
@@ -312,8 +313,8 @@ impl Fixes<'_> {
         ]
     }
 
-    /// `own` is the change's own commit. It is not amended where anything else may be the last commit: the baseline's
-    /// would be lost, and one of evidence would take the work in.
+    /// Deals with uncommitted files. `own` is the change's own commit; it is only replaced if it is the last one
+    /// (`at_tip`), as amending would otherwise alter the baseline's commit or one with evidence.
     pub(crate) fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
@@ -326,7 +327,7 @@ impl Fixes<'_> {
         }
         let local = || files.ignore(&files.ignores).map(|it| Fix::or("if it is built or local: let git ignore it", it));
         let one = |sha: &str| reset(&short(sha)).and(self.ctx.commit(id));
-        // After the baseline the set-up is what it was, or is committed by itself.
+        // After the baseline, the setup must stay as it was or be committed separately.
         if let (false, Some(stash)) = (self.gate == Gate::Baseline, files.stash_setup()) {
             let commit =
                 files.commit_setup().map(|it| Fix::or("commit it, where it alters nothing of this change", it));
@@ -339,7 +340,7 @@ impl Fixes<'_> {
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
                 let aside = files.holds_work().then(|| how("stash the work", files.stash()));
                 let back = aside.as_ref().map(|_| self.bring_back());
-                // A commit of work is refused by the hook until there is a baseline.
+                // The commit hook refuses commits of work until there is a baseline.
                 let commit = files
                     .commit_work()
                     .filter(|_| !files.hooked)
@@ -358,8 +359,8 @@ impl Fixes<'_> {
                 let rest = local().into_iter().chain(aside);
                 std::iter::once(take).chain(rest).collect()
             }
-            // What was validated is measured; with more in the commit it has to be validated again. What is rolled out is
-            // what was decided on: nothing is added to it any more.
+            // The validated commit is what is measured, decided on and rolled out, so adding to it requires a new
+            // validation.
             (_, own) => {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
                 let take =

@@ -1,4 +1,4 @@
-//! The state machine: gates, replay, what comes next. Pure; the only module that knows the order of the gates.
+//! The state machine: gates, replay, and the next step. Pure; the only module that knows the order of the gates.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

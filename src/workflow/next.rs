@@ -1,4 +1,4 @@
-//! What comes next for a change: the same order as the gates, asked from the other side. Must not refuse anything.
+//! The next step of a change, in the order of the gates. Refuses nothing.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -49,14 +49,14 @@ pub fn next(change: &Change, policy: &Policy, now: DateTime<Utc>) -> Step {
     }
 }
 
-/// Whether a change was rolled back, and nobody measured since whether the baseline's values are back.
+/// Whether a change was rolled back without a measurement that confirms the baseline's values.
 pub fn awaits_confirmation(change: &Change) -> bool {
     let unconfirmed = change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none());
     change.end.is_some() && unconfirmed && change.baseline.is_some()
 }
 
 fn decision(change: &Change) -> Step {
-    // Evidence from a dirty tree is never promoted, so that is for a person to end.
+    // A change with evidence from a dirty tree can never be promoted, so the user has to end it.
     if change.is_indicative() {
         return Step::Decide { outcome: Outcome::Inconclusive };
     }

@@ -1,4 +1,4 @@
-//! What stands for a change: its commits, its evidence files, what a review covers, how it is taken out again.
+//! What a record proves about its change: commits, evidence files, what a review covers, and the rollback action.
 
 use serde_json::{Value, json};
 
@@ -9,22 +9,23 @@ use crate::workflow::Change;
 pub const COMMIT_PLACEHOLDER: &str = "<sha>";
 
 impl Change {
-    /// The rollback action as it was recorded: filled in once there is a commit, as written before.
+    /// The recorded rollback action: with the commit filled in from the after snapshot on, before that as in the
+    /// contract.
     pub fn recorded_rollback(&self) -> &str {
         self.after.as_ref().map_or(self.contract.rollback.as_str(), |after| after.rollback.as_str())
     }
 
-    /// The same, with the hashes that are valid now (after relinking).
+    /// The recorded rollback action, with the current hashes (after relinking).
     pub fn rollback_action(&self) -> String {
         let recorded = self.recorded_rollback().to_owned();
         self.relinks().fold(recorded, |text, (old, new, _)| text.replace(old, new))
     }
 
-    /// The action as far as it is known by now: as it was recorded with the state after; before that, with what the
-    /// newest validation saw, passed or not.
+    /// The rollback action as far as it is known: as recorded with the after snapshot; before that, filled in from the
+    /// newest validation, passed or failed.
     pub fn known_rollback(&self) -> String {
         let action = self.rollback_action();
-        // An earlier version let an emergency have an action on a commit that nothing fills in.
+        // An earlier version allowed `<sha>` for an emergency, which has no commit to fill in.
         if self.opened.class == Class::Emergency {
             return filled_rollback(&action, &[], &Delta::default());
         }
@@ -34,8 +35,8 @@ impl Change {
         }
     }
 
-    /// Whether the contract's action takes the change itself out; another one, such as a flag that is cleared, may leave
-    /// it where it is.
+    /// Whether the contract's rollback action reverts the change's commit; another action, such as clearing a flag, may
+    /// leave the code in place.
     pub fn rollback_takes_it_out(&self) -> bool {
         let action = self.contract.rollback.as_str();
         action.is_empty() || action.contains(COMMIT_PLACEHOLDER) || action.contains("git revert")
@@ -50,7 +51,7 @@ impl Change {
         })
     }
 
-    /// The commits to take back, oldest first: those of the newest validation, passed or not.
+    /// The commits to revert, oldest first: those of the newest validation, passed or failed.
     pub fn commits_to_revert(&self) -> Vec<String> {
         if self.validation.is_some() {
             return self.commits();
@@ -58,7 +59,7 @@ impl Change {
         self.newest_delta().map(hashes).unwrap_or_default()
     }
 
-    /// Whether a commit of the change was found again by the code that it ends in: what else is in it is not known.
+    /// Whether a commit of the change was relinked by its tree alone, so that it may contain other work as well.
     pub fn is_squashed(&self) -> bool {
         self.relinks().any(|(.., by)| by == "tree")
     }
@@ -67,7 +68,7 @@ impl Change {
         self.relinks().next().is_some()
     }
 
-    /// Which commit was found again as which, and by what (`pick`, `patch-id` or `tree`), oldest first.
+    /// Relinked commits as (old hash, new hash, method), oldest first; the method is `pick`, `patch-id` or `tree`.
     fn relinks(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         let relinked = self.events.iter().filter_map(|event| {
             let Kind::Relinked { commits, by } = &event.what else { return None };
@@ -76,7 +77,7 @@ impl Change {
         relinked.flat_map(|(commits, by)| commits.iter().map(move |(old, new)| (old.as_str(), new.as_str(), by)))
     }
 
-    /// The commits that are the change, oldest first, by the hashes that are valid now (after relinking).
+    /// The change's commits, oldest first, with their current hashes (after relinking).
     pub fn commits(&self) -> Vec<String> {
         let mut commits = self.validation.as_ref().map(|validation| hashes(&validation.delta)).unwrap_or_default();
         for (old, new, _) in self.relinks() {
@@ -85,26 +86,26 @@ impl Change {
         commits
     }
 
-    /// The commits that were validated and those that took their place, oldest first.
+    /// The validated commits and all that replaced them by relinking, oldest first.
     pub fn every_commit(&self) -> Vec<String> {
         let validated = self.validation.as_ref().map(|validation| hashes(&validation.delta)).unwrap_or_default();
         validated.into_iter().chain(self.relinks().map(|(_, new, _)| new.to_owned())).collect()
     }
 
-    /// The parent of the change's commit, and that commit, where others committed since the baseline: then these two are
-    /// what is measured in pairs, and not the snapshots' own.
+    /// The parent of the change's commit and that commit, if others committed since the baseline: then these two are
+    /// measured in pairs, instead of the snapshots' commits.
     pub fn commit_and_parent(&self) -> Option<(&str, &str)> {
         let delta = &self.validation.as_ref()?.delta;
         Some((delta.base.as_deref()?, delta.own_commits().next()?.sha.as_str()))
     }
 
-    /// The snapshot after and the pairs of a change that was compared on its commit and its parent.
+    /// The after snapshot and the pairs of a change that was compared on its commit and its parent.
     pub fn measured_on_commit(&self) -> Option<(&Artifact, &Artifact)> {
         self.commit_and_parent()?;
         Some((&self.after.as_ref()?.taken.snapshot, self.comparison.as_ref()?.pair.as_ref()?))
     }
 
-    /// Whether only commits that are the change's now move, each to one that is not.
+    /// Whether every move is from a current commit of the change to a commit that is not one.
     pub fn can_relink(&self, moves: &[(String, String)]) -> bool {
         let mut current = self.commits();
         moves.iter().all(|(old, new)| {
@@ -115,8 +116,8 @@ impl Change {
         })
     }
 
-    /// Every evidence file that stands for the present state, in the order in which it was recorded. A day that was
-    /// measured again has one measurement; whatever else stands has a file of its own.
+    /// Every evidence file of the present state, in the order of the gates. Of a day that was measured again, only the
+    /// last measurement.
     pub fn artifacts(&self) -> Vec<&Artifact> {
         let is_again = |at: usize, day: u32| self.ticks[at + 1..].iter().any(|later| later.day == day);
         let days = self.ticks.iter().enumerate().filter(|(at, tick)| !is_again(*at, tick.day)).map(|(_, tick)| tick);
@@ -136,12 +137,12 @@ impl Change {
         self.baseline.as_ref()?.taken.revision.commit.as_deref()
     }
 
-    /// Whether the baseline is bound to no commit: then no pairs can be checked out.
+    /// Whether the baseline has no commit, so that no pairs can be checked out.
     pub fn has_no_commit(&self) -> bool {
         self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Unversioned)
     }
 
-    /// Whether the baseline was taken outside git; before a first commit there is a branch.
+    /// Whether the baseline was taken outside git. In a repository without commits there is at least a branch.
     pub fn is_outside_git(&self) -> bool {
         self.has_no_commit() && self.baseline.as_ref().is_some_and(|it| it.taken.revision.branch.is_none())
     }
@@ -150,8 +151,8 @@ impl Change {
         self.attestation.as_ref().is_some_and(|attestation| attestation.reviewed == self.review_digest())
     }
 
-    /// Digest over what a reviewer has to have seen: the contract, the delta and the comparison. An attestation
-    /// of another digest is stale.
+    /// Digest over what a review covers: the contract, the delta and the comparison. An attestation of another digest
+    /// is stale.
     pub fn review_digest(&self) -> Digest {
         let delta = self.validation.as_ref().map(|validation| &validation.delta);
         let verdicts = self.comparison.as_ref().map(|comparison| &comparison.verdicts);
@@ -170,8 +171,8 @@ fn hashes(delta: &Delta) -> Vec<String> {
     delta.own_commits().map(|commit| commit.sha.clone()).collect()
 }
 
-/// `action` with the delta's commit in the place of `<sha>`. An action that needs a commit where there is none is
-/// replaced by the old values to put back; what else it asks for is kept beside.
+/// Replaces `<sha>` in `action` by the delta's commit. If there is no commit, returns the old values to restore,
+/// followed by the action unless it is the default.
 pub(crate) fn filled_rollback(action: &str, commits: &[String], delta: &Delta) -> String {
     if !action.contains(COMMIT_PLACEHOLDER) {
         return action.to_owned();

@@ -1,5 +1,4 @@
-//! Why a gate stays shut: every reason with its code, its facts, its sentence and what to do about it.
-//! What takes more than a line is in `fixes.rs`.
+//! The reasons for a refusal, each with its code, facts, message and fixes. Longer fixes are in `fixes.rs`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -17,7 +16,7 @@ use crate::workflow::refusal::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
 
-/// The name of a variant in snake case is its stable code.
+/// The snake-case name of a variant is its stable code.
 #[derive(Debug, Clone, PartialEq, Serialize, Error)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Reason {
@@ -70,9 +69,9 @@ pub enum Reason {
     #[error("{} outside the tool's own files", count(*.paths, "uncommitted file", "uncommitted files"))]
     Dirty {
         paths: u32,
-        /// The change's own commit, where there is one already.
+        /// The change's own commit, if there is one.
         own: Option<String>,
-        /// Whether that may still be made over; here and below.
+        /// Whether that commit may still be rewritten; likewise in the other variants.
         #[serde(skip)]
         at_tip: bool,
     },
@@ -81,7 +80,7 @@ pub enum Reason {
     #[error("{} of the contract could not be measured", count(.metrics.len() as u64, "metric", "metrics"))]
     Unmeasured {
         metrics: Vec<MetricId>,
-        /// Why not, in words, in the order of the metrics; empty where it is not known.
+        /// The explanations, in the order of the metrics; empty if unknown.
         why: Vec<String>,
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
@@ -92,10 +91,10 @@ pub enum Reason {
     NotInGit { paths: Vec<String> },
     #[error("{}", redefined(.what))]
     Redefined {
-        /// Beginnings of metrics' names, such as `timing.tests`; `tuneables` for where these are read from; keys of the
-        /// config, such as `commands.test`.
+        /// Prefixes of metric names, such as `timing.tests`; `tuneables` for the files that these are read from; config
+        /// keys, such as `commands.test`.
         what: Vec<String>,
-        /// Whether the config is all that changed since the baseline.
+        /// Whether only the config changed since the baseline.
         #[serde(skip)]
         alone: bool,
     },
@@ -108,10 +107,9 @@ pub enum Reason {
     OtherTuneables { keys: Vec<String> },
     #[error("{}", taken_out(*.reverted, .files))]
     NotInEffect {
-        /// Whether it was there and was taken back; else its commit is not in the history.
+        /// Whether it was reverted; otherwise its commit is not in the history.
         reverted: bool,
-        /// Where only part of it was taken back, the files that are again what they were before it, or in which nothing
-        /// is left of it.
+        /// If only part of it was reverted, the files that are as before it, or that contain nothing of it any more.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
     },
@@ -119,7 +117,7 @@ pub enum Reason {
     NotAsCommitted { files: Vec<String> },
     #[error("{}", no_delta(.outputs))]
     NoDelta {
-        /// What it changes, where that is nothing but what the KPIs are read from.
+        /// The changed files, if all of them are files that KPIs are read from.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
     },
@@ -151,7 +149,7 @@ pub enum Reason {
     #[error("the baseline's commit {baseline} is not in the history of the present one")]
     BaselineNotAncestor {
         baseline: String,
-        /// The change's own since the histories part.
+        /// The change's own commits since the histories diverged.
         #[serde(skip)]
         commits: Vec<DeltaCommit>,
         #[serde(skip)]
@@ -164,7 +162,7 @@ pub enum Reason {
     )]
     ContractDocs {
         files: Vec<String>,
-        /// What has to change with them, and where the config looks for it.
+        /// What has to change with them, and the config's paths for it.
         owed: Vec<String>,
     },
     #[error("a change of class code needs a test to run, and the config has none")]
@@ -199,7 +197,7 @@ pub enum Reason {
     Unverified { demands: Vec<Demand> },
     #[error("the rollback was recorded, but what it takes back is still in effect: {}", joined(.what))]
     StillInEffect {
-        /// Its commits, or its tuneables with their values.
+        /// The change's commits, or its tuneables with their values.
         what: Vec<String>,
     },
     #[error("there is nothing to roll back: no delta was ever checked")]
@@ -221,13 +219,13 @@ pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a Metri
 }
 
 impl Reason {
-    /// Whether what helps depends on what is uncommitted or stashed.
+    /// Whether the fixes depend on uncommitted or stashed files.
     pub(crate) fn is_of_uncommitted(&self) -> bool {
         let is_of_tree = matches!(self, Self::Dirty { .. } | Self::NotAsCommitted { .. });
         is_of_tree || matches!(self, Self::CommitsBeforeBaseline { .. } | Self::Unmeasured { .. })
     }
 
-    /// What to do about it, in the order in which it is to be done.
+    /// The fixes, in the order to apply them.
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     pub(crate) fn fixes(&self, with: &Fixes<'_>) -> Vec<Fix> {
         let (change, ctx, id) = (with.change, with.ctx, with.change.id());
@@ -236,7 +234,7 @@ impl Reason {
         match self {
             Self::Ended { .. } | Self::NotInClass { .. } => with.other_change(),
             Self::Earlier { gate } => vec![Fix::next("", with.pass(with.due(*gate)))],
-            // An opening is refused before there is a change; what helps then is in `refusal.rs`.
+            // If opening is refused, there is no change yet; those fixes are in `refusal.rs`.
             Self::OtherOpen { .. }
             | Self::IncidentNote
             | Self::Expiry
@@ -292,14 +290,14 @@ impl Reason {
             Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
             Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
             Self::ForeignCommit { commit } => with.foreign(commit),
-            // Its commit was amended, or rebased with what came after: it is measured again on what stands there now.
+            // The baseline's commit was amended or rebased, so a new baseline is taken on the present history.
             Self::BaselineNotAncestor { commits, .. } if commits.is_empty() => {
                 vec![Fix::next("take the baseline again on what is there now", fix::baseline(id))]
             }
             Self::BaselineNotAncestor { commits, at_tip: true, .. } => with.too_early(commits, true),
             Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
             Self::ContractDocs { owed, .. } => {
-                // `add` takes new files too.
+                // `git add` includes new files.
                 let amend = with.ctx.uncommitted.add_all().and(CommandLine::git("commit --amend --no-edit"));
                 vec![
                     Fix::next(format!("change {} too, and add that to the commit", joined(owed)), amend),

@@ -1,5 +1,5 @@
-//! A gate that stays shut: what a refusal means as a whole, its longer sentences, and openings and contracts that were refused
-//! as commands, in which what was given stays and what was wrong with it is replaced.
+//! Refusals of a gate: their classification, longer messages, and corrected commands for a refused opening or contract,
+//! which keep the given arguments and replace the wrong ones.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ impl Refusal {
         Self { gate, missing }
     }
 
-    /// Whether the change is not, or not as it was validated, in what is checked out.
+    /// Whether the refusal is because the change is not in effect, or not as validated.
     pub fn is_of_effect(&self) -> bool {
         matches!(
             self.missing,
@@ -32,10 +32,10 @@ impl Refusal {
         )
     }
 
-    /// Whether waiting or more measuring may open the gate: nothing is wrong yet.
+    /// Whether nothing is wrong yet, so that waiting or measuring more may pass the gate.
     pub fn is_not_yet(&self) -> bool {
         if let Reason::Unverified { demands } = &self.missing {
-            // What a person has to do may be done at once: waiting does not bring it.
+            // Demands that a user can meet at once are not met by waiting.
             return demands.iter().filter(|demand| !demand.met).all(|demand| demand.kind.comes_with_time());
         }
         if let Reason::Verdicts { judged } = &self.missing {
@@ -44,7 +44,7 @@ impl Refusal {
         matches!(self.missing, Reason::Soak { .. })
     }
 
-    /// What to do; empty only where waiting is all that helps. `change` is `None` where it could not even be opened.
+    /// The fixes; empty only if all the user can do is wait. `change` is `None` if opening was refused.
     pub fn fixes(&self, change: Option<&Change>, ctx: &FixContext) -> Vec<Fix> {
         match change {
             Some(change) => self.missing.fixes(&Fixes { gate: self.gate, change, ctx }),
@@ -114,7 +114,7 @@ pub(crate) fn rehearsed(rehearsal: &Rehearsal) -> String {
     }
 }
 
-/// `change start` with the words that were given, and `class` and `expires` in the place of those that were refused.
+/// `change start` with the given arguments, but with `class` and `expires` in place of refused ones.
 pub(crate) fn open(ctx: &FixContext, class: Option<Class>, expires: Option<&str>) -> CommandLine {
     let given = ctx.proposed.opened.as_ref();
     let line = CommandLine::tool("change start");
@@ -147,7 +147,7 @@ fn plans(opened: &Opened) -> [(&'static str, &str); 4] {
     ]
 }
 
-/// The parts of a contract as flags; `shown` is how a criterion is written.
+/// Appends the parts of a contract as flags; `shown` formats a criterion.
 fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> String) -> CommandLine {
     let written = |flag, text: &String| Some((flag, text.clone())).filter(|(_, text)| !text.is_empty());
     let trigger = contract.trigger.iter().map(|trigger| match trigger {
@@ -162,7 +162,7 @@ fn parts(line: CommandLine, contract: &Contract, shown: &dyn Fn(&Criterion) -> S
     given.fold(line, |line, (flag, value)| line.word(flag).word(value))
 }
 
-/// The contract as it was given, with the nearest metrics that there are.
+/// The given contract, with unknown metrics replaced by the nearest known ones.
 pub(crate) fn other_names<'a>(
     change: &Change,
     unknown: impl Iterator<Item = (&'a MetricId, Option<&'a MetricId>)> + Clone,
@@ -181,7 +181,7 @@ pub(crate) fn other_names<'a>(
     parts(line, &ctx.proposed.parts, &renamed)
 }
 
-/// The contract as it was given, or the opening with it, with another criterion in the place of the one that makes no sense.
+/// The given contract, or the opening with it, with the vacuous criterion replaced.
 pub(crate) fn other_criterion(
     change: Option<&Change>,
     criterion: &str,
@@ -213,7 +213,8 @@ pub(crate) fn other_criterion(
     let kpi = kpi.map(|kpi| kpi.metric.as_str().to_owned());
     let [proposed, guardrail, _] = &ctx.criteria;
     let mut words = proposed.split(' ');
-    // What is proposed as KPI guards, where what is proposed to guard is the KPI that was given.
+    // If the proposed guardrail is on the metric of the given KPI, a guardrail on the proposed KPI's metric replaces
+    // it.
     if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi.as_deref(), words.next(), words.next())
         && Some(metric) != kpi.as_deref()
     {
@@ -232,7 +233,7 @@ pub(crate) fn other_criterion(
     part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
 }
 
-/// Holds the parts of the contract that name any of `metrics` to others; the guardrails are written as a whole.
+/// Rewrites the parts of the contract that name any of `metrics` to other metrics; guardrails are replaced together.
 pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixContext) -> Option<Fix> {
     let contract = &change.contract;
     let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
@@ -240,7 +241,7 @@ pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixC
     let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
     let trigger = contract.measured_trigger().filter(|it| named(it)).map(|_| Part::Trigger);
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger).collect();
-    // Unless what the config proposes is what gave no value.
+    // The config's proposals are unusable if they name a metric without a value.
     let is_of = |text: &String| metrics.iter().any(|it| text.split(' ').next() == Some(it.as_str()));
     let shapes = || FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
     let proposed = if ctx.criteria.iter().any(is_of) { shapes() } else { ctx.clone() };

@@ -1,5 +1,5 @@
-//! Whether a record's events are ones that the gates let happen, in that order: digests can be computed again by whoever edits
-//! a file, but that opens no gate. What an event says of the world is taken as said; `audit/` holds it against the world.
+//! Checks a record's events against the gates, in order: whoever edits a record can recompute its digests, but cannot
+//! pass a gate that way. Claims of events about the world are taken as true here; `audit/` checks them.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -8,17 +8,17 @@ use crate::workflow::{Change, NotARecord, Refusal, World, gates, window};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum InvalidEvent {
-    /// Its gate refuses it.
+    /// The gate refuses the event.
     Refused { seq: u64, refusal: Box<Refusal> },
     /// The gate would have recorded something else.
     Differs { seq: u64 },
-    /// What it measured was measured before the step that it belongs to, or after it was recorded.
+    /// The measurement precedes the step that it belongs to, or is later than the event.
     MeasuredAtOtherTime { seq: u64, taken_at: DateTime<Utc> },
-    /// The events are no record at all.
+    /// The events do not form a record.
     NotARecord(NotARecord),
 }
 
-/// Checks every event against its gate, in the state that the events before it add up to.
+/// Checks every event against its gate, in the state after the events before it.
 pub fn check(events: &[Event]) -> Result<(), InvalidEvent> {
     let (first, rest) = events.split_first().ok_or(InvalidEvent::NotARecord(NotARecord::NotOpened))?;
     let mut change = Change::replay([first.clone()]).map_err(InvalidEvent::NotARecord)?;
@@ -28,7 +28,7 @@ pub fn check(events: &[Event]) -> Result<(), InvalidEvent> {
             return Err(InvalidEvent::NotARecord(NotARecord::OpenedTwice(event.seq)));
         }
         check_moment(&change, event)?;
-        // The moment is cut to microseconds when it is sealed.
+        // Sealing truncates the time to microseconds.
         check_gate(&change, event, window::later(event.at, Duration::microseconds(1)))?;
         if !follows(&change, &event.what) {
             return Err(InvalidEvent::Differs { seq: event.seq });
@@ -43,7 +43,7 @@ fn check_gate(change: &Change, event: &Event, now: DateTime<Utc>) -> Result<(), 
         .map_err(|refusal| InvalidEvent::Refused { seq: event.seq, refusal: Box::new(refusal) })
 }
 
-/// Whether what an event says of the change itself is so.
+/// Whether an event agrees with the change's state.
 fn follows(change: &Change, event: &Kind) -> bool {
     if let Kind::Validated(validation) = event {
         return validation.checks.iter().all(|check| check.passed);
@@ -54,13 +54,13 @@ fn follows(change: &Change, event: &Kind) -> bool {
     if let Kind::Relinked { commits, .. } = event {
         return change.can_relink(commits);
     }
-    // Before the values to put back were named, the action of a change without a commit was recorded as the contract has it.
+    // Earlier versions recorded the contract's action unchanged for a change without a commit.
     let as_in_contract = |after: &After| change.commits().is_empty() && after.rollback == change.contract.rollback;
     matches!(event, Kind::AfterTaken(after) if as_in_contract(after))
         || gates::completed(change, event.clone()) == *event
 }
 
-/// Measuring ends before it is recorded, and begins no earlier than the step before it.
+/// Checks that a measurement was taken between the step before it and its event.
 fn check_moment(change: &Change, event: &Event) -> Result<(), InvalidEvent> {
     let Some((what, taken)) = event.what.measured() else { return Ok(()) };
     let step_before = match what {
@@ -71,7 +71,7 @@ fn check_moment(change: &Change, event: &Event) -> Result<(), InvalidEvent> {
         TakenFor::Rollback => change.rollback.as_ref().map(|rollback| rollback.at),
     };
     let not_before = step_before.unwrap_or(change.opened_at);
-    // Where the clock was set back between the two, the moment of recording is all there is to go by.
+    // If the clock was set back in between, only the time of recording can be used.
     let earliest = if event.at < not_before {
         window::earlier(event.at, window::MEASURED_WITHIN)
     } else {

@@ -1,8 +1,8 @@
-//! Where a change belongs: the workflow's decision tree, and what each way owes.
+//! The decision tree for the kind of a change, and the evidence that each kind requires.
 
 use crate::model::{Class, Surface};
 
-/// A question of the decision tree, and the way that a yes leads to.
+/// A question of the decision tree, and the route for the answer yes.
 #[derive(Debug, PartialEq)]
 pub struct Question {
     pub flag: &'static str,
@@ -15,12 +15,12 @@ pub struct Route {
     pub name: &'static str,
     pub sentence: &'static str,
     pub class: Class,
-    /// The layer that it touches; code that is no contract touches none by name.
+    /// The surface that it changes; `None` for ordinary code.
     pub surface: Option<Surface>,
     pub evidence: &'static [Evidence],
 }
 
-/// Evidence that a change owes: its stable name, and in words.
+/// Required evidence: its stable name and its description.
 pub type Evidence = (&'static str, &'static str);
 
 const SNAPSHOTS: Evidence = ("snapshots", "snapshots before and after");
@@ -34,7 +34,7 @@ const EXPIRY: Evidence = ("expiry", "a moment at which the override expires");
 const FOLLOW_UP: Evidence = ("follow_up", "the follow-up change that moves it into tuneables or code");
 const BENCHMARK_REPORT: Evidence = ("benchmark_report", "the benchmark's report");
 
-/// Every question, in the order in which they are asked.
+/// The questions, in the order in which they are asked.
 pub const QUESTIONS: [Question; 4] = [
     Question {
         flag: "--knob",
@@ -90,10 +90,10 @@ const CODE: Route = Route {
     evidence: &[TESTS, SMOKE, SNAPSHOTS, COMPARE],
 };
 
-/// The answers to [`QUESTIONS`]; `None` where one was not asked.
+/// The answers to [`QUESTIONS`]; `None` for a question that was not asked.
 pub type Answers = [Option<bool>; 4];
 
-/// The way that the answers lead to, or the question that comes next, by its place. The first yes decides.
+/// The route for the answers, or the index of the next question. The first yes decides.
 pub fn route(answers: &Answers) -> Result<&'static Route, usize> {
     const ALL: &[Question] = &QUESTIONS;
     match answers.iter().position(|answer| *answer != Some(false)) {

@@ -1,4 +1,4 @@
-//! A change as its events tell it: the folding of events into state, which is never stored.
+//! The state of a change, computed by folding its events; it is never stored.
 
 use std::ops::Deref;
 
@@ -14,7 +14,7 @@ use crate::workflow::chain;
 pub struct Change {
     pub opened: Opened,
     pub opened_at: DateTime<Utc>,
-    /// The contract as it stands; frozen once there is a baseline.
+    /// The current contract; frozen once there is a baseline.
     pub contract: Contract,
     pub baseline: Option<Dated<Baseline>>,
     pub validation: Option<Dated<Validation>>,
@@ -22,7 +22,7 @@ pub struct Change {
     pub comparison: Option<Dated<Compared>>,
     pub promotion: Option<Dated<Promotion>>,
     pub rollout: Vec<Dated<RolloutStage>>,
-    /// For how many days it is to be measured, where somebody said so.
+    /// The requested number of monitoring days, if any.
     pub monitor_days: Option<u32>,
     pub ticks: Vec<Dated<Tick>>,
     pub open_alarms: Vec<Judged>,
@@ -30,13 +30,13 @@ pub struct Change {
     pub follow_up: Option<ChangeId>,
     pub rollback: Option<RolledBack>,
     pub end: Option<End>,
-    /// The latest moment that any event so far claims. What follows is never taken to be earlier, so that a clock
-    /// set back cannot open the monitoring window in the past.
+    /// The latest time of any event so far. Later events are never dated earlier, so that a clock that was set back
+    /// cannot open the monitoring window in the past.
     pub latest_at: DateTime<Utc>,
     pub events: Vec<Event>,
 }
 
-/// What an event says, with its moment; never earlier than an event before it.
+/// The content of an event with its time, which is never earlier than that of the event before it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dated<T> {
     pub at: DateTime<Utc>,
@@ -54,10 +54,10 @@ impl<T> Deref for Dated<T> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RolledBack {
     pub reason: String,
-    /// The reverting commit, where the tool made one.
+    /// The reverting commit, if the tool made one.
     pub commit: Option<String>,
     pub at: DateTime<Utc>,
-    /// The snapshot after it and what was not back; `None` until one was taken.
+    /// The snapshot after the rollback and the criteria not back at the baseline; `None` until one is taken.
     pub confirmed: Option<(Taken, Vec<Judged>)>,
 }
 
@@ -142,7 +142,7 @@ impl Change {
         }
     }
 
-    /// Folds one more event in. The order of events is for the gates to check: any order folds without panic.
+    /// Applies one more event. Never panics: the gates check the order of events.
     fn apply(&mut self, event: Event) {
         let at = event.at.max(self.latest_at);
         self.latest_at = at;
@@ -209,12 +209,12 @@ impl Change {
         self.end.is_none()
     }
 
-    /// Whether its baseline was taken with uncommitted work.
+    /// Whether the baseline was taken with uncommitted work.
     pub fn is_indicative(&self) -> bool {
         self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative)
     }
 
-    /// Why it is to be rolled back, where that is what was decided on it last, at the end of a day.
+    /// The reason to roll it back, if that was the last decision of a day and the change is still open.
     pub fn decided_rollback(&self) -> Option<&str> {
         let decided = self.events.iter().rev().find_map(|event| {
             let Kind::DayDecided { decision, reason, .. } = &event.what else { return None };
@@ -223,7 +223,7 @@ impl Change {
         decided.filter(|(decision, _)| *decision == "rollback" && self.is_open()).map(|(_, reason)| reason)
     }
 
-    /// When the override of an emergency expired that still is in force: neither taken over nor taken back.
+    /// When an emergency's override expired, if it is still in force (neither followed up nor ended).
     pub fn expired_override(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let in_force = self.opened.class == Class::Emergency && self.is_open() && self.follow_up.is_none();
         self.opened.expires.filter(|at| in_force && *at <= now)
@@ -243,7 +243,7 @@ impl Change {
         }
     }
 
-    /// Whether its decision is behind it (or it ended without one).
+    /// Whether it was promoted or rolled out, or has ended.
     pub fn is_decided(&self) -> bool {
         !self.is_open() || self.promotion.is_some() || !self.rollout.is_empty()
     }
@@ -256,13 +256,13 @@ impl Change {
         self.rollout.iter().find(|done| done.stage == Stage::Full).map(|done| done.at)
     }
 
-    /// What was frozen at promotion (at rollout, for an emergency).
+    /// The policy frozen at promotion (for an emergency, at rollout).
     pub fn frozen_policy(&self) -> Option<&Policy> {
         let promoted = self.promotion.as_ref().map(|promotion| &promotion.policy);
         promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
     }
 
-    /// How often it was compared since its baseline was captured.
+    /// The number of comparisons since the baseline.
     pub fn comparisons_since_baseline(&self) -> u32 {
         let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken(_)));
         u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared(_))).count()).unwrap_or(u32::MAX)

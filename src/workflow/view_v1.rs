@@ -1,4 +1,4 @@
-//! The fields of the original's record, as a view of the events: other tools read them, this one recomputes them.
+//! The fields of a version 1 record, computed from the events for other tools that read them.
 
 use chrono::NaiveDate;
 use serde::Serialize;
@@ -8,13 +8,13 @@ use crate::model::text::stamp;
 use crate::model::{ChangeId, Event, Gate, Kind, Stage, Taken};
 use crate::workflow::{Change, End};
 
-/// Schema name of the records written here.
+/// Schema of the records that this tool writes.
 pub const SCHEMA_V2: &str = "vibeship_optimizer.change.v2";
-/// Schema name of the original's records, which are read.
+/// Schema of the Python tool's records; read only.
 pub const SCHEMA_V1: &str = "vibeship_optimizer.change.v1";
 
-/// The state of a change in one word. `planned` and `verified` are the original's; the rest name the last gate
-/// passed, the stage of the rollout, or the end.
+/// The state of a change in one word. `planned` and `verified` are those of the Python tool; the others name the last
+/// gate passed, the stage of the rollout, or the end.
 pub fn status(change: &Change) -> &'static str {
     if let Some(end) = &change.end {
         return end.name();
@@ -94,12 +94,12 @@ pub fn fields(change: &Change) -> Map<String, Value> {
         verified_at: verified.map(|(_, at)| stamp(at)),
         verified_summary: verified.map(|(summary, _)| summary.clone()),
     };
-    // A struct of texts and numbers is always an object.
+    // A struct always serializes to an object.
     if let Ok(Value::Object(fields)) = serde_json::to_value(view) { fields } else { Map::new() }
 }
 
-/// The monitored days: the original counts the entries, so that a day measured again is one, with the last of it.
-/// Earlier versions listed every measurement.
+/// The monitored days. With `one_a_day`, a day that was measured again has one entry, its last measurement, because the
+/// Python tool counts entries. Earlier versions listed every measurement.
 pub(crate) fn updates(change: &Change, one_a_day: bool) -> Vec<Update> {
     let day = |event: &Event| if let Kind::Ticked(tick) = &event.what { Some(tick.utc_date) } else { None };
     let of_tick = |(at, event): (usize, &Event)| {

@@ -1,5 +1,5 @@
-//! What a measurement says of a change that is rolled out: its guardrails and its trigger, held against the state that
-//! the change is measured by. The same files give the same conclusions on any later day. Must not read files.
+//! Judges measurements of a rolled out change: guardrails and trigger, compared with its reference snapshot. The result
+//! depends on the evidence alone, so it can be reproduced later. Reads no files.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,8 @@ use crate::model::{
 };
 use crate::workflow::{Change, window};
 
-/// What must not go unnoticed: a guardrail that is violated, the trigger where it fired, and either where it can no
-/// longer be judged. An inconclusive verdict is none: a day's few runs seldom settle one. Nor is the KPI's, since the
-/// guardrails say what must not happen.
+/// The alarms: violated guardrails, a fired trigger, and either if it can no longer be judged. An inconclusive verdict
+/// raises none, as a day's few runs seldom settle one. Nor does the KPI, as the guardrails define what must not happen.
 pub fn alarms(judged: &[CriterionRow]) -> Vec<Judged> {
     let is_alarm = |row: &&CriterionRow| match row.role {
         Role::Kpi => false,
@@ -24,24 +23,24 @@ pub fn alarms(judged: &[CriterionRow]) -> Vec<Judged> {
     judged.iter().filter(is_alarm).map(CriterionRow::judged).collect()
 }
 
-/// Whether a verdict says something: yes or no.
+/// Whether a verdict is conclusive: pass or fail.
 pub fn is_settled(row: &CriterionRow) -> bool {
     matches!(row.result.outcome(), Outcome::Pass | Outcome::Fail)
 }
 
-/// What the monitored days could not judge. It bars nothing: the promotion has judged the change, and what a day's few
-/// runs leave open is no sign that it broke. But whoever calls it verified is to know.
+/// What the monitored days could not judge. It does not prevent verification, as the change was judged at promotion and
+/// an inconclusive day is no sign of a regression, but it is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unjudged {
-    /// Days on which nothing of the contract came to a verdict.
+    /// Days without any conclusive verdict.
     pub days: Vec<NaiveDate>,
-    /// Guardrails, and the trigger, that came to one on no day.
+    /// Guardrails, and the trigger, without a conclusive verdict on any day.
     pub criteria: Vec<String>,
-    /// Days on which the KPI did not hold: what others commit may undo the number, and the change is in effect all the same.
+    /// Days on which the KPI failed; this may be due to others' commits although the change is in effect.
     pub missed: Vec<NaiveDate>,
 }
 
-/// What `days` (their dates, with the verdicts of each measurement) leave unjudged of the contract.
+/// What was left unjudged on `days`, which are dates with the verdicts of their measurements.
 pub fn unjudged(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Unjudged {
     if days.is_empty() {
         return Unjudged::default();
@@ -62,7 +61,7 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Unj
     }
 }
 
-/// The KPI as it was measured last, where it failed on every monitored day and nobody has said why that is no harm.
+/// The last verdict on the KPI, if it failed on every monitored day and no alarm was resolved since the first of them.
 pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<Judged> {
     let kpi = |rows: &[CriterionRow]| rows.iter().find(|row| row.role == Role::Kpi).map(CriterionRow::judged);
     let kpis: Vec<Judged> = days.iter().map(|(_, judged)| kpi(judged)).collect::<Option<_>>()?;
@@ -75,9 +74,9 @@ pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Idle {
     AlreadyMeasured,
-    /// Every day that was asked for has one, and the window is closed.
+    /// Enough days are measured, and the window is closed.
     Complete,
-    /// The clock is behind what the record knows already: which day it is cannot be known.
+    /// The clock is behind the last event, so the date cannot be trusted.
     ClockBackwards,
 }
 
@@ -91,8 +90,8 @@ impl Idle {
     }
 }
 
-/// Whether there is a reason not to measure a rolled out change now. `force` measures a day once more, but never by a
-/// clock that is wrong.
+/// The reason not to measure a rolled out change now, if any. `force` allows measuring a day again, but not with a
+/// wrong clock.
 pub fn idle(change: &Change, policy: &Policy, now: DateTime<Utc>, force: bool) -> Option<Idle> {
     if window::later(now, window::CLOCK_TOLERANCE) < change.latest_at {
         return Some(Idle::ClockBackwards);
@@ -106,22 +105,22 @@ pub fn idle(change: &Change, policy: &Policy, now: DateTime<Utc>, force: bool) -
     (have.len() >= days as usize && now >= window::closes(from, days)).then_some(Idle::Complete)
 }
 
-/// The snapshot that a rolled out change is held against: its baseline, or for an emergency, which has none, the
-/// state at its rollout.
+/// The snapshot that a rolled out change is compared with: its baseline, or for an emergency, the snapshot of its
+/// rollout.
 pub fn reference(change: &Change) -> Option<&Artifact> {
     let rolled_out = change.rollout.first().map(|done| &done.taken);
     change.baseline.as_ref().map(|baseline| &baseline.taken).or(rolled_out).map(|taken| &taken.snapshot)
 }
 
-/// The settings that a change is judged with for as long as it lives: those of its recorded comparison, so that a later
-/// calibration or config does not move a verdict. Without one (an emergency), the contract's and the defaults.
+/// The settings to judge a change with: those of its recorded comparison, so that a later calibration or config changes
+/// no verdict. Without a comparison (an emergency), the contract's minimum effect and the defaults.
 pub fn settings(change: &Change, recorded: Option<&Comparison>) -> Settings {
     let min_effect = change.contract.min_effect.unwrap_or(DEFAULT_MIN_EFFECT);
     recorded.map_or_else(|| Settings { min_effect, ..Settings::default() }, |comparison| comparison.settings.clone())
 }
 
-/// Judges `today` against `reference`: KPI, guardrails and trigger, as far as they are criteria. An emergency has no baseline:
-/// of its contract, the criteria with a bound of their own are judged, and the others cannot be.
+/// Judges `today` against `reference`: KPI, guardrails, and the trigger if it is a criterion. For an emergency, which
+/// has no baseline, only criteria with an absolute bound are judged.
 pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: &Settings) -> Vec<CriterionRow> {
     let has_baseline = change.baseline.is_some();
     let kept = |criterion: &&Criterion| has_baseline || !criterion.is_relative();
@@ -140,7 +139,7 @@ pub fn watch(change: &Change, reference: &Snapshot, today: &Snapshot, settings: 
     comparison.criteria
 }
 
-/// The day's pairs, if they are of the baseline and of the code that was measured on that day.
+/// The day's pairs, if their sides are the baseline and the commit that was measured on that day.
 fn pairs_of<'a>(change: &Change, today: &'a Snapshot) -> Option<&'a PairSession> {
     let baseline = change.baseline_commit();
     let before = change.commit_and_parent().map(|(parent, _)| parent).or(baseline);
@@ -149,12 +148,12 @@ fn pairs_of<'a>(change: &Change, today: &'a Snapshot) -> Option<&'a PairSession>
     today.pair.as_deref().filter(|pair| !pair.of_commit && is_of(&pair.before, before) && is_of(&pair.after, now))
 }
 
-/// How far `today` has drifted from the state right after the change: the same code on another day.
+/// Compares `today` with the after snapshot: the drift of the same code to another day.
 pub fn drift(after: &Snapshot, today: &Snapshot, settings: &Settings) -> Comparison {
     compare::compare(&unattributed(after), today, None, &Contract::default(), settings)
 }
 
-/// The snapshot without its revision. That the code is the same is what drift is about, and no flaw of the comparison.
+/// Removes the revision, so that a comparison of the same code is not refused.
 fn unattributed(snapshot: &Snapshot) -> Snapshot {
     Snapshot { revision: None, ..snapshot.clone() }
 }

@@ -1,4 +1,4 @@
-//! The monitoring window and the demands of verification: arithmetic on UTC days. `now` is an argument.
+//! The monitoring window, counted in UTC days, and the demands of verification. `now` is an argument.
 
 use std::collections::BTreeSet;
 
@@ -11,13 +11,13 @@ use crate::workflow::demand_fixes::{alarm, restore};
 use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, World};
 
-/// For how many days a change is measured where nobody said so, as in the original.
+/// The default number of monitoring days, as in the Python tool.
 pub const DEFAULT_MONITOR_DAYS: u32 = 5;
 
-/// How far in the future a recorded moment may be before the clock is not trusted: clocks of two machines differ.
+/// How far in the future a recorded time may be, as the clocks of two machines differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::minutes(10);
 
-/// How long before it is recorded a day may have been measured; measuring and judging take their time.
+/// The longest time between a measurement and its event; measuring and judging take time.
 pub(crate) const MEASURED_WITHIN: Duration = Duration::hours(6);
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,12 +30,12 @@ pub struct Demand {
 #[serde(tag = "demand", rename_all = "snake_case")]
 pub enum DemandKind {
     FullRollout,
-    /// The window is over; when it closes is not known before the rollout.
+    /// The window has closed; the time is unknown before the rollout.
     Window {
         days: u32,
         closes: Option<DateTime<Utc>>,
     },
-    /// Ticks on distinct UTC days within it.
+    /// Ticks on distinct UTC days of the window.
     Ticks {
         need: u32,
         have: Vec<NaiveDate>,
@@ -45,7 +45,7 @@ pub enum DemandKind {
     },
     Attestation {
         stale: bool,
-        /// Why the one of this state does not count.
+        /// Why the attestation of the present state does not count.
         #[serde(skip_serializing_if = "Option::is_none")]
         objection: Option<String>,
     },
@@ -53,7 +53,7 @@ pub enum DemandKind {
         faults: Vec<ArtifactFault>,
     },
     Reproduced,
-    /// The clock is not behind what was recorded last.
+    /// The clock is not behind the last recorded time.
     Clock {
         latest: Option<DateTime<Utc>>,
     },
@@ -62,14 +62,14 @@ pub enum DemandKind {
 }
 
 impl DemandKind {
-    /// Whether it is met by waiting and ticking, with nothing wrong meanwhile.
+    /// Whether it is met by waiting and measuring alone.
     pub fn comes_with_time(&self) -> bool {
         matches!(self, Self::Window { .. } | Self::Ticks { .. })
     }
 }
 
 impl Demand {
-    /// A sentence that is true as things are; `alarm` puts an alarm into words.
+    /// A sentence for the present state of the demand; `alarm` formats an alarm.
     pub fn words(&self, alarm: &dyn Fn(&Judged) -> String) -> String {
         let either = |met: &str, unmet: &str| if self.met { met } else { unmet }.to_owned();
         match &self.kind {
@@ -120,7 +120,7 @@ impl Demand {
         }
     }
 
-    /// What meets it; nothing where only time does.
+    /// The fixes; none if only time meets the demand.
     pub fn fixes(&self, change: &Change, ctx: &FixContext) -> Vec<Fix> {
         let id = change.id();
         match &self.kind {
@@ -157,7 +157,7 @@ pub(crate) fn unmet(demands: &[Demand]) -> String {
 pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand> {
     let days = verify_days(change, &world.policy);
     let rolled_out = change.fully_rolled_out_at();
-    // What was taken back meanwhile is watched from when it was brought back.
+    // If the change was reverted and brought back, the window starts over then.
     let from = rolled_out.map(|at| world.brought_back.map_or(at, |back| back.max(at)));
     let closes = from.map(|at| closes(at, days));
     let have = from.map(|at| ticked_days(change, at, now)).unwrap_or_default();
@@ -193,23 +193,23 @@ pub fn closes(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
     later(from, Duration::hours(24 * i64::from(days)))
 }
 
-/// `from` and `by` added; the last moment there is where that lies beyond it.
+/// Adds `by`, saturating at the latest time that can be represented.
 pub(crate) fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     from.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// The day of the window on which `date` falls: 0 is the rollout's own. `None` before it.
+/// The day of the window on which `date` falls: 0 is the day of the rollout; `None` before it.
 pub fn day_of(rolled_out: DateTime<Utc>, date: NaiveDate) -> Option<u32> {
     u32::try_from((date - rolled_out.date_naive()).num_days()).ok()
 }
 
-/// For how many days a change is to be measured under `policy`: as was said when its monitor was started, and never
-/// for fewer than verification demands.
+/// The number of monitoring days under `policy`: as requested when monitoring was started, but at least as many as
+/// verification demands.
 pub fn monitor_days(change: &Change, policy: &Policy) -> u32 {
     change.monitor_days.unwrap_or(DEFAULT_MONITOR_DAYS).max(verify_days(change, policy))
 }
 
-/// What verification demands: what was frozen, or `policy` where that is more.
+/// The policy for verification: the frozen one, tightened by `policy`.
 pub(crate) fn demanded(change: &Change, policy: &Policy) -> Policy {
     change.frozen_policy().unwrap_or(policy).clone().tightened_by(policy)
 }
@@ -218,8 +218,8 @@ pub fn verify_days(change: &Change, policy: &Policy) -> u32 {
     demanded(change, policy).min_monitor_days.max(MIN_DAYS)
 }
 
-/// The distinct UTC days with a tick after the rollout and not in the future. A tick counts on the date of the
-/// moment it was recorded, whatever date it claims, and only with a measurement of its own, made about then.
+/// The distinct UTC days with a tick after the rollout and not in the future. A tick counts only if its date is that of
+/// its recording, and if it has a measurement of its own, taken at about that time.
 pub fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
     let mut seen: BTreeSet<&str> = measured_before_ticks(change).map(|taken| taken.snapshot.sha256.as_str()).collect();
     let mut days = BTreeSet::new();
@@ -241,12 +241,12 @@ fn measured_before_ticks(change: &Change) -> impl Iterator<Item = &Taken> {
     before.chain(after).chain(change.rollout.iter().map(|done| &done.taken))
 }
 
-/// `from` less `by`; the first moment there is where that lies before it.
+/// Subtracts `by`, saturating at the earliest time that can be represented.
 pub(crate) fn earlier(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     from.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// The latest moment that the record claims, of its events or its measurements.
+/// The latest time in the record, of its events and monitoring measurements.
 fn latest_moment(change: &Change) -> Option<DateTime<Utc>> {
     let events = change.events.iter().map(|event| event.at);
     let measured = change.ticks.iter().map(|tick| tick.taken.taken_at);

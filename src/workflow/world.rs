@@ -1,4 +1,4 @@
-//! What gates ask of the world besides the record: the code checked out, the config, the evidence files.
+//! The facts outside the record that gates depend on: the checked-out code, the config, the evidence files.
 
 use std::collections::BTreeMap;
 
@@ -10,80 +10,80 @@ use crate::model::{
 };
 use crate::workflow::Change;
 
-/// A metric that the config does not measure, with the nearest that it does.
+/// A metric that the config does not measure, with the nearest one that it does.
 pub type UnknownMetric = (MetricId, Option<MetricId>);
 
-/// Gathered by a command before it asks a gate. The default is what nobody looked at: where a field can refuse, it does.
+/// Gathered by a command before it asks a gate. The defaults stand for unknown, and refuse wherever a field can.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct World {
     pub revision: Revision,
     pub allow_dirty: bool,
-    /// Undecided changes that a new one would be mixed up with.
+    /// Undecided changes whose effects would mix with those of a new one.
     pub undecided: Vec<ChangeId>,
     pub tuneables_configured: bool,
-    /// The most days for which an emergency's override may be opened; `None` where that is not known any more.
+    /// The most days that an emergency's override may last; `None` if unknown, as on replay.
     pub max_emergency_days: Option<u32>,
-    /// Which direction is an improvement, as far as it is known.
+    /// The better direction of metrics, as far as it is known.
     pub better: BTreeMap<MetricId, Better>,
     pub unknown: Vec<UnknownMetric>,
-    /// Commits in the history that carry this id already.
+    /// Commits in the history that already carry this id.
     pub commits_with_id: Vec<DeltaCommit>,
-    /// Paths whose size the contract names, and of which git holds nothing, with why.
+    /// Paths whose size the contract names but that git does not track, with the reason.
     pub not_in_git: Vec<String>,
-    /// The config in force and what it defines otherwise than the committed one, of what the change rests on.
+    /// The path of the config, and its uncommitted differences that matter for the change.
     pub uncommitted_config: Option<(String, Vec<String>)>,
-    /// Files that the contract's metrics are read from, from the project's root.
+    /// Files that the contract's metrics are read from, relative to the project root.
     pub outputs: Vec<String>,
-    /// What the config measures by, or from, the tool's own files: `KEY (PATH)`.
+    /// Config entries that measure with or from the tool's own files: `KEY (PATH)`.
     pub own_sources: Vec<String>,
-    /// Metrics of the contract without a usable value in the measurement, and why.
+    /// Metrics of the contract without a usable value in the measurement, with the reason.
     pub unmeasured: Vec<(MetricId, String)>,
-    /// Whether the baseline meets the KPI by itself.
+    /// Whether the baseline already meets the KPI.
     pub met_already: bool,
-    /// Whether the baseline's commit is an ancestor of the revision; `None` where there are no commits.
+    /// Whether the baseline's commit is an ancestor of the revision; `None` if there are no commits.
     pub descends: Option<bool>,
     pub delta: Delta,
-    /// A surface that a change of its class leaves alone, with the changed files on it.
+    /// A surface that a change of this class must not touch, with the changed files on it.
     pub not_of_class: Option<(Surface, Vec<String>)>,
-    /// What did not change with the contracts surface and has to, with where it may be.
+    /// What has to change with the contracts surface but did not, with its paths.
     pub owed: Vec<String>,
-    /// Whether the change's commits are the last ones, and on no remote: then they may still be made over.
+    /// Whether the change's commits are the last ones and on no remote, so that they may still be rewritten.
     pub at_tip: bool,
     /// Metrics of the contract that cannot be measured on the change's commit and its parent.
     pub unattributed: Vec<MetricId>,
     pub tuneables: Vec<TuneableChange>,
-    /// What the config measures in another way than the baseline did.
+    /// The definitions by which the config measures differently from the baseline.
     pub redefined: Vec<String>,
     pub has_tests: bool,
     pub faults: Vec<ArtifactFault>,
     pub reproduced: bool,
     pub in_effect: InEffect,
-    /// How many days the record had when one was measured; more of them, and another process was faster. `None` where it
-    /// is measured all the same.
+    /// The number of recorded days when measuring began; if there are more now, another process was faster. `None` if
+    /// the day is recorded in any case.
     pub days: Option<usize>,
-    /// Files of the change that are at the head what they were before it.
+    /// Files of the change that are reverted at `HEAD`.
     pub taken_back: Vec<String>,
-    /// Files of the change that are not as they are committed.
+    /// Files of the change with uncommitted edits.
     pub undone: Vec<String>,
-    /// What of a rolled back change is in effect as if it had never been taken back.
+    /// What of a rolled back change is still in effect.
     pub still_in_effect: Vec<String>,
-    /// What the config (and a raising flag) demands now.
+    /// The present policy of the config, raised by flags.
     pub policy: Policy,
     pub review_counts: bool,
-    /// Why the attested review does not, where that is known.
+    /// Why the attested review does not count, if known.
     pub review_objection: Option<String>,
-    /// Whether the work tree is clean; `None` where that is not demanded.
+    /// Whether the work tree is clean; `None` if that is not demanded.
     pub clean_git: Option<bool>,
-    /// Whether the follow-up of an emergency exists, was opened after it, is a tuneable or code change, and was promoted.
+    /// Whether the emergency's follow-up is a tuneable or code change that was opened after it and promoted.
     pub follow_up_promoted: bool,
-    /// The KPI, where it failed on every monitored day.
+    /// The KPI, if it failed on every monitored day.
     pub kpi_lost: Option<Judged>,
-    /// When the change was last taken back or brought back, in the history that is checked out.
+    /// When the change was last reverted or brought back in the checked-out history.
     pub brought_back: Option<DateTime<Utc>>,
 }
 
 impl World {
-    /// The best that the world can have been when `event` was recorded on `change`.
+    /// The most permissive world in which `event` may have been recorded.
     pub fn granted(change: &Change, event: &Kind) -> Self {
         let demanded = change.frozen_policy().cloned().unwrap_or_default();
         let mut world = Self {
@@ -104,7 +104,7 @@ impl World {
             world.allow_dirty = baseline.strength == Strength::Indicative;
         }
         if let Kind::RolledOut(RolloutStage { stage, policy, .. }) = event {
-            // A stage more than was frozen is one that a stricter config added.
+            // A stage that is not in the frozen plan was added by a stricter config.
             let only = Policy { stages: vec![StagePlan { stage: *stage, soak_hours: 0.0 }], ..Policy::default() };
             world.policy = policy.clone().unwrap_or_else(|| demanded.joined_with(&only));
         }

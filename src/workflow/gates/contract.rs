@@ -1,4 +1,4 @@
-//! Gates 0 and 1: opening a change, and its contract, which is written before the baseline and frozen by it.
+//! Gates 0 and 1: opening a change and writing its contract, which the baseline freezes.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ pub enum VacuousCriterion {
     NoShare,
 }
 
-/// A contract may be written in several steps, and is complete when no part is missing.
+/// Checks a contract, which may still be incomplete, as it can be written in several steps.
 pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Contract;
     gates::enter(change, gate)?;
@@ -45,7 +45,7 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
     if let Some((criterion, why)) = demands_nothing(contract, &world.better) {
         return vacuous(criterion.to_string(), why);
     }
-    // An earlier version's records are read as they are.
+    // Records of earlier versions may have this and stay valid; on replay, `better` is empty.
     let emergency = change.opened.class == Class::Emergency && !world.better.is_empty();
     if emergency && contract.rollback.contains(proof::COMMIT_PLACEHOLDER) {
         return vacuous(contract.rollback.clone(), VacuousCriterion::NoCommit);
@@ -53,8 +53,7 @@ pub(crate) fn check(change: &Change, contract: &Contract, world: &World) -> Resu
     Ok(())
 }
 
-/// The first criterion that holds without an improvement, or whatever is measured. Says nothing about metrics
-/// whose better direction is not known.
+/// The first criterion that demands nothing, or that nothing can meet. Skips metrics whose better direction is unknown.
 fn demands_nothing<'c>(
     contract: &'c Contract,
     better: &BTreeMap<MetricId, Better>,
@@ -87,25 +86,25 @@ fn demands_nothing<'c>(
     })
 }
 
-/// Whether an operator bounds the side on which a metric gets worse.
+/// Whether an operator limits a metric in the direction in which it gets worse.
 fn bounds_worse(op: Op, better: Better) -> bool {
     matches!((op, better), (Op::Le | Op::Lt, Better::Lower) | (Op::Ge | Op::Gt, Better::Higher))
 }
 
-/// Whether a KPI demands that its metric moves the right way. A bound of its own is a demand whatever it is.
+/// Whether a KPI demands an improvement of its metric; true for every absolute bound.
 fn improves(kpi: &Criterion, better: Better) -> bool {
     let Bound::Relative { share } = kpi.bound else { return true };
     let wanted = if better == Better::Lower { share < 0.0 } else { share > 0.0 };
     if kpi.op == Op::Eq { wanted } else { bounds_worse(kpi.op, better) && !kpi.op.holds(0.0, share) }
 }
 
-/// Whether a trigger holds for the baseline's own value and every better one. A demand for an improvement does not.
+/// Whether a trigger holds for the baseline's value and every better one.
 fn fires_on_good(trigger: &Criterion, better: Better) -> bool {
     let Bound::Relative { share } = trigger.bound else { return false };
     bounds_worse(trigger.op, better) && trigger.op.holds(0.0, share)
 }
 
-/// Whether a criterion holds wherever the KPI does: the same metric, the same direction, a looser bound.
+/// Whether a criterion holds whenever the KPI does: the same metric and direction, with a bound at least as loose.
 fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
     if guardrail.metric != kpi.metric {
         return false;
@@ -126,8 +125,8 @@ fn follows_from(guardrail: &Criterion, kpi: &Criterion) -> bool {
     }
 }
 
-/// The least and the most that a metric can be, in the terms of the criterion's bound, and the bound: durations, sizes and
-/// rates are never below zero, and no rate is above one. What a KPI can be is not known.
+/// The least and the greatest possible value of a metric, and the bound, all in terms of the bound: durations, sizes
+/// and rates are never negative, and no rate exceeds 1. `None` for a KPI, whose range is unknown.
 fn range(criterion: &Criterion) -> Option<(f64, f64, f64)> {
     criterion.metric.kind()?;
     Some(match &criterion.bound {
@@ -153,7 +152,8 @@ fn never_holds(criterion: &Criterion) -> bool {
     })
 }
 
-/// One undecided change at a time, unless asked otherwise: two at once cannot be told apart in the numbers.
+/// Allows one undecided change at a time, as the effects of two could not be told apart, unless parallel changes were
+/// requested (`world.undecided` is empty then).
 pub fn may_open(opened: &Opened, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     let demand = |met: bool, reason: Reason| gates::require(Gate::Open, met, || reason);
     if opened.class == Class::Emergency {
@@ -169,7 +169,7 @@ pub fn may_open(opened: &Opened, world: &World, now: DateTime<Utc>) -> Result<()
     demand(opened.class != Class::Tuneable || world.tuneables_configured, Reason::TuneablesUnknown)
 }
 
-/// The end of the longest override that may be opened at a moment.
+/// The latest expiry of an override opened at `opened_at`.
 pub fn longest(opened_at: DateTime<Utc>, days: u32) -> DateTime<Utc> {
     window::later(opened_at, Duration::days(i64::from(days)))
 }

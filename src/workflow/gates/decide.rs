@@ -1,4 +1,4 @@
-//! Gates 6 to 8: promotion, rollout and verification; and the ends that are neither, always possible with a reason.
+//! Gates 6 to 8: promotion, rollout and verification; also holding, rejecting and rolling back, which need a reason.
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -7,8 +7,8 @@ use crate::model::{RolloutStage, Stage, StagePlan, Verdicts};
 use crate::workflow::gates::{enter, has_reason, is_open, is_undecided, require};
 use crate::workflow::{Change, End, Reason, Refusal, World, gates, window};
 
-/// Every demand holds or it does not happen; there is no override. Evidence complete and unaltered, KPI and guardrails pass,
-/// and what was compared is what is there.
+/// Promotion, which has no override: evidence complete and unaltered, KPI and guardrails pass, and the change that was
+/// compared is in effect.
 pub fn may_promote(change: &Change, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Decide;
     enter(change, gate)?;
@@ -18,7 +18,7 @@ pub fn may_promote(change: &Change, world: &World) -> Result<(), Refusal> {
     let Some(comparison) = &change.comparison else {
         return Err(Refusal::new(gate, Reason::Earlier { gate: Gate::Compare }));
     };
-    // Verdicts on something else than the contract never came out of a comparison of this change.
+    // Verdicts on anything but the contract cannot come from a comparison of this change.
     let verdicts = &comparison.verdicts;
     require(gate, world.reproduced && verdicts.are_on(&change.contract), || Reason::NotReproduced)?;
     let judged: Vec<Judged> = verdicts.not_passing().cloned().collect();
@@ -44,16 +44,16 @@ pub(crate) fn promotion(change: &Change, promotion: &Promotion, world: &World) -
     }
 }
 
-/// Holding and rejecting. Once a change is rolled out, it has to be rolled back instead.
+/// Holding or rejecting; a change that is rolled out has to be rolled back instead.
 pub(crate) fn other_decision(change: &Change, verb: &'static str, reason: &str) -> Result<(), Refusal> {
     is_open(change, Gate::Decide)?;
     require(Gate::Decide, change.rollout.is_empty(), || Reason::AlreadyPassed)?;
     has_reason(Gate::Decide, verb, reason)
 }
 
-/// No gate, from the moment that there is a delta, or a commit that takes one back. A rejected, held or even
-/// verified change may still have to be taken out; so may one whose rollback was only written down, once there is a
-/// reverting commit.
+/// Rolling back, which no gate bars once there is a delta or a reverting commit. A rejected, held or even verified
+/// change may still have to be rolled back; so may one whose rollback was only recorded, once there is a reverting
+/// commit.
 pub(crate) fn rollback(change: &Change, reason: &str, has_commit: bool) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
     let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
@@ -65,15 +65,15 @@ pub(crate) fn rollback(change: &Change, reason: &str, has_commit: bool) -> Resul
     has_reason(gate, "rollback", reason)
 }
 
-/// What is still in effect was not rolled back.
+/// Confirming a rollback: nothing of the change may still be in effect.
 pub fn may_confirm_rollback(change: &Change, world: &World) -> Result<(), Refusal> {
     require(Gate::Rollout, change.rollback.is_some(), || Reason::NothingToRollBack)?;
     let what = &world.still_in_effect;
     require(Gate::Rollout, what.is_empty(), || Reason::StillInEffect { what: what.clone() })
 }
 
-/// Gate 7: each stage after the one before has soaked. The plan was frozen at promotion; an emergency goes to full at once,
-/// and freezes its policy here.
+/// Gate 7: a stage begins after the previous one has soaked. The plan was frozen at promotion; an emergency goes
+/// directly to the full rollout and freezes its policy here.
 pub fn may_roll_out(change: &Change, stage: Stage, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     let gate = Gate::Rollout;
     if change.opened.class == Class::Emergency && change.is_open() {
@@ -91,9 +91,9 @@ pub(crate) fn stage(change: &Change, begun: &RolloutStage, world: &World, now: D
     let gate = Gate::Rollout;
     may_roll_out(change, begun.stage, world, now)?;
     gates::of_a_commit(gate, change, &begun.taken.revision)?;
-    // The stage's own check may have left something behind.
+    // The stage's own check may have changed files.
     clean(change, &begun.taken.revision)?;
-    // Without a verdict on every guardrail the stage was not checked; only an emergency goes without.
+    // Without a verdict on every guardrail the stage was not checked; only an emergency is exempt.
     let is_judged = begun.verdicts.as_ref().is_some_and(|verdicts| verdicts.are_on(&change.contract));
     require(gate, is_judged || change.opened.class == Class::Emergency, || Reason::Unmeasured {
         metrics: change.contract.criteria().map(|criterion| criterion.metric.clone()).collect(),
@@ -105,7 +105,7 @@ pub(crate) fn stage(change: &Change, begun: &RolloutStage, world: &World, now: D
     not_fired(gate, verdicts)
 }
 
-/// An emergency stops harm now; uncommitted work is looked at afterwards.
+/// Demands a clean work tree, except for an emergency, which must not wait.
 fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
     if change.opened.class == Class::Emergency {
         return Ok(());
@@ -113,8 +113,8 @@ fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
     gates::settled(Gate::Rollout, revision, None, false)
 }
 
-/// The stages planned for a change: those that were frozen, and what a stricter policy adds to what is still to come.
-/// An emergency has only the last.
+/// The planned stages of a change: the frozen ones, and those that a stricter policy adds after the current stage.
+/// An emergency has only the full rollout.
 pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
     let only_full = change.opened.class == Class::Emergency;
     let joined = change.frozen_policy().unwrap_or(policy).clone().joined_with(policy);
@@ -122,7 +122,7 @@ pub fn plan(change: &Change, policy: &Policy) -> Vec<StagePlan> {
     let done = |stage| change.rollout.iter().any(|begun| begun.stage == stage);
     let planned = |plan: &StagePlan| done(plan.stage) || last.is_none_or(|last| plan.stage > last);
     let mut stages: Vec<StagePlan> = joined.stages.into_iter().filter(planned).collect();
-    // What was begun was planned, whatever any config says since.
+    // Stages that began were planned, whatever the config says now.
     let begun = change.rollout.iter().filter(|done| !stages.iter().any(|plan| plan.stage == done.stage));
     let begun: Vec<StagePlan> = begun.map(|done| StagePlan { stage: done.stage, soak_hours: 0.0 }).collect();
     stages.extend(begun);
@@ -146,11 +146,11 @@ fn in_order(change: &Change, stage: Stage, policy: &Policy, now: DateTime<Utc>) 
 }
 
 pub(crate) fn hours(hours: f64) -> Duration {
-    // Configs are held to sane soak times; a saturating cast keeps any other value from overflowing.
+    // The config check limits soak times; the saturating cast and the clamp prevent an overflow with any other value.
     Duration::seconds(((hours * 3600.0) as i64).clamp(0, 10 * 365 * 24 * 3600))
 }
 
-/// Verified only if every demand of the window holds, and the change is in effect.
+/// Gate 8: every demand of the window is met, and the change is in effect.
 pub(crate) fn verification(change: &Change, summary: &str, world: &World, now: DateTime<Utc>) -> Result<(), Refusal> {
     enter(change, Gate::Verify)?;
     let demands = window::demands(change, world, now);
@@ -159,14 +159,14 @@ pub(crate) fn verification(change: &Change, summary: &str, world: &World, now: D
     require(Gate::Verify, !summary.trim().is_empty(), || Reason::Summary)
 }
 
-/// A day is measured any time after the full rollout, as often as wanted; days are counted by date.
+/// Measuring a day: any time after the full rollout, as often as wanted, as days are counted by date.
 pub fn may_tick(change: &Change, world: &World) -> Result<(), Refusal> {
     may_monitor(change)?;
     is_in_effect(change, world)
 }
 
-/// What is measured, and what is called verified, has to be the change, with the tuneables as they were validated:
-/// anything else says nothing about it.
+/// Demands that the change is in effect, unedited and with the validated tuneables, as any other state says nothing
+/// about it.
 fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::in_effect(Gate::Verify, world)?;
     let files = &world.undone;
@@ -174,13 +174,13 @@ fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::validated_tuneables(Gate::Verify, change, &world.tuneables)
 }
 
-/// There is something to monitor from the full rollout on.
+/// Monitoring, from the full rollout on.
 pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     if change.fully_rolled_out_at().is_some() {
         return enter(change, Gate::Verify);
     }
     gates::in_class(change, Gate::Verify)?;
-    // What comes before the rollout comes first.
+    // A gate before the rollout that is not passed is reported first.
     enter(change, Gate::Rollout).map_err(|refusal| Refusal::new(Gate::Verify, refusal.missing))?;
     Err(Refusal::new(Gate::Verify, Reason::NotRolledOut))
 }
@@ -192,14 +192,14 @@ pub(crate) fn check_resolution(change: &Change, reason: &str, world: &World) -> 
     has_reason(Gate::Verify, "resolve", reason)
 }
 
-/// A review needs something to review, so the comparison comes first (the rollout, for an emergency).
+/// Attesting a review, which needs the comparison to review (for an emergency, the rollout).
 pub(crate) fn check_attestation(change: &Change) -> Result<(), Refusal> {
     let reviewed = if change.opened.class == Class::Emergency { Gate::Rollout } else { Gate::Compare };
     require(Gate::Verify, change.passed(reviewed), || Reason::Earlier { gate: reviewed })?;
     is_open(change, Gate::Verify)
 }
 
-/// Only an emergency is followed up, and not by itself.
+/// A follow-up: only of an emergency, and by another change.
 pub(crate) fn check_follow_up(change: &Change, by: &ChangeId) -> Result<(), Refusal> {
     require(Gate::Verify, change.opened.class == Class::Emergency && by != change.id(), || Reason::FollowUp)
 }

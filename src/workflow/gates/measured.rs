@@ -1,4 +1,4 @@
-//! Gates 2 to 5: what is measured and checked before a change is decided: baseline, delta, state after, comparison.
+//! Gates 2 to 5, before the decision: baseline, validation, after snapshot, comparison.
 
 use crate::model::own::ROOT_CONFIGS;
 use crate::model::{
@@ -7,8 +7,8 @@ use crate::model::{
 use crate::workflow::gates::{enter, is_undecided, require};
 use crate::workflow::{Change, Reason, Refusal, VacuousCriterion, World, gates};
 
-/// Gate 2, the baseline, comes before the first commit of the change and freezes the contract. It may be taken again as long
-/// as nothing was validated against it and no commit carries the id.
+/// Gate 2: the baseline, which precedes the first commit of the change and freezes the contract. It may be taken again
+/// until something is validated against it or a commit carries the id.
 pub fn may_take_baseline(change: &Change, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Baseline;
     if change.is_open() && change.opened.class.owes(gate) {
@@ -35,7 +35,7 @@ pub fn may_take_baseline(change: &Change, world: &World) -> Result<(), Refusal> 
 
 pub(crate) fn baseline(change: &Change, baseline: &Baseline, world: &World) -> Result<(), Refusal> {
     may_take_baseline(change, world)?;
-    // What counts is the code as it was when it was measured.
+    // The revision at the time of measuring counts, not that of the first check.
     clean_enough(&baseline.taken.revision, world)?;
     gates::all_measured(Gate::Baseline, world)?;
     match &change.contract.kpi {
@@ -54,7 +54,7 @@ fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
     gates::settled(Gate::Baseline, revision, None, false)
 }
 
-/// How far evidence on this code reaches.
+/// The strength of evidence taken at this revision.
 pub(crate) fn strength(revision: &Revision) -> Strength {
     match &revision.work_tree {
         WorkTree::Dirty { .. } => Strength::Indicative,
@@ -63,8 +63,8 @@ pub(crate) fn strength(revision: &Revision) -> Strength {
     }
 }
 
-/// Gate 3: the delta is one commit (or changed tuneables), made after the baseline, and every check passes. Validating
-/// again is allowed until the change is decided: it forgets what was measured after.
+/// Gate 3: the delta is one commit (or changed tuneables), made after the baseline. Validating again is allowed until
+/// the decision, and discards the after snapshot and the comparison.
 pub fn may_validate(change: &Change, world: &World) -> Result<(), Refusal> {
     may_validate_with(change, &world.revision, &world.delta, world)
 }
@@ -75,7 +75,7 @@ pub(crate) fn validated(change: &Change, validation: &Validation, world: &World)
     require(Gate::Validate, is_tested || change.opened.class != Class::Code, || Reason::NoTests)
 }
 
-/// A failed validation may be recorded wherever one could have passed; its delta proves nothing.
+/// A failed validation may be recorded regardless of its delta, which proves nothing.
 pub(crate) fn may_fail(change: &Change) -> Result<(), Refusal> {
     enter(change, Gate::Validate)?;
     is_undecided(change, Gate::Validate)
@@ -91,14 +91,14 @@ fn may_validate_with(change: &Change, revision: &Revision, delta: &Delta, world:
     require(Gate::Validate, world.has_tests || change.opened.class != Class::Code, || Reason::NoTests)
 }
 
-/// Demands that the code was committed after the baseline, and is measured in the same way.
+/// Demands that the revision descends from the baseline's commit, and that the config measures in the same way.
 fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Validate;
     if baseline.strength != Strength::Indicative {
         let own = delta.own_commits().next().map(|commit| commit.sha.as_str());
         gates::settled(gate, revision, own, world.at_tip)?;
     }
-    // Not knowing is no ancestry: a repository that went out of sight after the baseline proves nothing.
+    // A baseline without a commit in a repository that has commits now proves no ancestry.
     let was_hidden = baseline.taken.revision.commit.is_none() && revision.commit.is_some();
     let descends = baseline.strength != Strength::Full || world.descends == Some(true);
     require(gate, descends && !was_hidden, || Reason::BaselineNotAncestor {
@@ -111,7 +111,7 @@ fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, wor
     gates::same_definitions(gate, &world.redefined, alone)
 }
 
-/// Demands that the delta is the one change that its class allows.
+/// Demands that the delta is a single change, of a kind that its class allows.
 fn is_one_change(
     change: &Change,
     baseline: &Baseline,
@@ -126,14 +126,14 @@ fn is_one_change(
     if let Some(commit) = own.iter().find(is_foreign) {
         return demand(false, Reason::ForeignCommit { commit: commit.clone() });
     }
-    // An empty commit is no change, and on commits a change is one commit or tuneables outside them.
+    // In git, a change is one commit or tuneables outside of commits; an empty commit is no change.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;
     let no_tuneable = delta.tuneables.is_empty();
     if no_tuneable && (no_commit || baseline.taken.revision.same_code(revision)) {
         demand(delta.outside.is_empty(), Reason::OnlyOutside { commits: delta.outside.clone() })?;
         return demand(false, Reason::NoDelta { outputs: Vec::new() });
     }
-    // A number that is written down is no change to what it measures.
+    // Editing the file that a number is read from does not change the code that it measures.
     let is_code = delta.files.is_empty() || !delta.files.iter().all(|file| world.outputs.contains(file));
     demand(is_code, Reason::NoDelta { outputs: delta.files.clone() })?;
     demand(class != Class::Code || !no_commit, Reason::NoCommit)?;
@@ -151,7 +151,7 @@ fn is_one_change(
     demand(delta.contract_docs || files.is_empty(), Reason::ContractDocs { files, owed: world.owed.clone() })
 }
 
-/// Gate 4, the state after, at the very code that was validated. It may be taken again until the change is decided.
+/// Gate 4: the after snapshot, of exactly the validated code. It may be taken again until the decision.
 pub fn may_take_after(change: &Change, world: &World) -> Result<(), Refusal> {
     enter(change, Gate::After)?;
     is_undecided(change, Gate::After)?;
@@ -162,7 +162,7 @@ pub fn may_take_after(change: &Change, world: &World) -> Result<(), Refusal> {
 
 pub(crate) fn after(change: &Change, after: &After, world: &World) -> Result<(), Refusal> {
     may_take_after(change, world)?;
-    // What counts is the code as it was when it was measured.
+    // The revision at the time of measuring counts, not that of the first check.
     is_validated_code(change, &after.taken.revision, world)?;
     gates::all_measured(Gate::After, world)
 }
@@ -181,14 +181,14 @@ fn is_validated_code(change: &Change, revision: &Revision, world: &World) -> Res
     })
 }
 
-/// Gate 5, the comparison, from the very files that were recorded. It may be made again until the change is decided; the
-/// newest stands, all are kept.
+/// Gate 5: the comparison, from the recorded files. It may be repeated until the decision; the newest counts, and all
+/// are kept.
 pub fn may_compare(change: &Change, world: &World) -> Result<(), Refusal> {
     let gate = Gate::Compare;
     enter(change, gate)?;
     is_undecided(change, gate)?;
     gates::unaltered(gate, &world.faults)?;
     gates::same_definitions(gate, &world.redefined, false)?;
-    // What is measured of a commit that is gone could never be promoted.
+    // A commit that is not in the history could never be promoted.
     gates::in_effect(gate, world)
 }

@@ -1,5 +1,5 @@
-//! What each gate demands of the event that is to be recorded: gates that belong together in one file. Shared here: the
-//! demands that several make. What can be refused before something is measured for it is `may_…`.
+//! The gates: what each demands of a proposed event, with related gates in one file and shared demands here. Functions
+//! named `may_…` check what can be refused before anything is measured.
 
 pub mod contract;
 pub mod decide;
@@ -47,7 +47,7 @@ pub fn check(change: &Change, event: &Kind, world: &World, now: DateTime<Utc>) -
     }
 }
 
-/// The event with what follows from the change itself filled in, whatever it said of that.
+/// Fills in the fields of an event that follow from the change itself, replacing their values.
 pub fn completed(change: &Change, mut event: Kind) -> Kind {
     if let Kind::ContractSet { contract } = &mut event {
         *contract = change.contract.clone().merged_with(std::mem::take(contract));
@@ -68,8 +68,8 @@ pub fn completed(change: &Change, mut event: Kind) -> Kind {
     event
 }
 
-/// Whether an event would change the record: a contract may be written as it stands, and only a commit that is the
-/// change's now can move.
+/// Whether an event would change the record: false for a contract equal to the present one, and for moves of commits
+/// that are not the change's.
 pub fn says_something(change: &Change, event: &Kind) -> bool {
     if let Kind::ContractSet { contract } = event {
         return *contract != change.contract;
@@ -80,12 +80,12 @@ pub fn says_something(change: &Change, event: &Kind) -> bool {
     true
 }
 
-/// Refuses for `reason` where a demand is not met.
+/// Refuses with `reason` unless the demand is met.
 fn require(gate: Gate, met: bool, reason: impl FnOnce() -> Reason) -> Result<(), Refusal> {
     if met { Ok(()) } else { Err(Refusal::new(gate, reason())) }
 }
 
-/// Demands that the change is open, that its class passes `gate`, and that every gate of its class before it was passed.
+/// Demands that the change is open, that its class has `gate`, and that every earlier gate of its class was passed.
 fn enter(change: &Change, gate: Gate) -> Result<(), Refusal> {
     in_class(change, gate)?;
     let mut earlier = change.opened.class.gates().iter().copied().take_while(|earlier| *earlier < gate);
@@ -105,7 +105,7 @@ fn is_open(change: &Change, gate: Gate) -> Result<(), Refusal> {
     change.end.as_ref().map_or(Ok(()), ended)
 }
 
-/// Demands that the change was not promoted yet: what was measured before may not be replaced after that.
+/// Demands that the change is not promoted yet, as its measurements may not be replaced afterwards.
 fn is_undecided(change: &Change, gate: Gate) -> Result<(), Refusal> {
     require(gate, change.promotion.is_none(), || Reason::AlreadyPassed)
 }
@@ -114,8 +114,8 @@ fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
     require(gate, faults.is_empty(), || Reason::Evidence { faults: faults.to_vec() })
 }
 
-/// Demands that nothing is uncommitted; git not knowing is never taken for clean. `own` is the change's own commit,
-/// where there is one, and `at_tip` whether it may still be made over: what helps depends on it.
+/// Demands that nothing is uncommitted; an unknown state is not clean. The fixes depend on `own`, the change's own
+/// commit if any, and on `at_tip`, whether that may still be rewritten.
 fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> Result<(), Refusal> {
     match &revision.work_tree {
         WorkTree::Unversioned if revision.commit.is_some() => {
@@ -139,24 +139,24 @@ pub(crate) fn in_effect(gate: Gate, world: &World) -> Result<(), Refusal> {
     Err(Refusal::new(gate, Reason::NotInEffect { reverted, files }))
 }
 
-/// Demands that what is measured of a change that has commits says at which commit that was.
+/// Demands that a measurement of a change with commits names the commit that it measured.
 fn of_a_commit(gate: Gate, change: &Change, revision: &Revision) -> Result<(), Refusal> {
     let is_known = revision.commit.is_some() || change.commits().is_empty();
     require(gate, is_known, || Reason::NotInEffect { reverted: false, files: Vec::new() })
 }
 
-/// Demands that everything the contract names is measured as in the baseline.
+/// Demands that everything the contract names is measured in the same way as in the baseline.
 fn same_definitions(gate: Gate, redefined: &[String], alone: bool) -> Result<(), Refusal> {
     require(gate, redefined.is_empty(), || Reason::Redefined { what: redefined.to_vec(), alone })
 }
 
-/// Demands that the tuneables differ from the baseline's in just what was validated.
+/// Demands that the tuneables differ from the baseline exactly as validated.
 fn validated_tuneables(gate: Gate, change: &Change, here: &[TuneableChange]) -> Result<(), Refusal> {
     let keys = other_tuneables(change, here);
     require(gate, keys.is_empty(), || Reason::OtherTuneables { keys })
 }
 
-/// Keys of the tuneables that are not what was validated, `here` being what differs from the baseline now.
+/// Keys of the tuneables that differ from their validated values; `here` is how they differ from the baseline now.
 pub fn other_tuneables(change: &Change, here: &[TuneableChange]) -> Vec<String> {
     let Some(validation) = &change.validation else { return Vec::new() };
     let validated = &validation.delta.tuneables;
@@ -186,7 +186,7 @@ fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
     })
 }
 
-/// `verb` is the command that takes it.
+/// Demands a reason in words; `verb` is the command that takes it.
 fn has_reason(gate: Gate, verb: &'static str, reason: &str) -> Result<(), Refusal> {
     require(gate, !reason.trim().is_empty(), || Reason::Reason { verb })
 }
