@@ -127,7 +127,7 @@ fn ready(change: &Change, look_up: &dyn LookUp) -> Result<(), Objection> {
     }
 }
 
-/// The same by the record alone, without looking for its commits.
+/// Like [`ready`], by the record alone, without looking for the change's commits.
 pub(crate) fn is_ready(change: &Change) -> Result<(), Objection> {
     let id = change.id().clone();
     if let Some(end) = &change.end {

@@ -26,9 +26,9 @@ const ID_DELAY: Duration = Duration::seconds(2);
 pub(crate) const EXACT_TOLERANCE: f64 = 0.01;
 const MIN_EFFECT: &str = "pair.min_effect";
 
-/// The key under which a baseline fixes the contract.
+/// The definition with which a baseline records the contract's digest.
 pub(crate) const CONTRACT: &str = "contract";
-/// From this time on every baseline fixes it, in seconds of Unix time: 2026-11-28.
+/// Time from which every baseline has this definition, in Unix seconds: 2026-11-28.
 const CONTRACT_SINCE: i64 = 1_795_824_000;
 
 /// The bytes of a recorded file; `None` if it is missing or altered, which is reported elsewhere.

@@ -1,4 +1,4 @@
-//! What an audit finds: every kind with its code, its facts and its sentence. What to do about each is in `fixes.rs`.
+//! Audit findings: every kind with its code, facts and message. The fixes are in `fixes.rs`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
@@ -280,7 +280,7 @@ impl FindingKind {
         fix::code(self)
     }
 
-    /// An evidence file that is gone, or has other bytes than it had; `kept_in` is a commit that has it as it was recorded.
+    /// A missing or altered evidence file; `kept_in` is a commit that has it as it was recorded.
     pub(crate) fn lost(artifact: &Artifact, found: Option<Digest>, kept_in: Option<String>) -> Self {
         match found {
             Some(found) => Self::ArtifactAltered { recorded: artifact.sha256.clone(), found, kept_in },
@@ -309,13 +309,13 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// The sentence with the file that it is about, where that does not name it itself.
+    /// The message, preceded by the path that it is about unless it contains that.
     pub(crate) fn named(&self) -> String {
         let (path, sentence) = (self.path.as_deref().unwrap_or_default(), self.what.to_string());
         if sentence.contains(path) { sentence } else { format!("{path}: {sentence}") }
     }
 
-    /// The same as every part of the tool tells it.
+    /// Converts the finding to a [`Problem`] with its fixes.
     pub(crate) fn problem(&self, ctx: &FixContext) -> Problem {
         let again = if self.taken_back { " (and was taken back in the same range)" } else { "" };
         Problem {
@@ -332,7 +332,7 @@ impl Finding {
         Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
     }
 
-    /// About these files, at the first of them; none where there are none.
+    /// A failing finding about these files, located at the first; `None` without files.
     pub(crate) fn on_paths(paths: Vec<String>, what: impl FnOnce(Vec<String>) -> FindingKind) -> Option<Self> {
         let first = paths.first().cloned()?;
         Some(Self::fail(what(paths)).at(first))
@@ -346,7 +346,7 @@ impl Finding {
         Self { commit: Some(commit.clone()), ..self }
     }
 
-    /// The same, taken back: nothing of it is left, which is worth knowing and no more.
+    /// Marks the finding as about a reverted commit, which lowers it to a warning.
     pub(crate) fn taken_back(self) -> Self {
         Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
     }
@@ -363,7 +363,7 @@ impl Finding {
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Audit {
     pub findings: Vec<Finding>,
-    /// Commits that needed no change by the config, with the reason given there.
+    /// Commits that the config exempts from naming a change, with its reason.
     pub exempted: Vec<Exempted>,
     pub commits: usize,
     pub records: usize,

@@ -1,4 +1,4 @@
-//! What to do about each finding, in the order in which it is done; without rewriting history wherever there is a way.
+//! The fixes for each finding, in the order to apply them; these avoid rewriting history where possible.
 
 use crate::audit::{Finding, FindingKind, Severity};
 use crate::model::digest::is_page;
@@ -7,7 +7,7 @@ use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
 
 impl Finding {
-    /// What to do; empty where no way always fits.
+    /// The fixes; empty if none applies in every case.
     pub(crate) fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
         if self.is_unsaved(ctx) {
             return vec![Fix::next(
@@ -20,7 +20,7 @@ impl Finding {
         fixes.of(&self.what)
     }
 
-    /// Whether the record as it is here, and in no commit, says otherwise.
+    /// Whether the finding may be due to uncommitted events of the record.
     fn is_unsaved(&self, ctx: &FixContext) -> bool {
         let lacks = matches!(
             self.what,
@@ -47,7 +47,7 @@ fn target_of(subject: &str) -> &str {
     rest
 }
 
-/// A text as a pattern that fits it alone.
+/// Escapes a text as a regular expression that matches it literally.
 fn literal(text: &str) -> String {
     let escaped = |c: char| if ".[]*^$+?(){}|\\".contains(c) { format!("\\{c}") } else { c.to_string() };
     text.chars().map(escaped).collect()
@@ -66,7 +66,7 @@ impl Fixes<'_> {
         let revert = || CommandLine::git("revert").word(commit);
         let path = self.finding.path.as_deref().unwrap_or_default();
         let away = || CommandLine::new("mv").words([path, ".."]);
-        // To revert what takes a change back would bring the change back; how it is not exact has a finding of its own.
+        // Reverting a revert would bring the change back; an inexact revert has a finding of its own.
         let takes_back = self.finding.commit.as_ref().is_some_and(|commit| commit.subject.starts_with("Revert \""));
         match kind {
             FindingKind::ManyCommits { .. }
@@ -111,7 +111,7 @@ impl Fixes<'_> {
                 );
                 std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
             }
-            // The commit may hold their records: these stay.
+            // The commit may contain the changes' records, which are kept.
             FindingKind::SeveralIds { .. } => {
                 let keep = CommandLine::git("checkout HEAD --").words(&ctx.own);
                 let revert = CommandLine::git("revert --no-commit").word(commit).and(keep);
@@ -163,7 +163,7 @@ impl Fixes<'_> {
             FindingKind::RecordUnreadable { kept_in: None, .. } => {
                 vec![Fix::next("no commit has it as a record: move it out of the project", away())]
             }
-            // Another record after it would be a rewritten one.
+            // Correcting the record in a later commit would count as rewriting it.
             FindingKind::RecordUnlawful { .. }
             | FindingKind::RecordFromFuture { .. }
             | FindingKind::RecordBeforeCommit { .. }
@@ -224,7 +224,7 @@ impl Fixes<'_> {
                 ]
             }),
             FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
-            // A squash may hold the record and the evidence too, which a plain revert would take away.
+            // A squashed commit may contain record and evidence too, which a plain revert would remove.
             FindingKind::NotReverted { known: true, .. } => self.run(fix::take_out),
             FindingKind::NotReverted { known: false, .. } => vec![Fix::next("", revert())],
             FindingKind::PolicyLoosened { .. } => self.of_change(|id| {
@@ -305,7 +305,7 @@ impl Fixes<'_> {
                 "rollout.stages",
                 "- {name: canary, check: COMMAND}\n- {name: full}",
             )],
-            // It says whether it can be continued.
+            // `change show` tells whether the record can be continued.
             FindingKind::RecordUnproven => self.run(fix::show),
             FindingKind::Budget { .. } if self.finding.level < Severity::Fail => Vec::new(),
             FindingKind::Budget { changes, .. } => {
@@ -329,7 +329,7 @@ impl Fixes<'_> {
         Fix::next("if it is the commit of a change after a squash, rebase or amend", relink)
     }
 
-    /// A trailer that is added beside the wrong one would make two of them.
+    /// Replaces the trailer; adding one would leave the wrong one in place.
     fn other_trailer(&self, how: fn(&'static str, CommandLine) -> Fix) -> Vec<Fix> {
         let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
         vec![
@@ -341,7 +341,7 @@ impl Fixes<'_> {
         ]
     }
 
-    /// The record, and what went with it: the evidence that it names.
+    /// Restores a removed record and the files that were removed with it.
     fn bring_back_removed(&self) -> Vec<Fix> {
         let from = self.from();
         let removed = CommandLine::git("diff -z --relative --name-only --diff-filter=D").words([from, "HEAD", "--"]);

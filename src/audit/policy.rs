@@ -21,7 +21,7 @@ pub(crate) struct Policy {
     pub exempt_before: Option<Vec<Exemption>>,
     pub surfaces: Surfaces,
     pub deadline: CommitDeadline,
-    /// The most days for which an emergency's override may hold.
+    /// The most days that an emergency's override may last.
     pub max_emergency_days: u32,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Exemption {
     pub reason: String,
 }
 
-/// The surfaces, and the documents and tests that a change of a contract owes.
+/// The surfaces, and the documents and tests that have to change with a contract.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Surfaces {
     pub by_surface: [GlobSet; 5],
@@ -77,12 +77,12 @@ impl fmt::Display for KeyChange {
 
 impl Policy {
     pub(crate) fn exempts(&self, commit: &Commit) -> Option<&str> {
-        // A file of a contract needs a change, whatever globs match it.
+        // A file of the contracts surface needs a change even if a glob exempts it.
         let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
         let covers = |it: &&Exemption| it.covers(commit) && !(of_contract && it.paths.is_some());
         let now = self.exempt.iter().filter(|_| self.was_exempt(commit)).find(covers);
         let reason = now.map(|exemption| exemption.reason.as_str());
-        // Files that need no change each by itself need none together.
+        // If each file is exempt by itself, so is the commit.
         let each = || commit.paths().count() > 1 && commit.paths().all(|path| self.exempts_path(path));
         reason.or_else(|| each().then_some("each of its files is exempt"))
     }
@@ -108,7 +108,7 @@ impl Exemption {
     /// Whether it covers a commit. An exemption without lists covers none.
     pub(crate) fn covers(&self, commit: &Commit) -> bool {
         let has_list = self.paths.is_some() || self.authors.is_some() || !self.bots.is_empty();
-        // The name of a link or submodule does not show what it leads to.
+        // The name of a link or submodule does not show what it refers to.
         let leads = |file: &FileChange| file.new_mode.starts_with("12") || file.new_mode.starts_with("16");
         let is_named = |globs: &GlobSet| {
             commit.files.iter().filter(|file| !file.own).all(|file| !leads(file) && globs.is_match(file.name()))
@@ -118,7 +118,7 @@ impl Exemption {
         let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(author()));
         let account = commit.author_email.split('@').next().unwrap_or_default();
         let account = account.split_once('+').map_or(account, |(_, name)| name);
-        // An app of a forge signs as `NAME[bot]`.
+        // Apps of a forge commit as `NAME[bot]`.
         let is = |bot: &String| {
             let names = [commit.author_name.as_str(), account];
             names.iter().any(|name| bot == name || Some(bot.as_str()) == name.strip_suffix("[bot]"))
@@ -152,7 +152,8 @@ impl Surfaces {
             .unwrap_or_else(|| Finding::fail(otherwise))
     }
 
-    /// The findings about surfaces that the commits of a change touch against its class, or owe and leave out.
+    /// The findings about surfaces that the commits of a change must not touch in its class, or should have touched as
+    /// well.
     pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
         let class = change.opened.class;
         let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();
@@ -171,11 +172,11 @@ impl Surfaces {
         found.into_iter().map(|finding| finding.of_commit(last)).collect()
     }
 
-    /// The surfaces that a change of this class leaves alone, each with those of the paths that are on it.
+    /// The surfaces that a change of this class must not touch, each with the paths on it.
     pub(crate) fn not_of(&self, class: Class, paths: &[&str]) -> Vec<(Surface, Vec<String>)> {
         let on = |surface: Surface| (surface, self.on(surface, paths.iter().copied()));
         let mut found: Vec<(Surface, Vec<String>)> = forbidden(class).iter().copied().map(on).collect();
-        // A change of tuneables alone is not code: it owes the evidence of class tuneable.
+        // A change of tuneables alone is not code: it has to be of class tuneable.
         found.extend(Some(on(Surface::Tuneables)).filter(|(_, on)| class == Class::Code && on.len() == paths.len()));
         found.retain(|(_, paths)| !paths.is_empty());
         found

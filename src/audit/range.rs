@@ -66,7 +66,7 @@ pub(crate) struct RangeAudit<'a> {
 }
 
 impl<'a> RangeAudit<'a> {
-    /// Begins with the demands, the records at head, and the moment at which head was made.
+    /// Starts a check with the policy, the records at head, and the time of head.
     pub(crate) fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
         let (mut relinked, mut validated) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<ChangeId>>::new());
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
@@ -289,7 +289,7 @@ impl<'a> RangeAudit<'a> {
         earlier.retain(|commit| {
             let old = commit.id.as_str();
             let moved = self.relinked.values().any(|(_, known)| known == old);
-            // The same work on two branches that were merged.
+            // The same commit may be on two branches that were merged.
             let picks: Vec<Remake<'_>> =
                 members.iter().map(|member| Remake::Pick { commit: &member.name.id, of: old }).collect();
             let same = || history.remake(&picks).iter().all(|it| it.as_ref().is_some_and(Remade::is_same));

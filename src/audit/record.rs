@@ -21,10 +21,10 @@ pub(crate) struct RecordFacts {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RecordState {
     Tracked(Box<Change>),
-    /// One of the Python tool's, which carries no evidence.
+    /// A record of the Python tool, which has no evidence.
     Legacy,
-    /// Damaged or altered, with the reader's words; `conflicted` where git left a conflict in it. `kept_in` is a commit that
-    /// has it as it can be read.
+    /// Damaged or altered, with the parser's error; `conflicted` if it has git's conflict markers. `kept_in` is a
+    /// commit with a readable version.
     Unreadable {
         problem: String,
         conflicted: bool,
@@ -53,7 +53,7 @@ impl RecordFacts {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct EarlierRecord {
     pub path: String,
-    /// Its events, in order, as written; none for one of the Python tool's.
+    /// Its events, in order, as written; none for a record of the Python tool.
     pub events: Vec<Stamp>,
     pub committed: Option<DateTime<Utc>>,
 }
@@ -108,13 +108,13 @@ pub(crate) fn evidence<E>(
     Ok(found)
 }
 
-/// A difference between the files of review and validation and what the record repeats of them.
+/// A difference between the record and its review and validation files.
 pub(crate) fn repeated(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let validation = || validation_file(change, change.validation.as_ref()?, fetch);
     attestation(change, fetch).or_else(validation)
 }
 
-/// The attestation's file must be of this change, and of what the record says was reviewed.
+/// A difference between the attestation's file and the record.
 fn attestation(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let attestation = change.attestation.as_ref()?;
     let bytes = fetch(&attestation.artifact)?;
@@ -181,9 +181,9 @@ pub(crate) fn files<'r, E>(
     Ok((found, files))
 }
 
-/// What the workflow says to avoid, as far as a record alone shows it, with the change that an emergency names as its
-/// follow-up; `days` is the most for which an override may hold. `is_here` tells whether the work of one that has ended is
-/// in effect all the same.
+/// The findings about practices that the workflow advises against, from the record alone. `by` is the follow-up of an
+/// emergency, `days` the most days that an override may last; `is_here` tells whether an ended change is still in
+/// effect.
 pub(crate) fn habits(
     record: &RecordFacts,
     by: Option<&Change>,
@@ -209,7 +209,7 @@ pub(crate) fn expired(change: &Change, now: DateTime<Utc>) -> Option<Finding> {
     Some(Finding::fail(FindingKind::EnvOverrideExpired { expired }).of_change(change.id()))
 }
 
-/// The first revision or delta of a record that is not as git has it.
+/// The finding about the first revision or delta of a record that differs from git's objects.
 pub(crate) fn against_objects(record: &RecordFacts, history: &dyn History) -> Option<Finding> {
     let change = record.change()?;
     let problem = change.events.iter().find_map(|event| {

@@ -1,5 +1,5 @@
-//! A record against the commits of a range that hold it: every version, not only the first and the last, and the
-//! commits that its events name. Whoever rewrites a record can rebuild its chain, but not what was committed before.
+//! Checks a record's times against the commits of a range that contain it, in every version, and against the commits
+//! that its events name. Whoever rewrites a record can rebuild its hash chain, but cannot alter earlier commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ use crate::model::{ChangeId, Event, Kind, RolloutStage, Stage};
 use crate::workflow::Change;
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 
-/// An event as a commit holds it, without trust in the record around it.
+/// An event in a committed version of a record; the version itself is not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub digest: String,
     pub is_signed: bool,
-    /// Whether it records a monitored day without any alarm: losing it hides nothing.
+    /// Whether it records a monitored day without an alarm, whose loss hides nothing.
     pub quiet_day: bool,
-    /// What it says whatever stands before it, where that does not matter.
+    /// Its content if that does not depend on earlier events ([`Event::by_itself`]).
     pub by_itself: Option<Value>,
 }
 
@@ -46,16 +46,16 @@ pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     })
 }
 
-/// A record as one commit of the range left it.
+/// A version of a record in one commit of the range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Version {
     pub commit: CommitName,
-    /// When the commit was first written: rebasing moves the moment of committing, not this one.
+    /// The author date, which a rebase keeps.
     pub written: DateTime<Utc>,
     pub made: DateTime<Utc>,
     /// The newest committer's time among the commits before it in the range, without times in the future.
     pub rests_on: Option<DateTime<Utc>>,
-    /// The events; `None` where the commit removed the record, or left something that is none.
+    /// The events; `None` if the commit removed the record or made it unreadable.
     pub events: Option<Vec<Stamp>>,
 }
 
@@ -116,7 +116,7 @@ fn out_of_time(
     versions: &[Version],
     deadline: CommitDeadline,
 ) -> Option<Finding> {
-    // When the record was first committed with at least so many events.
+    // Number of events to the time at which a record with that many was first committed.
     let mut known: BTreeMap<usize, DateTime<Utc>> = BTreeMap::new();
     let mut note = |count: usize, at: DateTime<Utc>| {
         known.entry(count).and_modify(|moment| *moment = at.min(*moment)).or_insert(at);
@@ -200,7 +200,7 @@ mod tests {
         RecordFacts { id: change.id().clone(), path: "changes/chg-1.json".to_owned(), state }
     }
 
-    /// The record as a commit left it that was made with so many events, on a day of the fixture.
+    /// The version of the record in a commit on the given day, with its first `count` events.
     fn version(change: &Change, count: usize, day: u32) -> Version {
         let stamp = |event: &Event| Stamp {
             digest: event.digest.as_str().to_owned(),
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(change.events.len(), days.len());
         let versions: Vec<Version> = (1..).zip(days).map(|(count, day)| version(&change, count, day)).collect();
         assert_eq!(whats(&change, &versions, LENIENT), []);
-        // A whole week's evidence in one commit of the next one: worth knowing, and no more unless the config says so.
+        // A week's evidence in one commit of the next week is only a warning unless the config demands otherwise.
         let late = [version(&change, change.events.len(), 11)];
         let days = vec![fixture::at(4, 0).date_naive(), fixture::at(5, 0).date_naive()];
         let what = FindingKind::DaysUnwitnessed { days, committed: fixture::at(11, 10) };
@@ -240,7 +240,7 @@ mod tests {
         let strict = CommitDeadline { days: 2, demanded: true };
         let found = findings(change.id(), "x", None, &late, Some(&record), strict);
         assert_eq!(found[0].level, Severity::Fail);
-        // What the base has already was looked at before.
+        // Events that the base has were checked before.
         let events = late[0].events.clone().unwrap();
         let before = EarlierRecord { path: "x".to_owned(), events, committed: Some(fixture::at(11, 10)) };
         assert_eq!(findings(change.id(), "x", Some(&before), &late, Some(&record), strict), []);
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn events_fit_between_the_commits_that_lack_them_and_those_that_hold_them() {
         let change = fixture::passed(7);
-        // Committed with the contract alone on day 3, when the baseline of day 1 is said to have been there.
+        // On day 3 only the contract was committed, although the baseline claims to be of day 1.
         let back = [version(&change, 2, 3), version(&change, 3, 4)];
         assert!(matches!(whats(&change, &back, LENIENT)[0], FindingKind::RecordBackdated { seq: 3, .. }));
         let level = |day, deadline| {
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(level(3, CommitDeadline { days: 2, demanded: true }), Severity::Fail);
         let future = [version(&change, 8, 2)];
         assert!(matches!(whats(&change, &future, LENIENT)[0], FindingKind::RecordFromFuture { seq: 8, .. }));
-        // A rebase on day 9 made the commits again; their author's dates stay.
+        // A rebase on day 9 rewrote the commits, but kept their author dates.
         let rebased = |count, day| Version { made: fixture::at(9, 10), ..version(&change, count, day) };
         let versions = [rebased(3, 1), rebased(7, 2), rebased(9, 4), rebased(10, 4), rebased(11, 5)];
         assert_eq!(whats(&change, &versions, LENIENT), []);

@@ -129,7 +129,7 @@ pub struct FixContext {
     pub uncommitted: Uncommitted,
     /// Paths of the tool's own files, relative to the project root.
     pub own: Vec<String>,
-    /// Changes whose local records are ahead of every committed version, each with its commits.
+    /// Changes whose records have uncommitted events, each with its commits.
     pub unsaved: Vec<(ChangeId, Vec<String>)>,
     pub proposed: Proposed,
 }

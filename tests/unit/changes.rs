@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::workflow::{Change, chain};
 
-/// A title that tries everything.
+/// A title with special characters of markdown, HTML, mentions, terminals and bidirectional text.
 pub(crate) const HOSTILE: &str = "x | y\n# z <script>alert(1)</script> --> `c` *b* [l](u) @octocat \u{1b}[31m\u{202e}";
 
 pub(crate) fn at(day: u32, hour: u32) -> DateTime<Utc> {
@@ -139,7 +139,8 @@ fn checks() -> Vec<Check> {
     }]
 }
 
-/// A change that passed so many gates after the opening: 1 is the contract, 7 the full rollout with two days.
+/// A change that passed this many gates after the opening: 1 is the contract, 7 the full rollout and two monitored
+/// days.
 pub(crate) fn passed(gates: u8) -> Change {
     let mut change = opened("Shorten the advisory cooldown", Class::Tuneable);
     let mut add = |needed: u8, kind: Kind, day: u32| {
@@ -186,8 +187,8 @@ pub(crate) fn passed(gates: u8) -> Change {
     change
 }
 
-/// Two version 2 snapshots as JSON would give them: a command with so many runs of about `seconds`, a size, a KPI, a
-/// probe and a tuneable.
+/// A snapshot (version 2), parsed from JSON: a command with `runs` runs of about `seconds`, a size, a KPI, a probe and
+/// a tuneable.
 pub(crate) fn snapshot(label: &str, seconds: f64, runs: u32, bytes: u64, day: u32) -> Snapshot {
     let commit = if label == "before" { 'a' } else { 'b' };
     let run = |i: u32| {
@@ -215,7 +216,7 @@ pub(crate) fn snapshot(label: &str, seconds: f64, runs: u32, bytes: u64, day: u3
     serde_json::from_value(value).unwrap()
 }
 
-/// A paired measurement of `tests`, whose head takes `ratio` of the baseline.
+/// A paired measurement of `tests` whose head takes `ratio` times as long as the baseline.
 pub(crate) fn pairs(ratio: f64, n: u32) -> PairSession {
     let run = |wall: f64| json!({ "wall_s": wall, "user_s": wall * 0.9, "system_s": wall * 0.05, "exit_code": 0 });
     let pair = |i: u32| {

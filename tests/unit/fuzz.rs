@@ -1,5 +1,5 @@
-//! Broken input to everything that reads what others wrote: no panic, no hang, and what is taken is what was meant. As many
-//! inputs to each reader as `VIBESHIP_OPTIMIZER_FUZZ` says (a few hundred without it), from the seed in
+//! Fuzz tests of all parsers of untrusted input: no panic, no hang, and what is parsed survives a round trip. Each
+//! parser gets as many inputs as `VIBESHIP_OPTIMIZER_FUZZ` says (by default a few hundred), from the seed in
 //! `VIBESHIP_OPTIMIZER_FUZZ_SEED`:
 //!
 //! ```text
@@ -19,9 +19,9 @@ use crate::model::strict_json::Json;
 use crate::model::{ChangeId, Commit, Criterion, hyperfine, ingest};
 use crate::store::{Record, record};
 
-/// Beyond this an input hangs the reader.
+/// Longest time for one input; beyond it the parser counts as hanging.
 const LONGEST: Duration = Duration::from_secs(5);
-/// Pieces that are more telling than random bytes.
+/// Tokens that reach more code than random bytes.
 const TOKENS: [&str; 38] = [
     "{",
     "}",
@@ -63,7 +63,7 @@ const TOKENS: [&str; 38] = [
     "9999-12-31T23:59:60Z",
 ];
 
-/// A small generator of random numbers (xorshift64*), so that a seed says everything.
+/// A small random number generator (xorshift64*), for inputs that are reproducible from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -107,7 +107,7 @@ fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Gives a reader one input in `share` of those that are asked for; the first that it cannot bear is shown.
+/// Runs a parser on the requested number of inputs divided by `share`; panics with the first input that fails.
 #[track_caller]
 fn fuzz(seeds: &[&[u8]], share: u64, read: &dyn Fn(&[u8])) {
     let mut dice = Dice(variable("VIBESHIP_OPTIMIZER_FUZZ_SEED", 1).max(1));
@@ -231,7 +231,7 @@ fn answers_of_servers() {
         requests: 1,
         ..HttpProbe::default()
     };
-    // A connection an input: a thousandth of the others' number.
+    // Each input takes a connection, so only a thousandth of the usual number is run.
     fuzz(&[ok, chunked, away], 1000, &|bytes| {
         let done = &std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The schemas in `docs/schemas/`, made from the types. A stale file fails; `OPTIMIZER_SCHEMAS=write` writes it anew.
+//! Checks that the schemas in `docs/schemas/` match the types; `OPTIMIZER_SCHEMAS=write` updates them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::report::StatusAnswer;
 use crate::report::findings::CheckAnswer;
 use crate::workflow::view_v1::ViewV1;
 
-/// Types that are written as one text.
+/// Types that are serialized as a string.
 macro_rules! texts {
     ($($name:ident: $what:literal;)*) => {$(
         impl JsonSchema for $name {
@@ -72,7 +72,7 @@ fn as_people_write_it(schema: &mut Schema) {
     schema.insert("additionalProperties".to_owned(), json!(false));
 }
 
-/// Adds the ranges and the keys that must be there, as the reader's own checks have them: an editor marks what is refused.
+/// Adds ranges and required keys from the config's checks, so that an editor marks what would be refused.
 fn with_demands(schema: &mut Schema) {
     let source = include_str!("../../src/config/check.rs");
     let pattern = |pattern: &str| regex::Regex::new(pattern).unwrap();
