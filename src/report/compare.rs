@@ -1,5 +1,5 @@
-//! A comparison as a report: the contract's verdicts first, then the metrics, then what cannot be concluded, then
-//! everything that the original's report had. Every verdict is the comparison's.
+//! The report on a comparison: the contract's verdicts, the metrics, what cannot be concluded, and then the sections of
+//! the Python tool's report. All verdicts are those of the comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ pub(crate) struct CompareView<'a> {
     pub(crate) pair: Option<&'a PairSession>,
     pub(crate) machine: Option<&'a Machine>,
     pub(crate) inputs: &'a [Artifact],
-    /// The picture of the samples, as a path from the report's own directory.
+    /// Path of the picture of the samples, relative to the report's directory.
     pub(crate) picture: Option<&'a str>,
 }
 
@@ -57,8 +57,8 @@ pub(crate) fn document(view: &CompareView<'_>) -> Doc {
     doc
 }
 
-/// What a person at a terminal wants first: the outcome, each criterion and metric with its interval drawn, and what
-/// cannot be concluded.
+/// The short form for a terminal: the outcome, each criterion and metric with its interval as a bar, and what cannot be
+/// concluded.
 pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     let comparison = view.comparison;
     let mut doc = Doc::new();
@@ -76,7 +76,7 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     trigger_words(&mut doc, comparison);
     let is_headline = headline(comparison);
     let headline: Vec<&MetricRow> = comparison.metrics.iter().filter(|it| is_headline(it)).collect();
-    // Points of a rate and shares of a baseline have no scale in common.
+    // Percentage points of a rate and shares of a baseline have no common scale.
     let estimate = |it: &&MetricRow| -> Option<(Estimate, Option<f64>, Tone)> {
         let finding = it.result.finding().filter(|_| it.sampling != Sampling::Rate)?;
         Some((finding.share()?, None, Tone::Quiet))
@@ -132,8 +132,8 @@ fn trigger_words(doc: &mut Doc, comparison: &Comparison) {
     }
 }
 
-/// Tells whether a metric belongs above the others: it is judged by the contract, decides about a command, is a KPI, or is a
-/// rate that saw a failure.
+/// Returns a predicate for the metrics shown first: those in the contract, decisive times, KPIs, and rates with a
+/// failure.
 pub(crate) fn headline(comparison: &Comparison) -> impl Fn(&MetricRow) -> bool + use<> {
     let judged = comparison.criteria.iter().map(|it| it.criterion.metric.clone());
     let named: BTreeSet<MetricId> =
@@ -144,7 +144,7 @@ pub(crate) fn headline(comparison: &Comparison) -> impl Fn(&MetricRow) -> bool +
     }
 }
 
-/// The metrics: those that matter first, the rest (but sizes, which have a section) after them.
+/// The metrics: the headline ones first, then the others, except sizes, which have a section of their own.
 fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     let (all, is_headline) = (&view.comparison.metrics, headline(view.comparison));
     let (headline, mut rest): (Vec<&MetricRow>, Vec<&MetricRow>) = all.iter().partition(|metric| is_headline(metric));
@@ -216,7 +216,7 @@ pub(crate) fn uncommitted(git: &GitV1) -> Text {
     }
 }
 
-/// Sizes in bytes, and how much of each difference git tracks.
+/// Sizes, and the difference of the tracked bytes.
 fn sizes(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Size deltas");
     let mut table = Table::new("lrrrrr", ["Path", "Before", "After", "Delta", "Share", "Delta of tracked files"]);
@@ -243,7 +243,7 @@ fn sizes(doc: &mut Doc, comparison: &Comparison) {
     doc.table_or(table, "No size was measured.");
 }
 
-/// Wall times as the original reports them: means and 95th percentiles of all runs of a side, without an interval.
+/// Wall times as in the Python tool's report: means and 95th percentiles of all runs of a side, without intervals.
 fn timings(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Timing deltas");
     let titles =
@@ -297,7 +297,7 @@ fn http(doc: &mut Doc, comparison: &Comparison) {
     doc.table_or(table, "No endpoint was probed.");
 }
 
-/// Tuneables whose effective value or layer changed, and watched variables whose value did.
+/// Tuneables whose effective value or layer changed, and watched variables whose value changed.
 fn changed_settings(doc: &mut Doc, comparison: &Comparison) {
     if !comparison.tuneables.is_empty() {
         doc.heading(2, "Tuneables changed");
@@ -353,7 +353,7 @@ mod tests {
         CompareView { comparison, change: None, pair: None, machine: None, inputs: &[], picture: None }
     }
 
-    /// What the intervals are is the statistics' to say; here they are given, so that only the words are tested.
+    /// Sets fixed intervals, so that only the wording is tested and not the statistics.
     fn fix_intervals(comparison: &mut Comparison) {
         let fix = |finding: &mut crate::model::Finding| {
             if finding.design == crate::model::Design::Paired && finding.estimate.value < 0.0 {

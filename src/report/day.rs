@@ -1,4 +1,4 @@
-//! The daily lists: the morning's and the evening's, a monitored day's report, and where the monitors stand.
+//! The daily reports: start and end of the day, a monitored day, and the state of monitoring.
 
 use std::collections::BTreeMap;
 
@@ -17,13 +17,13 @@ use crate::workflow::{Change, Idle, Step, Unjudged, demand_fixes::take_out, watc
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct DayView<'a> {
     pub(crate) change: &'a Change,
-    /// The day of the window; 0 is the rollout's own.
+    /// The day of the window; 0 is the day of the rollout.
     pub(crate) day: u32,
     pub(crate) utc_date: NaiveDate,
     pub(crate) snapshot: &'a Snapshot,
-    /// The verdicts on the contract; `None` where there was nothing to hold the day against.
+    /// The verdicts on the contract; `None` without a reference to compare with.
     pub(crate) judged: Option<&'a [CriterionRow]>,
-    /// Today against the state right after the change.
+    /// Comparison of today with the after snapshot.
     pub(crate) drift: Option<&'a Comparison>,
     pub(crate) alarms: &'a [Judged],
 }
@@ -84,7 +84,7 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
     doc.heading(2, format!("Drift since {since}"));
     let mut table = Table::new("lrrrl", ["Metric", "Then", "Today", "Drift, 95 % interval", "Result"]);
     for row in &comparison.metrics {
-        // A rate at which nothing failed has not drifted.
+        // A rate without failures has not drifted.
         if row.never_failed() && row.before.is_some() && row.after.is_some() {
             continue;
         }
@@ -97,13 +97,13 @@ fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
         ]);
     }
     doc.table(table);
-    // That the code is the same is what drift is about.
+    // Drift compares the same code, so caveats about that do not apply.
     let beside =
         |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode | Caveat::ServedAsFound { .. });
     doc.list(comparison.caveats.iter().filter(beside).map(method::caveat));
 }
 
-/// What the monitored days could not judge, and where the KPI was lost again, a line each.
+/// What the monitored days could not judge, and days on which the KPI failed, one line each.
 pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
     let mut lines = Vec::new();
     if !unjudged.missed.is_empty() {
@@ -179,9 +179,9 @@ fn alarms(change: &Change) -> Text {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Probed {
     pub(crate) name: String,
-    /// Its URL as it may be shown.
+    /// Its URL, without secrets.
     pub(crate) url: String,
-    /// Why it failed; `None` when it answered as expected.
+    /// Why it failed; `None` if it answered as expected.
     pub(crate) failure: Option<String>,
 }
 
@@ -189,7 +189,7 @@ pub(crate) struct Morning<'a> {
     pub(crate) now: DateTime<Utc>,
     pub(crate) probes: &'a [Probed],
     pub(crate) tuneables: &'a BTreeMap<String, Tuneable>,
-    /// The file of the measurement that they are expected to be as in.
+    /// Path of the measurement with the expected values.
     pub(crate) expected: Option<&'a str>,
     pub(crate) moved: &'a [EffectiveChange],
     /// The open changes with their next steps.
@@ -197,7 +197,7 @@ pub(crate) struct Morning<'a> {
 }
 
 impl Morning<'_> {
-    /// Whether nothing needs a person before the day's work.
+    /// Whether nothing needs attention before the day's work.
     pub(crate) fn is_well(&self) -> bool {
         let calm = |change: &Change| change.open_alarms.is_empty() && change.expired_override(self.now).is_none();
         self.probes.iter().all(|probe| probe.failure.is_none())
@@ -278,7 +278,7 @@ pub(crate) struct Evening<'a> {
 }
 
 impl Evening<'_> {
-    /// Whether the next smallest delta may be queued: no alarm is open, and nothing is before its own decision.
+    /// Whether the next change may be started: no alarm is open, and every change is decided.
     pub(crate) fn is_stable(&self) -> bool {
         let calm = self.changes.iter().all(|change| change.open_alarms.is_empty() && change.is_decided());
         calm && self.decisions.iter().all(|decision| matches!(decision.word, "promote" | "hold"))
@@ -310,7 +310,7 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
     doc
 }
 
-/// The command that carries a decision out; the gates still have their say.
+/// The command that carries out a decision; the gates may still refuse it.
 fn perform(view: &Evening<'_>, decision: &Decision) -> Option<Fix> {
     let id = &decision.id;
     match decision.word {
@@ -379,7 +379,7 @@ mod tests {
         ");
         insta::assert_snapshot!(said(&[(one, watched(false)), (one, watched(true)), (two, watched(true))]), @"no monitored day could judge timing.tests.wall > +10%");
         assert_eq!(said(&[]), "");
-        // A trigger that is not met says with its numbers what a KPI that is not met would.
+        // A trigger that has not fired has a failing verdict, which serves as that of a failing KPI.
         let mut lost = watched(true);
         lost.retain(|row| row.role != Role::Kpi);
         lost.push(row(Role::Kpi, &fixture::verdicts().trigger.unwrap()));

@@ -1,10 +1,10 @@
-//! The one view model of every answer: headings, paragraphs, lists, tables, fields, code, steps, pictures, bars. It owns the
-//! structure; a renderer shows every text as text, whatever it holds.
+//! The view model of every answer: headings, paragraphs, lists, tables, fields, code, pictures, bars. It owns the
+//! structure; renderers show all text literally, whatever it contains.
 
 use crate::model::{Estimate, Outcome};
 use crate::workflow::End;
 
-/// What a mark says, beside its word. Shown as a symbol and, where there is colour, by that too.
+/// The tone of a mark, shown as a symbol and, if enabled, by colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
@@ -16,7 +16,7 @@ pub(crate) enum Tone {
 }
 
 impl Tone {
-    /// One character that says the same without colour.
+    /// One character with the same meaning as the colour.
     pub(crate) fn symbol(self) -> &'static str {
         match self {
             Self::Good => "✓",
@@ -50,7 +50,7 @@ impl From<&End> for Tone {
     }
 }
 
-/// An estimate with its interval, drawn against zero and a bound.
+/// An estimate with its interval, drawn with zero and a bound.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bar {
     pub(crate) estimate: Estimate,
@@ -62,12 +62,12 @@ pub(crate) struct Bar {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Span {
     Plain(String),
-    /// A name, path, command or value, shown as it is.
+    /// A name, path, command or value, shown verbatim.
     Code(String),
     Strong(String),
     /// A word with its tone, such as `✓ pass`.
     Mark(Tone, String),
-    /// A link to a file of the project, by its path with `/`.
+    /// A link to a file of the project, by its path with `/` separators.
     Link(String),
     Bar(Bar),
 }
@@ -80,7 +80,7 @@ impl Text {
         Self::default()
     }
 
-    /// Words among which backticks stand around names.
+    /// Parses a sentence with names in backticks.
     pub(crate) fn sentence(text: &str) -> Self {
         let part = |(i, part): (usize, &str)| {
             if i % 2 == 0 { Span::Plain(part.to_owned()) } else { Span::Code(part.to_owned()) }
@@ -151,7 +151,7 @@ impl From<Bar> for Text {
     }
 }
 
-/// The text, or a dash where there is none.
+/// The text, or a dash if there is none.
 impl From<Option<String>> for Text {
     fn from(text: Option<String>) -> Self {
         text.map_or_else(|| Self::from("–"), Self::from)
@@ -162,7 +162,7 @@ pub(crate) fn code(text: impl Into<String>) -> Text {
     Text::new().code(text)
 }
 
-/// Several of them, with commas.
+/// Several names as code, separated by commas.
 pub(crate) fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> Text {
     let names = names.into_iter().enumerate();
     names.fold(Text::new(), |text, (i, name)| if i == 0 { text.code(name) } else { text.plain(", ").code(name) })
@@ -185,21 +185,21 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table without rows. `aligns` has a letter for each column, as in LaTeX: `l` or `r`.
+    /// A table without rows. `aligns` has a letter per column, as in LaTeX: `l` or `r`.
     pub(crate) fn new<const N: usize>(aligns: &str, titles: [&str; N]) -> Self {
         let align = |letter| if letter == 'r' { Align::Right } else { Align::Left };
         let aligns = aligns.chars().map(align).chain(std::iter::repeat(Align::Left));
         Self { columns: titles.map(str::to_owned).into_iter().zip(aligns).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row; cells that are left out at its end are empty.
+    /// Adds a row; missing cells at the end are empty.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Text>) {
         let empty = std::iter::repeat_with(Text::new);
         self.rows.push(cells.into_iter().chain(empty).take(self.columns.len()).collect());
     }
 }
 
-/// Level 1 is the highest heading. Ready HTML is for the page alone.
+/// Level 1 is the highest heading. Raw HTML is only rendered on the page.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
     Heading(u8, Text),
@@ -227,7 +227,8 @@ impl Doc {
         &self.blocks
     }
 
-    /// The document as text, ending in one line end, by how a block is written; an empty document is empty text.
+    /// Renders the document with a function for blocks; the text ends in one newline, and is empty for an empty
+    /// document.
     pub(crate) fn render(&self, block: impl Fn(&Block) -> String) -> String {
         let blocks: Vec<String> = self.blocks.iter().map(block).filter(|text| !text.is_empty()).collect();
         if blocks.is_empty() { String::new() } else { blocks.join("\n\n") + "\n" }
@@ -253,19 +254,19 @@ impl Doc {
         self.blocks.push(Block::Tasks(tasks.into_iter().collect()));
     }
 
-    /// Adds a table, unless it has no row.
+    /// Adds a table, unless it has no rows.
     pub(crate) fn table(&mut self, table: Table) {
         if !table.rows.is_empty() {
             self.blocks.push(Block::Table(table));
         }
     }
 
-    /// Adds a table, or what to say where it has no row.
+    /// Adds a table, or a paragraph with `none` if it has no rows.
     pub(crate) fn table_or(&mut self, table: Table, none: &str) {
         if table.rows.is_empty() { self.paragraph(none) } else { self.table(table) }
     }
 
-    /// Adds a name with its value, to the fields before it if there are such.
+    /// Adds a field, to the preceding fields if there are any.
     pub(crate) fn field(&mut self, name: &str, value: impl Into<Text>) {
         let field = (name.to_owned(), value.into());
         if let Some(Block::Fields(fields)) = self.blocks.last_mut() {
@@ -296,7 +297,7 @@ pub(crate) fn on_lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Columns of a bar that has room.
+/// Width of a bar in columns if there is room.
 pub(crate) const WIDTH: usize = 31;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -306,7 +307,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// An axis on which zero and every value have a place, with a little room at its ends.
+    /// An axis that includes zero and every value, with a margin at its ends.
     pub(crate) fn over(values: impl IntoIterator<Item = f64>) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (low, high) = finite.fold((0.0_f64, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
@@ -314,7 +315,7 @@ impl Axis {
         if room > 0.0 { Self { low: low - room, high: high + room } } else { Self { low: -1.0, high: 1.0 } }
     }
 
-    /// Where a value stands, from 0 to 1.
+    /// Position of a value on the axis, from 0 to 1.
     pub(crate) fn share(self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
@@ -324,7 +325,7 @@ impl Axis {
     }
 }
 
-/// Bars of estimates, each with its bound, all on one scale.
+/// Bars of estimates with their bounds, all on the same axis.
 pub(crate) fn on_one_scale(drawn: Vec<Option<(Estimate, Option<f64>, Tone)>>) -> Vec<Option<Bar>> {
     let axis = Axis::over(
         drawn.iter().flatten().flat_map(|(estimate, bound, _)| [estimate.low, estimate.high].into_iter().chain(*bound)),

@@ -1,4 +1,4 @@
-//! Findings of an audit in every format of `check`: text, JSON, markdown, GitHub annotations, JUnit XML.
+//! Audit findings in every format of `check`: text, JSON, markdown, GitHub annotations, JUnit XML.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::model::{Fix, FixContext, Problem};
 use crate::report::visible::{visible_line, xml_line, xml_lines};
 use crate::report::{Doc, Format, Table, Text, markdown, problem};
 
-/// As many findings as are reported without a summary before them.
+/// Up to this many findings are reported without counts by code.
 const FEW: usize = 3;
 
 pub(crate) const SCHEMA: &str = "vibeship_optimizer.check.v1";
@@ -40,7 +40,7 @@ fn of_level(audit: &Audit, level: Severity) -> impl Iterator<Item = &Finding> {
     audit.findings.iter().filter(move |finding| finding.level == level)
 }
 
-/// The findings in the format asked for. `prefix` leads from the repository's root to the project's, with a `/` at its end.
+/// Renders the findings in the given format. `prefix` is the path of the project in the repository, ending in `/`.
 pub(crate) fn render(format: Option<Format>, audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     match format {
         Some(Format::Json) => format!("{:#}", json!(answer(audit, ctx))),
@@ -51,7 +51,7 @@ pub(crate) fn render(format: Option<Format>, audit: &Audit, ctx: &FixContext, pr
     }
 }
 
-/// How often each code was found, the gravest and most frequent first, and an empty line.
+/// The number of findings by code, sorted by severity and frequency, and an empty line.
 fn by_code(audit: &Audit) -> Vec<String> {
     let mut counts: BTreeMap<(Severity, String), usize> = BTreeMap::new();
     for finding in &audit.findings {
@@ -63,11 +63,11 @@ fn by_code(audit: &Audit) -> Vec<String> {
     counts.into_iter().map(line).chain([String::new()]).collect()
 }
 
-/// The text form, with a line end at the end: a block a finding, the exemptions, the summary.
+/// The text form, ending in a newline: a block per finding, the exemptions, the summary.
 pub(crate) fn text(audit: &Audit, ctx: &FixContext) -> String {
     let mut lines = if audit.findings.len() > FEW { by_code(audit) } else { Vec::new() };
     let mut problems: Vec<Problem> = audit.findings.iter().map(|finding| finding.problem(ctx)).collect();
-    // What helps against all of several is reported once, below the last of them.
+    // Fixes shared by consecutive findings are reported once, below the last of these.
     for at in 1..problems.len() {
         if problems[at - 1].fixes == problems[at].fixes {
             problems[at - 1].fixes.clear();
@@ -156,12 +156,12 @@ fn short(hash: &str) -> String {
     hash.chars().take(10).collect()
 }
 
-/// Annotations of one kind that GitHub shows for a step; it drops the rest without a word.
+/// Annotations of one kind that GitHub shows for a step; it silently drops the rest.
 const SHOWN: usize = 10;
-/// Bytes of a step summary beyond which GitHub drops it whole.
+/// Largest step summary in bytes; GitHub drops a larger one entirely.
 const SUMMARY_LIMIT: usize = 1024 * 1024;
 
-/// Workflow commands of GitHub Actions; what is beyond its limit goes into the log and the summary.
+/// Workflow commands of GitHub Actions; findings beyond the limit go into the log.
 fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     let mut lines = Vec::new();
     let mut beyond = 0;
@@ -176,7 +176,7 @@ fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
                 lines.push(format!("::{kind} {}title={title}::{}", file.unwrap_or_default(), data(&message)));
             } else {
                 beyond += 1;
-                // Plain lines: GitHub reads every line that begins with two colons as a command.
+                // On one line, as GitHub reads every line that begins with two colons as a command.
                 lines.push(format!("{} {}", found.code, message.replace('\n', " ")));
             }
         }
@@ -188,8 +188,8 @@ fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     lines.join("\n")
 }
 
-/// Cuts a step summary to what GitHub takes, at a line's end, saying so. `taken` bytes were written by other parts of
-/// the step already; what has no room at all is left out, so as not to lose theirs.
+/// Cuts a step summary to GitHub's limit, at the end of a line, with a note. `taken` bytes were already written by
+/// other parts of the step. Returns an empty text if there is no room, so as not to lose theirs.
 pub(crate) fn cut_summary(markdown: String, taken: u64) -> String {
     const NOTE: &str = "\n\n(cut: GitHub takes no more than 1 MiB)\n";
     let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));
@@ -207,7 +207,7 @@ pub(crate) fn cut_summary(markdown: String, taken: u64) -> String {
     format!("{}{NOTE}", &markdown[..end])
 }
 
-/// What follows the second `::`.
+/// Escapes the message of a workflow command, after the second `::`.
 fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
@@ -216,11 +216,11 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// JUnit XML, which most CI services show as tests: what fails is a failed test, what warns a skipped one.
+/// JUnit XML, which most CI services show as tests: a failing finding is a failed test, others are skipped ones.
 fn junit(audit: &Audit, ctx: &FixContext) -> String {
     let failures = of_level(audit, Severity::Fail).count();
     let skipped = audit.findings.len() - failures;
-    // One test more for the check itself, so that a file without findings is not an empty one.
+    // One additional test for the check itself, so that a file without findings is not empty.
     let tests = audit.findings.len() + 1;
     let totals = format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"");
     let itself = format!("    <testcase classname=\"check\" name=\"{}\"/>\n", xml_line(&summary(audit)));
@@ -249,7 +249,7 @@ fn suite(totals: &str, cases: &str) -> String {
     )
 }
 
-/// The report of a check that could not be made, in the formats that a service shows.
+/// The report of a check that failed with an error, in the formats for CI services.
 pub(crate) fn trouble(format: Option<Format>, message: &str) -> Option<String> {
     match format {
         Some(Format::Github) => Some(format!("::error title=check::{}", data(message))),
@@ -306,7 +306,7 @@ mod tests {
         let cut = cut_summary(long.clone(), 0);
         assert!(cut.len() <= SUMMARY_LIMIT && cut.ends_with("1 MiB)\n"));
         assert_eq!(cut_summary("short\n".to_owned(), 0), "short\n");
-        // FindingKind other commands of the step wrote counts too.
+        // What other commands of the step wrote counts too.
         assert!(cut_summary(long, 1_000_000).len() <= SUMMARY_LIMIT - 1_000_000);
         assert_eq!(cut_summary("short\n".to_owned(), SUMMARY_LIMIT as u64), "");
     }

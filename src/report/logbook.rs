@@ -1,5 +1,5 @@
-//! A change's section of the logbook, rendered wholly from its record: the same record gives the same text on any
-//! day. The markers around the section are the store's.
+//! A change's section of the logbook, rendered from its record alone, so that the text does not depend on the day. The
+//! store writes the markers around the section.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::report::{Doc, Table, Text, Tone, code, compare, mark, markdown, pipel
 use crate::workflow::state::RolledBack;
 use crate::workflow::{Change, End, view_v1};
 
-/// The text that opens a new logbook.
+/// The beginning of a new logbook.
 pub(crate) const HEADING: &str = "# Optimization logbook\n\n\
     Every change that vibeship-optimizer tracks has a section here, rendered from its record and brought up to date\n\
     by the tool. Text outside the sections is yours and is never touched.\n";
@@ -177,7 +177,7 @@ fn evidence(doc: &mut Doc, change: &Change) {
     let failed = pipeline::failed_validation(change).map(|(_, _, artifact)| artifact);
     for artifact in change.artifacts().into_iter().chain(failed) {
         let path = &artifact.path;
-        // What was measured twice with the same outcome is one file.
+        // Two measurements with identical output share a file.
         if seen.insert((path.clone(), artifact.sha256.as_str())) {
             table.row([Text::new().link(path), code(artifact.sha256.short())]);
         }
@@ -212,7 +212,7 @@ fn notes(doc: &mut Doc, change: &Change) {
     }
 }
 
-/// What no other part of the section says.
+/// The text for events that no other part of the section shows.
 fn note(event: &Kind) -> Option<String> {
     Some(match event {
         Kind::Noted { text } => text.clone(),

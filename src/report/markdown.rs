@@ -1,5 +1,4 @@
-//! Markdown as GitHub reads it. Owns the escaping: text is shown as text and never becomes structure, a link, a
-//! mention or a comment.
+//! Renders GitHub-flavoured markdown. Owns the escaping: text never becomes structure, a link, a mention or a comment.
 
 use std::fmt::Write as _;
 
@@ -38,7 +37,7 @@ fn table(table: &Table) -> String {
     on_lines(head.into_iter().chain(table.rows.iter().map(|cells| row(cells.iter().map(cell).collect()))))
 }
 
-/// In a cell a `|` ends the cell even inside code.
+/// Escapes `|` in code as well, which would end the cell.
 fn cell(text: &Text) -> String {
     let shown = |span: &Span| match span {
         Span::Code(_) => one(span).replace('|', "\\|"),
@@ -64,13 +63,13 @@ fn one(span: &Span) -> String {
 
 fn strong(text: &str) -> String {
     let text = visible_line(text);
-    // Emphasis that begins or ends with white space is none.
+    // Markdown does not recognize emphasis that begins or ends with white space.
     let inner = text.trim();
     if inner.is_empty() { String::new() } else { format!("**{}**", escaped(inner)) }
 }
 
-/// Text that shows as itself. Line ends become `<br>`, so that no line of it can begin a block. `@name` is kept
-/// from notifying anybody, and addresses from becoming links, whose text GitHub would take from the escaped form.
+/// Escapes text so that it is shown literally. Newlines become `<br>`, so that no line can begin a block. `@name`
+/// notifies nobody, and URLs do not become links, which GitHub would make of the escaped text.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut before = ' ';
@@ -90,7 +89,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Keeps the first characters of a block from making it a list, a rule or code.
+/// Escapes the beginning of a block, so that it does not become a list, a rule or code.
 fn guarded(text: &str) -> String {
     let text = text.trim_start_matches(' ');
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -101,7 +100,7 @@ fn guarded(text: &str) -> String {
     }
 }
 
-/// A code span with a fence that the text does not hold.
+/// A code span with a fence that does not occur in the text.
 fn code(text: &str) -> String {
     if text.trim().is_empty() {
         return String::new();
@@ -121,7 +120,7 @@ fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
-/// A path as a link's target: everything that could end it is percent-encoded.
+/// A path as a link target: everything that could end it is percent-encoded.
 fn url(target: &str) -> String {
     target.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~' | b'#') {

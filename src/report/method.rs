@@ -1,5 +1,5 @@
-//! How a comparison was measured (the design, the pairs and why sampling ended, the settings, the machine, the inputs) and
-//! what cannot be concluded from it.
+//! How a comparison was measured (design, pairs and why sampling ended, settings, machine, inputs) and what cannot be
+//! concluded from it.
 
 use crate::judge::{Caveat, CpuReason, Decisive, WallReason};
 use crate::model::text;
@@ -65,7 +65,7 @@ pub(crate) fn decisive(time: Decisive) -> &'static str {
     }
 }
 
-/// Where the runs of a pair were held, and how much of their time they waited for a core, where that is known.
+/// Whether the runs of a pair were pinned to a core, and the share of their time that they waited for one, if known.
 pub(crate) fn cores(command: &PairedCommand) -> String {
     let held = command.pairs.iter().all(|pair| pair.core.is_some()) && !command.pairs.is_empty();
     let place = if held { "one for both runs of a pair" } else { "any" };
@@ -112,7 +112,7 @@ fn settings(doc: &mut Doc, view: &CompareView<'_>) {
     doc.list(view.pair.iter().flat_map(|pair| &pair.warnings).map(|it| Text::from(it.as_str())));
 }
 
-/// A machine in one line; what is unknown is left out.
+/// Describes a machine in one line, without unknown properties.
 fn machine(machine: &Machine) -> String {
     let memory = |bytes| values::quantity(bytes as f64, &Unit::bytes());
     let parts = [
@@ -132,7 +132,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
     Text::sentence(&caveat.to_string())
 }
 
-/// The warning of a snapshot that was taken with such paths beside the project; none where there are none.
+/// The warning of a snapshot about uncommitted paths outside the project; `None` if there are none.
 pub(crate) fn beside(paths: &[String]) -> Option<String> {
     (!paths.is_empty()).then(|| {
         format!(
@@ -152,7 +152,7 @@ pub(crate) fn grown(command: &PairedCommand) -> Option<Text> {
     (!command.grown.is_empty()).then(|| code(command.name.as_str()).plain(said()))
 }
 
-/// What to hold against instructions, where any were counted.
+/// The caveat about instruction counts, if there are any.
 pub(crate) fn instructions<'a>(mut metrics: impl Iterator<Item = &'a MetricId>) -> Option<Text> {
     let counted = metrics.any(|metric| metric.kind() == Some(MetricKind::Instructions));
     let said =

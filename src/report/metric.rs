@@ -1,4 +1,4 @@
-//! One metric in words: its levels, how far it moved, what became of it, and why it has no usable value.
+//! Text about a single metric: its levels, its change, the result, and why it has no usable value.
 
 use crate::judge::{Change, compare::Level, compare::MetricRow, series};
 use crate::model::text::excerpt;
@@ -17,11 +17,11 @@ pub(crate) fn change_mark(change: &Change) -> Text {
     }
 }
 
-/// Why the columns of a paired metric may seem to contradict its change.
+/// Explains why the levels of a paired metric may seem to contradict its change.
 pub(crate) const MEDIANS: &str =
     "Before and after are medians of a side, the change is that within the pairs, so the two may differ.";
 
-/// The mark, and the reason where nothing was concluded. `shown` is the difference in words.
+/// The mark, and the reason if it is inconclusive or invalid. `shown` is the formatted difference.
 pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) -> Text {
     let text = change_mark(change);
     match change {
@@ -35,7 +35,7 @@ pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) 
 }
 
 pub(crate) fn result(row: &MetricRow) -> Text {
-    // That no finite number of runs proves a rate of 100 % helps nobody.
+    // No number of runs proves a rate of 100 %, so "inconclusive" would not help here.
     let still = row.result.finding().is_some_and(|finding| finding.estimate.value == 0.0);
     if matches!(row.result, Change::Inconclusive { .. }) && still && row.never_failed() {
         return mark(Tone::Quiet, "nothing failed");
@@ -45,8 +45,8 @@ pub(crate) fn result(row: &MetricRow) -> Text {
     change_text(&row.result, paired, finding.map(|finding| verdict::difference(&row.metric, finding, None)))
 }
 
-/// The difference with its interval. Where there is no estimate, the bare difference of the medians in parentheses, as
-/// it proves nothing.
+/// The difference with its interval. Without an estimate, the difference of the medians in parentheses, as it proves
+/// nothing.
 pub(crate) fn difference(row: &MetricRow) -> Text {
     let bare = || {
         let (before, after) = row.before.zip(row.after)?;
@@ -60,7 +60,7 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
     row.result.finding().map(shown).or_else(bare).into()
 }
 
-/// A side's median, with its interval where there is one.
+/// A side's median, with its interval if there is one.
 pub(crate) fn level(side: Option<Level>, row: &MetricRow) -> Text {
     level_text(side, row).into()
 }
@@ -74,12 +74,12 @@ fn level_text(side: Option<Level>, row: &MetricRow) -> Option<String> {
     Some(values::quantity_estimate(&Estimate { value, low, high, confidence: 0.95 }, &row.unit, None))
 }
 
-/// A side's median alone, with as many digits as [`level`] gives it.
+/// A side's median alone, with as many digits as in [`level`].
 pub(crate) fn median(side: Option<Level>, row: &MetricRow) -> Text {
     level_text(side, row).map(|text| text.split(" [").next().unwrap_or_default().to_owned()).into()
 }
 
-/// How much was measured: `12 pairs`, or the samples of each side.
+/// The amount of data: `12 pairs`, or the number of samples per side.
 pub(crate) fn amount(row: &MetricRow) -> String {
     match (row.result.finding(), row.pairs) {
         (Some(finding), _) => verdict::basis(finding),
@@ -91,7 +91,7 @@ pub(crate) fn amount(row: &MetricRow) -> String {
     }
 }
 
-/// Characters of a command's standard error that are repeated.
+/// Characters of a command's standard error that are shown.
 const SAID: usize = 200;
 
 pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> String {
@@ -111,14 +111,14 @@ pub(crate) fn why(snapshot: &Snapshot, id: &MetricId, reason: &Unusable) -> Stri
     }
 }
 
-/// The end of what the command said on standard error, in one line.
+/// The end of the command's standard error, in one line.
 fn said(timing: &Timing) -> String {
     let lines = excerpt(&timing.last_err, SAID);
     let text = lines.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() { text } else { format!(": {text}") }
 }
 
-/// A line on every timing, KPI, path and probe of a snapshot that gave no usable value.
+/// A line for every timing, KPI, path and probe of a snapshot without a usable value.
 pub(crate) fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let all = series::metrics(snapshot);
     let of = |kind: &str, name: &str, id: MetricId| {

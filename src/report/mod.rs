@@ -1,4 +1,4 @@
-//! Rendering: every answer is one [`Doc`], every format a renderer of it. Never prints, never decides.
+//! Rendering: every answer is a [`Doc`], and every format a renderer of it. Never prints, never decides.
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -53,7 +53,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The only command that answers in it, where it is one's alone, and what to say to the others.
+    /// For a format of a single command: that command, and the message for other commands.
     pub(crate) fn only_for(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Junit => Some(("check", "junit is for `check`, whose answer is a list of findings")),

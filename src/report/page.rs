@@ -1,5 +1,5 @@
-//! All changes on one HTML page that stands alone (no network, no script, no link, no file beside it), and in short as
-//! markdown. Owns the escaping: text is shown as text.
+//! All changes on a self-contained HTML page (no network, no script, no link, no other file), and a short form of it as
+//! a document. Owns the HTML escaping.
 
 use chrono::{DateTime, Utc};
 
@@ -12,7 +12,7 @@ use crate::workflow::{Change, End, Step};
 
 const STYLE: &str = include_str!("page.css");
 
-/// The states by which the page is filtered, in the order in which they are offered.
+/// The states by which the page can be filtered, in the order shown.
 const STATES: [&str; 6] = ["open", "monitoring", "verified", "held", "rejected", "rolled back"];
 
 #[derive(Debug, Clone, PartialEq)]
@@ -20,14 +20,14 @@ pub(crate) struct Entry<'a> {
     pub(crate) change: &'a Change,
     pub(crate) step: Step,
     pub(crate) fixes: FixContext,
-    /// Its samples, as far as its evidence is there.
+    /// Its samples, as far as its evidence exists.
     pub(crate) plots: Vec<Strip>,
     /// Paths of its evidence that is missing or altered.
     pub(crate) faults: Vec<String>,
 }
 
 impl Entry<'_> {
-    /// Whether the change is open, or not confirmed to be rolled back.
+    /// Whether the change is open, or rolled back without confirmation.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.change.is_open() || self.change.rollback.as_ref().is_some_and(|rollback| rollback.confirmed.is_none())
     }
@@ -37,20 +37,20 @@ impl Entry<'_> {
 pub(crate) struct Page<'a> {
     pub(crate) project: &'a str,
     pub(crate) now: DateTime<Utc>,
-    /// The changes, in the order in which they are shown.
+    /// The changes, in the order shown.
     pub(crate) entries: Vec<Entry<'a>>,
-    /// What could not be read, in words.
+    /// Messages about what could not be read.
     pub(crate) problems: Vec<(Tone, String)>,
 }
 
-/// The state of a change, coarser than its status.
+/// The state of a change, one of [`STATES`].
 pub(crate) fn state(change: &Change) -> &'static str {
     let going = if change.fully_rolled_out_at().is_some() { "monitoring" } else { "open" };
     change.end.as_ref().map_or(going, End::words)
 }
 
-/// The page as one HTML file. Filtering is done by the style alone, so that the page needs no script and its policy can
-/// forbid all of them.
+/// Renders the page as one HTML file. CSS alone does the filtering, so that the content security policy can forbid all
+/// scripts.
 pub(crate) fn page(page: &Page<'_>) -> String {
     let title = xml_line(&format!("{}: changes", page.project));
     let cards: String = page.entries.iter().map(|entry| card(entry, page.now, page.entries.len() == 1)).collect();
@@ -82,7 +82,7 @@ fn counts(page: &Page<'_>) -> String {
     }
 }
 
-/// A choice for each state that occurs. The inputs stand before the cards, so that the style can see which is chosen.
+/// A radio button for each state that occurs. The inputs precede the cards, so that CSS selectors can refer to them.
 fn filters(page: &Page<'_>) -> String {
     let occurs = |state: &&str| page.entries.iter().any(|entry| self::state(entry.change) == *state);
     let names: Vec<&str> = std::iter::once("all").chain(STATES.into_iter().filter(occurs)).collect();
@@ -102,10 +102,11 @@ fn filters(page: &Page<'_>) -> String {
     )
 }
 
-/// One change: title and state, and folded below it its gates, next step, verdicts, samples, days and whole record.
+/// One change: title and state, with gates, next step, verdicts, samples, days and the whole record in a folded
+/// section.
 fn card(entry: &Entry<'_>, now: DateTime<Utc>, is_alone: bool) -> String {
     let change = entry.change;
-    // What still needs somebody is unfolded, and what would leave the page empty.
+    // An open change is unfolded, and so is the only one.
     let open = if change.is_open() || is_alone { " open" } else { "" };
     let (id, title) = (code(change.id().as_str()), Text::from(change.opened.title.as_str()));
     let opened = format!(" {}, opened {}", change.opened.class.name(), values::moment(change.opened_at));
@@ -156,7 +157,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     doc
 }
 
-/// A table of all changes, then each one that needs somebody, with its gates, verdicts and next command.
+/// A table of all changes, then each one that needs attention, with its gates, verdicts and next command.
 pub(crate) fn document(page: &Page<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{}: changes", page.project));
@@ -208,7 +209,7 @@ fn faults(doc: &mut Doc, entry: &Entry<'_>) {
     doc.list(entry.faults.iter().map(|path| mark(Tone::Bad, "evidence").plain(format!(" {path}"))));
 }
 
-/// The next step, each command alone in its block below its purpose: what is copied from the page is a command.
+/// The next step, with each command in a block of its own below its purpose, so that it can be copied.
 fn step(doc: &mut Doc, entry: &Entry<'_>) {
     let view = StepView::new(entry.change, &entry.step, &entry.fixes);
     doc.paragraph(Text::new().strong("Next:").plain(format!(" {}", view.text)));
@@ -223,7 +224,7 @@ fn step(doc: &mut Doc, entry: &Entry<'_>) {
     }
 }
 
-/// The document's blocks. Headings go down by `lower` levels, so that a section fits below its page's own.
+/// Renders the document's blocks, with headings lowered by `lower` levels to fit below those of the page.
 fn html(doc: &Doc, lower: u8) -> String {
     doc.blocks().iter().map(|it| block(it, lower)).collect()
 }
@@ -260,7 +261,7 @@ fn block(block: &Block, lower: u8) -> String {
             format!("<dl>{}</dl>", all(fields, field))
         }
         Block::Code(text) => format!("<pre>{}</pre>", xml_lines(text.trim_end_matches('\n'))),
-        // Pages embed their pictures themselves; a path would lead out of the page.
+        // The page embeds its pictures as SVG; a path would refer to another file.
         Block::Image { alt, .. } => format!("<p>{}</p>", xml_line(alt)),
         Block::Html(html) => html.clone(),
     }
@@ -278,7 +279,7 @@ fn inline(text: &Text) -> String {
         Span::Mark(tone, word) => {
             format!("<span class=\"mark {}\">{} {}</span>", class(*tone), tone.symbol(), xml_line(word))
         }
-        // The page stands alone and may be sent anywhere, so a path is shown and leads nowhere.
+        // The page may be sent anywhere without the project's files, so a path is no link.
         Span::Link(path) => format!("<code>{}</code>", xml_line(path)),
         Span::Bar(bar) => picture(bar),
     })
@@ -300,7 +301,7 @@ fn picture(Bar { estimate, bound, axis, tone }: &Bar) -> String {
     )
 }
 
-/// A table that scrolls by itself where the page is too narrow.
+/// A table that scrolls horizontally if the page is too narrow.
 fn table(table: &Table) -> String {
     let side = |align: Align| if align == Align::Right { " class=\"num\"" } else { "" };
     let heads =
@@ -312,7 +313,7 @@ fn table(table: &Table) -> String {
     format!("<div class=\"wide\"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>")
 }
 
-/// Things that follow each other, such as gates or days.
+/// A sequence of tiles, such as gates or days.
 fn tiles(tiles: Vec<(Tone, String, String)>) -> String {
     let item = |(tone, name, note): &(Tone, String, String)| {
         let (class, symbol, name) = (class(*tone), tone.symbol(), xml_line(name));

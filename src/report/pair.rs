@@ -1,4 +1,4 @@
-//! Measuring without a change: two revisions in pairs, a calibration with its noise floors, and a self-test.
+//! Reports on measurements without a change: two revisions in pairs, a calibration, and a self-test.
 
 use crate::judge::compare::caveats::cpu_against_wall;
 use crate::judge::machines;
@@ -6,7 +6,7 @@ use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
-/// `calibrates`: whether the config times what was measured, so that its noise can be measured.
+/// `calibrates`: whether the config has the measured command, so that it can be calibrated.
 pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Settings, calibrates: bool) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{} → {}", side(&session.before), side(&session.after)));
@@ -49,7 +49,7 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
     doc
 }
 
-/// A bar for each metric, all on one scale, with what their characters mean.
+/// A bar for each metric, all on one scale, with a legend.
 fn bars(doc: &mut Doc, rows: &[PairRow]) {
     let estimate =
         |row: &PairRow| row.change.finding().and_then(Finding::share).map(|share| (share, None, Tone::Quiet));
@@ -112,7 +112,7 @@ pub(crate) fn calibration(found: &Calibration) -> Doc {
         }
         if let Some(it) = &command.injected {
             let seen = it.seen.finding().map(|finding| &finding.estimate);
-            // The whole interval lies above what was added.
+            // The whole interval is above the added share.
             let is_more = seen.is_some_and(|seen| seen.low > it.share);
             injected.row([
                 code(command.name.as_str()),

@@ -1,4 +1,4 @@
-//! How far a change has come: its gates in a row, and its monitored days.
+//! The progress of a change: its gates and its monitored days.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 
@@ -6,11 +6,11 @@ use crate::model::{Artifact, Check, Gate, Kind, MIN_DAYS};
 use crate::report::{Text, Tone};
 use crate::workflow::{Change, End, window};
 
-/// A gate of the change's class, and where it stands.
+/// A gate of the change's class, and its state.
 pub(crate) struct Station {
     pub(crate) gate: Gate,
     pub(crate) tone: Tone,
-    /// `done`, `next`, `ahead`, `failed`, or how the change ended before it.
+    /// `done`, `next`, `ahead`, `failed`, or how the change ended before this gate.
     pub(crate) word: &'static str,
     /// When it was passed, or its checks failed.
     pub(crate) at: Option<DateTime<Utc>>,
@@ -34,7 +34,7 @@ pub(crate) fn failed_validation(change: &Change) -> Option<(DateTime<Utc>, &[Che
     })
 }
 
-/// Every gate that the change's class owes, in order.
+/// Every gate of the change's class, in order.
 pub(crate) fn stations(change: &Change) -> Vec<Station> {
     let mut reached = true;
     let mut station = |gate: Gate| {
@@ -92,12 +92,12 @@ fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
     }
 }
 
-/// No page shows more days than a year has.
+/// Most days that a page shows: a year.
 const MOST_DAYS: u32 = 366;
 
-/// Every day from the full rollout to the end of the window, or to the last measured day if that is later, and what became of
-/// it: `measured`, `alarm`, `missed`, or `ahead` for today or later; empty before the rollout. After a change has ended there
-/// is no day ahead.
+/// Every day from the full rollout to the end of the window, or to the last measured day if that is later, with its
+/// state: `measured`, `alarm`, `missed`, or `ahead` for today or later. Empty before the rollout; an ended change has
+/// no days after its last measured one.
 pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Tone, &'static str)> {
     let Some(from) = change.fully_rolled_out_at() else { return Vec::new() };
     let demanded = change.frozen_policy().map_or(MIN_DAYS, |policy| policy.min_monitor_days.max(MIN_DAYS));

@@ -1,5 +1,5 @@
-//! The samples of metrics on both sides, each side as a strip of points with its median and 95 % interval: one SVG that an
-//! image viewer shows, without script, font or link, in colours that follow the reader's scheme.
+//! Plots the samples of metrics, each side as a strip of points with its median and 95 % interval: one standalone SVG
+//! without script, font or link, in colours that follow the reader's colour scheme.
 
 use crate::judge::{PairedSeries, Series};
 use crate::model::{MetricId, Sampling, Unit};
@@ -7,28 +7,28 @@ use crate::report::values;
 use crate::report::visible::xml_line;
 use crate::stats::{median, median_interval};
 
-/// Narrow, so that its letters can be read on a phone.
+/// Narrow, so that the text is legible on a phone.
 const WIDTH: f64 = 400.0;
 const LEFT: f64 = 50.0;
 const RIGHT: f64 = 392.0;
 const ROW: f64 = 46.0;
 const TOP: f64 = 34.0;
-/// The height of one metric's part, and of what the marks mean below all of them.
+/// The height of one metric's part, and that of the legend below all parts.
 const PART: f64 = TOP + 2.0 * ROW + 24.0;
 const LEGEND: f64 = 32.0;
-/// About so many round values on the axis.
+/// Approximate number of ticks on the axis.
 const TICKS: f64 = 4.0;
-/// More points than this cannot be told apart; they are thinned out evenly.
+/// Most points per side; more could not be told apart and are thinned out evenly.
 const MOST_POINTS: usize = 120;
 
-/// How many times the spread of the middle half a sample may lie outside of it.
+/// A sample further outside the interquartile range than this multiple of it is an outlier.
 const REACH: f64 = 5.0;
-/// The least spread, as a share of the middle: samples that are all alike must not make the next one an outlier.
+/// The least interquartile range, as a share of the median, so that nearly equal samples do not make others outliers.
 const LEAST_SPREAD: f64 = 0.01;
-/// Samples are left out only where the others become so many times wider.
+/// Outliers are left out only if that makes the others at least this many times wider.
 const WORTH: f64 = 3.0;
 
-/// The blue and the orange are Okabe and Ito's, which colour-blind readers tell apart.
+/// Blue and orange are from Okabe and Ito's palette, which colour-blind readers can tell apart.
 const STYLE: &str = include_str!("plot.css");
 
 /// The samples of a metric. All are finite.
@@ -36,15 +36,15 @@ const STYLE: &str = include_str!("plot.css");
 pub(crate) struct Strip {
     pub(crate) metric: MetricId,
     unit: Unit,
-    /// How the samples were taken, in a word: `12 pairs`.
+    /// How the samples were taken, such as `12 pairs`.
     basis: String,
     before: Vec<f64>,
     after: Vec<f64>,
 }
 
 impl Strip {
-    /// Of two snapshots' series in one unit; `None` where there is too little to see (one sample on a side, exact values,
-    /// successes and failures) or the units differ.
+    /// From the series of two snapshots; `None` if there is too little to see (one sample on a side, exact values,
+    /// rates) or the units differ.
     pub(crate) fn of_sides(before: &Series, after: &Series) -> Option<Self> {
         let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
         let (before, unit) =
@@ -53,7 +53,7 @@ impl Strip {
             .worth_drawing(after.spec.sampling)
     }
 
-    /// Of pairs; `None` for fewer than two, and for what is not sampled.
+    /// From pairs; `None` for fewer than two, and for metrics that are not sampled.
     pub(crate) fn of_pairs(series: &PairedSeries) -> Option<Self> {
         let (before, after): (Vec<f64>, Vec<f64>) = series.pairs.iter().map(|pair| (pair.before, pair.after)).unzip();
         let basis = values::count(before.len() as u64, "pair", "pairs");
@@ -69,7 +69,7 @@ impl Strip {
         format!("{}, {}", self.metric, self.basis)
     }
 
-    /// Title and medians, also for who does not see the picture.
+    /// Title and medians as text, also as the alternative text of the picture.
     pub(crate) fn medians(&self) -> String {
         let [before, after] = [&self.before, &self.after].map(|samples| median(samples).unwrap_or_default());
         let shown = |value| values::quantity(value, &self.unit);
@@ -105,7 +105,7 @@ impl Strip {
         })
     }
 
-    /// One side: points with a fixed scatter that keeps neighbours apart, the interval as a bar, the median as a mark.
+    /// One side: points with a fixed vertical jitter, the interval as a bar, the median as a mark.
     fn side(&self, name: &str, class: &str, samples: &[f64], y: f64, scale: &Scale) -> String {
         let step = samples.len().div_ceil(MOST_POINTS).max(1);
         let mut out = format!("<text x=\"0\" y=\"{}\">{name}</text><g class=\"{class}\">", at(y + 4.0));
@@ -130,7 +130,8 @@ impl Strip {
         out + &self.beyond(class, &low, y, false) + &self.beyond(class, &high, y, true)
     }
 
-    /// Samples that lie outside the picture: an arrow at its edge, with their value, or their number and the outermost.
+    /// Samples outside the picture: an arrow at its edge, with the value, or the number of them and the outermost
+    /// value.
     fn beyond(&self, class: &str, samples: &[f64], y: f64, is_right: bool) -> String {
         let Some(most) = samples.iter().copied().reduce(if is_right { f64::max } else { f64::min }) else {
             return String::new();
@@ -150,7 +151,7 @@ impl Strip {
     }
 }
 
-/// The picture; `None` where there is nothing to see.
+/// The picture; `None` without strips.
 pub(crate) fn svg(strips: &[Strip]) -> Option<String> {
     let mut parts = String::new();
     let mut height = 0.0;
@@ -175,13 +176,12 @@ pub(crate) fn svg(strips: &[Strip]) -> Option<String> {
     })
 }
 
-/// A coordinate with one decimal: enough for a pixel, and the same text on every platform.
+/// Formats a coordinate with one decimal, which is precise enough and the same on every platform.
 fn at(value: f64) -> String {
     format!("{value:.1}").trim_end_matches(".0").to_owned()
 }
 
-/// What a picture shows, from the lowest to the highest value: all samples, except a few that lie so far out that the
-/// others could not be told apart.
+/// The range of values in a picture: all samples, except outliers so far away that the others could not be told apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Scale {
     low: f64,
@@ -189,13 +189,13 @@ struct Scale {
 }
 
 impl Scale {
-    /// Of two sides, each with its own middle.
+    /// The range for two sides; outliers are relative to the nearer side.
     fn of(before: &[f64], after: &[f64]) -> Self {
         let all = before.iter().chain(after).copied();
         let whole = Self::over(all.clone());
         let fences: Vec<Self> = [before, after].into_iter().filter_map(fence).collect();
         let near = Self::over(all.filter(|value| fences.iter().any(|it| it.low <= *value && *value <= it.high)));
-        // Halves, as the whole of what a number can hold is no number wide.
+        // Halved, as the width of the full range of f64 would overflow.
         let width = |it: Self| it.high / 2.0 - it.low / 2.0;
         if width(whole) > WORTH * width(near).max(f64::MIN_POSITIVE) && near.low < near.high { near } else { whole }
     }
@@ -205,7 +205,7 @@ impl Scale {
         values.fold(none, |it, value| Self { low: it.low.min(value), high: it.high.max(value) })
     }
 
-    /// With a little room at both ends.
+    /// The range with a margin at both ends.
     fn ends(&self) -> (f64, f64) {
         let room = match (self.high > self.low, self.high) {
             (true, _) => (self.high - self.low) * 0.06,
@@ -221,7 +221,7 @@ impl Scale {
         LEFT + 18.0 + share * (RIGHT - LEFT - 32.0)
     }
 
-    /// Round values on the scale and how far they lie apart: steps of 1, 2 or 5 times a power of ten in units of `unit`.
+    /// The step between ticks and the ticks: steps are 1, 2 or 5 times a power of ten in units of `unit`.
     fn ticks(&self, unit: f64) -> (f64, Vec<f64>) {
         let (low, high) = self.ends();
         let rough = (high - low) / unit / TICKS;
@@ -237,7 +237,8 @@ impl Scale {
     }
 }
 
-/// The middle half with some room on both sides; none for samples that have no middle half.
+/// The range beyond which samples are outliers: the interquartile range, extended on both sides; `None` without
+/// samples.
 fn fence(samples: &[f64]) -> Option<Scale> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

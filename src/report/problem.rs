@@ -1,5 +1,4 @@
-//! Problems, refusals and their fixes for readers: lines of text and JSON. Every part of the tool shows its advice through
-//! this.
+//! Renders problems, refusals and their fixes as lines of text and as JSON, for every part of the tool.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -10,14 +9,14 @@ use crate::report::visible::visible_line;
 use crate::report::{Doc, Text, Tone, mark, verdict};
 use crate::workflow::{Change, Demand, Reason, Refusal};
 
-/// What a person has to do or decide, without a command.
+/// Label of what the user has to do or decide without a command.
 const HINT: &str = "hint: ";
-/// Above a command: what it is for. So what is copied is a command and nothing else.
+/// Label of the purpose, on a line above its command, so that the command's line can be copied.
 const PURPOSE: &str = "# ";
-/// A line to write into a file.
+/// Label of a line to write into a file.
 const EDIT: &str = "#   ";
 
-/// The lines of steps: the label of each, and what is copied where it is a command.
+/// The lines of the steps, each as its label and its text.
 fn shown(steps: &[Fix]) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     let mut has_command = false;
@@ -42,7 +41,7 @@ pub(crate) fn lines(steps: &[Fix]) -> Vec<String> {
     shown(steps).into_iter().map(|(label, text)| format!("{label}{text}")).collect()
 }
 
-/// A step's purpose after `joint`, and the command or the lines below it.
+/// A step's purpose, preceded by `joint`, and the command or the lines below it.
 pub(crate) fn parts(step: &Fix, joint: &str) -> (String, Option<String>) {
     let purpose = visible_line(&step.purpose);
     let joined = if purpose.is_empty() { purpose } else { format!("{joint}{purpose}") };
@@ -63,7 +62,7 @@ pub(crate) fn add(doc: &mut Doc, steps: &[Fix]) {
     }
 }
 
-/// A commit that a hook refuses: the sentence and the steps, without a line end at the end.
+/// The message of a hook that refuses a commit: sentence and steps, without a trailing newline.
 pub(crate) fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
     told(&format!("commit refused: {sentence}"), &[], fixes).join("\n")
 }
@@ -96,20 +95,20 @@ pub(crate) fn place(subject: &Subject) -> String {
     visible_line(&parts.join(" · "))
 }
 
-/// A block of text: severity, code and place; the sentence; the particulars; the steps.
+/// A block of text: severity, code and place; the message; the details; the steps.
 pub(crate) fn block(problem: &Problem) -> Vec<String> {
     let head = format!("{:<4} {}  {}", problem.severity.name(), problem.code, place(&problem.subject));
     let rest = told(&problem.message, &problem.details, &problem.fixes);
     std::iter::once(head.trim_end().to_owned()).chain(rest.iter().map(|line| format!("     {line}"))).collect()
 }
 
-/// The sentence, the particulars and the steps, a line each.
+/// The message, the details and the steps, one line each.
 fn told(message: &str, details: &[String], fixes: &[Fix]) -> Vec<String> {
     let details = details.iter().map(|detail| format!("  {}", visible_line(detail)));
     std::iter::once(visible_line(message)).chain(details).chain(lines(fixes)).collect()
 }
 
-/// The first of the fixes alone, in one line.
+/// The first fix, in one line.
 pub(crate) fn first(fixes: &[Fix]) -> Option<String> {
     let line = |fix: &Fix| match &fix.action {
         Action::Run { command } => command.to_string(),
@@ -124,7 +123,7 @@ pub(crate) fn item(tone: Tone, word: &str, problem: &Problem) -> Text {
     with_steps(text.plain(format!(": {}", visible_line(&problem.message))), &problem.fixes)
 }
 
-/// `text` with the steps below it, a line each.
+/// Appends the steps to `text`, one line each.
 pub(crate) fn with_steps(text: Text, fixes: &[Fix]) -> Text {
     shown(fixes).into_iter().fold(text, |text, (label, line)| match label {
         PURPOSE | HINT => text.plain(format!("\n{line}")),
@@ -141,7 +140,7 @@ pub(crate) fn tone(severity: Severity) -> Tone {
     }
 }
 
-/// A problem of the project's setup as an object.
+/// A problem of the project's setup as JSON.
 pub(crate) fn json(problem: &Problem) -> Value {
     let mut value = json!({
         "code": problem.code,
@@ -156,7 +155,7 @@ pub(crate) fn json(problem: &Problem) -> Value {
     value
 }
 
-/// A refusal in words. `change` is the one that was refused; `None` where it could not even be opened.
+/// Converts a refusal to a problem. `change` is `None` if opening was refused.
 pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixContext) -> Problem {
     Problem {
         code: code(&refusal.missing),
@@ -168,12 +167,12 @@ pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixConte
     }
 }
 
-/// Without a line end at the end.
+/// The text of a refusal, without a trailing newline.
 pub(crate) fn refusal_text(refused: &Problem) -> String {
     told(&refused.message, &refused.details, &refused.fixes).join("\n")
 }
 
-/// The same as an object; `missing` holds the numbers as the gate saw them.
+/// A refusal as JSON; `missing` has the values that the gate checked.
 pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
     json!({
         "refused": true,
@@ -191,7 +190,7 @@ pub(crate) fn refusal_json(refusal: &Refusal, refused: &Problem) -> Value {
     })
 }
 
-/// The particulars of a reason, a line each, in the order in which it holds them.
+/// The details of a reason, one line each, in its order.
 fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     if let Reason::Dirty { .. } = reason {
         ctx.uncommitted.lines()
@@ -221,7 +220,7 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     }
 }
 
-/// A demand of verification in words, with where it stands.
+/// A demand of verification and its state, in words.
 pub(crate) fn demand(demand: &Demand) -> String {
     demand.words(&verdict::alarm_line)
 }

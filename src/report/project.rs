@@ -1,4 +1,4 @@
-//! What is known of a project: its analysis, the state of its setup, and the bundle for a language model.
+//! Reports on a project: its analysis, the state of its setup, and the bundle for a language model.
 
 use serde_json::Value;
 
@@ -71,7 +71,8 @@ pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value
     doc
 }
 
-/// The workflow with its commands, and what a model must not do. `key` is the trailer's.
+/// The prompt for a language model: the workflow, its commands, and what a model must not do. `key` is that of the
+/// trailer.
 pub(crate) fn llm_prompt(key: &str, sheet: &str) -> String {
     include_str!("llm.txt").replace("KEY", key).replace("COMMANDS", sheet)
 }

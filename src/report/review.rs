@@ -1,4 +1,4 @@
-//! What a reviewer has to see: the record, the verdicts, the diff.
+//! The bundle for a reviewer: the record, the verdicts, the diff.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use crate::workflow::Change;
 #[derive(Debug, Clone)]
 pub(crate) struct BundleView<'a> {
     pub(crate) change: &'a Change,
-    /// What the recorded comparison measured, where its file is there.
+    /// The recorded comparison, if its file exists.
     pub(crate) comparison: Option<&'a Comparison>,
     pub(crate) git: &'a GitV1,
     pub(crate) revision: &'a Revision,

@@ -1,11 +1,11 @@
-//! The rollback note that a promotion leaves: when to go back, how, and how that was tried.
+//! The rollback note of a promotion: when to roll back, how, and the result of the rehearsal.
 
 use crate::model::{Rehearsal, fix};
 use crate::report::{Doc, Text, Tone, code, mark, markdown, show};
 use crate::workflow::Change;
 
-/// The rollback action as it can be run: where `git revert` would not go through as it stands, because the commit
-/// touches this tool's own files too or is a merge, the command that does the same stands in its place.
+/// The rollback action as a command that works: if a plain `git revert` would fail or revert too much, because the
+/// commit is a merge, was squashed, or touches this tool's own files, this tool's command replaces it.
 pub(crate) fn action(change: &Change) -> String {
     let known = change.known_rollback();
     let hard = change.newest_delta().is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
@@ -17,7 +17,7 @@ pub(crate) fn action(change: &Change) -> String {
     }
 }
 
-/// What writes it down where the action does not do so itself.
+/// The command that records the rollback, if the action itself does not.
 fn then_recorded(change: &Change) -> Option<String> {
     let id = change.id();
     (!action(change).contains(&fix::take_out(id).to_string())).then(|| fix::with_reason(id, "rollback").to_string())

@@ -1,5 +1,5 @@
-//! All changes in a list, and one in full: its logbook section and its chain of events; its contract, its validation, and
-//! what verification demands of it.
+//! The list of all changes, and the reports on one: logbook section and events, contract, validation, and the demands
+//! of verification.
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ pub(crate) fn document(change: &Change) -> Doc {
     doc
 }
 
-/// A record of the original: its fields as they stand, and what they prove.
+/// A record of the Python tool: its fields, verbatim, and what they prove.
 pub(crate) fn legacy(fields: &Map<String, Value>, sentence: &str, fixes: &[Fix]) -> Doc {
     let mut doc = Doc::new();
     doc.paragraph(problem::with_steps(
@@ -47,7 +47,7 @@ fn events(change: &Change) -> Doc {
     doc
 }
 
-/// The contract alone, and what it still misses.
+/// The contract alone, and its missing parts.
 pub(crate) fn contract(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("Contract of {}", change.opened.title));
@@ -70,7 +70,7 @@ pub(crate) fn trigger(trigger: &Trigger, holds: &str) -> Text {
     }
 }
 
-/// The parts of a contract, each with its text or as missing.
+/// The parts of a contract, each with its text or marked as missing.
 pub(crate) fn contract_fields(doc: &mut Doc, change: &Change) {
     let contract = &change.contract;
     let given = |text: &str| !text.trim().is_empty();
@@ -94,8 +94,8 @@ pub(crate) fn passed(passed: bool) -> Text {
     if passed { mark(Tone::Good, "passed") } else { mark(Tone::Bad, "failed") }
 }
 
-/// All changes, a line each, from the entries that the JSON answer has (see [`entry`]); `damaged` is how many more there are
-/// that cannot be read.
+/// All changes, one line each, from the entries of the JSON answer (see [`entry`]); `damaged` is the number of
+/// unreadable records.
 pub(crate) fn list(entries: &[Value], damaged: usize) -> Doc {
     let mut table = Table::new("llll", ["Change", "State", "Opened", "Title"]);
     for entry in entries {
@@ -123,7 +123,7 @@ pub(crate) fn list(entries: &[Value], damaged: usize) -> Doc {
     doc
 }
 
-/// The list. `applied` tells what became of `--apply`; `None` where it was not asked for.
+/// The demands of verification. `applied` is the result of `--apply`; `None` without that flag.
 pub(crate) fn demands(change: &Change, demands: &[Demand], applied: Option<bool>, ctx: &FixContext) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("{} ({})", change.opened.title, change.id().as_str()));
@@ -187,19 +187,18 @@ pub(crate) fn validation(change: &Change, checks: &[Check]) -> Doc {
     doc
 }
 
-/// One change as `change start` and `change list` answer it. `path` is the record's.
+/// One change in the JSON answer of `change start` and `change list`. `path` is that of the record.
 pub(crate) fn entry(change: &Change, path: &str) -> Value {
     let (id, opened) = (change.id().as_str(), &change.opened);
     raw_entry(id, &opened.title, view_v1::status(change), &values::stamp(change.opened_at), path)
 }
 
-/// The same for a record of the original that this tool has not taken over.
+/// The entry of a record of the Python tool that was not imported.
 pub(crate) fn raw_entry(change_id: &str, title: &str, status: &str, started_at: &str, path: &str) -> Value {
     json!({ "change_id": change_id, "title": title, "status": status, "started_at": started_at, "path": path })
 }
 
-/// The answer of `change verify`. `applied` tells whether the change was verified by `--apply`; `None` for a dry run, and
-/// where something before its demands is the reason.
+/// The JSON answer of `change verify`. `applied` tells whether `--apply` verified the change; `None` for a dry run.
 pub(crate) fn verify_answer(id: &str, failures: &[String], warnings: &[String], applied: Option<bool>) -> Value {
     let ok = failures.is_empty();
     match applied {
@@ -211,13 +210,13 @@ pub(crate) fn verify_answer(id: &str, failures: &[String], warnings: &[String], 
     }
 }
 
-/// The same where every unmet demand is a failure, with what meets it.
+/// The answer with every unmet demand as a failure, with its commands.
 pub(crate) fn verify(change: &Change, demands: &[Demand], warnings: &[String], applied: Option<bool>) -> Value {
     let failures: Vec<String> = demands.iter().filter(|demand| !demand.met).map(|it| failure(it, change)).collect();
     verify_answer(change.id().as_str(), &failures, warnings, applied)
 }
 
-/// The same where a gate before it is the reason: that comes first among the failures.
+/// The answer if an earlier gate refuses, which is the first failure.
 pub(crate) fn verify_refused(
     change: &Change,
     refused: &Refusal,
@@ -229,7 +228,7 @@ pub(crate) fn verify_refused(
     let next = refused.fixes.iter().find_map(Fix::command);
     let next = next.map_or_else(String::new, |command| format!("; run {command}"));
     let reason = format!("{}{next}", visible_line(&refused.message));
-    // What would meet the demands is refused just so, until the reason is gone.
+    // The commands for the demands would be refused for the same reason, so they are left out.
     let unmet = demands.iter().filter(|demand| !demand.met).map(unmet);
     let failures: Vec<String> = std::iter::once(reason).chain(unmet).collect();
     verify_answer(change.id().as_str(), &failures, &[], apply.then_some(false))
@@ -247,7 +246,7 @@ fn unmet(demand: &Demand) -> String {
     format!("{words}{}", problem::demand(demand))
 }
 
-/// What the original calls an unmet demand: jobs that it set up keep quiet while this is all that is missing.
+/// The Python tool's wording of an unmet demand: jobs set up by it stay quiet if these are the only failures.
 fn original_words(kind: &DemandKind) -> Option<String> {
     match kind {
         DemandKind::Ticks { need, have } => {

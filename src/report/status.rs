@@ -1,5 +1,5 @@
-//! Where the changes stand and what comes next: the pipeline of the active one with its commands, and a line for each
-//! other open one.
+//! The state of the changes and the next steps: the pipeline of the active change with its commands, and a line for
+//! each other open change.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -16,18 +16,18 @@ use crate::workflow::{
 
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatusView<'a> {
-    /// The change that is clearly meant, with its next step.
+    /// The active change, with its next step; `None` if it is ambiguous.
     pub(crate) active: Option<(&'a Change, &'a StepView)>,
     pub(crate) others: &'a [(&'a Change, Step)],
-    /// Rejected, held or rolled back ones whose commit is still in the tree.
+    /// Rejected, held or rolled back changes whose commit is still in effect.
     pub(crate) left: &'a [&'a Change],
-    /// Those that were rolled back and not measured since.
+    /// Rolled back changes that were not measured since.
     pub(crate) to_confirm: &'a [&'a Change],
-    /// Records of the original: what they are, and how to go on.
+    /// Records of the Python tool, each with a sentence and its fixes.
     pub(crate) unproven: &'a [(String, Vec<Fix>)],
-    /// What no monitored day of the active one could judge.
+    /// What no monitored day of the active change could judge.
     pub(crate) unjudged: Option<&'a Unjudged>,
-    /// What commits the evidence of the one that is meant, where some is uncommitted.
+    /// The fixes that commit the active change's uncommitted evidence.
     pub(crate) evidence: &'a [Fix],
     pub(crate) damaged: usize,
     pub(crate) now: DateTime<Utc>,
@@ -63,8 +63,8 @@ pub(crate) struct StatusLine {
     pub(crate) commands: Vec<StepCommand>,
 }
 
-/// What comes next: for the active change, for what rejected and rolled back ones left behind, and without any of these
-/// for the project.
+/// The next steps for the active change and for ended changes that are still in effect or unconfirmed; without an
+/// active change, for the project.
 pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     let mut steps = view.active.map(|(_, next)| next.next.clone()).unwrap_or_default();
     let taken_out = |change: &&Change| {
@@ -83,7 +83,7 @@ pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     steps
 }
 
-/// Where no change is clearly meant: which to choose, or how to open one.
+/// The next steps without an active change: which one to select, or how to open one.
 fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
     match view.others {
         [] if view.damaged > 0 => vec![Fix::next("", CommandLine::tool("check"))],
@@ -104,7 +104,7 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
         let commits = joined(commits.iter().map(|sha| values::short(sha)));
         let end = change.end.as_ref().map_or("ended", End::words);
         let text = mark(Tone::Bad, "still in the tree").plain(": ");
-        // The commit of one that was never validated is known by its trailer alone.
+        // A change that was never validated has no recorded commit, only one with its trailer.
         let text = if commits.is_empty() { text.plain("the commit") } else { text.code(commits) };
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
@@ -112,10 +112,10 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
     }
 }
 
-/// The active change with its next step, the other open ones, and what rejected ones left behind.
+/// The active change with its next step, the other open ones, and ended ones that are still in effect.
 pub(crate) fn document(view: &StatusView<'_>) -> Doc {
     let mut doc = Doc::new();
-    // What was given up is taken out before anything is begun.
+    // Without an active change, removing what ended changes left behind comes first.
     if view.active.is_none() {
         left_in_tree(&mut doc, view);
     }
@@ -159,7 +159,7 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
     }
 }
 
-/// Open changes with what comes next, a line each.
+/// Open changes with their next steps, one line each.
 pub(crate) fn open_changes(changes: &[(&Change, Step)]) -> Table {
     let mut table = Table::new("llll", ["Change", "Title", "State", "Next"]);
     for (change, step) in changes {
@@ -221,24 +221,24 @@ fn days(change: &Change, now: DateTime<Utc>) -> Option<Text> {
     }))
 }
 
-/// How far a change has got between its baseline and its validation.
+/// The progress of a change between its baseline and its validation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Progressed {
     Nothing,
     WithoutId {
-        /// Whether it is the commit that is checked out.
+        /// Whether the commit is `HEAD`.
         last: bool,
     },
-    /// All that the validation needs to begin.
+    /// Everything that validation needs.
     Whole,
     Refused(Box<Refusal>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StepView {
-    /// One sentence without a capital and without a period.
+    /// One sentence without an initial capital and without a period.
     pub text: String,
-    /// What to run; empty where there is nothing to do but wait.
+    /// The commands; empty if all the user can do is wait.
     pub next: Vec<Fix>,
 }
 
@@ -297,7 +297,7 @@ impl StepView {
         Self { text, next }
     }
 
-    /// The way to the validation, by what was made of the change so far.
+    /// The steps to the validation, given the progress so far.
     pub(crate) fn validate(change: &Change, made: &Progressed, ctx: &FixContext) -> Self {
         let id = change.id();
         let validate = ctx.gate(id, Gate::Validate);

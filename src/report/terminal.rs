@@ -1,4 +1,4 @@
-//! Text for a terminal: with colour or plain, in a given width or none. Owns wrapping and alignment; colour only
+//! Renders text for a terminal, with or without colour and a limited width. Owns wrapping and alignment; colour only
 //! repeats what words and symbols say.
 
 use anstyle::{AnsiColor, Style};
@@ -13,12 +13,12 @@ pub(crate) struct Terminal {
 }
 
 const GAP: usize = 2;
-/// Text is not wrapped to less than this.
+/// Least width to which text is wrapped.
 const MIN_COLUMN: usize = 8;
-/// A space that no line is broken at, between a symbol and its word.
+/// A non-breaking space, between a symbol and its word.
 const TIE: char = '\u{a0}';
 
-/// A character with its style; lines are made of these so that wrapping never cuts an escape sequence.
+/// A character with its style; lines consist of these, so that wrapping never cuts an escape sequence.
 type Glyph = (char, Style);
 
 pub(crate) fn render(doc: &Doc, terminal: Terminal) -> String {
@@ -44,7 +44,7 @@ impl Terminal {
         }
     }
 
-    /// `lead` before the first line, and `indent` spaces before the others.
+    /// Wraps a text, with `lead` before the first line and `indent` spaces before the others.
     fn wrapped(self, text: &Text, lead: &str, indent: usize) -> String {
         let room = self.width.map(|width| width.saturating_sub(indent).max(MIN_COLUMN));
         let lines = wrap(&self.glyphs(text, Style::new(), visible), room);
@@ -78,7 +78,7 @@ impl Terminal {
         on_lines(all().map(|row| self.row(row, &widths, &table.columns)))
     }
 
-    /// Takes columns from the widest until the table fits, but none that a word in it needs; says whether it fits.
+    /// Narrows the widest columns until the table fits, but none below its longest word; returns whether it fits.
     fn narrow(self, widths: &mut [usize], least: &[usize]) -> bool {
         let Some(room) = self.width else { return true };
         let gaps = GAP * widths.len().saturating_sub(1);
@@ -90,7 +90,7 @@ impl Terminal {
         true
     }
 
-    /// A table that has no room, row by row: the first cell, and below it the others with the names of their columns.
+    /// A table that does not fit, row by row: the first cell, and below it the others with the names of their columns.
     fn stacked(self, heads: &[Vec<Glyph>], rows: &[Vec<Vec<Glyph>>]) -> String {
         let room = self.width.unwrap_or(usize::MAX);
         let entry = |row: &Vec<Vec<Glyph>>| {
@@ -124,7 +124,7 @@ impl Terminal {
         }))
     }
 
-    /// The glyphs as text, with escape sequences around each run of a style where colour is wanted.
+    /// The glyphs as text, with escape sequences around each run of a style if colour is enabled.
     fn paint(self, line: &[Glyph]) -> String {
         let mut out = String::new();
         for run in line.chunk_by(|a, b| a.1 == b.1) {
@@ -154,7 +154,7 @@ impl Terminal {
         text.spans().iter().flat_map(piece).collect()
     }
 
-    /// Bars leave the words their room.
+    /// Width of bars, narrower on a narrow terminal to leave room for text.
     fn bar_width(self) -> usize {
         match self.width {
             Some(width) if width < 110 => 17,
@@ -192,7 +192,7 @@ fn tone_style(tone: Tone) -> Style {
     Style::new().bold().fg_color(Some(color.into()))
 }
 
-/// Lines of at most `room` columns, broken at spaces, and inside a word only where it is longer than a line.
+/// Breaks text into lines of at most `room` columns, at spaces, or within a word that is longer than a line.
 fn wrap(text: &[Glyph], room: Option<usize>) -> Vec<Vec<Glyph>> {
     let mut lines = Vec::new();
     for part in text.split(|glyph| glyph.0 == '\n') {

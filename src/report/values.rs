@@ -1,14 +1,14 @@
-//! Numbers as people read them: quantities in a unit that fits, percentages with their sign, estimates with their
-//! interval, moments. The same number is the same text everywhere.
+//! Formats numbers for display: quantities in a suitable unit, signed percentages, estimates with their interval,
+//! times. Used everywhere, so that the same number always has the same text.
 
 pub(crate) use crate::model::text::{count, moment, short, stamp};
 use crate::model::{Bound, Criterion, Estimate, Finding, MetricId, Unit};
 
-/// Digits of a number that stands alone.
+/// Significant digits of a number without an interval.
 const DIGITS: i32 = 4;
-/// The most digits behind the point.
+/// Most digits after the decimal point.
 const MAX_DECIMALS: i32 = 6;
-/// Numbers from this power of ten on, or below the other, are written with their power of ten: `7e300`.
+/// Numbers from this power of ten on, or below the other, are in scientific notation: `7e300`.
 const LARGE: i32 = 15;
 const SMALL: i32 = -6;
 
@@ -23,8 +23,8 @@ pub(crate) fn signed_quantity(value: f64, unit: &Unit) -> String {
     plus(quantity(value, unit))
 }
 
-/// A value in a unit with its interval: `12.3 s [11.9 s, 12.8 s]`; an exact one alone. With as many digits as it takes to
-/// tell it from the `bound` that it is held against.
+/// A value in a unit with its interval: `12.3 s [11.9 s, 12.8 s]`; an exact value without one. Has enough digits to
+/// distinguish it from `bound`.
 pub(crate) fn quantity_estimate(estimate: &Estimate, unit: &Unit, bound: Option<f64>) -> String {
     let largest = estimate.value.abs().max(estimate.low.abs()).max(estimate.high.abs());
     let (factor, symbol) = scale(largest, unit);
@@ -53,23 +53,23 @@ fn share_decimals(value: f64) -> i32 {
     if value.abs() < 0.01 { 2 } else { 1 }
 }
 
-/// A share as written in a bound: `+2 %`, `-12.5 %`.
+/// A share as in a bound: `+2 %`, `-12.5 %`.
 fn bound_share(value: f64) -> String {
     format!("{} %", plus(written(value * 100.0, MAX_DECIMALS)))
 }
 
-/// A share without a sign: `2 %`, for sizes of effects.
+/// A share without a sign: `2 %`, for effect sizes.
 pub(crate) fn plain_share(value: f64) -> String {
     format!("{} %", written(value * 100.0, 2))
 }
 
-/// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact one alone. With as many digits as it takes to tell it
-/// from the `bound` that it is held against.
+/// A share with its interval: `+1.2 % [-0.8 %, +3.1 %]`; an exact value without one. Has enough digits to distinguish
+/// it from `bound`.
 pub(crate) fn share_estimate(estimate: &Estimate, bound: Option<f64>) -> String {
     let decimals = |least: i32| decimals_apart(least, estimate, bound, 100.0);
     let exact = |value: f64| percentage(value * 100.0, decimals(share_decimals(value)));
     let decimals = decimals(decimals_for((estimate.high - estimate.low) * 100.0));
-    // An end that rounds to zero still says on which side of it it is.
+    // A negative value that rounds to zero keeps its sign.
     let shown = |value: f64| match percentage(value * 100.0, decimals) {
         text if value < 0.0 => text.replacen('+', "-", 1),
         text => text,
@@ -77,7 +77,7 @@ pub(crate) fn share_estimate(estimate: &Estimate, bound: Option<f64>) -> String 
     with_interval(estimate, exact, shown)
 }
 
-/// A change against the baseline: a share or, from zero, the bare difference.
+/// A change relative to the baseline: a share or, if the baseline is zero, the difference.
 pub(crate) fn change(finding: &Finding, bound: Option<f64>) -> String {
     if !finding.from_zero {
         return share_estimate(&finding.estimate, bound);
@@ -86,7 +86,7 @@ pub(crate) fn change(finding: &Finding, bound: Option<f64>) -> String {
     format!("{} from zero", with_interval(&finding.estimate, number, number))
 }
 
-/// A difference of rates in points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.
+/// A difference of rates in percentage points, with its interval: `-1.0 points [-3.0 points, +1.0 points]`.
 pub(crate) fn points_estimate(estimate: &Estimate, bound: Option<f64>) -> String {
     share_estimate(estimate, bound).replace(" %", " points")
 }
@@ -119,14 +119,15 @@ pub(crate) fn bound(criterion: &Criterion) -> String {
         }
         Bound::Relative { share } => format!("{op} {}", bound_share(*share)),
         Bound::Absolute { value, unit } => {
-            // All its digits, in the shorter of both ways.
+            // With all digits, in the shorter notation.
             let number = if is_extreme(*value) { format!("{value:e}") } else { value.to_string() };
             format!("{op} {}", with_symbol(&number, unit.as_ref().map_or("", Unit::symbol)))
         }
     }
 }
 
-/// The unit of a metric's samples as its name tells it; for a KPI, whose unit is the config's own, that of `bound`.
+/// The unit of a metric's samples, from its name; for a KPI, whose unit is only in the config, otherwise that of
+/// `bound`.
 pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
     const NAMED: [(&str, &str); 6] =
         [("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_s", "s"), ("_seconds", "s"), ("_bytes", "B")];
@@ -142,7 +143,7 @@ pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
     }
 }
 
-/// The unit in which `magnitude` is read best, as a divisor and a symbol.
+/// The most readable unit for `magnitude`, as a divisor and a symbol.
 pub(crate) fn scale(magnitude: f64, unit: &Unit) -> (f64, String) {
     let (base, steps): (Unit, &[(f64, &str)]) = if unit.is_time() {
         (Unit::seconds(), &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")])
@@ -157,7 +158,7 @@ pub(crate) fn scale(magnitude: f64, unit: &Unit) -> (f64, String) {
     fitting.unwrap_or_else(|| (1.0, unit.symbol().to_owned()))
 }
 
-/// A round value on an axis whose round values are `step` apart, with the digits that tell it from its neighbours.
+/// The label of a tick on an axis with this `step`, with enough digits to distinguish it from its neighbours.
 pub(crate) fn tick(value: f64, step: f64, unit: &Unit) -> String {
     let (factor, symbol) = scale(value.abs(), unit);
     let (value, step) = (value / factor, step / factor);
@@ -172,7 +173,7 @@ fn is_extreme(value: f64) -> bool {
     value != 0.0 && !(SMALL..LARGE).contains(&exponent(value))
 }
 
-/// A number as `7.25e300`, of so many digits.
+/// A number in scientific notation with this many significant digits: `7.25e300`.
 fn scientific(value: f64, digits: i32) -> String {
     let text = format!("{value:.*e}", usize::try_from(digits.clamp(1, 9) - 1).unwrap_or(0));
     match text.split_once('e') {
@@ -182,18 +183,18 @@ fn scientific(value: f64, digits: i32) -> String {
     }
 }
 
-/// A number with at most so many decimals; with its power of ten where it is too large to be written out.
+/// A number with at most this many decimals; a very large one in scientific notation.
 fn written(value: f64, decimals: i32) -> String {
     if exponent(value) >= LARGE { scientific(value, DIGITS) } else { trimmed(fixed(value, decimals)) }
 }
 
-/// A percentage with its sign and so many decimals.
+/// A signed percentage with this many decimals.
 fn percentage(percent: f64, decimals: i32) -> String {
     let is_large = exponent(percent) >= LARGE;
     format!("{} %", plus(if is_large { scientific(percent, DIGITS - 1) } else { fixed(percent, decimals) }))
 }
 
-/// A number to [`DIGITS`] digits, without zeros at its end; whole numbers keep all their digits.
+/// A number with [`DIGITS`] significant digits, without trailing zeros; whole numbers keep all digits.
 fn significant(value: f64) -> String {
     match is_extreme(value) {
         true => scientific(value, DIGITS),
@@ -202,12 +203,13 @@ fn significant(value: f64) -> String {
     }
 }
 
-/// Decimals that show a width to two digits.
+/// The decimals that show a width with two significant digits.
 fn decimals_for(width: f64) -> i32 {
     if width > 0.0 { (1 - exponent(width)).clamp(0, MAX_DECIMALS) } else { 2 }
 }
 
-/// Decimals, `least` or more, that show no end of an estimate as the bound unless it is the bound; both times `factor`.
+/// The fewest decimals, `least` or more, with which no number of the estimate looks equal to a bound that it differs
+/// from; both are multiplied by `factor`.
 fn decimals_apart(least: i32, estimate: &Estimate, bound: Option<f64>, factor: f64) -> i32 {
     let Some(bound) = bound else { return least };
     let is_lost =
@@ -217,12 +219,12 @@ fn decimals_apart(least: i32, estimate: &Estimate, bound: Option<f64>, factor: f
     (least..=MAX_DECIMALS).find(is_apart).unwrap_or(least)
 }
 
-/// The power of ten of a number's first digit.
+/// The power of ten of the first digit.
 fn exponent(value: f64) -> i32 {
     if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 }
 }
 
-/// A number with so many decimals; never `-0`.
+/// A number with this many decimals; never `-0`.
 fn fixed(value: f64, decimals: i32) -> String {
     let text = format!("{value:.*}", usize::try_from(decimals).unwrap_or(0));
     let zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
@@ -238,7 +240,7 @@ fn plus(text: String) -> String {
 }
 
 fn with_symbol(number: &str, symbol: &str) -> String {
-    // `1` is how a count's unit is written.
+    // A count may have the unit `1`.
     if matches!(symbol, "" | "1") { number.to_owned() } else { format!("{number} {symbol}") }
 }
 

@@ -1,4 +1,4 @@
-//! Verdicts in words: a line, or a table of criteria. Owns the wording of doubts and flaws.
+//! Verdicts as text: a line, or a table of criteria. Owns the wording of doubts.
 
 use crate::judge::{CriterionRow, Role};
 use crate::model::{
@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::report::{Table, Text, Tone, code, doc, mark, values};
 
-/// What helps against drift where there are two builds to take turns.
+/// Advice against drift, if there are two builds to alternate.
 const IN_PAIRS: &str = "; measure in pairs";
 
 pub(crate) struct Row {
@@ -16,23 +16,23 @@ pub(crate) struct Row {
     tone: Tone,
     word: &'static str,
     why: String,
-    /// What of it can be drawn: an estimate relative to the baseline, and its bound.
+    /// For the bar: an estimate relative to the baseline, and its bound.
     drawn: Option<(Estimate, Option<f64>, Tone)>,
 }
 
 impl Row {
-    /// A comparison knows the metric's `unit`; a record has only its name to go by.
+    /// `unit` is that of the metric if known from a comparison; a record only has the metric's name.
     pub(crate) fn new(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> Self {
         let (tone, word) = mark_of(role, verdict.outcome());
         let drawn = match criterion.bound {
-            // Points of a rate are on another scale.
+            // Percentage points of a rate are on another scale.
             Bound::Relative { share } if !criterion.metric.is_rate() => {
                 verdict.finding().and_then(Finding::share).map(|estimate| (estimate, Some(share), tone))
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
         let why = why(role, criterion, verdict, unit);
-        // Requests are not taken in pairs.
+        // HTTP requests are not measured in pairs.
         let why = if criterion.metric.source() == Some(MetricSource::Http) { alone(&why) } else { why };
         Self { role, criterion: criterion.text.clone(), tone, word, why, drawn }
     }
@@ -48,7 +48,7 @@ impl Row {
         }
     }
 
-    /// Of a measurement that stands alone: it has no other build to take turns with.
+    /// For a measurement without another build to alternate with: removes the advice to measure in pairs.
     pub(crate) fn alone(self) -> Self {
         Self { why: alone(&self.why), ..self }
     }
@@ -68,7 +68,7 @@ pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
     std::iter::once(Row::of(Role::Kpi, &verdicts.kpi)).chain(guardrails).chain(trigger).collect()
 }
 
-/// Criteria with their verdicts, and a bar for each that can be drawn where that is wanted.
+/// Criteria with their verdicts and, if `is_drawn`, bars where possible.
 pub(crate) fn table(rows: Vec<Row>, is_drawn: bool) -> Table {
     let mut table = match is_drawn {
         true => Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]),
@@ -91,7 +91,7 @@ fn role(role: Role) -> &'static str {
     }
 }
 
-/// A verdict as a mark: that a trigger's criterion holds is bad.
+/// The mark of a verdict; for a trigger, a pass is bad.
 fn mark_of(role: Role, outcome: Outcome) -> (Tone, &'static str) {
     match (role, outcome) {
         (Role::Kpi | Role::Guardrail, outcome) => (outcome.into(), word(outcome)),
@@ -102,12 +102,12 @@ fn mark_of(role: Role, outcome: Outcome) -> (Tone, &'static str) {
     }
 }
 
-/// A line on a measurement that stands alone.
+/// Removes the advice to measure in pairs from a line.
 pub(crate) fn alone(line: &str) -> String {
     line.strip_suffix(IN_PAIRS).unwrap_or(line).to_owned()
 }
 
-/// That a stage begins although a guardrail or the trigger is undecided.
+/// The note that a stage begins although a guardrail or the trigger is undecided.
 pub(crate) fn goes_on(judged: &Judged) -> String {
     format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
 }
@@ -130,21 +130,21 @@ pub(crate) fn full_line(judged: &Judged) -> String {
     format!("{} is {}", judged.criterion, Row::of(Role::Guardrail, judged).line())
 }
 
-/// One line on an alarm: a guardrail that does not hold, or a trigger that does.
+/// One line about an alarm: a guardrail that does not pass, or a fired trigger.
 pub(crate) fn alarm_line(judged: &Judged) -> String {
     match judged.verdict.outcome() {
-        // Only a trigger raises an alarm by holding.
+        // Only a trigger raises an alarm with a pass.
         Outcome::Pass => format!("trigger {} {}", judged.criterion, trigger_line(judged)),
         Outcome::Fail | Outcome::Inconclusive | Outcome::Invalid => full_line(judged),
     }
 }
 
-/// One line on a rollback trigger, whose criterion holding means that it fired.
+/// One line about a rollback trigger, which has fired if its criterion holds.
 pub(crate) fn trigger_line(judged: &Judged) -> String {
     Row::of(Role::Trigger, judged).line()
 }
 
-/// The overall verdict of a contract, and why.
+/// The overall verdict of a contract, and the reason.
 pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
     if verdicts.fired() {
         return (Outcome::Fail, ": the rollback trigger fired".to_owned());
@@ -184,12 +184,12 @@ fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> St
     }
 }
 
-/// A difference from the baseline: a percentage, for rates in points.
+/// A difference from the baseline: a percentage, or percentage points for rates.
 pub(crate) fn difference(metric: &MetricId, finding: &Finding, bound: Option<f64>) -> String {
     if metric.is_rate() { values::points_estimate(&finding.estimate, bound) } else { values::change(finding, bound) }
 }
 
-/// How much was measured: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
+/// The amount of data: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
 pub(crate) fn basis(finding: &Finding) -> String {
     match finding.design {
         Design::Paired => values::count(finding.n_before, "pair", "pairs"),
@@ -198,8 +198,8 @@ pub(crate) fn basis(finding: &Finding) -> String {
     }
 }
 
-/// Why nothing was concluded, and how many more runs would help. `paired` is what was measured, which a doubt without a
-/// finding does not tell; `shown` is the estimate, `bound` what it was held against.
+/// Why a verdict is inconclusive, and how many more runs would help. `paired` is the design, needed for a doubt without
+/// a finding; `shown` is the formatted estimate, `bound` what it was compared with.
 pub(crate) fn unsettled(
     paired: bool,
     finding: Option<&Finding>,
@@ -231,7 +231,7 @@ pub(crate) fn unsettled(
     format!("{why}{}", what_helps(more_runs, paired, finding.filter(|_| is_close)))
 }
 
-/// How many more runs would help, or why none of the `close` ones would.
+/// How many more runs would help, or why none would for a finding that is `close` to the bound.
 fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Finding>) -> String {
     match (more_runs, paired, close.map(|finding| finding.design)) {
         (Some(1), true, _) => "; about 1 more pair would settle it".to_owned(),

@@ -1,10 +1,10 @@
-//! Characters that would not be seen, or would change how others are seen: made visible before any markup; how wide a
-//! character is on a terminal; and text inside XML and HTML.
+//! Makes characters visible that cannot be seen or change how others are displayed, before any markup; the width of
+//! characters on a terminal; and escaping for XML and HTML.
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// The text with control and direction characters written out, such as `\u{1b}`; a line end becomes `\n` and a
-/// tab a space. Line ends of Windows count as one.
+/// Escapes control and direction characters, such as `\u{1b}`; every line end, also CRLF, becomes `\n`, and a tab a
+/// space.
 pub(crate) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
@@ -25,8 +25,8 @@ pub(crate) fn visible_line(text: &str) -> String {
     visible(text.trim_matches(['\n', '\r'])).replace('\n', " ⏎ ")
 }
 
-/// Control characters, direction overrides (which can make a line read as another, CVE-2021-42574), and
-/// characters without any width that no script needs.
+/// Control characters, direction overrides (which can make a line look like another, CVE-2021-42574), and zero-width
+/// characters that no script needs.
 pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -38,17 +38,18 @@ pub(crate) fn width(text: &str) -> usize {
     text.chars().map(char_width).sum()
 }
 
-/// Columns that a character takes on a terminal: 0 for marks that combine, 2 for wide scripts and pictures.
+/// Width of a character on a terminal: 0 for combining marks, 2 for wide scripts and emoji.
 pub(crate) fn char_width(c: char) -> usize {
     c.width().unwrap_or(0)
 }
 
-/// Text for an element or a quoted attribute, on one line. Characters that XML 1.0 has no way to hold are shown.
+/// Escapes text for an element or a quoted attribute, on one line. Characters that XML 1.0 cannot contain are written
+/// out.
 pub(crate) fn xml_line(text: &str) -> String {
     escaped(&visible_line(text))
 }
 
-/// Text for an element; line ends stay.
+/// Escapes text for an element; keeps line ends.
 pub(crate) fn xml_lines(text: &str) -> String {
     escaped(&visible(text))
 }
