@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::evidence::Fetch;
 use crate::audit::members;
-use crate::commands::{Ctx, GitHistory, collect, demands, evidence, validate};
+use crate::commands::{Ctx, GitHistory, choose, collect, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
+use crate::git::Side;
 use crate::judge::{Caveat, compare};
 use crate::measure::{self, number};
 use crate::model::{
@@ -293,7 +294,8 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     let mut undone = "";
     while let Some(token) = tokens.next() {
         let Some(raw) = token.strip_prefix(':') else {
-            if undone != commit && !undone.is_empty() && now == then {
+            let is_undone = undone != commit && !undone.is_empty() && now == then;
+            if is_undone && !is_own_rollback(ctx, change, undone)? {
                 break;
             }
             undone = token;
@@ -304,9 +306,30 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
         now.entry(path).or_insert(new);
         then.insert(path, old);
     }
-    let restores = !now.is_empty() && now == then && undone != commit;
+    let restores = !now.is_empty() && now == then && undone != commit && !is_own_rollback(ctx, change, undone)?;
     let earlier = || repo.resolve(&format!("{undone}^")).ok();
     Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
+}
+
+/// Whether this commit is the recorded rollback of a change that this one takes up again, and left the files as they were
+/// before that change.
+fn is_own_rollback(ctx: &Ctx, change: &Change, commit: &str) -> Result<bool> {
+    let (Some(repo), Some(delta)) = (ctx.repo()?, change.newest_delta()) else { return Ok(false) };
+    let is_taken_up = |old: &Change| {
+        let rolled_back = old.rollback.as_ref().and_then(|it| it.commit.as_deref());
+        rolled_back == Some(commit)
+            && (old.contract == change.contract || change.opened.from.as_ref() == Some(old.id()))
+    };
+    for old in choose::changes(ctx)?.0.iter().filter(|old| is_taken_up(old)) {
+        let [own] = &old.commits_to_revert()[..] else { continue };
+        let before = repo.resolve(&format!("{own}^"))?;
+        let differing = repo.changed_files(&before, Side::Commit(commit), &repo.project())?;
+        let paths: Vec<Vec<u8>> = delta.files.iter().map(|path| repo.full(path)).collect();
+        if !differing.iter().any(|file| paths.contains(&file.path)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The lines of a text that contain a number, once for each occurrence.

@@ -95,6 +95,38 @@ fn a_change_that_only_takes_back_what_another_commit_did_says_so() {
     assert!(report.contains("gives its files back"), "{report}");
 }
 
+/// Taken up again as it is printed, a change improves on what its own rollback left; a revert by any other hand may have
+/// left something else.
+#[test]
+fn only_the_recorded_rollback_of_what_is_taken_up_again_casts_no_doubt() {
+    for by_the_tool in [true, false] {
+        let sandbox = Sandbox::enforced();
+        let old = sandbox.ready("fewer steps");
+        sandbox.improve_steps();
+        sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {old}\n")]);
+        slips::compare(&sandbox, &old);
+        sandbox.run(&["change", "hold", "--change-id", &old, "--reason", "freeze"]).ok();
+        sandbox.commit_evidence();
+        let started = sandbox.run(&["change", "start", "--from", &old, "--title", "again", "--format", "json"]).ok();
+        let id = started.json()["change_id"].as_str().unwrap().to_owned();
+        let rollback = ["change", "rollback", "--change-id", &old, "--reason", "taken up again"];
+        if by_the_tool {
+            sandbox.run(&[&rollback[..], &["--apply"]].concat()).ok();
+        } else {
+            sandbox.run(&rollback).ok();
+            sandbox.write("src/steps.txt", "100\n");
+            sandbox.git(&["commit", "-qam", "Back"]);
+        }
+        sandbox.commit_evidence();
+        sandbox.take_baseline(&id);
+        sandbox.improve_steps();
+        sandbox.git(&["commit", "-qm", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
+        slips::compare(&sandbox, &id);
+        let report = sandbox.read(format!("reports/optimizer/{id}_compare.md"));
+        assert_eq!(report.contains("gives its files back"), !by_the_tool, "{report}");
+    }
+}
+
 #[test]
 fn a_config_in_the_changes_own_commit_is_not_what_it_is_measured_again_by() {
     let (sandbox, _, range) = promoted("95\n", Some("sed s/95/80/ src/steps.txt\n"));
