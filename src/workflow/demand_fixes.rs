@@ -37,11 +37,13 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     let id = change.id();
     let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
     if is_any(&|judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_))) {
-        return vec![
-            Fix::next("drop it", reject),
-            Fix::or("keep it as an experiment", hold),
-            Fix::or("measure again", more(change, None)),
-        ];
+        // An exact number stays what it is, however often it is measured.
+        let is_exact = |it: &Judged| matches!(&it.verdict, Verdict::Fail(found) if found.design == Design::Exact);
+        let again = (!is_any(&is_exact)).then(|| Fix::or("measure again", more(change, None)));
+        return [Fix::next("drop it", reject), Fix::or("keep it as an experiment", hold)]
+            .into_iter()
+            .chain(again)
+            .collect();
     }
     let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
     // A comparison does not read such a file again; only a new snapshot does.

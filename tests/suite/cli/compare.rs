@@ -111,8 +111,6 @@ fn a_guardrail_that_fails_cannot_be_promoted() {
     next: vibeship-optimizer change reject --change-id chg-20260302-090000-x --reason "WHY"
     # keep it as an experiment
     or:   vibeship-optimizer change hold --change-id chg-20260302-090000-x --reason "WHY"
-    # measure again
-    or:   vibeship-optimizer compare --change-id chg-20260302-090000-x
     "#);
 }
 
