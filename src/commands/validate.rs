@@ -196,7 +196,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         ctx.advise(&[Fix::decide(How::Next, what), Fix::then("", fix::on(change.id(), "validate"))]);
     } else {
         ctx.ui.tell("The change is rejected. Roll back now:");
-        ctx.ui.tell(&format!("  {}", report::rollback::action(change)));
+        report::rollback::with_record(change).lines().for_each(|line| ctx.ui.tell(&format!("  {line}")));
         if !before.is_empty() {
             ctx.hint("first fix what fails without the change, too, in a commit of its own: until then every change is rejected");
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::model::text::joined;
 use crate::model::{Check, Fix, FixContext, Trigger, Unit};
 use crate::report::visible::visible_line;
-use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, rollback, values};
+use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, values};
 use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
 
 pub(crate) fn document(change: &Change) -> Doc {
@@ -180,9 +180,6 @@ pub(crate) fn validation(change: &Change, checks: &[Check]) -> Doc {
     }
     if change.is_open() {
         doc.paragraph("The change stays open: fix it and validate again.");
-    } else {
-        doc.paragraph("The change is rejected. To take it back:");
-        doc.code(rollback::with_record(change));
     }
     doc
 }
@@ -387,11 +384,6 @@ mod tests {
 
             exit code 101
             assertion failed\u{1b}[0m
-
-        The change is rejected. To take it back:
-
-            git revert bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb
-            vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
         "#);
     }
 

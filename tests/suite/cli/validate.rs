@@ -94,16 +94,18 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     s.config(&CONFIG.replace("exit 0", "exit 7"));
     s.start("x").contract().before().improve(50.0);
     let failed = s.on(&["validate"]).exits(1);
-    insta::assert_snapshot!(failed.stderr, @r"
+    insta::assert_snapshot!(failed.stderr, @r#"
     checking test: exit 7
     test failed; it is run once more
     warning: test failed in a clean checkout of the baseline, too: the change may not be the reason
     The change is rejected. Roll back now:
       git revert [COMMIT]
+      vibeship-optimizer change rollback --change-id chg-20260302-090000-x --reason "WHY"
     hint: first fix what fails without the change, too, in a commit of its own: until then every change is rejected
     # take it up again, with its contract and its commit
     or:   vibeship-optimizer change start --from chg-20260302-090000-x
-    ");
+    "#);
+    assert!(!failed.stdout.contains("git revert"), "said once: {failed}");
     assert_eq!(s.shown()["status"], "rejected");
     s.refuses(&["snapshot", "--as", "after"], 4, "ended");
 }
