@@ -80,8 +80,8 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     }
     for ticked in &done {
         tick::tell(ctx, ticked);
-        ctx.advise(&uncommitted::steps(ctx, &ticked.change));
     }
+    ctx.advise(&uncommitted::steps_of(ctx, done.iter().map(|ticked| &ticked.change)));
     Ok(exit)
 }
 

@@ -20,6 +20,8 @@ use crate::store::Record;
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::restore;
 
+const COMMIT: &str = "commit the evidence";
+
 /// The commands that commit uncommitted evidence of a compared or ended change, after restoring files that are not as
 /// recorded. Failures of git are reported elsewhere.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
@@ -30,10 +32,21 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     let Ok(Some(command)) = command(ctx, change) else { return Vec::new() };
     let faults = evidence::faults(ctx, change).unwrap_or_default();
     if faults.is_empty() {
-        return vec![Fix::then("commit the evidence", command)];
+        return vec![Fix::then(COMMIT, command)];
     }
     ctx.ui.warn(&format!("evidence is not what was recorded: {}", joined(&faults)));
     restore(&faults, change, &ctx.fix_context(), None)
+}
+
+/// The same of several: one commit takes the evidence of all.
+pub(crate) fn steps_of<'c>(ctx: &Ctx, changes: impl Iterator<Item = &'c Change>) -> Vec<Fix> {
+    let mut found: Vec<Fix> = Vec::new();
+    for step in changes.flat_map(|change| steps(ctx, change)) {
+        if step.purpose != COMMIT || found.iter().all(|it| it.purpose != COMMIT) {
+            found.push(step);
+        }
+    }
+    found
 }
 
 /// The commands that finish an operation in which the tool's own files are in conflict.

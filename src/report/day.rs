@@ -137,7 +137,8 @@ pub(crate) fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) 
     let titles = ["Change", "Title", "Day", "Days measured", "Verified from", "Measured until", "Alarms"];
     let mut table = Table::new("llrllll", titles);
     for change in changes {
-        let closing = |days: u32| change.fully_rolled_out_at().map(|from| values::moment(window::closes(from, days)));
+        let from = change.fully_rolled_out_at();
+        let closing = |days: u32| from.map(|from| values::moment(window::earliest(change, from, days, now)));
         table.row([
             code(change.id().as_str()),
             visible_line(&change.opened.title).into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Duration, NaiveDate, Utc};
+use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::text::{count, joined, moment};
@@ -191,6 +191,17 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
 /// When a window of `days` that began at `from` closes: whole days of 24 hours.
 pub fn closes(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
     later(from, Duration::hours(24 * i64::from(days)))
+}
+
+/// When a change that was rolled out at `from` has been measured on so many days at the earliest: not before the window
+/// closes, and not while a day is missing.
+pub fn earliest(change: &Change, from: DateTime<Utc>, days: u32, now: DateTime<Utc>) -> DateTime<Utc> {
+    let measured = ticked_days(change, from, now);
+    let missing = u64::from(days).saturating_sub(measured.len() as u64);
+    let today = u64::from(measured.contains(&now.date_naive()));
+    let last = now.date_naive().checked_add_days(Days::new((missing + today).saturating_sub(1)));
+    let last = last.and_then(|day| day.and_hms_opt(0, 0, 0)).filter(|_| missing > 0);
+    closes(from, days).max(last.map_or(from, |at| at.and_utc()))
 }
 
 /// Adds `by`, saturating at the latest time that can be represented.

@@ -158,6 +158,14 @@ pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
+/// Those that are rolled out in part, and when their days begin.
+fn in_stages(ctx: &Ctx) -> Result<Vec<String>> {
+    let (changes, _) = choose::changes(ctx)?;
+    let open = changes.iter().filter(|change| change.is_open() && !is_monitored(change));
+    let one = |change: &Change| Some(format!("{} is at the stage {}", change.id(), change.stage()?.stage.name()));
+    Ok(open.filter_map(one).collect())
+}
+
 fn is_monitored(change: &Change) -> bool {
     change.is_open() && change.fully_rolled_out_at().is_some()
 }
@@ -169,6 +177,7 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
     let rolled_out = change.fully_rolled_out_at();
     let measured = rolled_out.map(|from| window::ticked_days(change, from, now)).unwrap_or_default();
     let idle = watch::idle(change, &policy, now, false);
+    let earliest = |from, days| window::earliest(change, from, days, now);
     let runs: Vec<Value> = change
         .ticks
         .iter()
@@ -189,8 +198,8 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
         "change_id": change.id(),
         "title": change.opened.title,
         "started_at": rolled_out,
-        "verify_from": rolled_out.map(|from| window::closes(from, window::verify_days(change, &policy))),
-        "closes_at": rolled_out.map(|from| window::closes(from, days)),
+        "verify_from": rolled_out.map(|from| earliest(from, window::verify_days(change, &policy))),
+        "closes_at": rolled_out.map(|from| earliest(from, days)),
         "days": days,
         "runs_completed": measured.len(),
         "last_run_utc_date": change.ticks.last().map(|tick| tick.utc_date.to_string()).unwrap_or_default(),

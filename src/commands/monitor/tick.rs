@@ -13,6 +13,7 @@ use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
 use crate::model::{
     CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
+    joined,
 };
 use crate::report::{self, DayView};
 use crate::store::Role;
@@ -49,7 +50,12 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     }
     let mut value = answer(ctx, &done, &lost)?;
     let legacy = monitor::legacy(ctx)?.map(|it| monitor::legacy_text(ctx, &it));
-    let why = legacy.as_deref().unwrap_or("no change is rolled out");
+    let staged = if done.is_empty() { monitor::in_stages(ctx)? } else { Vec::new() };
+    let why = match &legacy {
+        _ if !staged.is_empty() => format!("{}, and is measured daily from its full rollout on", joined(&staged)),
+        Some(legacy) => legacy.clone(),
+        None => "no change is rolled out".to_owned(),
+    };
     let nothing = (done.is_empty() && lost.is_empty()).then(|| format!("no active monitor: {why}"));
     if let Some(error) = &nothing {
         value["ok"] = json!(false);
@@ -69,11 +75,10 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
     for ticked in &done {
         tell(ctx, ticked);
         if ticked.change.open_alarms.is_empty() {
-            ctx.hint_next(&ticked.change)?;
-        } else {
-            ctx.advise(&uncommitted::steps(ctx, &ticked.change));
+            ctx.advise(&ctx.next(&ticked.change)?.steps());
         }
     }
+    ctx.advise(&uncommitted::steps_of(ctx, done.iter().map(|ticked| &ticked.change)));
     tell_lost(ctx, &lost);
     let exit = exit(&done);
     Ok(if exit != Exit::No && !lost.is_empty() { Exit::Trouble } else { exit })

@@ -509,6 +509,20 @@ fn a_monitor_before_the_rollout_is_refused_with_what_comes_first() {
     let _ = s.on(&["monitor", "start"]).exits(1).says(&["next: vibeship-optimizer change rollout canary --change-id"]);
     let _ = s.on(&["change", "rollout", "canary"]).ok();
     let _ = s.on(&["monitor", "tick"]).exits(1).says(&["next: vibeship-optimizer change rollout full --change-id"]);
+    let all = s.run(&["monitor", "tick"]).exits(2);
+    let _ = all.says(&["x is at the stage canary, and is measured daily from its full rollout on"]);
+}
+
+#[test]
+fn one_commit_takes_the_evidence_of_all_that_were_measured() {
+    let s = Sandbox::new();
+    s.rolled_out("one").start("two").contract().before().improve(40.0).validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    for command in [&["monitor", "tick"][..], &["autopilot", "tick"]] {
+        let ticked = s.run(command);
+        assert_eq!(ticked.stderr.matches("git commit -m").count(), 1, "{ticked}");
+    }
 }
 
 #[test]
@@ -520,6 +534,9 @@ fn the_earliest_verification_and_the_planned_end_are_distinguished() {
     assert_eq!((&state["closes_at"], &state["days"]), (&"2026-03-07T09:00:00Z".into(), &5.into()), "{state}");
     let text = s.on(&["monitor", "status", "--format", "text"]).ok();
     let _ = text.says(&["Verified from", "2026-03-05 09:00 UTC", "Measured until", "2026-03-07 09:00 UTC"]);
+    s.later(Duration::days(10));
+    let late = s.on(&["monitor", "status", "--format", "text"]).ok();
+    let _ = late.says(&["2026-03-14 00:00 UTC", "2026-03-16 00:00 UTC"]).never_says(&["2026-03-05"]);
 }
 
 #[test]
