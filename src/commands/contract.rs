@@ -278,9 +278,9 @@ pub(crate) fn examples(root: &Path, config: &Config, measurable: &Measurable, un
     };
     let bound = |spec: Option<&&MetricSpec>, lower: &str, higher: &str| {
         let amount = match spec.map(|spec| &spec.unit) {
-            Some(unit) if unit.is_time() => "1s",
-            Some(unit) if unit.is_bytes() => "1MB",
-            Some(_) | None => "100",
+            Some(unit) if unit.is_time() => "Ns",
+            Some(unit) if unit.is_bytes() => "NMB",
+            Some(_) | None => "N",
         };
         format!("{} {amount}", line(spec, lower, higher))
     };

@@ -28,7 +28,7 @@ pub(crate) struct StatusArgs {
 /// Shows all open changes if it is not clear which one is meant.
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     check::needs_project(ctx, "status")?;
-    if args.run {
+    if args.run && !nothing_is_open(ctx, args.change.typed())? {
         return run_next(ctx, &args.change);
     }
     let (records, damaged) = records_to_report(ctx)?;
@@ -96,6 +96,13 @@ fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Exit> {
         return tick::run(ctx, tick::TickArgs { change_id: None, force: false });
     }
     advance(ctx, &change.choose(ctx)?)
+}
+
+/// Whether there is nothing that could be run: then a person decides, and is shown what there is.
+fn nothing_is_open(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
+    let is_named = choose::named(ctx, typed)?.is_some() || choose::active(ctx)?.is_some();
+    let (records, damaged) = choose::unsettled(ctx)?;
+    Ok(!is_named && damaged == 0 && !records.iter().filter_map(Record::change).any(Change::is_open))
 }
 
 /// Whether several changes are open, none of them is named or selected, and all of them are watched.

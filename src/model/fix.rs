@@ -121,7 +121,7 @@ pub struct FixContext {
     pub review: (String, String),
     /// A KPI, a guardrail and a trigger on metrics that the config measures, or templates of these.
     pub criteria: [String; 3],
-    /// Like `criteria`, but with absolute bounds, for changes without a baseline.
+    /// Like `criteria`, but with absolute bounds, which a person fills in, for changes without a baseline.
     pub bounds: [String; 3],
     pub pairs: bool,
     /// Timings imported from a file, which cannot be measured in pairs.
@@ -151,7 +151,7 @@ impl Default for FixContext {
             trailer: "Optimizer-Change".to_owned(),
             review: ("other".to_owned(), "human".to_owned()),
             criteria: Self::shapes("METRIC"),
-            bounds: ["METRIC <= 100", "METRIC <= 100", "METRIC > 100"].map(str::to_owned),
+            bounds: ["METRIC <= N", "METRIC <= N", "METRIC > N"].map(str::to_owned),
             pairs: true,
             imported: Vec::new(),
             uncommitted: Uncommitted::default(),

@@ -171,6 +171,18 @@ fn each_gate_refuses_what_comes_too_early_and_names_the_next_command() {
 }
 
 #[test]
+fn where_nothing_is_open_next_run_says_what_status_says() {
+    let s = Sandbox::new();
+    s.compared("x");
+    let _ = s.on(&["change", "hold", "--reason", "later"]).ok();
+    let ran = s.run(&["next", "--run"]).ok().says(&["No change is open.", "# commit the evidence\nnext: git add"]);
+    let status = s.run(&["status"]).ok();
+    assert_eq!((ran.stdout, ran.stderr), (status.stdout, status.stderr));
+    s.write("vibeship_optimizer.yml", "version: one\n");
+    let _ = s.run(&["next", "--run"]).troubled(&["vibeship_optimizer.yml:1:10"]);
+}
+
+#[test]
 fn next_run_performs_what_needs_no_human() {
     let s = Sandbox::new();
     s.start("by itself").contract();
