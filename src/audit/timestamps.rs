@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_some_commit_held_must_begin_what_stands_at_the_end() {
+    fn the_final_record_must_begin_with_every_committed_version() {
         let whole = fixture::passed(7);
         let other = fixture::opened("Another", crate::model::Class::Code);
         let versions = [version(&whole, 1, 1), version(&other, 1, 1), version(&whole, 11, 5)];
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn events_fit_between_the_commits_that_lack_them_and_those_that_hold_them() {
+    fn event_times_lie_between_the_commits_without_and_those_with_the_event() {
         let change = fixture::passed(7);
         // On day 3 only the contract was committed, although the baseline claims to be of day 1.
         let back = [version(&change, 2, 3), version(&change, 3, 4)];

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_first_bad_commit_is_found_and_what_cannot_be_measured_is_gone_around() {
+    fn every_first_bad_commit_is_found_and_unmeasurable_commits_are_skipped() {
         for n in 1..=64 {
             for first in 1..=n {
                 let mut search = Search::new(n);

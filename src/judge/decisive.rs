@@ -196,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn it_stops_at_looks_only() {
+    fn sampling_stops_only_at_planned_looks() {
         assert_eq!(settled(&command(9, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(1) });
         assert_eq!(settled(&command(10, 1.5, 1.0), &[], &known()), Decision::Settled);
         assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(9) });
     }
 
     #[test]
-    fn an_open_criterion_keeps_it_going_and_says_for_how_long() {
+    fn an_undecided_criterion_continues_sampling_with_an_estimate() {
         let settles = settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +5%"), &known());
         assert_eq!(settles, Decision::Settled);
         let Decision::Continue { more: Some(more) } =
@@ -215,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn criteria_about_other_metrics_leave_the_question_whether_it_changed() {
+    fn without_criteria_on_its_metrics_a_command_is_settled_by_its_change() {
         assert_eq!(settled(&command(10, 1.5, 1.0), &criteria("size.lib <= +5%"), &known()), Decision::Settled);
     }
 
     #[test]
-    fn what_waits_for_nothing_but_a_core_is_decided_by_cpu_time() {
+    fn cpu_time_decides_if_a_command_only_waits_for_a_core() {
         let mut crowded = command(6, 1.0, 0.3);
         assert_eq!(Decisive::of_pairs(&crowded), Decisive::Wall(WallReason::Waits));
         for run in crowded.pairs.iter_mut().flat_map(|pair| [&mut pair.before, &mut pair.after]) {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_time_decides_about_what_computes_and_wall_time_about_what_waits() {
+    fn cpu_time_decides_if_a_command_computes_and_wall_time_if_it_waits() {
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.99)), Decisive::Cpu(CpuReason::CpuBound));
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 0.3)), Decisive::Wall(WallReason::Waits));
         assert_eq!(Decisive::of_pairs(&command(6, 1.0, 1.9)), Decisive::Wall(WallReason::Parallel));

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_lie_apart_as_far_as_nine_tenths_of_them_do() {
+    fn the_session_floor_is_the_90th_percentile_of_their_differences() {
         assert_eq!(session_floor(&[1.0, 1.1]), None);
         assert!((session_floor(&[1.0, 1.0, 1.0, 1.1]).unwrap() - 0.1).abs() < 1e-12);
         assert_eq!(session_floor(&[1.0, 0.0, 1.0]), None);

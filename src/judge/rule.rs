@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_that_barely_leaves_out_zero_is_no_change_however_large_its_estimate() {
+    fn an_interval_that_barely_excludes_zero_is_no_change_however_large_its_estimate() {
         let noisy = |shift: f64| -> PairedReading {
             let spread = [-0.026, -0.021, -0.012, -0.008, -0.003, 0.004, 0.007, 0.013, 0.019, 0.027];
             let sample = |at: &f64| PairSample { before: 1.0, after: 1.0 + shift + at };
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_repeat_themselves_tell_a_fifth_of_a_percent_in_three_runs_a_side() {
+    fn reproducible_counts_detect_a_fifth_of_a_percent_in_three_runs_per_side() {
         let mut lot = 1_u64;
         let mut counts = |share: f64, jitter: f64| {
             let side = (0..3).map(|_| {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn drift_widens_what_two_sessions_say_and_voids_it_past_the_limit() {
+    fn drift_widens_the_interval_of_two_sessions_and_voids_it_past_the_limit() {
         let before: Vec<f64> = (0..10).map(|i| 1.0 + f64::from(i) / 1000.0).collect();
         let after: Vec<f64> = before.iter().map(|b| b * 1.08).collect();
         let verdict = |ratio: Option<f64>| {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_cannot_settle_two_sessions_are_not_asked_for() {
+    fn more_runs_are_not_suggested_if_they_cannot_settle_two_sessions() {
         let around = |centre: f64| sampled(&(0..40).map(|i| centre + f64::from(i) / 2000.0).collect::<Vec<_>>());
         let apart = Circumstances { session_floor: 0.10, ..known() };
         let more = |after: f64| {

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_run_in_either_arm_makes_the_pairs_unusable() {
+    fn a_failed_run_on_either_side_makes_the_pairs_unusable() {
         let session = |code: i32| {
             let run = |code: i32| format!(r#"{{"wall_s":1,"exit_code":{code}}}"#);
             let side = r#"{"rev":"r","commit":null,"tree":null}"#;

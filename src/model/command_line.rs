@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_reaches_the_program_as_it_was_meant() {
+    fn every_word_is_quoted_for_a_posix_shell() {
         for (word, shown) in [
             ("plain-1.txt", "plain-1.txt"),
             ("abc~1", "abc~1"),
@@ -119,7 +119,7 @@ mod tests {
     /// From `about_Quoting_Rules` and `about_Parsing`: within single quotes only a doubled single quote is special;
     /// within double quotes `$` and the backquote are; a comma makes a list, and `@` begins one.
     #[test]
-    fn powershell_reads_the_same_words() {
+    fn every_word_is_quoted_for_powershell() {
         for (word, shown) in [
             ("it's", "'it''s'"),
             ("a $b", "'a $b'"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_joined_and_ask_for_words() {
+    fn commands_are_joined_and_take_placeholders() {
         let line = CommandLine::git("add -A").and(CommandLine::git("commit").ask("-m", "WHAT CHANGED"));
         assert_eq!(line.to_string(), "git add -A && git commit -m \"WHAT CHANGED\"");
         let line = CommandLine::git("diff -z").pipe(CommandLine::new("xargs").word("-0"));

@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_reverted_is_read_from_gits_own_sentence() {
+    fn reverted_commits_are_parsed_from_the_message() {
         let reverted = |message: &str| Commit { message: message.to_owned(), ..Commit::default() }.reverted();
         let hash = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(reverted(&format!("Revert \"x\"\n\nThis reverts commit {hash}.\n")), [hash]);

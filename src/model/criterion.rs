@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_may_use_printed_signs_and_a_plus_says_what_it_is_of() {
+    fn typed_criteria_may_use_printed_signs_and_a_plus_needs_a_percentage() {
         let typed = |text: &str| Criterion::typed(text).map(|it| it.text);
         assert_eq!(typed("kpi.k ≤ −5%").unwrap(), "kpi.k <= -5%");
         assert_eq!(typed("kpi.k >= -5").unwrap(), "kpi.k >= -5");
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_stored_as_its_text() {
+    fn a_criterion_is_stored_as_its_text() {
         let json = serde_json::to_string(&Criterion::parse(" a  <= 5% ").unwrap()).unwrap();
         assert_eq!(json, r#""a  <= 5%""#);
         assert!(serde_json::from_str::<Criterion>(r#""a""#).is_err());
@@ -428,7 +428,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_what_is_displayed_gives_the_same(
+        fn parsing_the_displayed_text_gives_the_same_criterion(
             name in "[a-z][a-z0-9/._:-]{0,12}( [a-z]{1,4})?", op in "(<=|<|>=|>|==)", value in "[+-]?[0-9]{1,5}(\\.[0-9]{1,3})?",
             unit in "( ?(s|ms|MiB|%|qps))?",
         ) {
@@ -446,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_keeps_the_text_of_what_is_no_criterion_and_of_what_was_written_otherwise() {
+    fn a_record_keeps_text_that_is_no_criterion_or_is_spelled_differently() {
         for (text, read) in [("m <= +5%", true), ("m about 5", false), (" m <= +5%", false)] {
             let stated: Stated = serde_json::from_value(text.into()).unwrap();
             assert_eq!((stated.criterion().is_some(), stated.as_str()), (read, text));

@@ -162,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn the_least_snapshot_is_read() {
+    fn the_smallest_valid_snapshot_is_read() {
         assert_eq!(snapshot("").unwrap().label, "x");
     }
 
     #[test]
-    fn another_schema_is_named_with_what_was_expected() {
+    fn an_unknown_schema_is_reported_with_the_expected_one() {
         let error = |text: &str| parse_snapshot(text.as_bytes()).unwrap_err().to_string();
         assert_eq!(
             error(r#"{"schema": "vibeship_optimizer.change.v1"}"#),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_have_been_measured_are_refused_with_their_place() {
+    fn impossible_values_are_refused_with_their_path() {
         let timing = |fields: &str| problem(&format!(r#","timings":[{{"name":"a","cmd":"b",{fields}}}]"#));
         assert!(timing(r#""all_s":[1,-0.5]"#).starts_with("timings[0].all_s[1]: -0.5 is negative"));
         assert!(timing(r#""timeout_s":-1"#).starts_with("timings[0].timeout_s"));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timing_that_is_there_twice_is_refused() {
+    fn a_duplicate_timing_is_refused() {
         let twice = r#","timings":[{"name":"a","cmd":"b"},{"name":"a","cmd":"c"}]"#;
         assert!(problem(twice).starts_with(r#"timings[1]: "a" is there twice"#));
     }

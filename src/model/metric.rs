@@ -295,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_can_be_a_criterion() {
+    fn configured_metrics_can_be_used_in_criteria() {
         for text in ["timing.tests.wall <= 350ms", "size.lib.tracked <= +0%", "http.health.ok >= 99%", "kpi.p95 <= 3"] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
     }
 
     #[test]
-    fn a_slip_in_the_name_is_answered_with_the_nearest_names() {
+    fn a_typo_in_a_name_gets_the_nearest_names() {
         let message = check("timing.test.wal <= 1s").unwrap_err();
         assert!(message.starts_with("unknown metric timing.test.wal; did you mean timing.tests.wall"), "{message}");
     }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn own_paths_are_state_evidence_and_logbook_alone() {
+    fn own_paths_are_only_state_evidence_and_logbook() {
         for path in [
             ".vibeship-optimizer/changes/x.json",
             ".vibeship-optimizer/",

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_shape_speaks_of_json_and_not_of_the_program() {
+    fn type_errors_name_json_types_and_not_rust_types() {
         let wrong = |text: &str| Json::parse(text.as_bytes()).unwrap().read::<Vec<u64>>().unwrap_err().to_string();
         assert_eq!(wrong("[\"x\"]"), "line 1, column 4: invalid type: string \"x\", expected a whole number");
         assert_eq!(wrong("{}"), "line 1, column 0: invalid type: map, expected a list".replace("0:", "1:"));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_stands_twice_is_refused_at_any_depth() {
+    fn a_duplicate_key_is_refused_at_any_depth() {
         assert!(refused(r#"{"x": [{"a": 1, "a": 2}]}"#).contains(r#"the key "a" stands twice"#));
     }
 
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_off_or_with_more_behind_it_is_refused() {
+    fn a_truncated_file_and_trailing_content_are_refused() {
         assert!(refused(r#"{"a": 1"#).contains("is the file cut off?"));
         assert!(refused("{} {}").contains("trailing characters"));
         assert_eq!(refused(" \n"), "it is empty");

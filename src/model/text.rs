@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_finds_its_name_and_nonsense_finds_nothing() {
+    fn a_typo_finds_its_name_and_nonsense_finds_nothing() {
         let names = ["timing.tests.wall", "timing.tests.cpu", "size.lib", "kpi.p95_ms"];
         assert_eq!(nearest("timing.test.wall", names, 1), ["timing.tests.wall"]);
         assert_eq!(nearest("p95", names, 3), ["kpi.p95_ms"]);

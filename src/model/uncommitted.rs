@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_paths_are_named_and_many_leave_own_files_and_the_setup_alone() {
+    fn a_few_paths_are_named_and_for_many_own_and_setup_files_are_excluded() {
         let of = |paths: &[&str]| Uncommitted {
             prefix: "pkg/".to_owned(),
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),

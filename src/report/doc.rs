@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_stands_where_it_is_between_zero_and_the_bound() {
+    fn bars_show_the_interval_relative_to_zero_and_the_bound() {
         let all = [
             (estimate(-0.12, -0.15, -0.09), Some(-0.05), Tone::Good),
             (estimate(0.01, -0.01, 0.03), Some(0.02), Tone::Unsure),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_show_is_drawn_too() {
+    fn bars_without_an_extent_are_drawn() {
         let none = |estimate| Bar { estimate, bound: None, axis: Axis::over([]), tone: Tone::Quiet };
         assert_eq!(characters(&none(estimate(0.0, 0.0, 0.0)), 7), "···●···");
         assert_eq!(characters(&none(estimate(0.0, 0.0, 0.0)), 0), "");

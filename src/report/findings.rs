@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_github_would_take_for_syntax_is_escaped() {
+    fn github_syntax_in_messages_is_escaped() {
         let text = github(&audit(1), &FixContext::default(), "sub/");
         let line = text.lines().next().unwrap();
         assert!(

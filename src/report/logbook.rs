@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::too_many_lines, reason = "the expected text is long")]
-    fn a_whole_life_is_told() {
+    fn the_section_of_a_monitored_change_is_complete() {
         let mut change = fixture::passed(7);
         change.record(Kind::Noted { text: "looks\n- good".to_owned() }, None, fixture::at(6, 9));
         insta::assert_snapshot!(section(&change), @r"
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_validation_that_failed_is_told_with_its_checks_and_its_evidence() {
+    fn a_failed_validation_is_shown_with_its_checks_and_its_evidence() {
         let mut change = fixture::passed(2);
         let check = Check {
             name: "test".to_owned(),

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_for_another_reader_of_markdown_can_be_written() {
+    fn samples_for_another_markdown_parser_can_be_written() {
         let Some(path) = option_env!("VIBESHIP_TEST_MARKDOWN") else { return };
         let alphabet: Vec<char> = "ab1.)-+=#>*_`~[]()<>!|\\&;:@/ \n$wx".chars().collect();
         let mut seed = 1_u64;

@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_section_holds_no_element_of_its_own() {
+    fn hostile_text_adds_no_html_elements() {
         let mut change = fixture::opened(fixture::HOSTILE, Class::Code);
         let note = Kind::Noted { text: "</main><img src=x onerror=alert(1)>".to_owned() };
         change.record(note, Some("<b>".to_owned()), fixture::at(2, 9));
@@ -400,14 +400,14 @@ mod tests {
     }
 
     #[test]
-    fn a_page_can_be_written_out_to_be_looked_at() {
+    fn a_page_can_be_written_for_a_browser() {
         let Some(path) = option_env!("VIBESHIP_TEST_PAGE") else { return };
         #[expect(clippy::disallowed_methods, reason = "a test writes the page for a browser")]
         std::fs::write(path, whole(&changes())).unwrap();
     }
 
     #[test]
-    fn it_says_what_the_page_says() {
+    fn the_short_form_shows_what_the_page_shows() {
         let now = fixture::at(7, 12);
         let mut ended = fixture::passed(5);
         ended.record(Kind::Held { reason: "not now".to_owned() }, None, fixture::at(3, 9));

@@ -128,7 +128,7 @@ mod tests {
     use crate::report::fixture;
 
     #[test]
-    fn a_missed_day_is_told_from_one_that_is_still_ahead() {
+    fn a_missed_day_differs_from_one_still_ahead() {
         let change = fixture::passed(7);
         let of = |now| days(&change, now).into_iter().map(|(.., word)| word).collect::<Vec<_>>();
         assert_eq!(of(fixture::at(6, 9)), ["measured", "alarm", "ahead", "ahead"]);

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_far_out_stands_at_the_edge_with_its_value() {
+    fn outliers_are_shown_at_the_edge_with_their_value() {
         let many: Vec<f64> = (0..20).map(|i| 7000.0 + f64::from(i)).collect();
         let far = |wild: &[f64]| {
             let after = [&many[..], wild].concat();
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_far_out_is_left_out_and_a_moderate_one_is_not() {
+    fn an_extreme_sample_is_left_out_and_a_moderate_one_is_not() {
         let many = [7000.0, 7010.0, 7020.0, 7030.0, 7040.0, 7050.0, 7060.0];
         let wild = [&many[..], &[1e6]].concat();
         assert_eq!(extent(&many, &wild), (7000.0, 7060.0));

@@ -71,7 +71,7 @@ mod tests {
     use crate::report::fixture;
 
     #[test]
-    fn the_note_says_when_how_and_that_it_was_tried() {
+    fn the_note_says_when_and_how_to_roll_back_and_the_rehearsals_result() {
         let rehearsal = Rehearsal::Applies { commits: vec!["b".repeat(40)] };
         insta::assert_snapshot!(note(&fixture::passed(5), &rehearsal), @r#"
         # How to take back: Shorten the advisory cooldown

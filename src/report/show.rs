@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_demand_says_how_it_is_met() {
+    fn demands_are_listed_with_their_fixes() {
         let change = fixture::passed(7);
         let list = window::demands(&change, &world(), fixture::at(5, 12));
         let text = terminal::render(&demands(&change, &list, None, &FixContext::default()), Terminal::default());
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_check_shows_its_output_and_the_way_back() {
+    fn a_failed_check_shows_its_output_and_the_rollback() {
         let check = |name: &str, failure: Option<&str>| Check {
             name: name.to_owned(),
             kind: CheckKind::Test,
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unmet_demand_is_a_failure_with_what_meets_it() {
+    fn an_unmet_demand_is_a_failure_with_its_commands() {
         let demands = [
             Demand { met: true, kind: DemandKind::FullRollout },
             Demand { met: false, kind: DemandKind::Ticks { need: 3, have: Vec::new() } },

@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_open_it_says_how_to_begin() {
+    fn without_an_open_change_it_says_how_to_start_one() {
         let text = terminal::render(&document(&StatusView::default()), Terminal::default());
         assert_eq!(text, "No change is open.\n\n    vibeship-optimizer change start --title \"SHORT HYPOTHESIS\"\n");
     }

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_the_bound_is_never_shown_as_the_bound() {
+    fn a_value_different_from_the_bound_never_looks_equal_to_it() {
         let beside = |value, low, high, bound| share_estimate(&estimate(value, low, high), Some(bound));
         assert_eq!(beside(0.031, 0.0204, 0.042, 0.02), "+3.10 % [+2.04 %, +4.20 %]");
         assert_eq!(beside(0.031, 0.02, 0.042, 0.02), "+3.1 % [+2.0 %, +4.2 %]");
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_no_eye_can_count_the_digits_of_have_a_power_of_ten() {
+    fn very_large_and_very_small_numbers_are_in_scientific_notation() {
         let none = Unit::none();
         let of = |value: f64| quantity(value, &none);
         assert_eq!(

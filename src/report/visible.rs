@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_not_be_seen_is_written_out() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(visible("a\u{1b}[31mb\u{202e}c\u{7}"), "a\\u{1b}[31mb\\u{202e}c\\u{7}");
         assert_eq!(visible("a\r\nb\rc\td"), "a\nb\\u{d}c d");
         assert_eq!(visible_line("one\ntwo\n"), "one ⏎ two");

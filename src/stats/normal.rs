@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distribution_function_is_scipys() {
+    fn the_distribution_function_matches_scipy() {
         // scipy 1.17.1: scipy.stats.norm.cdf(z)
         assert!((cdf(-8.5) / 9.479_534_822_203_25e-18 - 1.0).abs() < 1e-9);
         close(cdf(-1.959_963_984_540_054), 0.025);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quantile_is_scipys_in_every_branch() {
+    fn the_quantile_matches_scipy_in_every_branch() {
         // scipy 1.17.1: scipy.stats.norm.ppf(p)
         let expected = [
             (1e-300, -37.047_096_299_361_2),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_are_infinite_and_beyond_them_there_is_nothing() {
+    fn the_quantile_is_infinite_at_0_and_1_and_nan_beyond() {
         assert_eq!(quantile(0.0), f64::NEG_INFINITY);
         assert_eq!(quantile(1.0), f64::INFINITY);
         assert!(quantile(-0.1).is_nan() && quantile(f64::NAN).is_nan());

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn fishers_test_is_scipys() {
+    fn fishers_test_matches_scipy() {
         // scipy 1.17.1: scipy.stats.fisher_exact([[a, n-a], [b, m-b]]).pvalue
         close(fisher_exact(of(8, 10), of(1, 6)).unwrap(), 0.034_965_034_965_034_975, 1e-9);
         close(fisher_exact(of(56, 70), of(48, 80)).unwrap(), 0.012_521_129_749_209_154, 1e-9);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn wilsons_interval_is_scipys() {
+    fn wilsons_interval_matches_scipy() {
         // scipy 1.17.1: scipy.stats.binomtest(56, 70).proportion_ci(0.95, method="wilson")
         let found = of(56, 70).wilson(0.95).unwrap();
         close(found.low, 0.691_833_555_037_469_3, 1e-9);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_the_difference_is_newcombes() {
+    fn the_interval_of_the_difference_matches_newcombes_table() {
         // Newcombe 1998, table II, method 10: (a) 56/70 − 48/80, (d) 5/56 − 0/29, (f) 10/10 − 0/20.
         for (first, second, low, high) in [
             (of(48, 80), of(56, 70), 0.0524, 0.3339),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distribution_function_is_scipys() {
+    fn the_distribution_function_matches_scipy() {
         // scipy 1.17.1: scipy.stats.binom.cdf(k, n, 0.5)
         for (n, k, expected) in
             [(6, 0, 0.015_625), (20, 5, 0.020_694_732_666_015_625), (101, 40, 0.023_022_033_464_671_392), (3, 3, 1.0)]

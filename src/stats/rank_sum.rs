@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exact_test_is_scipys() {
+    fn the_exact_test_matches_scipy() {
         // scipy 1.17.1: scipy.stats.mannwhitneyu(B, A, method="exact")
         close(p_value(&A, &B).unwrap(), 0.020_512_820_512_820_513);
     }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_exact_range_the_corrected_approximation_is_scipys() {
+    fn beyond_the_exact_range_the_corrected_approximation_matches_scipy() {
         // scipy 1.17.1: a = [int(((i*37) % 101)/4) for i in range(40)], b = [int(((i*53) % 97)/4 + 2) for i in range(45)],
         // mannwhitneyu(b, a, method="asymptotic", use_continuity=True)
         let a: Vec<f64> = (0..40).map(|i| f64::from((i * 37) % 101 / 4)).collect();

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wild_pair_moves_the_estimate_no_further_than_a_large_one() {
+    fn an_extreme_outlier_moves_the_estimate_no_further_than_a_moderate_one() {
         let with = |last: f64| {
             interval(&[0.01, 0.012, 0.008, 0.011, 0.009, 0.013, 0.0105, 0.0095, 0.0102, last], 0.05).unwrap()
         };

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_of_its_own_is_kept() {
+    fn a_custom_rollback_action_is_kept() {
         let delta = tuned(Some(30.into()), Some(10.into()), "");
         assert_eq!(filled_rollback("redeploy", &[], &delta), "redeploy");
         let both = filled_rollback("git revert <sha> && redeploy", &[], &delta);

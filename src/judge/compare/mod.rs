@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_another_command_or_of_none_are_no_improvement() {
+    fn times_of_another_command_or_without_runs_are_no_improvement() {
         let of = |cmd: &str, rest: &str| {
             let git = format!(r#""git":{{"is_git":true,"commit":"{cmd}"}}"#);
             snapshot(1, &format!(r#"{git},"timings":[{{"name":"a","cmd":"{cmd}","runs":3,{rest}}}]"#))
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_nobody_started_for_a_side_is_told() {
+    fn an_endpoint_not_started_for_each_side_is_a_caveat() {
         let of = |commit: &str| {
             let requests = r#"[{"latency_s":0.2,"ok":true},{"latency_s":0.2,"ok":true}]"#;
             let git = format!(r#""git":{{"is_git":true,"commit":"{commit}"}}"#);
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_variable_with_another_value_is_listed_and_held_against_the_comparison() {
+    fn a_watched_variable_with_another_value_is_listed_and_is_a_caveat() {
         let watching = |env: &str| snapshot(2, &format!(r#""env":{{{env}}}"#));
         let before = watching(r#""A":"1","FOO":"bar","ONLY":"x""#);
         let changed = with(&before, &watching(r#""A":"1","FOO":null"#));

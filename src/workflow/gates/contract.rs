@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_contract_that_demands_nothing_is_no_contract() {
+    fn a_contract_that_demands_nothing_is_refused() {
         let lower = |kpi, guardrail| said(kpi, guardrail, Better::Lower);
         for kpi in ["kpi.v <= +1000%", "kpi.v <= +0%", "kpi.v >= -10%", "kpi.v == +0%"] {
             assert_eq!(lower(kpi, "size.lib <= +1%"), Some(VacuousCriterion::NoImprovement), "{kpi}");
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_criterion_that_no_value_can_meet_is_refused_wherever_it_stands() {
+    fn a_criterion_that_no_value_can_meet_is_refused_in_every_role() {
         let holds_never = |text: &str| never_holds(&Criterion::parse(text).unwrap());
         for text in
             ["timing.t.wall < 0", "timing.t.wall <= -200%", "size.src <= -150%", "size.src < -100%", "http.a.ok > 100%"]
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_that_fires_on_what_is_good_is_no_trigger() {
+    fn a_trigger_that_fires_without_a_regression_is_refused() {
         let fires = |trigger: &str, better| fires_on_good(&Criterion::parse(trigger).unwrap(), better);
         for trigger in ["kpi.v <= +20%", "kpi.v < +1%", "kpi.v <= +0%"] {
             assert!(fires(trigger, Better::Lower) && !fires(trigger, Better::Higher), "{trigger}");
