@@ -98,7 +98,7 @@ fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Res
 pub(crate) struct RollbackArgs {
     #[command(flatten)]
     decision: DecisionArgs,
-    /// Revert the change's commits now, with one commit on the current branch
+    /// Revert the change's commits now, each by a commit on the current branch
     #[arg(long)]
     apply: bool,
 }
@@ -150,9 +150,8 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     };
     let key = &ctx.config()?.enforcement.trailer;
     // In git's own words, so that every reader of the history sees what is reverted.
-    let reverts: Vec<String> = newest_first.iter().map(|sha| format!("This reverts commit {sha}.")).collect();
     let (title, id) = (&change.opened.title, change.id());
-    let message = format!("Revert \"{title}\"\n\n{}\n\n{reason}\n\n{key}: {id}\n", reverts.join("\n"));
+    let message = |sha: &str| format!("Revert \"{title}\"\n\nThis reverts commit {sha}.\n\n{reason}\n\n{key}: {id}\n");
     let again = fix::on(id, "change rollback").words(["--reason", reason, "--apply"]);
     newest_first.iter().try_for_each(|sha| repo.resolve(sha).map(drop))?;
     if delta::head_with(repo, &newest_first)?.is_none() {

@@ -35,28 +35,35 @@ impl Repo {
         outcome
     }
 
-    /// Reverts commits, newest first, in one commit on top of the current branch. A conflict, or local changes to a
-    /// file concerned, leave the checkout as it was, since all work is done elsewhere first. No hook runs: a rollback
-    /// is never gated. Returns the new commit if the revert applies.
+    /// Reverts commits, newest first, each by a commit of its own on top of the current branch. A conflict, or local
+    /// changes to a file concerned, leave the checkout as it was, since all work is done elsewhere first. No hook runs: a
+    /// rollback is never gated. Returns the newest new commit if the revert applies.
     pub(crate) fn perform_revert(
         &self,
         newest_first: &[String],
-        message: &str,
+        message: &dyn Fn(&str) -> String,
     ) -> Result<(Reverted, Option<String>), GitError> {
-        let head = self.resolve("HEAD")?;
-        let scratch = self.scratch(&head)?;
-        let outcome = self.revert_in(&scratch, newest_first)?;
-        if !matches!(outcome, Reverted::Applies { .. }) {
-            scratch.remove()?;
-            return Ok((outcome, None));
+        let mut scratch = self.scratch(&self.resolve("HEAD")?)?;
+        let (mut all, mut made) = (Vec::new(), None);
+        for id in newest_first {
+            match self.revert_in(&scratch, std::slice::from_ref(id))? {
+                Reverted::Nothing => {}
+                Reverted::Applies { files } => {
+                    all.extend(files);
+                    made = Some(scratch.commit_staged(message(id))?);
+                }
+                conflicts @ Reverted::Conflicts { .. } => {
+                    scratch.remove()?;
+                    return Ok((conflicts, None));
+                }
+            }
         }
-        let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
-        scratch.git().args(args).input(message.as_bytes().to_vec()).long().ok()?;
-        let commit = scratch.git().args(["rev-parse", "HEAD"]).line()?;
-        let forward = self.git().without_hooks().args(["merge", "--quiet", "--ff-only", "--no-autostash", &commit]);
-        forward.long().ok()?;
+        if let Some(commit) = &made {
+            let forward = self.git().without_hooks().args(["merge", "--quiet", "--ff-only", "--no-autostash", commit]);
+            forward.long().ok()?;
+        }
         scratch.remove()?;
-        Ok((outcome, Some(commit)))
+        Ok((if made.is_some() { Reverted::Applies { files: all } } else { Reverted::Nothing }, made))
     }
 
     fn revert_in(&self, scratch: &Scratch, newest_first: &[String]) -> Result<Reverted, GitError> {
@@ -172,14 +179,16 @@ mod tests {
         sandbox.write("reports/optimizer/log.md", "4\n");
         sandbox.commit_all("evidence");
         let repo = sandbox.repo();
-        let (outcome, commit) = repo.perform_revert(&[three, two], "Take it back\n\nKey: value\n").unwrap();
+        let message = |of: &str| format!("Take {of} back\n\nKey: value\n");
+        let (outcome, commit) = repo.perform_revert(&[three.clone(), two.clone()], &message).unwrap();
         let Reverted::Applies { files, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(files.iter().map(|f| f.path.as_slice()).collect::<Vec<_>>(), [&b"a"[..], b"b"]);
+        assert_eq!(files.iter().map(|f| f.path.as_slice()).collect::<Vec<_>>(), [&b"b"[..], b"a"]);
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
         assert_eq!(std::fs::read_to_string(sandbox.path().join("reports/optimizer/log.md")).unwrap(), "4\n");
         assert!(sandbox.path().join("reports/optimizer/new.md").exists() && !sandbox.path().join("b").exists());
         assert_eq!(sandbox.git(&["rev-parse", "main"]), commit.unwrap());
-        assert_eq!(sandbox.git(&["log", "-1", "--format=%B"]).trim_end(), "Take it back\n\nKey: value");
+        let subjects = format!("Take {two} back\nTake {three} back");
+        assert_eq!(sandbox.git(&["log", "-2", "--format=%s"]).trim_end(), subjects);
     }
 
     #[test]
@@ -192,12 +201,12 @@ mod tests {
         sandbox.write("reports/optimizer/log.md", "3\n");
         sandbox.write("a", "mine");
         let repo = sandbox.repo();
-        let error = repo.perform_revert(std::slice::from_ref(&two), "x").unwrap_err().to_string();
+        let error = repo.perform_revert(std::slice::from_ref(&two), &|_| "x".to_owned()).unwrap_err().to_string();
         assert!(error.contains('a'), "{error}");
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "mine");
         assert_eq!(repo.resolve("HEAD").unwrap(), two);
         sandbox.write("a", "2");
-        repo.perform_revert(&[two], "x").unwrap();
+        repo.perform_revert(&[two], &|_| "x".to_owned()).unwrap();
         assert_eq!(std::fs::read_to_string(sandbox.path().join("a")).unwrap(), "1");
         assert_eq!(std::fs::read_to_string(sandbox.path().join("reports/optimizer/log.md")).unwrap(), "3\n");
         assert_eq!(repo.worktrees().unwrap().len(), 1);

@@ -141,6 +141,14 @@ impl Scratch {
         &self.commit
     }
 
+    /// Commits what is staged, without hooks, and returns the new commit, which is checked out then.
+    pub(crate) fn commit_staged(&mut self, message: String) -> Result<String, GitError> {
+        let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
+        self.git().args(args).input(message.into_bytes()).long().ok()?;
+        self.commit = self.git().args(["rev-parse", "HEAD"]).line()?;
+        Ok(self.commit.clone())
+    }
+
     pub(crate) fn git(&self) -> Call {
         Call::new(&self.path).without_hooks()
     }

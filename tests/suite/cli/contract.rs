@@ -225,11 +225,7 @@ fn an_emergency_states_its_own_rollback() {
         "--trigger",
         "it still burns",
     ];
-<<<<<<< HEAD
-    // Without a baseline only absolute bounds are ever judged, so these are proposed.
-=======
     // Without a baseline only bounds of their own are ever judged, and such are asked for; no number is made up.
->>>>>>> c31e5cb (With nothing open, next --run shows what status shows, and an emergency's proposed bounds are left for a person to fill in)
     let emergency = ["--class", "emergency", "--incident", "down", "--expires", "24h"];
     s.start_with("z", &emergency);
     let proposed = s.on(&["change", "rollout", "full"]).exits(1).says(&["\"kpi.ops <= N\"", "\"size.src <= NMB\""]);

@@ -405,6 +405,20 @@ fn the_tool_s_own_rollback_is_a_revert_to_the_check() {
 }
 
 #[test]
+fn a_rollback_of_several_commits_reverts_each_by_a_commit() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "90\n", &format!("Fewer steps\n\n{KEY}: {id}\n"));
+    commit(&sandbox, "src/steps.txt", "80\n", &format!("Fewer still\n\n{KEY}: {id}\n"));
+    sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "two commits"]).ok();
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"]).ok();
+    assert_eq!(sandbox.read("src/steps.txt"), "100\n");
+    sandbox.commit_evidence();
+    assert_eq!(sandbox.codes(&since(&base)), Vec::<String>::new());
+}
+
+#[test]
 fn a_rollback_of_an_older_version_is_a_revert_too() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
