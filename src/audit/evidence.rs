@@ -203,11 +203,15 @@ impl Watched {
         watch::watch(change, &self.reference, today, &self.settings)
     }
 
-    /// The criteria that a measurement after a rollback proves to be worse than before the change.
+    /// The criteria that a measurement after a rollback proves to be worse than before the change, or cannot judge.
     pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<Judged> {
         let judged = self.watch(change, today);
-        let worse = |row: &&CriterionRow| row.role == Role::Guardrail && row.result.outcome() == Outcome::Fail;
-        let mut found: Vec<Judged> = judged.iter().filter(worse).map(CriterionRow::judged).collect();
+        let is_found = |row: &&CriterionRow| match row.result.outcome() {
+            Outcome::Fail => row.role == Role::Guardrail,
+            Outcome::Invalid => row.role != Role::Trigger,
+            Outcome::Pass | Outcome::Inconclusive => false,
+        };
+        let mut found: Vec<Judged> = judged.iter().filter(is_found).map(CriterionRow::judged).collect();
         let rows = watch::drift(&self.reference, today, &self.settings).metrics;
         let kpi = change.contract.kpi.as_ref();
         let kpi = rows.into_iter().filter(|row| kpi.is_some_and(|kpi| kpi.metric == row.metric));

@@ -215,14 +215,16 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
 pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, Change, Exit)> {
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
+    let Some(watched) = evidence::watched(ctx, change)? else {
+        return Err(failed("the change has no baseline, so there is nothing to compare its rollback with"));
+    };
     let revision = delta::revision(ctx)?;
     let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), Some(revision))?;
-    let watched = evidence::watched(ctx, change)?;
-    let not_back = watched.map(|it| it.not_back(change, &measurement.snapshot)).unwrap_or_default();
+    let not_back = watched.not_back(change, &measurement.snapshot);
     let event = |taken| Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
     let change = measurement.record(ctx, change.id(), Role::RollbackSnapshot, Vec::new(), &world, event)?;
     for judged in &not_back {
-        ctx.ui.warn(&format!("worse than the baseline: {}", report::verdict::full_line(judged)));
+        ctx.ui.warn(&format!("not back to the baseline: {}", report::verdict::full_line(judged)));
     }
     if not_back.is_empty() {
         ctx.ui.status("The KPI and the guardrails are not worse than at the baseline.");

@@ -246,7 +246,24 @@ fn metrics_that_are_not_back_after_a_rollback_are_named() {
     s.rolled_out("halve it");
     let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
     s.write("src/main.txt", "slow ".repeat(100));
-    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["worse than the baseline: size.src <= +100% is fail"]);
+    let _ =
+        s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back to the baseline: size.src <= +100% is fail"]);
+}
+
+#[test]
+fn a_rollback_is_confirmed_only_by_a_measurement_that_can_be_compared_with_a_baseline() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
+    s.write("ops.json", "none");
+    let told = "not back to the baseline: kpi.ops <= -10% is invalid";
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&[told]);
+
+    s.git(&["checkout", "-q", "ops.json"]);
+    s.start("no baseline").contract().improve(50.0);
+    let _ = s.on(&["change", "reject", "--reason", "no"]).ok();
+    let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["the change has no baseline"]);
 }
 
 #[test]
@@ -266,7 +283,7 @@ fn a_rollback_over_later_work_is_made_by_the_printed_steps_and_a_worse_kpi_is_to
     assert!(done.status.success(), "{go_on}: {}", String::from_utf8_lossy(&done.stderr));
     let record = record.strip_prefix("vibeship-optimizer ").unwrap();
     let _ = s.run(&record.split(' ').collect::<Vec<_>>()).ok();
-    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["worse than the baseline: kpi.ops <= +0% is fail"]);
+    let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back to the baseline: kpi.ops <= +0% is fail"]);
 }
 
 #[test]
