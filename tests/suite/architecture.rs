@@ -1,11 +1,11 @@
-//! Holds the source to its map: who may import whom, how long a file may be, where purity ends.
+//! Checks the source against its architecture: allowed imports, lengths of files, and purity of modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// The most lines of a file before its tests.
+/// Most lines of a file before its tests.
 const MAX_LINES: usize = 400;
 
 /// Modules without I/O, clock or environment.
@@ -13,9 +13,9 @@ const PURE: [&str; 6] = ["model", "stats", "judge", "workflow", "audit", "report
 
 struct Source {
     path: String,
-    /// The module below the crate's root: `store` for `src/store/lock.rs` and `error` for `src/error.rs`.
+    /// The top-level module: `store` for `src/store/lock.rs` and `error` for `src/error.rs`.
     module: String,
-    /// What is compiled outside tests, without comments and texts.
+    /// The code outside tests, without comments and string literals.
     code: String,
     raw: String,
 }
@@ -35,7 +35,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every file of the source, read once.
+/// Every source file, read once.
 fn sources() -> &'static [Source] {
     static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(read_sources);
     &SOURCES
@@ -55,13 +55,13 @@ fn read_sources() -> Vec<Source> {
     found.into_iter().map(read).collect()
 }
 
-/// What stands before the module of the tests; nothing in a file that is one altogether.
+/// The part of a file before its test module.
 fn production(text: &str) -> &str {
     let end = ["#[cfg(test)]\nmod ", "#[cfg(test)]\n#["].iter().filter_map(|start| text.find(start)).min();
     &text[..end.unwrap_or(text.len())]
 }
 
-/// Whether the file is declared as a module of the tests.
+/// Whether the file is declared as a test module.
 fn is_of_tests(path: &Path) -> bool {
     let name = path.file_stem().unwrap().to_str().unwrap();
     let parent = fs::read_to_string(path.with_file_name("mod.rs")).unwrap_or_default().replace("\r\n", "\n");
@@ -69,7 +69,7 @@ fn is_of_tests(path: &Path) -> bool {
         || parent.contains(&format!("#[cfg(test)]\nmod {name};"))
 }
 
-/// Texts that are broken over lines end each with a backslash; one that lost it holds the indentation instead.
+/// Finds string literals over several lines that lack a backslash at a line end, and so contain the indentation.
 #[test]
 fn no_sentence_holds_a_run_of_spaces() {
     let run = |line: &str| {
@@ -78,12 +78,12 @@ fn no_sentence_holds_a_run_of_spaces() {
         let found = words.match_indices("  ").any(|(at, _)| {
             let (before, after) = (&words[..at], words[at..].trim_start());
             let starts = before.ends_with(|c: char| c.is_ascii_lowercase() || ".,;:".contains(c));
-            // `\n` before spaces is a line of a file.
+            // Spaces after `\n` are the indentation of a line in a generated file.
             starts && !before.ends_with("\\n") && after.starts_with(|c: char| c.is_ascii_alphabetic())
         });
         is_code && found
     };
-    // The sheet for language models is laid out in columns.
+    // The command sheet for language models is aligned in columns.
     for source in sources().iter().filter(|source| {
         ["report", "commands", "measure", "project", "git", "os"].contains(&source.module.as_str())
             && source.path != "src/report/llm.rs"
@@ -94,7 +94,7 @@ fn no_sentence_holds_a_run_of_spaces() {
     }
 }
 
-/// The text without comments, texts and white space, so that a path can be found however it is laid out.
+/// Removes comments, string literals and white space, so that paths are found regardless of formatting.
 fn code(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
@@ -110,7 +110,7 @@ fn code(text: &str) -> String {
             rest = after_text(&rest[1..]);
             out.push_str("\"\"");
         } else {
-            // One space keeps words apart.
+            // Keeps one space between words.
             if !c.is_whitespace() {
                 out.push(c);
             } else if out.ends_with(|last: char| last.is_alphanumeric()) {
@@ -135,7 +135,7 @@ fn after_text(text: &str) -> &str {
     ""
 }
 
-/// The modules that a text of code names by `crate::`.
+/// The modules that code refers to by `crate::`.
 fn imports(code: &str) -> BTreeSet<String> {
     let names = code.split("crate::").skip(1);
     names.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
@@ -235,7 +235,7 @@ fn nothing_is_unsafe_but_job_objects() {
 
 #[test]
 fn platforms_differ_in_os_alone() {
-    // Where a path is shown or compared, its separator may be asked for anywhere; the system's interfaces may not.
+    // Any module may use `std::path::MAIN_SEPARATOR` and the like, but not interfaces of the system.
     for source in sources().iter().filter(|source| !matches!(source.module.as_str(), "os" | "git")) {
         for what in ["std::os::", "windows_sys", "rustix::"] {
             assert!(!source.code.contains(what), "{} uses {what}", source.path);

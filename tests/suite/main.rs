@@ -1,4 +1,4 @@
-//! Every test that runs the program or holds the source to its map, in one binary.
+//! All tests that run the program or check the source's architecture, in one binary.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test panics at what it does not expect")]

@@ -1,5 +1,5 @@
-//! Attempts to slip past the range check by way of git itself: messages, merges, submodules, attributes, refs, and the
-//! config. Each is caught.
+//! Attempts to evade the range check through git: messages, merges, submodules, attributes, refs, and the config. Each
+//! is detected.
 
 use crate::enforcement::slips::{forge, record_path, since, tracked};
 use crate::support::{KEY, Sandbox};
@@ -25,7 +25,7 @@ fn ids_that_only_look_like_one_do_not_count() {
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["COMMIT_WITHOUT_ID"]);
     commit(&sandbox, "src/a.txt", "3\n", &format!("More\n\n{KEY} {id}\n"));
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["COMMIT_WITHOUT_ID"]);
-    // With the separator that git may be set to write it is one.
+    // With the separator that git may be configured to write, it is a trailer.
     commit(&sandbox, "src/a.txt", "4\n", &format!("More\n\n{KEY}= {id}\n"));
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["MANY_COMMITS"]);
 }
@@ -33,7 +33,7 @@ fn ids_that_only_look_like_one_do_not_count() {
 #[test]
 fn a_trailer_counts_however_it_is_hidden_and_is_held_to_its_change() {
     let (sandbox, id, _) = tracked();
-    // After a divider, in small letters, behind the signature: git reads all of them, and so it is a second commit.
+    // After a divider, in lower case, after a sign-off: git recognizes all of these, so each is a second commit.
     let messages = [
         format!("More\n\n---\n\n{KEY}: {id}\n"),
         format!("More\n\n{}: {id}\n", KEY.to_lowercase()),
@@ -49,7 +49,7 @@ fn a_trailer_counts_however_it_is_hidden_and_is_held_to_its_change() {
     }
 }
 
-/// The change's one commit.
+/// The first commit with the change's id.
 fn first_of(sandbox: &Sandbox, id: &str) -> String {
     let out = sandbox.try_git(&["log", "--format=%H", "--reverse", &format!("--grep={KEY}: {id}")]).ok().stdout;
     out.lines().next().unwrap().to_owned()
@@ -73,7 +73,8 @@ fn a_second_commit_is_found_though_the_first_lies_before_the_range() {
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
     assert_eq!(sandbox.codes(&since(&first)), ["MANY_COMMITS"]);
     sandbox.run(&["check", "--range", &since(&first)]).exits(1).says(&[&first[..10]]);
-    // Taken back, another may take its place; the same change picked onto another branch that comes back is one.
+    // After a revert, another commit may replace it. A cherry-pick of the same change on a branch merged later counts
+    // once.
     sandbox.git(&["reset", "-q", "--hard", &first]);
     sandbox.git(&["revert", "--no-edit", "HEAD"]);
     let reverted = sandbox.head();
@@ -134,7 +135,7 @@ fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_agai
     sandbox.write(file("after"), &before);
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["ARTIFACT_ALTERED", "ARTIFACT_ALTERED"]);
-    // The record is made to fit, as if there had never been another.
+    // The record is forged to match.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     forge(&sandbox, &id, |kinds| {
         let artifacts: Vec<_> =
@@ -157,7 +158,7 @@ fn a_record_that_was_rewritten_or_removed_within_the_range_is_found_and_restorin
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
     let honest = sandbox.head();
-    // A baseline that did not please is taken back and measured again; only the second one is left.
+    // A baseline with an unwanted result is removed and measured again, so that only the second one remains.
     forge(&sandbox, &id, |kinds| {
         kinds.retain(|kind| !matches!(kind, Kind::BaselineTaken { .. }));
     });
@@ -179,7 +180,7 @@ fn a_record_that_is_older_than_what_it_names_is_found() {
     let (sandbox, id, base) = tracked();
     sandbox.run(&["validate", "--change-id", &id]).ok();
     sandbox.commit_evidence();
-    // The whole record is made up in one commit, with moments that fit each other and lie before the code's commit.
+    // The whole record is fabricated in one commit, with consistent times before the commit of the code.
     sandbox.git(&["reset", "-q", "--soft", &base]);
     sandbox.git(&["reset", "-q"]);
     crate::enforcement::slips::shift(&sandbox, &id, -30);
@@ -233,7 +234,7 @@ fn a_config_that_is_loosened_in_the_range_does_not_cover_the_range() {
     }
 }
 
-/// A side branch with a tracked change, to be merged into main; main has moved on.
+/// A side branch with a tracked change, to be merged into main, which has new commits.
 fn to_merge() -> (Sandbox, String) {
     let (sandbox, _, base) = tracked();
     sandbox.git(&["checkout", "-q", "-b", "side"]);
@@ -278,7 +279,7 @@ fn a_merge_that_leaves_out_what_the_base_has_fails() {
     let base = sandbox.head();
     sandbox.git(&["checkout", "-q", "-b", "side", &before]);
     commit(&sandbox, "notes/y.md", "y\n", "Prose");
-    // Main's improvement is gone from the branch, and no commit says so.
+    // The merge drops main's improvement, and no commit reverts it.
     sandbox.git(&["merge", "-q", "--no-edit", "-s", "ours", "main"]);
     sandbox.git(&["checkout", "-q", "main", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
     sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
@@ -354,7 +355,7 @@ fn attributes_replacements_and_grafts_hide_nothing() {
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
     let seen = |sandbox: &Sandbox| assert_eq!(sandbox.codes(&since(&base)), ["TUNEABLES_UNTRACKED"]);
     seen(&sandbox);
-    // The commit is replaced by one that says nothing was changed; the one after it is grafted onto the base.
+    // The commit is replaced by an empty one, and the next one is grafted onto the base.
     let innocent =
         sandbox.try_git(&["commit-tree", &format!("{base}^{{tree}}"), "-p", &base, "-m", "Nothing"]).ok().stdout;
     sandbox.git(&["replace", &bad, innocent.trim()]);

@@ -1,10 +1,10 @@
-//! What a team meets on an ordinary day: editors, several open changes, missing programs.
+//! Everyday situations of a team: editors, several open changes, missing programs.
 
 use chrono::Duration;
 
 use crate::support::{KEY, Sandbox};
 
-/// A ready change with the improvement staged, and the hooks.
+/// A change that is ready for its commit, with the improvement staged and the hooks installed.
 fn staged() -> (Sandbox, String) {
     let sandbox = Sandbox::hooked();
     let id = sandbox.ready("fewer steps");
@@ -12,7 +12,7 @@ fn staged() -> (Sandbox, String) {
     (sandbox, id)
 }
 
-/// An editor that writes this line above all that the buffer holds.
+/// An editor that inserts this line at the top of the buffer.
 fn typing_first(sandbox: &Sandbox, line: &str) -> String {
     let editor = sandbox.home().join("editor.sh");
     let text = format!("#!/bin/sh\n{{ printf '%s' '{line}'; cat \"$1\"; }} > \"$1.new\" && mv \"$1.new\" \"$1\"\n");
@@ -73,7 +73,7 @@ fn an_amended_commit_keeps_its_id_and_what_needs_none_gets_none() {
     assert!(!sandbox.codes(&format!("{base}..HEAD")).contains(&"COMMIT_WITHOUT_ID".to_owned()));
 }
 
-/// A change that is promoted and still watched.
+/// A change that is promoted and still monitored.
 fn promoted(sandbox: &Sandbox) -> String {
     let id = sandbox.ready("fewer steps");
     sandbox.improve_steps();
@@ -134,7 +134,7 @@ fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_rev
     assert!(answer.stderr.contains("The message gets no trailer."), "{}", answer.stderr);
 }
 
-/// A promoted change whose only commit on main is a squash without its id, found again; gives the old commit too.
+/// A promoted change whose only commit on main is a relinked squash without its id; also returns the old commit.
 fn relinked() -> (Sandbox, String, String, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -187,7 +187,7 @@ fn a_squash_of_set_up_change_and_evidence_is_the_change() {
             sandbox.commit_evidence();
             let range = format!("{base}..HEAD");
             assert!(sandbox.codes_with(&range, &["--require", "decide"]).is_empty());
-            // A clone of main alone, as a CI has it, does not know the commit that was squashed.
+            // A clone of only main, as in CI, does not have the squashed commit.
             let clone = sandbox.outside().join("clone");
             let url = format!("file://{}", sandbox.root().display());
             sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
@@ -239,7 +239,7 @@ fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     let relink = format!("vibeship-optimizer change relink --change-id {id}");
     sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).exits(1).says(&[&relink]);
     sandbox.run(&["status"]).ok().says(&[&relink]);
-    // A merge that brings the commit itself is under way.
+    // A merge that brings the original commit is in progress.
     sandbox.git(&["merge", "-q", "--no-commit", "--no-ff", "main"]);
     sandbox.run(&["change", "relink"]).ok().says(&["nothing relinked"]);
     sandbox.git(&["merge", "--abort"]);
@@ -300,7 +300,7 @@ fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
     }
 }
 
-/// The first step of the finding with this code.
+/// The first fix of the finding with this code.
 #[cfg(unix)]
 fn fix(sandbox: &Sandbox, base: &str, code: &str) -> String {
     let out = sandbox.run(&["check", "--range", &format!("{base}..HEAD"), "--format", "json"]).stdout;
@@ -309,7 +309,7 @@ fn fix(sandbox: &Sandbox, base: &str, code: &str) -> String {
     found.unwrap_or_else(|| panic!("no {code} in {out}"))["heal"].as_str().unwrap().to_owned()
 }
 
-/// Runs it as a person would who copies the line.
+/// Runs a command as a user who copies the line.
 #[cfg(unix)]
 fn carry_out(sandbox: &Sandbox, command: &str) {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_vibeship-optimizer"));
@@ -331,7 +331,7 @@ pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_
     assert_eq!(sandbox.read("src/steps.txt"), "100\n");
     let codes = sandbox.codes(&format!("{base}..HEAD"));
     assert!(!codes.iter().any(|code| code == "NOT_REVERTED" || code == "RECORD_REMOVED"), "{codes:?}");
-    // A commit that no validation saw may hold the record and the baseline in the same way.
+    // A commit that was never validated may contain record and baseline in the same way.
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -473,7 +473,7 @@ fn a_route_that_is_not_answered_names_all_flags_at_once() {
     assert!(answer.stderr.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.stderr);
 }
 
-/// A change in its window, with a branch that goes on from there.
+/// A change in its monitoring window, and a branch from there.
 fn monitored() -> (Sandbox, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -494,7 +494,7 @@ fn monitored() -> (Sandbox, String) {
     (sandbox, format!("{base}..HEAD"))
 }
 
-/// The same, measured on both branches, so far apart.
+/// Like [`monitored`], with a measurement on each branch, this far apart.
 fn measured_twice(apart: Duration) -> (Sandbox, String) {
     let (sandbox, range) = monitored();
     sandbox.run(&["monitor", "tick"]).ok();
@@ -541,7 +541,7 @@ fn a_decision_outlives_the_day_of_another_clone_and_of_two_a_person_takes_one() 
         carry_out(&sandbox, &step(&joined.stderr));
         assert!(record(&sandbox).contains("\"kind\": \"rolled_back\""), "{onto}");
         sandbox.run(&["check"]).ok();
-        // Nothing can be recorded any more, and nothing is owed.
+        // Nothing can be recorded any more, and nothing has to be.
         let range = format!("{onto}..HEAD");
         let _ = sandbox.run(&["check", "--range", &range]).never_says(&["RECORD_REWRITTEN", "RECORD_FORKED"]);
     }
@@ -579,7 +579,7 @@ fn another_day_that_another_clone_measured_is_joined_after_a_merge_and_is_not_ba
 #[cfg(unix)]
 #[test]
 fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
-    // The record in conflict, and one side taken already, whichever.
+    // With the conflict in the record, or resolved by taking either side.
     for taken in ["", "--ours", "--theirs"] {
         let (sandbox, range) = measured_twice(Duration::zero());
         assert_ne!(sandbox.try_git(&["rebase", "-q", "main"]).code, 0, "both continued the record");

@@ -1,6 +1,6 @@
-//! Attempts to pass something off as what it is not: a merge that drops what it merges, a revert of another place, code
-//! under the tool's own names, an old record in the place of a new one, a policy that covers its own coming. Each is
-//! caught, and the honest work that looks alike is not.
+//! Disguised attacks: a merge that drops what it merges, a revert at another place, code under the tool's own file
+//! names, an old record in place of a new one, a policy that exempts its own introduction. Each is detected, and
+//! similar honest work is not.
 
 use crate::enforcement::slips::{record_path, since, tracked};
 use crate::support::{KEY, Sandbox};
@@ -114,7 +114,7 @@ fn a_revert_applied_at_another_place_is_none_and_one_beside_later_work_is() {
     let message = format!("Revert\n\nThis reverts commit {made}.\n");
     commit(&sandbox, "src/limits.yml", &blocks("9", "1", "x"), &message);
     assert_eq!(sandbox.codes(&since(&base)), ["REVERT_NOT_EXACT"]);
-    // What came later beside it moves the place and changes the lines around it.
+    // Later work moves the place and changes the lines around it.
     sandbox.git(&["reset", "-q", "--hard", &made]);
     let beside = blocks("9", "9", "x").replacen("  a: 1", "  new: 1\n  a: 7", 1);
     let later = sandbox.opened_beside("other");
@@ -199,7 +199,7 @@ fn a_record_replaced_by_one_of_the_original_is_rewritten() {
     sandbox.git(&["checkout", "-q", &honest, "--", &record_path(&id)]);
     sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
-    // One that always was one of the original's proves nothing, and was not rewritten.
+    // A record that always was one of the Python tool proves nothing, and was not rewritten.
     sandbox.git(&["reset", "-q", "--hard", &base]);
     sandbox.write(record_path(&id), &old);
     sandbox.write("reports/optimizer/notes.md", "x\n");
@@ -211,7 +211,7 @@ fn a_record_replaced_by_one_of_the_original_is_rewritten() {
 
 const LOOSE: &str = "contract_docs: {docs: ['**'], tests: ['**']}\n";
 
-/// The commit of a change of a contract, with these files beside it.
+/// Commits a change of the contracts surface, together with these files.
 fn of_contract(sandbox: &Sandbox, files: &[(&str, &str)]) {
     let id = sandbox.opened_beside("another contract");
     sandbox.take_baseline(&id);
@@ -237,7 +237,7 @@ fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
         [("vibeship_optimizer.yml", &*format!("{config}{LOOSE}")), ("docs/api.md", "2\n"), ("tests/api.py", "2\n")];
     of_contract(&sandbox, &files);
     assert_eq!(sandbox.codes(&since(&base)), ["POLICY_CHANGED"]);
-    // Once it is what the base says, it holds.
+    // Once the base has it, it applies.
     let later = sandbox.head();
     of_contract(&sandbox, &[("src/more.txt", "1\n")]);
     assert!(sandbox.codes(&since(&later)).is_empty());

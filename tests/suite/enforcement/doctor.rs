@@ -1,11 +1,10 @@
-//! The doctor proves that git really runs the hooks: each way in which hooks fall silent is told, with what heals it.
+//! `doctor` proves that git runs the hooks: each way in which hooks can fail to run is reported with its fix.
 
 use std::path::Path;
 
 use crate::support::{CommandOutput, Sandbox};
 
-/// What the doctor says of the hooks: whether it passes, the codes of what is to be done and of what is worth
-/// knowing, and all that it says.
+/// What `doctor` reports on the hooks: exit code, codes of the actions, codes of the notes, and the whole output.
 fn doctor_in(sandbox: &Sandbox, dir: &Path, more: &[&str]) -> (i32, Vec<String>, Vec<String>, String) {
     let CommandOutput { code, stdout: out, stderr: err, .. } =
         sandbox.run_in(dir, &[&["doctor", "--format", "json"], more].concat());
@@ -21,7 +20,7 @@ fn doctor(sandbox: &Sandbox) -> (i32, Vec<String>, Vec<String>, String) {
     doctor_in(sandbox, sandbox.root(), &[])
 }
 
-/// The hooks are silent, the doctor says so with these words, and a commit without a change passes.
+/// Checks that the hooks do not run, that `doctor` says so with these words, and that a commit without a change passes.
 #[track_caller]
 fn is_silent(sandbox: &Sandbox, words: &[&str]) {
     let (code, actions, _, out) = doctor(sandbox);
@@ -35,7 +34,7 @@ fn is_silent(sandbox: &Sandbox, words: &[&str]) {
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
 }
 
-/// `doctor --apply` heals them: git runs the hooks again.
+/// Checks that `doctor --apply` repairs the hooks.
 #[track_caller]
 fn is_healed_by_applying(sandbox: &Sandbox) {
     let (code, _, _, out) = doctor_in(sandbox, sandbox.root(), &["--apply"]);
@@ -113,7 +112,7 @@ fn a_hook_that_cannot_be_executed_is_silence() {
     mode(&sandbox.root().join(".git/hooks/commit-msg"), 0o644);
     is_silent(&sandbox, &["commit-msg is not executable"]);
     is_healed_by_applying(&sandbox);
-    // All rights, and an interpreter that is not there.
+    // Executable, but with an interpreter that does not exist.
     let hook = sandbox.root().join(".git/hooks/commit-msg");
     let text = std::fs::read_to_string(&hook).unwrap().replace("#!/bin/sh", "#!/nowhere/sh");
     std::fs::write(&hook, text).unwrap();
@@ -130,7 +129,7 @@ fn a_hook_that_another_program_replaced_is_silence() {
     hook_file(&hook, "#!/bin/sh\nexit 0\n");
     is_silent(&sandbox, &["commit-msg is another program's hook, without ours", "commit-msg.old"]);
     is_healed_by_applying(&sandbox);
-    // Replaced while one from before ours is kept: which of the two counts is for a person to say.
+    // Replaced while an earlier hook is kept: the user has to decide which of the two to use.
     hook_file(&hook, "#!/bin/sh\nexit 0\n");
     is_silent(&sandbox, &["another program replaced our hook", "commit-msg.before-vibeship-optimizer"]);
     let (code, ..) = doctor_in(&sandbox, sandbox.root(), &["--apply"]);
@@ -161,11 +160,11 @@ fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() 
 #[test]
 fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
     let sandbox = Sandbox::enforced();
-    // Another program's hook that hands nothing over is not ours.
+    // A hook of another program that does not call ours does not count.
     hook_file(&sandbox.root().join(".git/hooks/commit-msg"), "#!/bin/sh\nexit 0\n");
     let status = sandbox.run(&["hooks", "status"]);
     assert!(status.stdout.contains("commit-msg: another program's hook, without ours"), "{}", status.stdout);
-    // What lefthook writes names lefthook alone: only the mark that is left when git runs it shows that it hands over.
+    // Lefthook's hook names only lefthook; only running it shows that it calls ours.
     let runner = sandbox.home().join("lefthook-runner");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vibeship-optimizer"), &runner).unwrap();
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
@@ -185,7 +184,7 @@ fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
         status.stdout
     );
     holds(&sandbox);
-    // One that calls ours and drops its answer stops nothing.
+    // A hook that calls ours and ignores its exit code stops nothing.
     let text = format!("#!/bin/sh\n'{}' hook-run commit-msg \"$@\" || true\n", runner.display());
     hook_file(&sandbox.root().join(".git/hooks/commit-msg"), &text);
     let _ = sandbox.run(&["hooks", "status"]).exits(1).says(&["goes on when it refuses"]);

@@ -1,4 +1,4 @@
-//! What docs and examples say is so: every code and every row is real, and every example does what it claims.
+//! Checks docs and examples: every code and every table row exists, and every example works.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -58,7 +58,7 @@ fn documents_link_to_files_that_exist() {
     }
 }
 
-/// A hook made of the shell lines of an example, with the program on the path as a user would have it.
+/// Installs a hook with the shell lines of an example, with the program on the path.
 fn with_example(sandbox: &Sandbox, hook: &str, lines: &str) {
     let dir = sandbox.root().join(".git/hooks");
     std::fs::create_dir_all(&dir).unwrap();
@@ -107,7 +107,7 @@ fn the_lefthook_example_holds_commits() {
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
         let section = text.split_once(&format!("\n{hook}:\n")).unwrap().1;
         let run = section.lines().find_map(|line| line.trim().strip_prefix("run: ")).unwrap();
-        // What lefthook puts in the place of its templates.
+        // The replacements that lefthook makes in its templates.
         with_example(&sandbox, hook, &run.replace("{0}", "\"$@\"").replace("\"{1}\"", "\"$1\""));
     }
     holds_commits(&sandbox);

@@ -1,5 +1,5 @@
-//! A history that nobody made with this tool in mind: two roots, branches, merges of many parents, renames, links,
-//! submodules, names and messages in no encoding. The check finds each commit that it should, and no other.
+//! A random history made without this tool: two roots, branches, octopus merges, renames, links, submodules, and names
+//! and messages that are not valid text. The check finds each commit that it should, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ const TUNEABLES: [&str; 3] = ["config/tuneables.json", "config/tuneables.yml", "
 /// Mode and content of files by path.
 type Tree = BTreeMap<Vec<u8>, (&'static str, Vec<u8>)>;
 
-/// The history under construction, as `git fast-import` reads it, with what each commit is expected to be found for.
+/// The history under construction, as a `git fast-import` stream, with the expected findings of each commit.
 struct Foreign {
     stream: Vec<u8>,
     random: u64,
@@ -23,7 +23,7 @@ struct Foreign {
 
 impl Foreign {
     fn below(&mut self, limit: usize) -> usize {
-        // Numerical Recipes, 3rd edition, section 7.1: a linear congruential generator that is good enough here.
+        // A linear congruential generator (Numerical Recipes, 3rd edition, section 7.1).
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.random >> 33).unwrap() % limit
     }
@@ -75,7 +75,7 @@ impl Foreign {
         mark
     }
 
-    /// The next plain commit on some branch, and what it is to be found for.
+    /// Adds an ordinary commit to some branch, with its expected finding.
     fn plain(&mut self) {
         let at = self.below(self.heads.len());
         let (parent, before) = self.heads[at].clone();
@@ -98,7 +98,7 @@ impl Foreign {
         let old = b"config/old.json".to_vec();
         match self.below(16) {
             0 => drop(tree.insert(knob, ("100644", format!("{{\"ttl\": {number}}}\n").into_bytes()))),
-            // The same value in another form.
+            // The same value in another format.
             1 => {
                 drop(tree.insert(knob, ("100644", format!("{{\"ttl\":{}30}}\n", " ".repeat(number % 9)).into_bytes())))
             }
@@ -140,7 +140,7 @@ impl Foreign {
         }
     }
 
-    /// Two or more branches become one, with nothing put in: what the first has stays.
+    /// Merges branches without own content; in conflicts, the first branch wins.
     fn merge(&mut self, count: usize) {
         let chosen: Vec<(usize, Tree)> = self.heads.drain(..count).collect();
         let mut after = chosen[0].1.clone();
@@ -175,7 +175,7 @@ fn history() -> Foreign {
             0 if foreign.heads.len() < 8 => {
                 let copy = foreign.below(foreign.heads.len());
                 let head = foreign.heads[copy].clone();
-                // A branch of its own from its first commit on.
+                // A new branch with a commit of its own.
                 let mark = foreign.commit(&[head.0], &head.1, &head.1);
                 foreign.heads.push((mark, head.1));
             }
@@ -206,7 +206,7 @@ fn each_untracked_commit_of_a_foreign_history_is_found_and_no_other() {
         .map(|(mark, hash)| (hash, mark.parse().unwrap()))
         .collect();
     let last = hashes.iter().find(|(_, mark)| **mark == foreign.marks).unwrap().0;
-    // The config at the end is what says which files are tuneables.
+    // The config at the head defines which files are tuneables.
     sandbox.git(&["checkout", "-q", "-B", "foreign", "main"]);
     sandbox.git(&["merge", "-q", "-s", "ours", "--no-edit", "--allow-unrelated-histories", last]);
     let config = sandbox.read("vibeship_optimizer.yml");

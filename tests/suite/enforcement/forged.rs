@@ -1,11 +1,11 @@
-//! Evidence that was edited together with every digest in the record: it has to agree with itself all the same.
+//! Forged evidence with matching digests in the record: contradictions within it are detected.
 
 use serde_json::{Value, json};
 
 use crate::enforcement::slips::{compare, compared, forge, record_path, since};
 use crate::support::{KEY, Sandbox};
 
-/// Edits an evidence file of the change, and every digest of it.
+/// Edits an evidence file of the change, and updates every digest of it.
 pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
     use vibeship_optimizer::model::{Digest, Event};
     use vibeship_optimizer::store::record;
@@ -31,10 +31,10 @@ pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Va
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
-/// What is said of an edit, the file's name, and the edit.
+/// The expected message, the file's name, and the edit.
 type Edit<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Value));
 
-/// Each edit alone is told by the range check and bars the promotion; the same files untouched are whole.
+/// Checks that the range check reports each single edit, that it prevents promotion, and that unedited files pass.
 #[track_caller]
 fn each_is_told(edits: &[Edit<'_>]) {
     let (sandbox, id, base) = compared();
@@ -83,7 +83,7 @@ fn the_files_say_what_the_record_says() {
         ("its change id", "validation", &|file| file["change_id"] = json!("chg-other")),
         ("its revision", "validation", &|file| file["revision"]["commit"] = json!("0".repeat(40))),
     ]);
-    // Nor do the rows and the objections beside the verdicts.
+    // The metric rows and caveats are checked too, not only the verdicts.
     let (sandbox, id, base) = compared();
     edit(&sandbox, &id, "compare", &|file| file["metrics"] = json!([]));
     sandbox.git(&["commit", "-qa", "--amend", "--no-edit"]);
@@ -173,7 +173,7 @@ fn a_review_names_somebody() {
     }
 }
 
-/// The validated commit is nowhere, and the record says of it what is true of the one that took its place.
+/// The validated commit does not exist any more, and the record describes its replacement.
 #[test]
 fn the_commit_that_took_the_place_of_a_lost_one_has_its_code_its_sizes_and_its_checks() {
     use vibeship_optimizer::model::{Delta, Kind};

@@ -1,5 +1,5 @@
-//! Forgeries of people who know how the range check works: reverts that take nothing out, merges that lend ids, ids that
-//! are good for any commit. Each is caught, with the honest walk that looks alike beside it.
+//! Forgeries by people who know how the range check works: reverts that remove nothing, ids borrowed from merges, ids
+//! used for any commit. Each is detected, and the similar honest case passes.
 
 use chrono::{Duration, SecondsFormat, Utc};
 
@@ -18,7 +18,7 @@ fn named(id: &str) -> String {
     format!("Change it\n\n{KEY}: {id}\n")
 }
 
-/// Sets the clock so many days and a minute on, and says how it then shows.
+/// Advances the clock by this many days and a minute; returns the new time.
 fn in_days(sandbox: &Sandbox, days: i64) -> String {
     let then = Utc::now() + Duration::days(days) + Duration::minutes(1);
     let then = then.to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -32,7 +32,7 @@ fn reverted(sandbox: &Sandbox, commit: &str) -> String {
     sandbox.head()
 }
 
-/// Codes of what fails.
+/// Codes of the failing findings.
 #[track_caller]
 fn fails(sandbox: &Sandbox, range: &str, more: &[&str]) -> Vec<String> {
     let out = sandbox.run(&[&["check", "--range", range, "--format", "json"], more].concat()).stdout;
@@ -41,7 +41,7 @@ fn fails(sandbox: &Sandbox, range: &str, more: &[&str]) -> Vec<String> {
     failing.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A change that went through every gate up to its promotion; all is committed.
+/// A promoted change, with everything committed.
 fn promoted() -> (Sandbox, String, String) {
     let (sandbox, id, base) = tracked();
     slips::compare(&sandbox, &id);
@@ -67,7 +67,7 @@ fn a_revert_of_a_revert_is_work_of_the_change_again_in_whatever_push() {
     assert_eq!(sandbox.codes(&since(&start)), [""; 0]);
     reverted(&sandbox, &out);
     assert_eq!(sandbox.codes(&since(&out)), ["GATE_NOT_REACHED"], "however often");
-    // An ended change is not brought back in this way either.
+    // An ended change cannot be brought back this way either.
     let (sandbox, id, _) = tracked();
     let made = sandbox.head();
     sandbox.run(&["change", "reject", "--change-id", &id, "--reason", "no"]).ok();
@@ -160,7 +160,7 @@ fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
     for from in [&base, &merged] {
         assert_eq!(sandbox.codes(&since(from)), [""; 0]);
     }
-    // Brought back, it is held to its gate.
+    // If it is brought back, it has to pass the required gate.
     reverted(&sandbox, "HEAD");
     assert_eq!(sandbox.codes_with("HEAD^..HEAD", &["--require", "promoted"]), ["GATE_NOT_REACHED"]);
 }
@@ -186,7 +186,7 @@ fn reverting_a_merge_brings_back_what_a_revert_in_it_took_out() {
     assert!(fails(&sandbox, &since(&merge), &[]).contains(&"GATE_NOT_REACHED".to_owned()), "in a push of its own");
 }
 
-/// Who rolls back may have to decide on a conflict; what is out already has no second one.
+/// A rollback may involve resolving a conflict; a second revert of the same commit may not.
 #[test]
 fn what_was_rolled_back_is_not_taken_out_once_more_by_any_content() {
     let (sandbox, id, _) = promoted();
@@ -209,7 +209,7 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
     let base = sandbox.head();
     commit(&sandbox, "src/evil.sh", "evil\n", &named(&id));
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["MANY_COMMITS"]);
-    // Held, its work stays, and so does its expiry.
+    // If it is held, its work stays in effect and so does its expiry.
     sandbox.git(&["reset", "-q", "--hard", &base]);
     sandbox.run(&["change", "hold", "--change-id", &id, "--reason", "over"]).ok();
     sandbox.commit_evidence();
@@ -217,11 +217,11 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
     sandbox.run(&["check"]).exits(1).says(&["ENV_OVERRIDE_EXPIRED"]);
     reverted(&sandbox, "HEAD~2");
     sandbox.run(&["check"]).never_says(&["ENV_OVERRIDE_EXPIRED"]);
-    // A revert of that revert is the override again.
+    // Reverting that revert restores the override.
     let base = sandbox.head();
     reverted(&sandbox, "HEAD");
     assert!(fails(&sandbox, &since(&base), &[]).contains(&"ENV_OVERRIDE_EXPIRED".to_owned()));
-    // One whose override was a switch, and which has ended: no commit is part of it any more.
+    // An ended emergency whose override was a switch: no commit can be part of it any more.
     let sandbox = Sandbox::enforced();
     let id = sandbox.emergency("stop it", "2d");
     sandbox.write("reports/optimizer/notes.md", "x\n");
@@ -235,7 +235,7 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
 
 #[test]
 fn what_was_validated_without_a_commit_binds_the_code() {
-    // The knob lies in a file that git ignores.
+    // The tuneable is in a file that git ignores.
     let sandbox = Sandbox::enforced();
     let config = sandbox
         .read("vibeship_optimizer.yml")
@@ -256,7 +256,7 @@ fn what_was_validated_without_a_commit_binds_the_code() {
     assert!(sandbox.read(record_path(&id)).contains("validated"));
 }
 
-/// A file with two sections that look alike.
+/// A file with two similar sections.
 fn sections(test: &str, production: &str) -> String {
     let section = |name: &str, workers: &str| {
         let filler = "a = 1\nb = 2\nc = 3\n";
@@ -275,7 +275,7 @@ fn the_same_lines_at_another_place_are_another_change() {
     let base = sandbox.head();
     let id = sandbox.ready("more workers");
     let made = commit(&sandbox, "src/pool.ini", &sections("16", "8"), &named(&id));
-    // A second commit that makes the same difference elsewhere, where a baseline is all that is demanded.
+    // A second commit makes the same edit at another place; only a baseline is required.
     commit(&sandbox, "src/pool.ini", &sections("16", "16"), &named(&id));
     assert_eq!(sandbox.codes(&since(&made)), ["MANY_COMMITS"]);
     sandbox.git(&["reset", "-q", "--hard", &made]);
@@ -314,7 +314,7 @@ fn a_squash_with_files_that_need_no_change_is_found_again_and_one_with_more_is_n
     }
 }
 
-/// Set up with the config where `init` puts it, among the tool's own files, and a test that the change does not pass.
+/// A project with the config in the state directory, as `init` does, and a test that the change fails.
 fn with_own_config() -> (Sandbox, String) {
     let sandbox = Sandbox::enforced();
     let config =
@@ -355,7 +355,7 @@ fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
             said.stdout
         );
     }
-    // Changed by itself, before or after, it is told and no more; a measure more takes nothing back.
+    // A separate config commit before or after is only a warning; an additional metric weakens nothing.
     let (sandbox, base) = with_own_config();
     reconfigure(&sandbox, "git cat-file -e HEAD:no-such", "git --version");
     assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
@@ -410,12 +410,12 @@ fn a_project_is_not_checked_where_another_one_may_be_meant() {
     sandbox.git(&["reset", "-q", "--hard", &base]);
     commit(&sandbox, ".vibeship_optimizer/config.yml", "version: 1\n", "Mine");
     commit(&sandbox, ".vibeship-optimizer/config.yml", "version: 1\n", "Mine");
-    // Only one of them is in the work tree; the range has both.
+    // The work tree has only one of them, the range has both.
     std::fs::remove_dir_all(sandbox.root().join(".vibeship_optimizer")).unwrap();
     let answer = sandbox.run(&["check", "--range", &since(&base)]);
     assert_eq!(answer.code, 2, "{}{}", answer.stdout, answer.stderr);
     assert!(answer.stderr.contains(".vibeship-optimizer and .vibeship_optimizer"), "{}", answer.stderr);
-    // One that moves up brings its own demands.
+    // A project that moves to the root brings its own requirements.
     sandbox.git(&["reset", "-q", "--hard", &base]);
     std::fs::create_dir_all(sandbox.root().join("app")).unwrap();
     let parts = [".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md", "vibeship_optimizer.yml"];
@@ -494,7 +494,7 @@ fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
     assert_eq!(sandbox.codes(&since(&base)), ["COMMIT_WITHOUT_ID", "POLICY_CHANGED"]);
 }
 
-/// A change that was measured before and after; all is committed.
+/// A change with baseline and after snapshot, with everything committed.
 fn measured() -> (Sandbox, String, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -511,7 +511,7 @@ fn measured() -> (Sandbox, String, String) {
 fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
     let (sandbox, id, base) = measured();
     let honest = sandbox.head();
-    // Whatever is left out of the file beside it.
+    // Whichever definitions are removed from the file as well.
     let differs = "KPI steps differs from its raw output";
     for (definitions, told) in [
         ("all", differs),
@@ -529,7 +529,7 @@ fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
                 left_out => key != left_out,
             });
         });
-        // Nor does a config that reads the number otherwise by now help.
+        // A config that now extracts another number does not help.
         if definitions == "config" {
             let config = sandbox.read("vibeship_optimizer.yml").replace("name: steps,", "name: steps, regex: '(.+)',");
             sandbox.write("vibeship_optimizer.yml", config);
@@ -539,7 +539,7 @@ fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
         sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
         sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
-    // Nor does a size say anything else than git does, or leave out what git holds.
+    // A size must agree with git's, and may not omit it.
     for said in [serde_json::json!(400), serde_json::Value::Null] {
         edit(&sandbox, &id, "before_snapshot", &|snapshot| {
             let size = &mut snapshot["sizes"]["src"];
@@ -568,7 +568,7 @@ fn what_a_baseline_or_a_validation_leaves_out_is_told() {
         sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[told]);
         sandbox.git(&["reset", "-q", "--hard", &honest]);
     }
-    // Nor does a validation leave out what its config demands.
+    // A validation may not omit checks that its config requires.
     edit(&sandbox, &id, "validation", &|validation| validation["checks"] = serde_json::json!([]));
     forge(&sandbox, &id, |kinds| {
         let validations = kinds.iter_mut().filter_map(|kind| match kind {
@@ -633,7 +633,7 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
     sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
     sandbox.git(&["commit", "-qm", "Without demands"]);
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["POLICY_CHANGED"]);
-    // Pushed all the same: the next push brings one that exempts what it likes.
+    // Pushed in spite of that; the next push brings a config with broader exemptions.
     let base = sandbox.head();
     let softer = config.replace("notes/**", "**");
     commit(&sandbox, "vibeship_optimizer.yml", &softer, "Demands again");
@@ -645,20 +645,20 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
 fn a_record_says_promoted_only_where_its_change_is() {
     let (sandbox, id, base) = promoted();
     let own = [".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"];
-    // The evidence alone, without the code; and the code dropped from beneath it.
+    // The evidence without the code, and the code removed later.
     sandbox.git(&["checkout", "-q", "-b", "other", &base]);
     sandbox.git(&[&["checkout", "main", "--"][..], &own].concat());
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), ["CHANGE_NOT_HERE"]);
     sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[&id, "change relink"]);
-    // With the code it is whole, before and behind.
+    // Together with the code it passes.
     sandbox.git(&["merge", "-q", "--no-edit", "main"]);
     assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), [""; 0]);
     let whole = sandbox.head();
     sandbox.run(&["change", "note", "on main", "--change-id", &id]).ok();
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&whole)), [""; 0]);
-    // Squashed and not found again yet, the commit that carries the id is what is wrong.
+    // Squashed and not relinked yet: the finding is about the commit with the id.
     sandbox.git(&["checkout", "-q", "-b", "squashed", &base]);
     sandbox.git(&["merge", "-q", "--squash", "main"]);
     sandbox.git(&["commit", "-qm", &named(&id)]);
@@ -748,16 +748,16 @@ fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
     for (on, with) in [("p", second.as_str()), ("q", &first), ("p", "q")] {
         merge(on, with);
     }
-    // The branch parted from main in two commits.
+    // The branch has two merge bases with main.
     assert_eq!(fails(&sandbox, &format!("{pushed}..p"), &[]), ["MERGE_BRINGS_CONTENT"]);
-    // What is made and taken back beside the merges explains nothing.
+    // Commits that are made and reverted besides the merges do not explain the file.
     let tidied = commit(&sandbox, "src/evil.sh", "other\n", "Tidy");
     reverted(&sandbox, &tidied);
     merge("main", "p");
     assert_eq!(sandbox.read("src/evil.sh"), "evil\n");
     assert_eq!(fails(&sandbox, &since(&pushed), &[]), ["COMMIT_WITHOUT_ID", "MERGE_BRINGS_CONTENT"]);
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["MANY_COMMITS", "GATE_NOT_REACHED"], "in one push");
-    // An honest merge carries work to where the file was moved, and takes in what the base did meanwhile.
+    // An honest merge applies work to a file that was moved, and includes new work of the base.
     let text: String = (0..40).map(|line| format!("line {line}\n")).collect();
     commit(&sandbox, "notes/long.md", &text, "Prose");
     sandbox.git(&["checkout", "-q", "-b", "topic"]);
@@ -827,7 +827,7 @@ fn what_was_taken_back_is_neither_moved_to_another_commit_nor_verified() {
     forge(&sandbox, &id, |kinds| kinds.push(moved));
     sandbox.commit_evidence();
     assert!(fails(&sandbox, &since(&back), &[]).contains(&"RELINK_UNPROVEN".to_owned()));
-    // Three quiet days, and a branch from before the revert.
+    // Three days without alarms, on a branch from before the revert.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     let _ = on(&["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Somebody"]);
     for day in 1..=3 {
@@ -854,7 +854,7 @@ fn what_was_taken_back_is_neither_moved_to_another_commit_nor_verified() {
     }
 }
 
-/// Main is without the change on every day that a branch from before the revert measures.
+/// On every day that a branch from before the revert measures, main is without the change.
 #[test]
 fn days_count_from_when_a_change_was_brought_back() {
     use vibeship_optimizer::model::Kind;
@@ -942,8 +942,8 @@ fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &old]).exits(1).says(&["opened after it"]);
 }
 
-/// What a revert takes out is out of the head, or it was not taken back; and an edit of a file that the other side deleted
-/// is decided by whoever merges.
+/// A commit only counts as reverted if its work is gone from the head. A conflict between an edit and a deletion is
+/// resolved by whoever merges.
 #[test]
 fn what_is_still_there_was_not_taken_back() {
     let sandbox = Sandbox::enforced();

@@ -1,4 +1,4 @@
-//! Putting hooks in and out: beside others, in worktrees and submodules, never outside the repository.
+//! Installing and removing hooks: with other hooks, in worktrees and submodules, never outside the repository.
 
 use std::path::Path;
 
@@ -65,7 +65,7 @@ fn a_hook_that_was_there_runs_first_its_no_counts_and_it_comes_back() {
     assert!(back.starts_with(FOREIGN.trim_end()) && back.ends_with("\necho added\n") && !kept.exists(), "{back}");
     #[cfg(unix)]
     {
-        // One that git ignored does not run after ours, either.
+        // A hook that git ignored (not executable) does not run after ours either.
         std::fs::write(&kept, FOREIGN).unwrap();
         std::fs::rename(&kept, &hook).unwrap();
         let told = sandbox.run(&["hooks", "install"]).ok();
@@ -147,7 +147,7 @@ fn husky_directories_get_a_line_to_add_instead() {
     sandbox.git(&["config", "core.hooksPath", ".husky/_"]);
     let answer = sandbox.run(&["hooks", "install"]);
     assert_eq!(answer.code, 2);
-    // The same as `hooks status` names, and all of it.
+    // The complete lines, as in `hooks status`.
     for hook in ["prepare-commit-msg", "commit-msg", "pre-push"] {
         let line = format!("vibeship-optimizer hook-run {hook} \"$@\"");
         assert!(answer.stderr.contains(&line) && answer.stderr.contains("next: printf"), "{}", answer.stderr);
@@ -229,7 +229,7 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     sandbox.git_in(&repo, &["commit", "-qam", "Elsewhere"]);
     std::fs::write(project.join("x"), "2\n").unwrap();
     sandbox.try_git_in(&repo, &["commit", "-qam", "Here"]).exits(1).says(&["the commit names no change"]);
-    // Another project of the same repository: the ids of its changes are its own affair.
+    // Another project in the same repository has ids of its own.
     let other = repo.join("zwei ü");
     std::fs::create_dir_all(&other).unwrap();
     std::fs::write(other.join("vibeship_optimizer.yml"), "version: 1\n").unwrap();
@@ -256,7 +256,7 @@ fn the_files_of_the_set_up_alone_may_be_committed_without_a_change() {
     sandbox.try_git(&["commit", "-qam", "Set up, and more"]).exits(1).says(&["the commit names no change"]);
     sandbox.git(&["reset", "-q", "src/steps.txt"]);
     sandbox.git(&["commit", "-qm", "Set up vibeship-optimizer"]);
-    // What is the set-up of a project that has one already is for the range check to ask about.
+    // In a project that is set up already, the range check asks about changed setup files.
     sandbox.run(&["check", "--range", &format!("{base}..HEAD")]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
     sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
     sandbox.git(&["commit", "-qnm", "As before it was adopted"]);

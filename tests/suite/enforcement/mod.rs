@@ -1,5 +1,5 @@
-//! Enforcement against real git: the hooks as git fires them, and the range check as the authority behind them.
-//! Hermetic: its own home, its own git configuration, no variable of the person who runs it.
+//! Enforcement with real git: the hooks as git runs them, and the range check. Hermetic: with its own home and git
+//! configuration, and without environment variables of the user who runs it.
 
 mod attacks;
 mod daily;

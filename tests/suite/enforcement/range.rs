@@ -34,7 +34,7 @@ fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them
     sandbox.git(&["add", "-A"]);
     sandbox.git(&["commit", "-qm", "Update", "--author=renovate <bot+renovate@example.org>"]);
     assert!(sandbox.codes(&since(&base)).is_empty());
-    // A link under an exempt name may lead to code, or be what runs.
+    // A link with an exempt name may refer to code.
     let prose = sandbox.head();
     let blob = sandbox.git(&["rev-parse", &format!("{prose}:notes/n.md")]);
     sandbox.git(&["update-index", "--add", "--cacheinfo", &format!("120000,{blob},notes/link")]);
@@ -151,7 +151,7 @@ fn a_shallow_clone_is_answered_where_it_is_deep_enough_and_told_what_to_fetch_el
     sandbox.git(&["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]);
     let answer = sandbox.run_in(&clone, &["check", "--range", "HEAD~1..HEAD"]).exits(2);
     let _ = answer.says(&["next: git fetch --unshallow"]);
-    // The base's own hash, as GitHub gives it: the clone does not have that commit.
+    // The base as a full hash, as GitHub gives it, of a commit that the clone does not have.
     let base = sandbox.try_git(&["rev-parse", "HEAD~1"]).stdout;
     let answer = sandbox.run_in(&clone, &["check", "--range", &format!("{}..HEAD", base.trim())]);
     assert_eq!(answer.code, 2);
@@ -177,7 +177,7 @@ fn a_base_that_was_not_fetched_is_fetched_as_printed_and_a_new_branch_has_none()
     let check = |range: &str| sandbox.run_in(&clone, &["check", "--range", range]);
     let fetch = "fetch origin +main:refs/remotes/origin/main";
     let _ = check("origin/main..HEAD").exits(2).says(&[&format!("next: git {fetch}")]);
-    // Without the default branch, all is looked at since the set-up.
+    // Without the default branch, everything since the setup is checked.
     let zeros = format!("{}..HEAD", "0".repeat(40));
     let _ = check(&zeros).exits(1).says(&["COMMIT_WITHOUT_ID"]);
     sandbox.git_in(&clone, &fetch.split(' ').collect::<Vec<_>>());
@@ -244,13 +244,13 @@ fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
     assert_eq!(levels(), [pair("TUNEABLES_UNTRACKED", "warn"), pair("TUNEABLES_UNTRACKED", "warn")]);
     let text = sandbox.run(&["check", "--range", &since(&base)]).ok().stdout;
     assert!(text.contains("taken back in the same range") && !text.contains("next:"), "{text}");
-    // Brought back by another revert, it stands again.
+    // Another revert brings it back, and with it the finding.
     sandbox.git(&["revert", "--no-edit", "HEAD"]);
     assert!(levels().contains(&pair("TUNEABLES_UNTRACKED", "fail")), "{:?}", levels());
-    // What the base has already is no commit of the range: taking it back is a change like any other.
+    // The base already has the commit, so reverting it is a change like any other.
     assert_eq!(sandbox.codes("HEAD^..HEAD"), ["TUNEABLES_UNTRACKED"]);
     sandbox.git(&["reset", "-q", "--hard", &base]);
-    // A merge with content of its own is healed in the same way.
+    // A merge with content of its own is fixed in the same way.
     sandbox.git(&["checkout", "-q", "-b", "side"]);
     commit(&sandbox, "notes/n.md", "1\n", "Prose");
     sandbox.git(&["checkout", "-q", "main"]);
@@ -285,7 +285,7 @@ fn an_experiment_satisfies_no_gate_that_it_never_passes() {
 fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
-    // A config that is committed for a moment lets it hold for two months.
+    // A temporarily committed config allows two months.
     let config = sandbox.read("vibeship_optimizer.yml");
     let loose = config.replace("  require:", "  max_emergency_days: 90\n  require:");
     commit(&sandbox, "vibeship_optimizer.yml", &loose, "Loosen");
@@ -300,14 +300,14 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
     sandbox.git_at(&later, &["commit", "-q", "--allow-empty", "-m", "Later"]);
     assert_eq!(promoted(), ["ENV_OVERRIDE_EXPIRED"]);
     assert_eq!(sandbox.codes(&since(&base)), ["ENV_OVERRIDE_EXPIRED"], "whatever gate is demanded");
-    // A change that cannot be promoted takes nothing over.
+    // A change that cannot be promoted cannot be a follow-up.
     let experiment = sandbox.opened_as("experiment", "try it");
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &experiment]).exits(1).says(&["of class code"]);
     let proper = sandbox.opened_as("code", "for good");
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &proper]).ok();
     sandbox.commit_evidence_at(&later);
     assert!(promoted().contains(&"ENV_OVERRIDE_EXPIRED".to_owned()), "one that was opened and no more");
-    // Nor does one that is begun when the override should be gone: the next would follow it, and so on.
+    // Nor does one count that is opened after the expiry, or this could go on forever.
     sandbox.set("VIBESHIP_OPTIMIZER_TEST_NOW", &later);
     let late = sandbox.opened_as("code", "later");
     sandbox.take_baseline(&late);
@@ -329,7 +329,7 @@ fn an_emergency_whose_rollback_was_only_written_down_is_told_how_to_take_its_com
     let _ = sandbox.run(&rollback).ok().says(&["its commit is still in the tree", &out]);
     let _ =
         sandbox.run(&["status"]).ok().says(&[&format!("change rollback --change-id {id} --reason \"WHY\" --apply")]);
-    // Whichever push brings the words.
+    // Also if a later push brings the record of the rollback.
     let pushed = sandbox.head();
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&pushed)), ["NOT_REVERTED"]);
@@ -361,7 +361,7 @@ fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
     sandbox.take_baseline(&proper);
     assert!(!expired_after(2));
     assert!(expired_after(24 * 8), "it lies about for longer than an override may");
-    // One whose commit was taken out again takes nothing over, whatever its record says.
+    // A follow-up whose commit was reverted does not count, whatever its record says.
     commit(&sandbox, "src/steps.txt", "70\n", &format!("For good\n\n{KEY}: {proper}\n"));
     sandbox.run(&["validate", "--change-id", &proper]).ok();
     sandbox.commit_evidence();
@@ -478,7 +478,7 @@ fn a_check_that_cannot_be_made_leaves_a_report_for_ci() {
     let answer = check("junit").says(&["next: git fetch"]);
     assert!(answer.stdout.contains("<error message=") && answer.stdout.contains("errors=\"1\""), "{answer}");
     assert!(check("github").stdout.starts_with("::error title=check::"));
-    // The findings count, whether or not the summary can be written.
+    // The exit code depends on the findings, even if the summary cannot be written.
     let base = s.head();
     commit(&s, "src/a.rs", "1\n", "Code");
     s.set("GITHUB_STEP_SUMMARY", "/no/such/dir/s.md");

@@ -1,9 +1,9 @@
-//! `check --remeasure`: what an author's machine measured is measured again on this one.
+//! `check --remeasure` repeats the measurements of an author's machine on this one.
 
 use crate::enforcement::slips::{self, since};
 use crate::support::{KEY, Sandbox};
 
-/// A change from 100 to `steps`, promoted on a machine where `fake` stands for the KPI's command.
+/// A change from 100 to `steps`, promoted on a machine where `fake` replaces the KPI's command.
 fn promoted(steps: &str, fake: Option<&str>) -> (Sandbox, String, String) {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
@@ -36,7 +36,7 @@ fn numbers_that_only_the_authors_machine_gives_are_caught_by_measuring_again() {
         "-5",
         "-20",
     ]);
-    // Without a range the change is named.
+    // Without a range, the change has to be named.
     sandbox.run(&["check", "--remeasure", &id]).exits(1).says(&["REMEASURED_DIFFERENTLY"]);
     assert_eq!(sandbox.run(&["check", "--remeasure"]).code, 2);
 }
@@ -46,7 +46,7 @@ fn honest_numbers_come_out_again() {
     let (sandbox, id, range) = promoted("80\n", None);
     let answer = sandbox.run(&["check", "--range", &range, "--remeasure"]).ok();
     assert!(answer.stderr.contains(&format!("{id}: measured again, its verdicts hold")), "{}", answer.stderr);
-    // What the range does not bring is not measured again.
+    // Changes outside the range are not measured again.
     let answer = sandbox.run(&["check", "--range", "HEAD..HEAD", "--remeasure"]).ok();
     assert!(!answer.stderr.contains("measured again"), "{}", answer.stderr);
 }
@@ -178,9 +178,9 @@ fn a_size_that_others_made_larger_below_a_rebased_change_contradicts_nothing() {
     sandbox.git(&["rebase", "-q", "main"]);
     sandbox.run(&["change", "relink", "--change-id", &id]).ok();
     sandbox.commit_evidence();
-    // Where the commits that were measured are known, they are measured again.
+    // If the measured commits exist, they are measured again.
     assert_eq!(sandbox.codes_with(&since(&base), &["--remeasure"]), [""; 0]);
-    // Elsewhere, the size gets smaller by as much, of a larger whole.
+    // In another clone, the size decreases by the same amount, but of a larger total.
     let clone = sandbox.home().join("ci");
     let url = format!("file://{}", sandbox.root().display());
     sandbox.git(&["clone", "-q", "-b", "work", &url, clone.to_str().unwrap()]);

@@ -1,9 +1,9 @@
-//! Pages that people read, written by hand: rendered again from the record and the raw evidence, they are others.
+//! Edited reports: the check renders them again from the record and the raw evidence, and finds the difference.
 
 use crate::enforcement::slips::{compared, record_path, since};
 use crate::support::Sandbox;
 
-/// Edits a page, and every digest of it in a chain that is sealed again.
+/// Edits a report, and every digest of it in a resealed hash chain.
 fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
     use vibeship_optimizer::model::{Digest, Event};
     use vibeship_optimizer::store::record;
@@ -22,7 +22,7 @@ fn rewrite(sandbox: &Sandbox, id: &str, page: &str, from: &str, to: &str) {
     }
     let bytes = record::bytes(&Change::replay(sealed).unwrap());
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
-    // Nobody has the honest record yet, and the logbook is as the new one gives it.
+    // Drops the commit of the honest record, and renders the logbook from the forged one.
     sandbox.git(&["reset", "-q", "--soft", "HEAD^"]);
     let _ = sandbox.run(&["doctor", "--apply"]);
     sandbox.commit_evidence();
@@ -66,7 +66,7 @@ pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
     let (sandbox, id, base) = compared();
     let range = since(&base);
     let logbook = sandbox.read("VIBESHIP_OPTIMIZER.md");
-    // What people write around the sections is theirs.
+    // Users may write text around the sections.
     sandbox.write("VIBESHIP_OPTIMIZER.md", format!("{logbook}\nverified by me\n"));
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
@@ -78,7 +78,7 @@ pub(crate) fn a_section_of_the_logbook_that_was_edited_is_told() {
     let _ = sandbox.run(&["doctor", "--apply"]);
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&range), [""; 0]);
-    // In a range of its own, too: a second one, one of no record, and none.
+    // Also in a separate range: a duplicate section, one without a record, and a removed one.
     let honest = sandbox.head();
     let section = |id: &str| {
         let mark = |word: &str| format!("<!-- vibeship-optimizer:{word} {id} -->\n");
@@ -101,7 +101,7 @@ fn data_among_the_evidence_that_no_change_can_have_written_is_code() {
     assert_eq!(sandbox.codes(&range), ["COMMIT_WITHOUT_ID"]);
     sandbox.git(&["rm", "-q", "reports/optimizer/limits.json"]);
     sandbox.git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Nothing"]);
-    // What a killed run left under the change's own name is evidence.
+    // Files with the change's name that a killed run left are evidence.
     sandbox.write(format!("reports/optimizer/{id}_pair.superseded-1.json"), "{}\n");
     sandbox.write(format!("reports/optimizer/{id}_note.md"), "prose\n");
     sandbox.commit_evidence();

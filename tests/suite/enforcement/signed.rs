@@ -1,9 +1,9 @@
-//! Signed events: a record that somebody made up needs a person's key.
+//! Signed events: forging a record requires a user's key.
 
 use crate::enforcement::slips::{forge, record_path, since};
 use crate::support::Sandbox;
 
-/// Gives the person of the sandbox a key, and git the list of who may sign.
+/// Creates a signing key for the user of the sandbox, and git's list of allowed signers.
 fn with_key(sandbox: &Sandbox) {
     let key = sandbox.home().join("key");
     let mut keygen = sandbox.command("ssh-keygen");
@@ -35,13 +35,13 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     let id = sandbox.ready("fewer steps");
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), [""; 0]);
     let honest = sandbox.head();
-    // Sealed again with consistent digests, but by nobody's key.
+    // Resealed with consistent digests, but not signed.
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Noted { text: "looks good".to_owned() }));
     let _ = sandbox.run(&["doctor", "--apply"]);
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
     assert_eq!(sandbox.codes_with(&since(&base), &["--require-signed"]), ["EVENT_UNSIGNED"]);
-    // A signature that the base has may not go.
+    // Signatures of the base must not be removed.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     let text = sandbox.read(record_path(&id));
     let mut record: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -52,7 +52,7 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
     sandbox.commit_evidence();
     assert_eq!(sandbox.codes(&since(&honest)), [""; 0]);
     assert_eq!(sandbox.codes_with(&since(&honest), &["--require-signed"]), ["EVENT_UNSIGNED"]);
-    // A key that had expired, one that nobody allowed, and a signature of another event, are none.
+    // An expired key, one that is not allowed, and a signature of another event do not count.
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     let allowed = std::fs::read_to_string(sandbox.home().join("allowed")).unwrap();
     let until = |date: &str| {

@@ -1,4 +1,4 @@
-//! Attempts to slip past, each caught by the range check.
+//! Attempts to evade the workflow, each detected by the range check.
 
 #[cfg(unix)]
 use std::path::Path;
@@ -9,7 +9,7 @@ pub(crate) fn since(base: &str) -> String {
     format!("{base}..HEAD")
 }
 
-/// A tracked, committed change; the base is before all of it.
+/// A tracked, committed change, and the base before it.
 pub(crate) fn tracked() -> (Sandbox, String, String) {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -31,7 +31,7 @@ pub(crate) fn compare(sandbox: &Sandbox, id: &str) {
     }
 }
 
-/// A change compared in pairs, all of it committed; the base is before all of it.
+/// A committed change that is compared in pairs, and the base before it.
 pub(crate) fn compared() -> (Sandbox, String, String) {
     let (sandbox, id, base) = tracked();
     compare(&sandbox, &id);
@@ -43,12 +43,12 @@ pub(crate) fn record_path(id: &str) -> String {
     format!(".vibeship-optimizer/changes/{id}.json")
 }
 
-/// The record rewritten by whoever has this tool's sources: events edited, every digest computed anew.
+/// Rewrites the record as somebody with this tool's sources can: edits events and recomputes every digest.
 pub(crate) fn forge(sandbox: &Sandbox, id: &str, edit: impl FnOnce(&mut Vec<vibeship_optimizer::model::Kind>)) {
     forge_at(sandbox, id, 0, edit);
 }
 
-/// The same with what is added that many days after the last event.
+/// Like [`forge`], with added events this many days after the last one.
 pub(crate) fn forge_at(
     sandbox: &Sandbox,
     id: &str,
@@ -72,7 +72,7 @@ pub(crate) fn forge_at(
     sandbox.write(record_path(id), String::from_utf8(bytes).unwrap());
 }
 
-/// The record with every moment moved by that many minutes, as if it had been made then.
+/// Shifts every time in the record by this many minutes.
 pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
     use vibeship_optimizer::model::Event;
     use vibeship_optimizer::store::record;
@@ -162,13 +162,13 @@ fn evidence_made_after_the_fact_is_found() {
     sandbox.git(&["commit", "-qm", "Fewer steps"]);
     let made = sandbox.head();
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    // The baseline is measured on the code before, as if it had come first.
+    // The baseline is measured later, on the code before the change, as if it had come first.
     sandbox.git(&["checkout", "-q", "-b", "late", &base]);
     let id = sandbox.ready("fewer steps");
     sandbox.git(&["cherry-pick", &made]);
     sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     assert_eq!(sandbox.codes(&since(&base)), ["EVIDENCE_AFTER_THE_FACT"]);
-    // A baseline that is committed after the change does not even lie before it.
+    // A baseline that is committed after the change does not precede it.
     sandbox.git(&["checkout", "-q", "-b", "later", &made]);
     sandbox.git(&["commit", "-q", "--amend", "-m", &format!("Fewer steps\n\n{KEY}: {id}\n")]);
     sandbox.git(&["checkout", "late", "--", ".vibeship-optimizer", "reports"]);
@@ -231,7 +231,7 @@ fn another_commit_than_the_validated_one_is_found_and_relinking_it_needs_proof()
     sandbox.commit_evidence();
     assert!(sandbox.codes(&since(&base)).is_empty());
     let validated = sandbox.git(&["rev-parse", "HEAD^"]);
-    // The same change on another base: a rebase made a new hash.
+    // The same change on another base, with a new hash after a rebase.
     sandbox.git(&["checkout", "-q", "-b", "moved", &format!("{validated}^")]);
     sandbox.write("notes/n.md", "1\n");
     sandbox.git(&["add", "notes"]);
@@ -276,7 +276,7 @@ fn a_relink_that_is_not_the_same_change_is_unproven() {
     assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
 }
 
-/// The code that the baseline measured was never in main's history, where half of the change has been all along.
+/// The baseline's code was never in the history of main, which already has half of the change.
 #[test]
 fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     use vibeship_optimizer::model::Kind;
@@ -314,7 +314,7 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
     assert!(sandbox.codes(&since(&base)).contains(&"RELINK_UNPROVEN".to_owned()), "a clone of main alone");
 }
 
-/// Git carries a change over to the file that a rename, or a file that looks alike, left in its place.
+/// Git applies a change to another file after a rename, or to a similar file.
 #[test]
 fn a_pick_onto_another_file_is_not_what_was_validated() {
     let sandbox = Sandbox::enforced();
@@ -367,7 +367,7 @@ fn a_chain_of_relinks_is_held_against_the_validated_commit() {
         assert!(codes.contains(&"RELINK_UNPROVEN".to_owned()), "{codes:?}");
         assert_eq!(codes.contains(&"RECORD_UNLAWFUL".to_owned()), chain.len() != 2, "{codes:?}");
     }
-    // Moved twice in earnest, and back.
+    // Honest relinking, twice.
     sandbox.git(&["checkout", "-q", "-B", "main", &after]);
     for branch in ["once", "twice"] {
         sandbox.git(&["checkout", "-q", "-b", branch, &format!("{validated}^")]);

@@ -1,5 +1,5 @@
-//! The table of docs/enforcement.md, a test for each row: what the hooks see of git's commands, and what the range
-//! check says of the same commits.
+//! A test for each row of the table in docs/enforcement.md: how the hooks treat git's commands, and what the range
+//! check finds in the same commits.
 
 use crate::support::{KEY, Sandbox};
 
@@ -114,7 +114,7 @@ fn a_second_commit_right_after_the_first_is_refused_with_and_without_the_trailer
     let message = format!("More\n\n{KEY}: {id}\n");
     sandbox.try_git(&["commit", "-qm", &message]).exits(1).says(&said);
     assert_eq!(sandbox.head(), first);
-    // An amended commit replaces the one there is: its author's moment is older, or its message the same.
+    // Amending replaces the commit, which is recognized by an older author date or the same message.
     let date = ["commit", "-q", "--amend", "--date=2020-01-01T00:00:00Z", "--no-edit"];
     sandbox.git(&date);
     sandbox.write("src/more.txt", "y\n");

@@ -1,5 +1,5 @@
-//! Every finding, provoked as it comes about; then what is printed is done to the letter, and it no longer fails. Where no
-//! command can bring that about, the row says why a person has to.
+//! Every finding, provoked realistically: running the printed commands fixes it. If no command can, the row says why a
+//! person has to.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use crate::enforcement::slips::{forge_at, record_path, since, tracked};
 use crate::enforcement::{daily, rendered};
 use crate::support::{KEY, Sandbox, variants};
 
-/// What leads out of a finding.
+/// How a finding is fixed.
 enum Way {
-    /// The steps of one alternative (0: the first) are run as they are printed, and the tool's own files committed.
+    /// The printed steps of one alternative (0: the first) are run, and the tool's own files committed.
     Mends(usize, Provoke),
-    /// Another test does what is printed.
+    /// Another test runs the printed commands.
     #[expect(dead_code, reason = "that there is such a test is what counts")]
     Test(fn()),
-    /// No command helps, and why.
+    /// No command helps, for this reason.
     Person(&'static str),
 }
 
-/// A project with the finding, and the base of the range in which it is; none for what lies in the work tree.
+/// A project with the finding, and the base of its range; `None` for a finding in the work tree.
 type Provoke = fn() -> (Sandbox, Option<String>);
 
 fn commit(s: &Sandbox, path: &str, text: &str, message: &str) {
@@ -29,7 +29,7 @@ fn commit(s: &Sandbox, path: &str, text: &str, message: &str) {
     s.git(&["commit", "-qm", message]);
 }
 
-/// One commit with this message.
+/// A project with one commit with this message.
 fn made(path: &str, text: &str, message: &str) -> (Sandbox, Option<String>) {
     let s = Sandbox::enforced();
     let base = s.head();
@@ -37,7 +37,7 @@ fn made(path: &str, text: &str, message: &str) -> (Sandbox, Option<String>) {
     (s, Some(base))
 }
 
-/// One commit of a change of this class, which has its baseline.
+/// A project with one commit of a change of this class that has its baseline.
 fn of_class(class: &str, path: &str) -> (Sandbox, Option<String>) {
     let s = Sandbox::enforced();
     let base = s.head();
@@ -52,7 +52,7 @@ fn of_head(s: Sandbox) -> (Sandbox, Option<String>) {
     (s, Some(base))
 }
 
-/// A tracked change, with something done to its record or evidence and committed.
+/// A tracked change whose record or evidence was altered and committed.
 fn spoiled(how: impl FnOnce(&Sandbox, &str)) -> (Sandbox, Option<String>) {
     let (s, id, _) = tracked();
     let base = s.head();
@@ -205,7 +205,7 @@ fn findings(s: &Sandbox, base: Option<&str>) -> Vec<Value> {
     s.run(&[&["check", "--format", "json"], &more[..]].concat()).json()["findings"].as_array().unwrap().clone()
 }
 
-/// Provokes, follows, and checks again; what went wrong.
+/// Provokes a finding, runs the fix, and checks again; returns what went wrong.
 fn walk(code: &str, way: Way) -> Result<(), String> {
     let (alternative, provoke) = match way {
         Way::Mends(alternative, provoke) => (alternative, provoke),
@@ -218,7 +218,7 @@ fn walk(code: &str, way: Way) -> Result<(), String> {
     let mut steps: Vec<Vec<String>> = Vec::new();
     for fix in found["fixes"].as_array().unwrap() {
         let Some(command) = fix["command"].as_str() else { continue };
-        // What a person reads off what was shown: the commit that added it, or the last good one.
+        // What a user reads from the output: the commit that added it, or the last good one.
         let commit = if command.contains("rebase") { Some(s.head()) } else { base.clone() };
         let command = command.replace("DATE", "24h").replace("COMMIT", &commit.unwrap_or_default());
         match (fix["how"].as_str(), steps.last_mut()) {
@@ -229,7 +229,7 @@ fn walk(code: &str, way: Way) -> Result<(), String> {
     s.take(steps.get(alternative).ok_or_else(|| format!("no such alternative: {found}"))?)?;
     let _ = s.try_git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
     let _ = s.try_git(&["commit", "-qm", "Evidence"]);
-    // What was taken back may still be told; nothing else may be wrong instead.
+    // A warning about the reverted commit may remain, but no new failure.
     let is_as_grave = |it: &&Value| it["code"] == code && it["level"] == found["level"];
     let is_new = |it: &&Value| it["level"] == "fail" && !before.iter().any(|old| old["code"] == it["code"]);
     match findings(&s, base.as_deref()).iter().find(|it| is_as_grave(it) || is_new(it)) {

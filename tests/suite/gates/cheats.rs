@@ -1,4 +1,4 @@
-//! Ways to be called verified without having earned it. Each must fail.
+//! Attempts to get a change verified without meeting the demands. Each must fail.
 
 use chrono::Duration;
 use vibeship_optimizer::model::facts::*;
@@ -7,7 +7,7 @@ use vibeship_optimizer::workflow::{Change, Demand, DemandKind, InvalidEvent, Rea
 
 use crate::support::made_up::*;
 
-/// The demands of verification that are not met.
+/// The unmet demands of verification.
 #[track_caller]
 fn unmet(script: &mut Script) -> Vec<DemandKind> {
     match script.refusal(ask::verify).missing {
@@ -60,7 +60,7 @@ fn a_tick_that_claims_another_date_than_its_moment_counts_for_no_day() {
     assert!(matches!(&unmet(&mut world)[..], [DemandKind::Ticks { have, .. }] if have.len() == 1));
 }
 
-/// A tick with the measurement of another.
+/// A tick with another tick's measurement.
 fn ticked_with(script: &mut Script, taken: Taken) -> Ask {
     let mut ask = ask::tick(script);
     *ask.taken() = taken;
@@ -307,7 +307,7 @@ fn an_alarm_blocks_until_a_reason_is_on_record() {
         .does(ask::verify);
 }
 
-/// The same events with one of them changed, sealed anew from there on: what a forger with this tool's sources makes.
+/// Changes events and reseals the hash chain, as a forger with this tool's sources can.
 fn forged(events: &[Event], change: impl FnOnce(&mut Vec<Kind>)) -> Vec<Event> {
     let mut kinds: Vec<Kind> = events.iter().map(|event| event.what.clone()).collect();
     change(&mut kinds);

@@ -1,4 +1,4 @@
-//! Whole ways through the gates: the ones that lead to the end, and the order that no step may leave.
+//! Complete paths through the gates: those that succeed, and the order that no step may violate.
 
 use vibeship_optimizer::model::{Class, Gate, Kind, Stage};
 use vibeship_optimizer::workflow::next::next;

@@ -1,4 +1,4 @@
-//! The gates as scripts and as properties. No I/O: facts are made up, the clock is an argument.
+//! Tests of the gates as scripts and as properties. No I/O: the facts are constructed and the clock is an argument.
 
 mod cheats;
 mod loops;

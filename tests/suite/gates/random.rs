@@ -1,4 +1,4 @@
-//! Random events in a random world. Whatever is asked, in whatever order: the properties hold.
+//! Property tests with random events in a random world, in any order.
 
 use std::collections::BTreeSet;
 
@@ -12,11 +12,11 @@ use vibeship_optimizer::workflow::{Change, End, Reason, Step, chain, gates, repl
 
 use crate::support::made_up::*;
 
-/// One thing that happens: how much time passes, what is asked for, and how it is spoiled.
+/// One step of a random walk: the time that passes, the proposed event, and how it is spoiled.
 #[derive(Debug, Clone, Copy)]
 struct Move {
     hours: i64,
-    /// `None`: whatever comes next.
+    /// `None`: the next step of the workflow.
     asked: Option<u8>,
     spoil: u8,
 }
@@ -32,7 +32,7 @@ fn classes() -> impl Strategy<Value = Class> {
     prop::sample::select(Class::value_variants().to_vec())
 }
 
-/// The step that comes next, as a number of [`asked`].
+/// The next step of the workflow, as a number for [`asked`].
 fn following(script: &mut Script) -> u8 {
     match next(&script.change, &script.policy, script.now) {
         Step::Contract { .. } => 0,
@@ -59,7 +59,7 @@ fn following(script: &mut Script) -> u8 {
     }
 }
 
-/// Verdicts on the KPI that this contract has.
+/// Puts the contract's KPI into the verdicts.
 fn on_contract(script: &Script, mut verdicts: Verdicts) -> Verdicts {
     verdicts.kpi.criterion = script.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default().into();
     verdicts
@@ -188,7 +188,7 @@ fn ending(script: &mut Script, number: u8, spoil: u8) -> Ask {
     }
 }
 
-/// Plays the moves; every refusal on the way leaves the record untouched.
+/// Plays the moves and checks that every refusal leaves the record unchanged.
 fn play(class: Class, moves: &[Move]) -> Script {
     let mut script = Script::open(class);
     for step in moves {
@@ -207,7 +207,7 @@ fn last(events: &[Event], is: impl Fn(&Kind) -> bool) -> Option<usize> {
     events.iter().rposition(|event| is(&event.what))
 }
 
-/// What must be in a record that says verified, looked for without the code that decides.
+/// Checks what a verified record must contain, independently of the code of the gates.
 fn earned(events: &[Event], class: Class, end: usize) -> Result<(), String> {
     let events = &events[..=end];
     let need = |found: Option<usize>, what: &str| found.ok_or(format!("no {what}"));
@@ -268,7 +268,7 @@ fn monitored(events: &[Event], full: usize, end: usize) -> Result<(), String> {
     }
 }
 
-/// Nothing that `next` proposes is out of order.
+/// Checks that the step proposed by `next` is in order.
 fn in_order(script: &Script) -> Result<(), String> {
     let mut script = script.clone();
     let step = next(&script.change, &script.policy, script.now);
@@ -286,7 +286,7 @@ fn in_order(script: &Script) -> Result<(), String> {
     let event = gates::completed(&script.change, ask.event);
     match gates::check(&script.change, &event, &ask.world, script.now) {
         Ok(()) => Ok(()),
-        // What this made-up world lacks is no question of order.
+        // These reasons are due to the constructed world and not to the order.
         Err(refusal) => match refusal.missing {
             Reason::Unverified { .. } | Reason::NotValidatedCode { .. } | Reason::ManyCommits { .. } => Ok(()),
             Reason::NoDelta { .. } | Reason::Dirty { .. } => Ok(()),

@@ -1,4 +1,4 @@
-//! Every demand of every gate, provoked on its own: take one away, and a line of this table fails.
+//! Every demand of every gate, violated individually: if a demand is removed, a row of this table fails.
 
 use std::collections::BTreeSet;
 
@@ -14,14 +14,14 @@ use crate::support::variants;
 
 type Case = (&'static str, Script, Ask);
 
-/// A case: the code expected, where the change stands, and what is asked for.
+/// A case: the expected code, the state of the change, and the proposed event.
 fn case(code: &'static str, mut script: Script, ask: impl FnOnce(&mut Script) -> Ask) -> Case {
     script.now += Duration::minutes(1);
     let ask = ask(&mut script);
     (code, script, ask)
 }
 
-/// What is asked for, with something of it spoiled.
+/// Proposes an event with something spoiled.
 fn spoiled(ask: impl FnOnce(&mut Script) -> Ask, spoil: impl FnOnce(&mut Ask)) -> impl FnOnce(&mut Script) -> Ask {
     |script| {
         let mut ask = ask(script);
@@ -48,7 +48,7 @@ fn metric() -> MetricId {
     MetricId::new("timing.parse.wall")
 }
 
-/// A baseline on other code than the checked-out one.
+/// A baseline at this revision.
 fn baseline_on(on: Revision) -> impl FnOnce(&mut Script) -> Ask {
     |script| {
         let mut ask = ask::baseline(script);
@@ -147,7 +147,7 @@ fn baseline_cases() -> Vec<Case> {
     ]
 }
 
-/// Nothing of this project was made, though a commit claims to be the change.
+/// The commit with the change's id touches no file of the project.
 fn outside_cases() -> Vec<Case> {
     let ready = || at::validate(Class::Code);
     vec![case(
@@ -310,7 +310,7 @@ fn staged(verdicts: Verdicts) -> impl FnOnce(&mut Script) -> Ask {
     spoiled(ask::canary, |ask| ask.begun().verdicts = Some(verdicts))
 }
 
-/// A delta of tuneables alone.
+/// A delta of tuneables only.
 fn only_tuneables(script: &mut Script) -> Ask {
     let tuneables = at::after(Class::Tuneable).tuneables;
     spoiled(ask::validate, |ask| ask.validation().delta = Delta { tuneables, ..Delta::default() })(script)
@@ -391,7 +391,7 @@ fn code_of(missing: &Reason) -> String {
     serde_json::to_value(missing).unwrap()["code"].as_str().unwrap().to_owned()
 }
 
-/// Opening is asked before there is a change.
+/// Refusals of opening, which precede the change.
 fn opening_cases() -> Vec<(&'static str, Opened, World)> {
     let emergency = |spoil: fn(&mut Opened)| {
         let mut opened = opened(Class::Emergency);
@@ -459,8 +459,7 @@ fn an_emergency_may_be_opened_beside_an_undecided_change() {
 
 type Entrance = fn(&Script, &World) -> Result<(), Refusal>;
 
-/// What each gate that measures asks before it does.
-/// How a script asks at its gate.
+/// How a script proposes an event to its gate.
 type Asks = fn(&mut Script) -> Ask;
 
 fn entrances() -> Vec<(Script, Asks, Entrance)> {

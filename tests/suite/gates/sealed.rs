@@ -1,4 +1,4 @@
-//! The hash chain: it holds for what was recorded, and every single edit of it is found where it was made.
+//! The hash chain: recorded events verify, and every single edit is detected at its place.
 
 use chrono::Duration;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn record() -> Vec<Value> {
     world.change.events.iter().map(chain::to_value).collect()
 }
 
-/// Every place in a value, as JSON pointers: members, items and the leaves in them.
+/// JSON pointers to every member, item and leaf of a value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -33,7 +33,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Another value, as near to the old one as can be.
+/// A minimally different value.
 fn nudged(value: &Value) -> Value {
     match value {
         Value::Null => Value::from(0),
@@ -92,7 +92,7 @@ fn a_removed_field_is_found_at_its_event() {
     for index in 0..honest.len() {
         let keys: Vec<String> = honest[index].as_object().unwrap().keys().cloned().collect();
         for key in keys {
-            // An absent `prev` of the first event is what `null` says; its digest still tells them apart.
+            // For the first event, an absent `prev` means the same as `null`, but the digest differs.
             let mut forged = honest.clone();
             forged[index].as_object_mut().unwrap().remove(&key);
             assert!(chain::verify(&forged).is_err(), "{key} of event {}", index + 1);
@@ -103,7 +103,7 @@ fn a_removed_field_is_found_at_its_event() {
 #[test]
 fn a_removed_event_is_found_where_it_is_missing() {
     let honest = record();
-    // The last one leaves no trace in the chain: git is the witness that a record only grows.
+    // Removing the last event leaves no trace in the chain; git shows that a record only grows.
     for index in 0..honest.len() - 1 {
         let mut forged = honest.clone();
         forged.remove(index);
