@@ -71,7 +71,7 @@ fn is_of_tests(path: &Path) -> bool {
 
 /// Finds string literals over several lines that lack a backslash at a line end, and so contain the indentation.
 #[test]
-fn no_sentence_holds_a_run_of_spaces() {
+fn no_message_contains_a_run_of_spaces() {
     let run = |line: &str| {
         let words = line.trim_start();
         let is_code = !words.starts_with("//") && !words.starts_with('#');
@@ -227,14 +227,14 @@ fn only_the_terminal_prints() {
 }
 
 #[test]
-fn nothing_is_unsafe_but_job_objects() {
+fn only_job_objects_use_unsafe_code() {
     for source in sources().iter().filter(|source| source.path != "src/os/process/windows.rs") {
         assert!(!source.code.contains("unsafe"), "{}", source.path);
     }
 }
 
 #[test]
-fn platforms_differ_in_os_alone() {
+fn only_os_and_git_use_interfaces_of_the_platform() {
     // Any module may use `std::path::MAIN_SEPARATOR` and the like, but not interfaces of the system.
     for source in sources().iter().filter(|source| !matches!(source.module.as_str(), "os" | "git")) {
         for what in ["std::os::", "windows_sys", "rustix::"] {
@@ -244,7 +244,7 @@ fn platforms_differ_in_os_alone() {
 }
 
 #[test]
-fn nothing_is_left_for_later_and_nothing_may_panic() {
+fn no_code_is_unfinished_or_may_panic() {
     for source in sources() {
         for what in ["todo!", "unimplemented!", ".unwrap()", ".expect(", "panic!(", "unreachable!("] {
             assert!(!source.code.contains(what), "{} has {what}", source.path);
@@ -254,7 +254,7 @@ fn nothing_is_left_for_later_and_nothing_may_panic() {
 }
 
 #[test]
-fn no_module_has_a_name_that_says_nothing() {
+fn no_module_has_a_meaningless_name() {
     for source in sources() {
         for name in ["core", "util", "utils", "common", "helpers", "manager", "misc"] {
             let found = source.path.split(['/', '.']).any(|part| part == name);
@@ -271,7 +271,7 @@ fn the_dependencies_stay_few() {
 }
 
 #[test]
-fn the_reader_of_code_sees_paths_and_no_texts() {
+fn code_is_read_without_comments_and_string_literals() {
     let code = code("use crate::a\n    ::b; // crate::c\nlet x = \"crate::d \\\" crate::e\"; r#\"crate::f\"#");
     assert_eq!(imports(&code), ["a".to_owned()].into());
     assert_eq!(production("x\n#[cfg(test)]\nmod tests {"), "x\n");

@@ -31,7 +31,7 @@ fn ids_that_only_look_like_one_do_not_count() {
 }
 
 #[test]
-fn a_trailer_counts_however_it_is_hidden_and_is_held_to_its_change() {
+fn a_hidden_trailer_counts_and_is_checked_against_its_change() {
     let (sandbox, id, _) = tracked();
     // After a divider, in lower case, after a sign-off: git recognizes all of these, so each is a second commit.
     let messages = [
@@ -67,7 +67,7 @@ fn a_second_commit_in_a_later_range_is_not_the_validated_one() {
 }
 
 #[test]
-fn a_second_commit_is_found_though_the_first_lies_before_the_range() {
+fn a_second_commit_is_found_if_the_first_is_before_the_range() {
     let (sandbox, id, _) = tracked();
     let first = sandbox.head();
     commit(&sandbox, "src/steps.txt", "1\n", &named(&id));
@@ -104,7 +104,7 @@ fn several_ids_and_the_id_of_another_branch_s_change_are_found() {
 }
 
 #[test]
-fn a_record_under_another_id_is_none() {
+fn a_record_under_another_id_does_not_count() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
     let copy = format!("{id}-2");
@@ -119,7 +119,7 @@ fn a_record_under_another_id_is_none() {
 }
 
 #[test]
-fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_again() {
+fn swapped_evidence_and_a_record_forged_to_match_are_found() {
     use vibeship_optimizer::model::{After, Baseline, Kind};
     let (sandbox, id, base) = tracked();
     sandbox.run(&["validate", "--change-id", &id]).ok();
@@ -154,7 +154,7 @@ fn swapped_evidence_is_altered_and_a_record_that_swaps_it_does_not_come_out_agai
 }
 
 #[test]
-fn a_record_that_was_rewritten_or_removed_within_the_range_is_found_and_restoring_it_heals() {
+fn a_record_rewritten_or_removed_within_the_range_is_found_until_it_is_restored() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
     let honest = sandbox.head();
@@ -247,7 +247,7 @@ fn to_merge() -> (Sandbox, String) {
 }
 
 #[test]
-fn a_merge_that_changes_a_file_of_its_own_accord_fails() {
+fn a_merge_with_content_of_its_own_fails() {
     for (path, text) in [("src/steps.txt", "1\n"), ("config/tuneables.json", "{\"ttl\": 1}\n"), ("src/new.rs", "x\n")] {
         let (sandbox, base) = to_merge();
         sandbox.git(&["merge", "-q", "--no-commit", "side"]);
@@ -260,7 +260,7 @@ fn a_merge_that_changes_a_file_of_its_own_accord_fails() {
 }
 
 #[test]
-fn a_merge_of_three_that_changes_a_file_of_its_own_accord_fails() {
+fn an_octopus_merge_with_content_of_its_own_fails() {
     let (sandbox, base) = to_merge();
     sandbox.git(&["checkout", "-q", "-b", "third", "side^"]);
     commit(&sandbox, "notes/z.md", "z\n", "Prose");
@@ -274,7 +274,7 @@ fn a_merge_of_three_that_changes_a_file_of_its_own_accord_fails() {
 }
 
 #[test]
-fn a_merge_that_leaves_out_what_the_base_has_fails() {
+fn a_merge_that_drops_work_of_the_base_fails() {
     let (sandbox, _, before) = tracked();
     let base = sandbox.head();
     sandbox.git(&["checkout", "-q", "-b", "side", &before]);
@@ -287,7 +287,7 @@ fn a_merge_that_leaves_out_what_the_base_has_fails() {
 }
 
 #[test]
-fn a_merge_of_both_sides_lines_is_nothing_and_a_decided_conflict_is_worth_knowing() {
+fn a_clean_merge_is_no_finding_and_a_resolved_conflict_is_a_warning() {
     let sandbox = Sandbox::enforced();
     let long = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
     commit(&sandbox, "notes/n.md", &long("1", "9"), "Prose");
@@ -366,7 +366,7 @@ fn attributes_replacements_and_grafts_hide_nothing() {
 }
 
 #[test]
-fn white_space_is_content_to_a_revert() {
+fn a_revert_must_restore_white_space_too() {
     let sandbox = Sandbox::enforced();
     commit(&sandbox, "config/steps.yml", "a:\n  b: 1\n", "Set up");
     let base = sandbox.head();
@@ -378,7 +378,7 @@ fn white_space_is_content_to_a_revert() {
 }
 
 #[test]
-fn promoting_and_verifying_refuse_a_record_that_the_gates_did_not_make() {
+fn promotion_and_verification_refuse_a_forged_record() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, _) = tracked();
     let file = record_path(&id);
@@ -390,7 +390,7 @@ fn promoting_and_verifying_refuse_a_record_that_the_gates_did_not_make() {
 }
 
 #[test]
-fn a_revert_of_nothing_is_work_of_its_own_under_the_id_that_it_names() {
+fn a_revert_of_an_unknown_commit_is_found() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -402,7 +402,7 @@ fn a_revert_of_nothing_is_work_of_its_own_under_the_id_that_it_names() {
 }
 
 #[test]
-fn a_record_of_the_original_carries_no_commit_of_the_range() {
+fn a_record_of_the_python_tool_covers_no_commit_of_the_range() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = "chg-20200101-000000-x";

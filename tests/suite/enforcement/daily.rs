@@ -87,7 +87,7 @@ fn promoted(sandbox: &Sandbox) -> String {
 }
 
 #[test]
-fn beside_a_watched_change_a_commit_belongs_to_the_one_that_waits_for_it() {
+fn beside_a_monitored_change_a_commit_gets_the_id_of_the_waiting_one() {
     let sandbox = Sandbox::hooked();
     let first = promoted(&sandbox);
     let second = sandbox.opened_beside("fewer still");
@@ -156,7 +156,7 @@ fn relinked() -> (Sandbox, String, String, String) {
 }
 
 #[test]
-fn a_squash_of_set_up_change_and_evidence_is_the_change() {
+fn a_squash_of_setup_change_and_evidence_counts_as_the_change() {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md", "vibeship_optimizer.yml"]);
@@ -280,7 +280,7 @@ fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
 }
 
 #[test]
-fn the_heal_for_a_malformed_or_mistyped_id_leaves_one_good_trailer() {
+fn the_fix_for_a_malformed_or_mistyped_id_leaves_one_correct_trailer() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -348,7 +348,7 @@ pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_
 
 #[cfg(unix)]
 #[test]
-fn what_was_rolled_back_and_brought_back_is_taken_out_by_what_is_printed() {
+fn the_printed_command_reverts_a_rolled_back_change_that_was_brought_back() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = promoted(&sandbox);
@@ -375,7 +375,7 @@ pub(crate) fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_to
 }
 
 #[test]
-fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed() {
+fn if_a_hook_manager_hides_the_record_the_advice_is_to_stage_it() {
     let sandbox = Sandbox::hooked();
     let id = sandbox.opened("code", "fewer steps");
     sandbox.improve_steps();
@@ -388,7 +388,7 @@ fn where_a_hook_manager_hides_the_record_it_is_to_be_staged_and_nothing_stashed(
 }
 
 #[test]
-fn a_tag_brings_no_commit_past_the_check() {
+fn pushing_a_tag_does_not_evade_the_check() {
     let sandbox = Sandbox::hooked();
     let remote = sandbox.home().join("remote.git");
     sandbox.git(&["init", "-q", "--bare", remote.to_str().unwrap()]);
@@ -441,7 +441,7 @@ fn a_line_of_the_message_that_begins_with_a_hash_stays_above_the_trailer() {
 }
 
 #[test]
-fn of_several_ids_the_open_one_is_advised() {
+fn with_several_ids_the_open_one_is_advised() {
     let sandbox = Sandbox::hooked();
     let ended = sandbox.opened("code", "a first idea");
     sandbox.run(&["change", "reject", "--change-id", &ended, "--reason", "no good"]).ok();
@@ -455,7 +455,7 @@ fn of_several_ids_the_open_one_is_advised() {
 }
 
 #[test]
-fn a_relink_of_a_commit_that_is_no_changes_says_so() {
+fn relinking_a_commit_of_no_change_says_so() {
     let sandbox = Sandbox::enforced();
     sandbox.write("src/steps.txt", "1\n");
     sandbox.git(&["commit", "-qam", "Nobody's"]);
@@ -467,7 +467,7 @@ fn a_relink_of_a_commit_that_is_no_changes_says_so() {
 }
 
 #[test]
-fn a_route_that_is_not_answered_names_all_flags_at_once() {
+fn route_without_answers_names_all_flags_at_once() {
     let sandbox = Sandbox::enforced();
     let answer = sandbox.run(&["route", "--urgent", "yes"]);
     assert!(answer.stderr.contains("route --knob no --contract no --urgent yes --experiment no"), "{}", answer.stderr);
@@ -513,7 +513,7 @@ fn measured_twice(apart: Duration) -> (Sandbox, String) {
 
 #[cfg(unix)]
 #[test]
-fn a_decision_outlives_the_day_of_another_clone_and_of_two_a_person_takes_one() {
+fn a_decision_survives_another_clones_day_and_a_person_picks_one_of_two() {
     let record = |sandbox: &Sandbox| {
         let mut records = std::fs::read_dir(sandbox.path(".vibeship-optimizer/changes")).unwrap();
         sandbox.read(records.next().unwrap().unwrap().path())
@@ -578,7 +578,7 @@ fn another_day_that_another_clone_measured_is_joined_after_a_merge_and_is_not_ba
 
 #[cfg(unix)]
 #[test]
-fn days_that_two_clones_measured_are_joined_whatever_a_rebase_left() {
+fn days_measured_by_two_clones_are_joined_however_a_rebase_ended() {
     // With the conflict in the record, or resolved by taking either side.
     for taken in ["", "--ours", "--theirs"] {
         let (sandbox, range) = measured_twice(Duration::zero());

@@ -26,7 +26,7 @@ fn pair(code: &str, level: &str) -> (String, String) {
 }
 
 #[test]
-fn a_merge_that_drops_a_revert_is_found_and_what_it_took_back_stands_again() {
+fn a_merge_that_drops_a_revert_is_found_and_the_reverted_commit_counts_again() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     commit(&sandbox, "config/tuneables.json", "{\"ttl\": 1}\n", "Turn the knob");
@@ -65,7 +65,7 @@ fn a_merge_that_drops_a_tracked_change_of_the_range_is_found() {
 }
 
 #[test]
-fn a_merge_of_three_that_drops_one_is_found() {
+fn an_octopus_merge_that_drops_a_change_is_found() {
     let (sandbox, _, base) = tracked();
     sandbox.git(&["branch", "side"]);
     sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
@@ -82,7 +82,7 @@ fn a_merge_of_three_that_drops_one_is_found() {
 }
 
 #[test]
-fn attributes_of_the_range_make_no_conflict_of_a_merge_that_was_none() {
+fn attributes_in_the_range_cannot_fake_a_merge_conflict() {
     let sandbox = Sandbox::enforced();
     let long = |first: &str, last: &str| format!("{first}\n2\n3\n4\n5\n6\n7\n8\n{last}\n");
     commit(&sandbox, "notes/n.md", &long("1", "9"), "Prose");
@@ -105,7 +105,7 @@ fn blocks(one: &str, two: &str, last: &str) -> String {
 }
 
 #[test]
-fn a_revert_applied_at_another_place_is_none_and_one_beside_later_work_is() {
+fn a_revert_at_another_place_does_not_count_and_one_beside_later_work_does() {
     let sandbox = Sandbox::enforced();
     commit(&sandbox, "src/limits.yml", &blocks("1", "9", "x"), "Set up");
     let base = sandbox.head();
@@ -223,7 +223,7 @@ fn of_contract(sandbox: &Sandbox, files: &[(&str, &str)]) {
 }
 
 #[test]
-fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
+fn a_range_that_loosens_the_contract_docs_must_still_have_them() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let config = sandbox.read("vibeship_optimizer.yml");
@@ -244,7 +244,7 @@ fn a_range_that_loosens_what_contracts_owe_owes_it_still() {
 }
 
 #[test]
-fn the_first_config_of_a_project_holds_from_its_own_range_on() {
+fn the_first_config_of_a_project_applies_from_its_own_range_on() {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     sandbox.git(&["rm", "-rq", "vibeship_optimizer.yml", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
@@ -261,7 +261,7 @@ fn the_first_config_of_a_project_holds_from_its_own_range_on() {
 }
 
 #[test]
-fn commits_dated_into_the_future_witness_no_event_there() {
+fn commits_dated_in_the_future_prove_no_event_in_the_future() {
     let (sandbox, id, base) = tracked();
     crate::enforcement::slips::shift(&sandbox, &id, 3 * 24 * 60);
     sandbox.git(&["reset", "-q", "--soft", &base]);
@@ -276,7 +276,7 @@ fn commits_dated_into_the_future_witness_no_event_there() {
 }
 
 #[test]
-fn code_beside_a_knob_is_no_tuneable_change_and_prose_beside_it_is() {
+fn code_beside_a_tuneable_is_no_tuneable_change_and_prose_beside_it_is() {
     let sandbox = Sandbox::enforced();
     let config =
         sandbox.read("vibeship_optimizer.yml").replace("cmd: 'git show :src/steps.txt'", "file: src/steps.txt");

@@ -65,7 +65,7 @@ fn hook_file(path: &Path, text: &str) {
 }
 
 #[test]
-fn missing_hooks_are_worth_knowing_and_wrong_where_the_config_wants_them() {
+fn missing_hooks_are_a_note_and_a_problem_if_the_config_requires_them() {
     let sandbox = Sandbox::enforced();
     let (code, actions, warnings, out) = doctor(&sandbox);
     assert_eq!((code, actions.len(), warnings), (0, 0, vec!["HOOKS_MISSING".to_owned()]), "{out}");
@@ -82,7 +82,7 @@ fn missing_hooks_are_worth_knowing_and_wrong_where_the_config_wants_them() {
 }
 
 #[test]
-fn a_hooks_path_that_leads_elsewhere_is_silence() {
+fn a_hooks_path_to_another_directory_is_found() {
     for (setting, words) in [
         ("nowhere", ["commit-msg is missing", "nowhere"]),
         (".githooks", ["commit-msg is missing", ".git/hooks/commit-msg"]),
@@ -107,7 +107,7 @@ fn a_hooks_path_that_leads_elsewhere_is_silence() {
 
 #[cfg(unix)]
 #[test]
-fn a_hook_that_cannot_be_executed_is_silence() {
+fn a_hook_that_cannot_be_executed_is_found() {
     let sandbox = Sandbox::hooked();
     mode(&sandbox.root().join(".git/hooks/commit-msg"), 0o644);
     is_silent(&sandbox, &["commit-msg is not executable"]);
@@ -122,7 +122,7 @@ fn a_hook_that_cannot_be_executed_is_silence() {
 }
 
 #[test]
-fn a_hook_that_another_program_replaced_is_silence() {
+fn a_hook_replaced_by_another_program_is_found() {
     let sandbox = Sandbox::hooked();
     let hook = sandbox.root().join(".git/hooks/commit-msg");
     std::fs::rename(&hook, hook.with_file_name("commit-msg.old")).unwrap();
@@ -139,7 +139,7 @@ fn a_hook_that_another_program_replaced_is_silence() {
 }
 
 #[test]
-fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() {
+fn a_checkout_without_the_directory_of_a_relative_hooks_path_is_found() {
     let sandbox = Sandbox::enforced();
     sandbox.git(&["config", "core.hooksPath", ".githooks"]);
     sandbox.run(&["hooks", "install"]).ok();
@@ -158,7 +158,7 @@ fn another_checkout_without_the_directory_of_a_relative_hooks_path_is_silence() 
 
 #[cfg(unix)]
 #[test]
-fn a_hook_manager_counts_when_git_runs_it_and_it_hands_over() {
+fn a_hook_manager_counts_if_git_runs_it_and_it_calls_our_hook() {
     let sandbox = Sandbox::enforced();
     // A hook of another program that does not call ours does not count.
     hook_file(&sandbox.root().join(".git/hooks/commit-msg"), "#!/bin/sh\nexit 0\n");

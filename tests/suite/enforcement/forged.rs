@@ -51,7 +51,7 @@ fn each_is_told(edits: &[Edit<'_>]) {
 }
 
 #[test]
-fn pairs_of_something_else_do_not_stand_for_a_comparison() {
+fn pairs_of_other_commits_or_changes_are_found() {
     each_is_told(&[
         ("another change", "pair", &|pair| pair["change_id"] = json!("chg-other")),
         ("other commits", "pair", &|pair| pair["before"]["commit"] = pair["after"]["commit"].clone()),
@@ -66,7 +66,7 @@ fn pairs_of_something_else_do_not_stand_for_a_comparison() {
 }
 
 #[test]
-fn a_comparison_does_not_bring_its_own_measure() {
+fn a_comparison_cannot_define_how_it_is_judged() {
     each_is_told(&[
         ("less noise", "compare", &|file| file["settings"]["session_floor"] = json!(0.0)),
         ("less noise", "compare", &|file| file["settings"]["session_floors"] = json!({"timing.t.wall": 0.001})),
@@ -76,7 +76,7 @@ fn a_comparison_does_not_bring_its_own_measure() {
 }
 
 #[test]
-fn the_files_say_what_the_record_says() {
+fn files_that_contradict_the_record_are_found() {
     each_is_told(&[
         ("its verdicts", "compare", &|file| file["criteria"][0]["result"] = file["criteria"][1]["result"].clone()),
         ("its outcome", "validation", &|file| file["checks"][0]["passed"] = json!(false)),
@@ -91,7 +91,7 @@ fn the_files_say_what_the_record_says() {
 }
 
 #[test]
-fn a_metric_is_read_as_the_config_defines_it() {
+fn a_metric_has_to_be_read_as_the_config_defines_it() {
     each_is_told(&[
         ("though the KPI is exact", "after_snapshot", &|file| file["kpis"][0]["unit"] = json!("ms")),
         ("though the KPI is exact", "before_snapshot", &|file| file["kpis"][0]["sampling"] = json!("sampled")),
@@ -126,7 +126,7 @@ fn a_kpi_has_one_text() {
 }
 
 #[test]
-fn no_file_stands_for_another() {
+fn no_file_can_replace_another() {
     use vibeship_optimizer::model::{Digest, Kind};
     let (sandbox, id, base) = compared();
     forge(&sandbox, &id, |kinds| {
@@ -143,7 +143,7 @@ fn no_file_stands_for_another() {
 }
 
 #[test]
-fn a_check_ran_the_command_of_the_config() {
+fn a_check_has_to_have_run_the_configured_command() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = compared();
     edit(&sandbox, &id, "validation", &|file| file["checks"][0]["what"] = json!("true"));
@@ -158,7 +158,7 @@ fn a_check_ran_the_command_of_the_config() {
 }
 
 #[test]
-fn a_review_names_somebody() {
+fn a_review_has_to_name_somebody() {
     let (sandbox, id, base) = compared();
     let attest = ["review", "attest", "--tool", "other", "--reasoning-mode", "human", "--reviewer", "Grace"];
     let _ = sandbox.run(&[&attest[..], &["--change-id", &id]].concat()).ok();

@@ -89,7 +89,7 @@ fn a_promoted_change_may_be_taken_out_and_brought_back() {
 }
 
 #[test]
-fn what_does_not_lie_behind_a_revert_is_not_reverted_by_it() {
+fn a_revert_only_reverts_commits_in_its_own_history() {
     for ids in [true, false] {
         let sandbox = Sandbox::enforced();
         let id = sandbox.opened("code", "nothing proven");
@@ -128,7 +128,7 @@ fn new_code_is_no_revert_of_a_commit_that_nobody_merged() {
 }
 
 #[test]
-fn a_merge_lends_its_id_to_no_revert() {
+fn a_revert_inherits_no_id_from_a_merges_message() {
     let (sandbox, id, start) = promoted();
     let base = sandbox.head();
     sandbox.git(&["checkout", "-q", "-b", "old", &start]);
@@ -144,7 +144,7 @@ fn a_merge_lends_its_id_to_no_revert() {
 }
 
 #[test]
-fn the_revert_of_an_honest_merge_inherits_from_what_it_takes_out() {
+fn reverting_an_honest_merge_inherits_the_ids_of_its_commits() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     sandbox.git(&["checkout", "-q", "-b", "side"]);
@@ -188,7 +188,7 @@ fn reverting_a_merge_brings_back_what_a_revert_in_it_took_out() {
 
 /// A rollback may involve resolving a conflict; a second revert of the same commit may not.
 #[test]
-fn what_was_rolled_back_is_not_taken_out_once_more_by_any_content() {
+fn a_rolled_back_commit_cannot_be_reverted_again_with_other_content() {
     let (sandbox, id, _) = promoted();
     let work = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
     sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"]).ok();
@@ -234,7 +234,7 @@ fn an_emergency_has_one_commit_and_none_after_its_end() {
 }
 
 #[test]
-fn what_was_validated_without_a_commit_binds_the_code() {
+fn a_validation_without_a_commit_is_bound_to_the_code() {
     // The tuneable is in a file that git ignores.
     let sandbox = Sandbox::enforced();
     let config = sandbox
@@ -334,7 +334,7 @@ fn reconfigure(sandbox: &Sandbox, from: &str, to: &str) {
 }
 
 #[test]
-fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
+fn a_change_is_not_judged_by_a_config_that_its_own_range_changed() {
     for (from, to, key) in [
         ("git cat-file -e HEAD:no-such", "git --version", "commands.test"),
         ("show :src/steps.txt", "show :src/other.txt", "kpis.steps.cmd"),
@@ -368,7 +368,7 @@ fn a_change_is_not_judged_by_what_its_own_range_made_of_the_yardstick() {
 }
 
 #[test]
-fn a_name_that_may_mean_two_things_is_no_base() {
+fn an_ambiguous_name_is_refused_as_a_base() {
     let sandbox = Sandbox::enforced();
     let clone = sandbox.home().join("clone");
     sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]);
@@ -396,7 +396,7 @@ fn a_name_that_may_mean_two_things_is_no_base() {
 }
 
 #[test]
-fn a_project_is_not_checked_where_another_one_may_be_meant() {
+fn the_check_refuses_an_ambiguous_project() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let in_api = |more: &[&str]| {
@@ -432,7 +432,7 @@ fn a_project_is_not_checked_where_another_one_may_be_meant() {
 }
 
 #[test]
-fn data_that_a_change_brings_under_the_tools_names_is_told() {
+fn data_that_a_change_adds_under_the_tools_names_is_reported() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -444,7 +444,7 @@ fn data_that_a_change_brings_under_the_tools_names_is_told() {
 }
 
 #[test]
-fn where_git_cannot_answer_nothing_is_found_right() {
+fn a_check_without_an_answer_from_git_is_an_error() {
     let (sandbox, _, _) = promoted();
     sandbox.run(&["check"]).ok();
     sandbox.write(".git/HEAD", "ref: refs/heads/../../x\n");
@@ -452,7 +452,7 @@ fn where_git_cannot_answer_nothing_is_found_right() {
 }
 
 #[test]
-fn evidence_that_the_range_removes_is_missed_whatever_change_it_is_of() {
+fn evidence_that_the_range_removes_is_found_for_every_change() {
     let (sandbox, id, _) = promoted();
     let base = sandbox.head();
     sandbox.git(&["rm", "-q", &format!("reports/optimizer/{id}_before_snapshot.json")]);
@@ -472,7 +472,7 @@ fn a_trailer_under_its_old_name_counts_in_the_range_that_renames_it() {
 }
 
 #[test]
-fn what_is_older_than_the_tool_is_not_checked_and_no_range_says_so_of_itself() {
+fn commits_before_the_setup_are_not_checked_and_no_range_can_claim_to_be_older() {
     let sandbox = Sandbox::enforced();
     sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
     sandbox.git(&["rm", "-rq", ".vibeship-optimizer", "VIBESHIP_OPTIMIZER.md"]);
@@ -508,7 +508,7 @@ fn measured() -> (Sandbox, String, String) {
 }
 
 #[test]
-fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
+fn numbers_have_to_follow_from_their_raw_text_and_sizes_from_git() {
     let (sandbox, id, base) = measured();
     let honest = sandbox.head();
     // Whichever definitions are removed from the file as well.
@@ -556,7 +556,7 @@ fn a_number_comes_out_of_its_raw_text_and_a_size_of_git() {
 }
 
 #[test]
-fn what_a_baseline_or_a_validation_leaves_out_is_told() {
+fn omissions_in_a_baseline_or_a_validation_are_found() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = measured();
     let honest = sandbox.head();
@@ -596,7 +596,7 @@ fn what_a_baseline_or_a_validation_leaves_out_is_told() {
 }
 
 #[test]
-fn a_merge_of_many_brings_nothing_back_that_its_parents_took_out() {
+fn an_octopus_merge_cannot_bring_back_what_its_parents_removed() {
     let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let evil = commit(&sandbox, "src/evil.sh", "evil\n", "In");
@@ -614,7 +614,7 @@ fn a_merge_of_many_brings_nothing_back_that_its_parents_took_out() {
 }
 
 #[test]
-fn the_config_may_be_committed_by_itself_and_may_not_go() {
+fn the_config_may_be_committed_by_itself_but_not_removed() {
     let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let text = sandbox.read("vibeship_optimizer.yml");
@@ -626,7 +626,7 @@ fn the_config_may_be_committed_by_itself_and_may_not_go() {
 }
 
 #[test]
-fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
+fn a_removed_config_still_applies_when_it_comes_back() {
     let (sandbox, _, _) = tracked();
     let config = sandbox.read("vibeship_optimizer.yml");
     let start = sandbox.head();
@@ -642,7 +642,7 @@ fn a_config_that_was_taken_away_still_holds_when_it_comes_back() {
 }
 
 #[test]
-fn a_record_says_promoted_only_where_its_change_is() {
+fn a_promoted_record_needs_its_change_in_the_history() {
     let (sandbox, id, base) = promoted();
     let own = [".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"];
     // The evidence without the code, and the code removed later.
@@ -670,7 +670,7 @@ fn a_record_says_promoted_only_where_its_change_is() {
 }
 
 #[test]
-fn a_config_of_a_moment_measures_nothing() {
+fn evidence_measured_with_a_temporary_config_is_found() {
     let (sandbox, strict) = with_own_config();
     reconfigure(&sandbox, "git cat-file -e HEAD:no-such", "git --version");
     let loose = sandbox.head();
@@ -693,7 +693,7 @@ fn a_config_of_a_moment_measures_nothing() {
 }
 
 #[test]
-fn what_criss_cross_merges_bring_back_is_not_taken_back() {
+fn work_that_criss_cross_merges_bring_back_is_not_reverted() {
     let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let id = sandbox.opened("code", "nothing proven");
@@ -723,7 +723,7 @@ fn what_criss_cross_merges_bring_back_is_not_taken_back() {
 }
 
 #[test]
-fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
+fn merges_cannot_bring_back_what_an_earlier_push_removed() {
     let sandbox = Sandbox::enforced();
     let start = sandbox.head();
     let id = sandbox.opened("code", "nothing proven");
@@ -773,7 +773,7 @@ fn merges_alone_bring_nothing_back_that_an_earlier_push_took_out() {
 }
 
 #[test]
-fn a_review_is_held_to_what_the_base_demands_of_one() {
+fn a_review_is_checked_against_the_config_at_the_base() {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     let reviewed = |demands: &str| {
@@ -813,7 +813,7 @@ fn a_review_is_held_to_what_the_base_demands_of_one() {
 }
 
 #[test]
-fn what_was_taken_back_is_neither_moved_to_another_commit_nor_verified() {
+fn a_reverted_change_is_neither_relinked_nor_verified() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = promoted();
     let change = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
@@ -884,7 +884,7 @@ fn days_count_from_when_a_change_was_brought_back() {
 }
 
 #[test]
-fn what_is_measured_of_a_change_is_measured_where_the_change_is() {
+fn measurements_of_a_change_need_its_commit_in_their_history() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = promoted();
     let of_baseline = sandbox.json(format!("reports/optimizer/{id}_before_snapshot.json"))["revision"].clone();
@@ -934,7 +934,7 @@ fn an_emergency_is_taken_over_with_all_of_its_files() {
 }
 
 #[test]
-fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
+fn an_empty_range_and_a_follow_up_older_than_its_emergency_are_refused() {
     let sandbox = Sandbox::enforced();
     assert_eq!(sandbox.run(&["check", "--range", ""]).code, 2);
     let old = sandbox.ready("older");
@@ -945,7 +945,7 @@ fn an_empty_range_and_a_change_from_before_an_emergency_stand_for_nothing() {
 /// A commit only counts as reverted if its work is gone from the head. A conflict between an edit and a deletion is
 /// resolved by whoever merges.
 #[test]
-fn what_is_still_there_was_not_taken_back() {
+fn work_that_is_still_present_was_not_reverted() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     sandbox.write("src/dummy.txt", "1\n").write("src/evil.sh", "evil\n");
@@ -997,7 +997,7 @@ fn one_commit_is_the_work_of_one_change() {
 }
 
 #[test]
-fn a_day_is_committed_no_earlier_than_what_its_commit_rests_on() {
+fn a_day_counts_as_committed_no_earlier_than_the_commits_before_it() {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     sandbox.write(

@@ -32,7 +32,7 @@ fn installing_twice_changes_nothing_and_uninstalling_leaves_nothing() {
 }
 
 #[test]
-fn a_hook_that_was_there_runs_first_its_no_counts_and_it_comes_back() {
+fn an_existing_hook_runs_first_can_refuse_and_is_restored() {
     let sandbox = Sandbox::enforced();
     let hook = sandbox.root().join(".git/hooks/commit-msg");
     foreign(&hook);
@@ -118,7 +118,7 @@ fn a_global_hooks_directory_is_refused() {
 }
 
 #[test]
-fn hooks_that_are_switched_off_are_said_to_be() {
+fn disabled_hooks_are_reported() {
     let sandbox = Sandbox::enforced();
     sandbox.git(&["config", "core.hooksPath", "/dev/null"]);
     let answer = sandbox.run(&["hooks", "install"]);
@@ -201,7 +201,7 @@ fn status_proves_that_hooks_fire_and_sees_when_they_do_not() {
 }
 
 #[test]
-fn a_program_that_is_gone_is_looked_for_on_the_path_and_else_said_how_to_get() {
+fn a_missing_program_is_looked_up_on_the_path_or_reported_with_how_to_get_it() {
     let sandbox = Sandbox::hooked();
     let hook = sandbox.root().join(".git/hooks/commit-msg");
     let text = std::fs::read_to_string(&hook).unwrap();
@@ -245,7 +245,7 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
 }
 
 #[test]
-fn the_files_of_the_set_up_alone_may_be_committed_without_a_change() {
+fn only_setup_files_may_be_committed_without_a_change() {
     let sandbox = Sandbox::hooked();
     let base = sandbox.head();
     let config = sandbox.read("vibeship_optimizer.yml").replace("require: baseline", "require: validate");

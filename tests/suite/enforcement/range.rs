@@ -60,7 +60,7 @@ fn exemptions_hold_for_all_paths_or_bots_and_not_if_the_range_itself_brings_them
 }
 
 #[test]
-fn surfaces_are_held_against_the_class() {
+fn surfaces_are_checked_against_the_class() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("a contract");
@@ -189,7 +189,7 @@ fn a_base_that_was_not_fetched_is_fetched_as_printed_and_a_new_branch_has_none()
 }
 
 #[test]
-fn by_default_the_range_is_what_the_upstream_has_not() {
+fn by_default_the_range_is_what_the_upstream_lacks() {
     let sandbox = Sandbox::enforced();
     let clone = sandbox.home().join("clone");
     sandbox.git(&["clone", "-q", sandbox.root().to_str().unwrap(), clone.to_str().unwrap()]);
@@ -211,7 +211,7 @@ fn the_work_tree_does_not_matter_to_a_range() {
 }
 
 #[test]
-fn a_check_of_what_lies_here_sees_missing_and_unknown_evidence() {
+fn a_check_of_the_work_tree_finds_missing_and_unknown_evidence() {
     let sandbox = Sandbox::enforced();
     let id = sandbox.ready("fewer steps");
     sandbox.run(&["check"]).ok();
@@ -227,7 +227,7 @@ fn a_check_of_what_lies_here_sees_missing_and_unknown_evidence() {
 }
 
 #[test]
-fn what_was_taken_back_in_the_same_range_is_still_found_and_fails_no_more() {
+fn findings_about_commits_reverted_in_the_same_range_only_warn() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let levels = || -> Vec<(String, String)> {
@@ -282,7 +282,7 @@ fn an_experiment_satisfies_no_gate_that_it_never_passes() {
 }
 
 #[test]
-fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
+fn an_emergency_replaces_a_promotion_only_for_the_longest_allowed_time() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     // A temporarily committed config allows two months.
@@ -317,7 +317,7 @@ fn an_emergency_stands_for_a_promotion_only_as_long_as_any_may_hold() {
 }
 
 #[test]
-fn an_emergency_whose_rollback_was_only_written_down_is_told_how_to_take_its_commit_out() {
+fn an_emergency_rolled_back_on_record_alone_is_found_with_the_command_to_revert_it() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.emergency("stop it", "1h");
@@ -339,7 +339,7 @@ fn an_emergency_whose_rollback_was_only_written_down_is_told_how_to_take_its_com
 }
 
 #[test]
-fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
+fn an_emergency_may_be_followed_up_by_a_change_in_progress() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.emergency("stop it", "1h");
@@ -371,7 +371,7 @@ fn an_emergency_is_taken_over_by_a_change_that_is_on_its_way() {
 }
 
 #[test]
-fn a_range_in_which_nothing_can_lie_is_no_answer() {
+fn a_range_that_can_contain_nothing_is_an_error() {
     let sandbox = Sandbox::enforced();
     commit(&sandbox, "src/steps.txt", "80\n", "No id");
     for range in ["HEAD", "main", "HEAD..HEAD^", "HEAD...HEAD^"] {
@@ -430,7 +430,7 @@ fn a_rollback_of_an_older_version_is_a_revert_too() {
 }
 
 #[test]
-fn no_heal_brings_a_change_back_that_a_revert_took_out() {
+fn no_fix_brings_a_reverted_change_back() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");

@@ -52,7 +52,7 @@ fn honest_numbers_come_out_again() {
 }
 
 #[test]
-fn what_cannot_be_measured_here_is_told_and_fails_nothing() {
+fn what_cannot_be_measured_here_is_only_a_warning() {
     let (sandbox, _, range) = promoted("80\n", Some("cat src/steps.txt\n"));
     std::fs::write(sandbox.home().join("fake"), "exit 3\n").unwrap();
     assert_eq!(sandbox.codes_with(&range, &["--remeasure"]), ["NOT_REMEASURED"]);
@@ -76,7 +76,7 @@ fn a_kpi_that_reads_the_history_is_the_same_on_both_sides_of_a_pair() {
 }
 
 #[test]
-fn a_change_that_only_takes_back_what_another_commit_did_says_so() {
+fn a_change_that_only_undoes_another_commit_says_so() {
     let sandbox = Sandbox::enforced();
     let earlier = sandbox.head();
     sandbox.write("src/steps.txt", "200\n");
@@ -128,7 +128,7 @@ fn only_the_recorded_rollback_of_what_is_taken_up_again_casts_no_doubt() {
 }
 
 #[test]
-fn a_config_in_the_changes_own_commit_is_not_what_it_is_measured_again_by() {
+fn a_change_is_not_remeasured_with_a_config_in_its_own_commit() {
     let (sandbox, _, range) = promoted("95\n", Some("sed s/95/80/ src/steps.txt\n"));
     sandbox.git(&["reset", "-q", "HEAD~1"]);
     let honest = sandbox.read("vibeship_optimizer.yml");

@@ -41,7 +41,7 @@ fn a_report_that_says_more_than_the_evidence_is_found() {
 }
 
 #[test]
-fn a_page_that_no_event_names_is_told_and_one_on_the_rollback_is_rendered_again() {
+fn files_that_no_event_names_are_found_and_a_rollback_note_is_rendered_again() {
     let (sandbox, id, base) = compared();
     let range = since(&base);
     let honest = sandbox.head();

@@ -73,7 +73,7 @@ fn a_record_that_is_signed_passes_and_one_made_up_without_the_key_does_not() {
 }
 
 #[test]
-fn what_was_recorded_before_signing_was_switched_on_needs_no_signature() {
+fn events_from_before_signing_was_enabled_need_no_signature() {
     use vibeship_optimizer::model::Kind;
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();

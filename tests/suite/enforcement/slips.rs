@@ -89,7 +89,7 @@ pub(crate) fn shift(sandbox: &Sandbox, id: &str, minutes: i64) {
 }
 
 #[test]
-fn a_trailer_quoted_in_the_body_is_none() {
+fn a_trailer_quoted_in_the_body_does_not_count() {
     let (sandbox, id, _) = tracked();
     let base = sandbox.head();
     sandbox.write("src/steps.txt", "70\n");
@@ -124,7 +124,7 @@ fn a_record_rewritten_with_a_recomputed_chain_is_found_against_the_base() {
 }
 
 #[test]
-fn a_record_forged_within_the_range_is_unlawful() {
+fn a_record_forged_within_the_range_is_found() {
     use vibeship_optimizer::model::Kind;
     let (sandbox, id, base) = tracked();
     forge(&sandbox, &id, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
@@ -278,7 +278,7 @@ fn a_relink_that_is_not_the_same_change_is_unproven() {
 
 /// The baseline's code was never in the history of main, which already has half of the change.
 #[test]
-fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
+fn a_commit_with_a_part_of_the_validated_change_is_not_the_validated_one() {
     use vibeship_optimizer::model::Kind;
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
@@ -316,7 +316,7 @@ fn a_commit_that_does_a_part_of_what_was_validated_is_not_it() {
 
 /// Git applies a change to another file after a rename, or to a similar file.
 #[test]
-fn a_pick_onto_another_file_is_not_what_was_validated() {
+fn a_cherry_pick_onto_another_file_is_not_the_validated_commit() {
     let sandbox = Sandbox::enforced();
     let lines: String = (0..40).map(|n| format!("line {n}\n")).collect();
     sandbox.write("src/test.conf", format!("{lines}w = 8\n"));
@@ -385,7 +385,7 @@ fn a_chain_of_relinks_is_held_against_the_validated_commit() {
 }
 
 #[test]
-fn what_a_record_says_of_a_commit_is_held_against_git() {
+fn commits_in_a_record_are_checked_against_git() {
     use vibeship_optimizer::model::{Digest, Kind, Validation};
     let (sandbox, id, base) = tracked();
     sandbox.run(&["validate", "--change-id", &id]).ok();
@@ -434,7 +434,7 @@ fn the_trailer_command_prints_what_a_pull_request_needs() {
 
 #[test]
 #[cfg(unix)]
-fn work_staged_before_the_baseline_is_set_aside_without_the_record() {
+fn work_staged_before_the_baseline_is_stashed_without_the_record() {
     let sandbox = Sandbox::hooked();
     let id = sandbox.opened("code", "fewer steps");
     sandbox.improve_steps();

@@ -245,12 +245,12 @@ fn follow(table: Vec<(&'static str, Way)>) {
 }
 
 #[test]
-fn what_is_printed_for_a_commit_mends_it() {
+fn the_printed_fixes_for_commits_work() {
     follow(of_commits());
 }
 
 #[test]
-fn what_is_printed_for_a_record_or_its_evidence_mends_it() {
+fn the_printed_fixes_for_records_and_evidence_work() {
     follow(of_records());
 }
 

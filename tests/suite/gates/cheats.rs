@@ -48,7 +48,7 @@ fn waiting_alone_is_no_monitoring() {
 }
 
 #[test]
-fn a_tick_that_claims_another_date_than_its_moment_counts_for_no_day() {
+fn a_tick_with_a_date_other_than_that_of_its_time_does_not_count() {
     let mut world = at::monitor(Class::Code).after_hours(72);
     for back in 0..3 {
         world = world.does(|script| {
@@ -126,7 +126,7 @@ fn a_clock_set_back_for_the_rollout_and_the_ticks_opens_no_window_in_the_past() 
 }
 
 #[test]
-fn events_of_the_future_are_not_believed() {
+fn events_in_the_future_prevent_verification() {
     let mut world = at::verify(Class::Code);
     world.now -= Duration::hours(24 * 3 + 30);
     let unmet = unmet(&mut world);
@@ -134,7 +134,7 @@ fn events_of_the_future_are_not_believed() {
 }
 
 #[test]
-fn a_policy_lowered_after_promotion_demands_what_was_promoted_under() {
+fn a_policy_lowered_after_promotion_lowers_no_demand() {
     let mut world = at::promote(Class::Code);
     world.policy.min_monitor_days = 5;
     world.policy.require_attestation = true;
@@ -168,7 +168,7 @@ fn a_policy_raised_later_demands_more() {
 }
 
 #[test]
-fn stages_dropped_from_the_config_after_promotion_are_still_owed() {
+fn stages_dropped_from_the_config_after_promotion_are_still_required() {
     let mut world = at::rollout(Class::Code);
     world.policy.stages.retain(|plan| plan.stage == Stage::Full);
     world.refuses(ask::full, |missing| matches!(missing, Reason::StageOrder { next: Stage::Canary }));
@@ -189,7 +189,7 @@ fn a_stage_without_a_verdict_on_every_guardrail_does_not_begin() {
 }
 
 #[test]
-fn verdicts_on_something_else_than_the_contract_promote_nothing() {
+fn verdicts_on_criteria_other_than_the_contracts_do_not_promote() {
     let mut softer = all_well();
     softer.kpi.criterion = "timing.parse.wall <= +50%".to_owned().into();
     let fewer = Verdicts { guardrails: Vec::new(), ..all_well() };
@@ -326,7 +326,7 @@ fn place(kinds: &[Kind], is: impl Fn(&Kind) -> bool) -> usize {
 }
 
 #[test]
-fn a_record_forged_with_a_sound_chain_is_not_lawful() {
+fn a_forged_record_with_a_valid_chain_is_invalid() {
     let honest = at::verify(Class::Code).does(ask::verify).change.events;
     replay::check(&honest).unwrap();
     let refused = |events: Vec<Event>| match replay::check(&events) {
@@ -362,7 +362,7 @@ fn a_record_forged_with_a_sound_chain_is_not_lawful() {
 }
 
 #[test]
-fn a_rollback_recorded_as_the_contract_has_it_stays_lawful_where_there_is_no_commit() {
+fn a_rollback_recorded_as_in_the_contract_stays_valid_without_a_commit() {
     let mut world = at::baseline(Class::Tuneable).does(ask::baseline);
     world.tuneables.push(tuneable());
     let honest = world.does(ask::validate).does(ask::after).change;
@@ -389,7 +389,7 @@ fn a_rollback_recorded_as_the_contract_has_it_stays_lawful_where_there_is_no_com
 }
 
 #[test]
-fn a_baseline_measured_before_the_change_was_opened_is_not_lawful() {
+fn a_baseline_measured_before_the_change_was_opened_is_invalid() {
     let honest = at::verify(Class::Code).does(ask::verify).change.events;
     let old = forged(&honest, |kinds| {
         let at = place(kinds, |kind| matches!(kind, Kind::BaselineTaken { .. }));

@@ -33,7 +33,7 @@ fn an_experiment_is_measured_and_held_and_never_promoted() {
 }
 
 #[test]
-fn no_step_is_taken_before_the_one_before_it() {
+fn no_step_is_allowed_before_the_previous_one() {
     let earlier = |gate: Gate| move |missing: &Reason| matches!(missing, Reason::Earlier { gate: g } if *g == gate);
     for class in [Class::Tuneable, Class::Code] {
         Script::open(class)
@@ -70,7 +70,7 @@ fn the_rollback_action_names_the_commit_once_there_is_one() {
 }
 
 #[test]
-fn validating_again_forgets_what_was_measured_after_the_first_time() {
+fn validating_again_discards_the_after_snapshot_and_the_comparison() {
     let world = at::promote(Class::Code).does(ask::validate);
     assert!(world.change.after.is_none() && world.change.comparison.is_none());
     world.refuses(ask::promote, |missing| matches!(missing, Reason::Earlier { gate: Gate::After }));
@@ -143,7 +143,7 @@ fn even_a_verified_change_can_be_rolled_back() {
 }
 
 #[test]
-fn what_comes_next_leads_from_the_start_to_the_end_with_no_refusal() {
+fn the_next_steps_lead_from_the_start_to_the_end_without_a_refusal() {
     for class in VERIFIABLE {
         let mut world = Script::open(class);
         world.policy.require_attestation = true;

@@ -299,7 +299,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_asked_the_record_stays_true(class in classes(), moves in moves()) {
+    fn no_sequence_of_events_makes_an_invalid_record_or_an_unearned_verification(class in classes(), moves in moves()) {
         let world = play(class, &moves);
         let events = &world.change.events;
 

@@ -483,7 +483,7 @@ fn a_gate_can_be_asked_before_anything_is_measured_for_it() {
 }
 
 #[test]
-fn what_nobody_looked_at_opens_no_gate() {
+fn the_default_world_passes_no_gate() {
     for (script, _, may_enter) in entrances() {
         may_enter(&script, &World::default()).expect_err("a command that forgets to look is not let through");
     }

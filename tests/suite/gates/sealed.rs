@@ -53,7 +53,7 @@ fn nudged(value: &Value) -> Value {
 }
 
 #[test]
-fn a_record_verifies_and_survives_the_way_to_disk_and_back() {
+fn a_record_verifies_and_survives_a_round_trip_to_disk() {
     let world = at::verify(Class::Code).does(ask::verify);
     let text = world.text();
     let raw: Vec<Value> = serde_json::from_str(&text).unwrap();
@@ -144,7 +144,7 @@ fn an_event_of_another_record_does_not_fit_in() {
 }
 
 #[test]
-fn what_is_no_record_at_all_is_an_error_and_no_panic() {
+fn what_is_no_record_is_an_error_and_never_a_panic() {
     assert_eq!(chain::verify(&[]), Err(Broken::Empty));
     for value in [Value::Null, Value::from(3), Value::from("x"), serde_json::json!([]), serde_json::json!({})] {
         assert!(chain::verify(&[value]).is_err());
@@ -152,7 +152,7 @@ fn what_is_no_record_at_all_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn moments_are_sealed_as_they_are_written() {
+fn times_are_sealed_with_the_precision_on_disk() {
     let mut world = Script::open(Class::Code);
     world.now = start() + Duration::nanoseconds(1_234_567_891);
     let world = world.does(ask::contract);
