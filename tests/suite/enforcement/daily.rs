@@ -322,7 +322,7 @@ fn carry_out(sandbox: &Sandbox, command: &str) {
 
 #[cfg(unix)]
 #[test]
-pub(crate) fn the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record() {
+pub(crate) fn the_fix_for_a_squash_reverts_the_code_and_keeps_the_record() {
     let (sandbox, id, _, base) = relinked();
     sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt"]).ok();
     sandbox.commit_evidence();
@@ -363,7 +363,7 @@ fn the_printed_command_reverts_a_rolled_back_change_that_was_brought_back() {
 
 #[cfg(unix)]
 #[test]
-pub(crate) fn the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too() {
+pub(crate) fn the_fix_for_a_removed_record_restores_its_evidence_too() {
     let sandbox = Sandbox::enforced();
     sandbox.ready("fewer steps");
     let base = sandbox.head();

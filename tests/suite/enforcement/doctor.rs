@@ -36,7 +36,7 @@ fn is_silent(sandbox: &Sandbox, words: &[&str]) {
 
 /// Checks that `doctor --apply` repairs the hooks.
 #[track_caller]
-fn is_healed_by_applying(sandbox: &Sandbox) {
+fn is_repaired_by_applying(sandbox: &Sandbox) {
     let (code, _, _, out) = doctor_in(sandbox, sandbox.root(), &["--apply"]);
     assert_eq!(code, 0, "{out}");
     holds(sandbox);
@@ -78,7 +78,7 @@ fn missing_hooks_are_a_note_and_a_problem_if_the_config_requires_them() {
     let (code, actions, _, out) = doctor(&sandbox);
     assert_eq!((code, actions), (1, vec!["HOOKS_MISSING".to_owned()]), "{out}");
     sandbox.git(&["commit", "-qam", "Want the hooks"]);
-    is_healed_by_applying(&sandbox);
+    is_repaired_by_applying(&sandbox);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_hooks_path_to_another_directory_is_found() {
         holds(&sandbox);
         sandbox.git(&["config", "core.hooksPath", setting]);
         is_silent(&sandbox, &words);
-        is_healed_by_applying(&sandbox);
+        is_repaired_by_applying(&sandbox);
     }
     let sandbox = Sandbox::hooked();
     let global = sandbox.home().join("global hooks");
@@ -111,7 +111,7 @@ fn a_hook_that_cannot_be_executed_is_found() {
     let sandbox = Sandbox::hooked();
     mode(&sandbox.root().join(".git/hooks/commit-msg"), 0o644);
     is_silent(&sandbox, &["commit-msg is not executable"]);
-    is_healed_by_applying(&sandbox);
+    is_repaired_by_applying(&sandbox);
     // Executable, but with an interpreter that does not exist.
     let hook = sandbox.root().join(".git/hooks/commit-msg");
     let text = std::fs::read_to_string(&hook).unwrap().replace("#!/bin/sh", "#!/nowhere/sh");
@@ -128,14 +128,14 @@ fn a_hook_replaced_by_another_program_is_found() {
     std::fs::rename(&hook, hook.with_file_name("commit-msg.old")).unwrap();
     hook_file(&hook, "#!/bin/sh\nexit 0\n");
     is_silent(&sandbox, &["commit-msg is another program's hook, without ours", "commit-msg.old"]);
-    is_healed_by_applying(&sandbox);
+    is_repaired_by_applying(&sandbox);
     // Replaced while an earlier hook is kept: the user has to decide which of the two to use.
     hook_file(&hook, "#!/bin/sh\nexit 0\n");
     is_silent(&sandbox, &["another program replaced our hook", "commit-msg.before-vibeship-optimizer"]);
     let (code, ..) = doctor_in(&sandbox, sandbox.root(), &["--apply"]);
     assert_eq!(code, 1);
     std::fs::remove_file(hook.with_file_name("commit-msg.before-vibeship-optimizer")).unwrap();
-    is_healed_by_applying(&sandbox);
+    is_repaired_by_applying(&sandbox);
 }
 
 #[test]

@@ -36,7 +36,7 @@ type Edit<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Value));
 
 /// Checks that the range check reports each single edit, that it prevents promotion, and that unedited files pass.
 #[track_caller]
-fn each_is_told(edits: &[Edit<'_>]) {
+fn each_is_found(edits: &[Edit<'_>]) {
     let (sandbox, id, base) = compared();
     let honest = sandbox.head();
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
@@ -52,7 +52,7 @@ fn each_is_told(edits: &[Edit<'_>]) {
 
 #[test]
 fn pairs_of_other_commits_or_changes_are_found() {
-    each_is_told(&[
+    each_is_found(&[
         ("another change", "pair", &|pair| pair["change_id"] = json!("chg-other")),
         ("other commits", "pair", &|pair| pair["before"]["commit"] = pair["after"]["commit"].clone()),
         ("not measured between", "pair", &|pair| pair["started_at"] = json!("2020-01-01T00:00:00Z")),
@@ -67,7 +67,7 @@ fn pairs_of_other_commits_or_changes_are_found() {
 
 #[test]
 fn a_comparison_cannot_define_how_it_is_judged() {
-    each_is_told(&[
+    each_is_found(&[
         ("less noise", "compare", &|file| file["settings"]["session_floor"] = json!(0.0)),
         ("less noise", "compare", &|file| file["settings"]["session_floors"] = json!({"timing.t.wall": 0.001})),
         ("less noise", "compare", &|file| file["settings"]["session_floors"] = json!({"kpi.steps": 0.05})),
@@ -77,7 +77,7 @@ fn a_comparison_cannot_define_how_it_is_judged() {
 
 #[test]
 fn files_that_contradict_the_record_are_found() {
-    each_is_told(&[
+    each_is_found(&[
         ("its verdicts", "compare", &|file| file["criteria"][0]["result"] = file["criteria"][1]["result"].clone()),
         ("its outcome", "validation", &|file| file["checks"][0]["passed"] = json!(false)),
         ("its change id", "validation", &|file| file["change_id"] = json!("chg-other")),
@@ -92,7 +92,7 @@ fn files_that_contradict_the_record_are_found() {
 
 #[test]
 fn a_metric_has_to_be_read_as_the_config_defines_it() {
-    each_is_told(&[
+    each_is_found(&[
         ("though the KPI is exact", "after_snapshot", &|file| file["kpis"][0]["unit"] = json!("ms")),
         ("though the KPI is exact", "before_snapshot", &|file| file["kpis"][0]["sampling"] = json!("sampled")),
     ]);
@@ -103,7 +103,7 @@ fn a_metric_has_to_be_read_as_the_config_defines_it() {
     sandbox.commit_evidence();
     let told = "another unit, direction or way of sampling";
     let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
-    each_is_told(&[("the tuneable `ttl` has another value", "after_snapshot", &|file| {
+    each_is_found(&[("the tuneable `ttl` has another value", "after_snapshot", &|file| {
         file["tuneables"]["ttl"]["value"] = json!(10);
     })]);
 }

@@ -13,7 +13,7 @@ use crate::support::{KEY, Sandbox, variants};
 /// How a finding is fixed.
 enum Way {
     /// The printed steps of one alternative (0: the first) are run, and the tool's own files committed.
-    Mends(usize, Provoke),
+    Fixes(usize, Provoke),
     /// Another test runs the printed commands.
     #[expect(dead_code, reason = "that there is such a test is what counts")]
     Test(fn()),
@@ -64,14 +64,14 @@ fn spoiled(how: impl FnOnce(&Sandbox, &str)) -> (Sandbox, Option<String>) {
 #[rustfmt::skip]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn of_commits() -> Vec<(&'static str, Way)> {
-    use Way::{Mends, Person, Test};
+    use Way::{Fixes, Person, Test};
     vec![
-        ("COMMIT_WITHOUT_ID", Mends(1, || made("src/steps.txt", "80\n", "x"))),
-        ("TUNEABLES_UNTRACKED", Mends(1, || made("config/tuneables.json", "{\"ttl\": 1}\n", "x"))),
-        ("ENV_OVERRIDE_UNDOCUMENTED", Mends(0, || made("deploy/a.env", "X=1\n", "x"))),
-        ("MALFORMED_ID", Mends(1, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: ../x\n")))),
-        ("UNKNOWN_ID", Mends(2, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: chg-nobody\n")))),
-        ("SEVERAL_IDS", Mends(0, || {
+        ("COMMIT_WITHOUT_ID", Fixes(1, || made("src/steps.txt", "80\n", "x"))),
+        ("TUNEABLES_UNTRACKED", Fixes(1, || made("config/tuneables.json", "{\"ttl\": 1}\n", "x"))),
+        ("ENV_OVERRIDE_UNDOCUMENTED", Fixes(0, || made("deploy/a.env", "X=1\n", "x"))),
+        ("MALFORMED_ID", Fixes(1, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: ../x\n")))),
+        ("UNKNOWN_ID", Fixes(2, || made("src/steps.txt", "80\n", &format!("x\n\n{KEY}: chg-nobody\n")))),
+        ("SEVERAL_IDS", Fixes(0, || {
             let (s, id, _) = tracked();
             let (s, base) = of_head(s);
             let other = s.opened_beside("y");
@@ -79,17 +79,17 @@ fn of_commits() -> Vec<(&'static str, Way)> {
             commit(&s, "src/steps.txt", "70\n", &format!("x\n\n{KEY}: {id}\n{KEY}: {other}\n"));
             (s, base)
         })),
-        ("MANY_COMMITS", Mends(0, || {
+        ("MANY_COMMITS", Fixes(0, || {
             let (s, id, base) = tracked();
             commit(&s, "src/steps.txt", "70\n", &format!("x\n\n{KEY}: {id}\n"));
             (s, Some(base))
         })),
-        ("FIXUP_LEFT", Mends(0, || {
+        ("FIXUP_LEFT", Fixes(0, || {
             let (s, _, base) = tracked();
             s.write("src/steps.txt", "79\n").git(&["commit", "-qa", "--no-edit", "--fixup=HEAD"]);
             (s, Some(base))
         })),
-        ("MERGE_BRINGS_CONTENT", Mends(0, || {
+        ("MERGE_BRINGS_CONTENT", Fixes(0, || {
             let s = Sandbox::enforced();
             let base = s.head();
             s.git(&["checkout", "-q", "-b", "side"]);
@@ -99,18 +99,18 @@ fn of_commits() -> Vec<(&'static str, Way)> {
             s.write("src/steps.txt", "1\n").git(&["commit", "-qam", "Merge side"]);
             (s, Some(base))
         })),
-        ("REVERT_NOT_EXACT", Mends(0, || {
+        ("REVERT_NOT_EXACT", Fixes(0, || {
             let (s, _, base) = tracked();
             let message = format!("Revert \"Fewer steps\"\n\nThis reverts commit {}.\n", s.head());
             commit(&s, "src/steps.txt", "1000\n", &message);
             (s, Some(base))
         })),
-        ("WRONG_CLASS", Mends(0, || of_class("code", "config/tuneables.json"))),
-        ("CONTRACT_WITHOUT_DOCS", Mends(0, || of_class("code", "contracts/api.txt"))),
+        ("WRONG_CLASS", Fixes(0, || of_class("code", "config/tuneables.json"))),
+        ("CONTRACT_WITHOUT_DOCS", Fixes(0, || of_class("code", "contracts/api.txt"))),
         ("ENV_OVERRIDE_EXPIRED", Person("which change takes it over has to be said")),
         ("BASELINE_NOT_FIRST", Person("the change has to be made again")),
         ("EVIDENCE_AFTER_THE_FACT", Person("the change has to be made again")),
-        ("COMMIT_NOT_VALIDATED", Mends(0, || {
+        ("COMMIT_NOT_VALIDATED", Fixes(0, || {
             let (s, id, base) = tracked();
             s.run(&["validate", "--change-id", &id]).ok();
             s.commit_evidence();
@@ -123,7 +123,7 @@ fn of_commits() -> Vec<(&'static str, Way)> {
         ("RELINK_UNPROVEN", Person("whether it is the same change has to be seen")),
         ("CLASS_NEVER_PASSES", Person("an experiment has to become a change of another class")),
         ("GATE_NOT_REACHED", Person("only `--require` or the config provokes it; the printed command passes the gate that is missing")),
-        ("NOT_REVERTED", Test(daily::the_heal_for_a_squash_that_has_to_go_takes_out_the_code_and_keeps_the_record)),
+        ("NOT_REVERTED", Test(daily::the_fix_for_a_squash_reverts_the_code_and_keeps_the_record)),
         ("PROMOTED_WITHOUT_LIVE_CHECK", Person("a stage and its check have to be written")),
         ("POLICY_LOOSENED", Person("the record cannot be repaired")),
         ("BUDGET", Person("what is to be won back, or how much may be spent, has to be said")),
@@ -134,20 +134,20 @@ fn of_commits() -> Vec<(&'static str, Way)> {
 #[rustfmt::skip]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn of_records() -> Vec<(&'static str, Way)> {
-    use Way::{Mends, Person, Test};
+    use Way::{Fixes, Person, Test};
     vec![
-        ("RECORD_UNREADABLE", Mends(0, || spoiled(|s, id| {
+        ("RECORD_UNREADABLE", Fixes(0, || spoiled(|s, id| {
             let text = s.read(record_path(id));
             s.write(record_path(id), text.replace("-10%", "+90%"));
         }))),
-        ("RECORD_UNLAWFUL", Mends(0, || spoiled(|s, id| {
+        ("RECORD_UNLAWFUL", Fixes(0, || spoiled(|s, id| {
             forge_at(s, id, 0, |kinds| kinds.push(Kind::Verified { summary: "all good".to_owned() }));
         }))),
-        ("RECORD_FROM_FUTURE", Mends(0, || spoiled(|s, id| {
+        ("RECORD_FROM_FUTURE", Fixes(0, || spoiled(|s, id| {
             forge_at(s, id, 2, |kinds| kinds.push(Kind::Noted { text: "x".to_owned() }));
         }))),
         ("RECORD_BEFORE_COMMIT", Person("which commit added the event has to be seen")),
-        ("RECORD_REWRITTEN", Mends(0, || {
+        ("RECORD_REWRITTEN", Fixes(0, || {
             let (s, id, _) = tracked();
             let base = s.head();
             s.run(&["change", "note", "seen", "--change-id", &id]).ok();
@@ -156,12 +156,12 @@ fn of_records() -> Vec<(&'static str, Way)> {
             s.commit_evidence();
             (s, Some(base))
         })),
-        ("RECORD_BACKDATED", Mends(0, || spoiled(|s, id| {
+        ("RECORD_BACKDATED", Fixes(0, || spoiled(|s, id| {
             forge_at(s, id, -2, |kinds| kinds.push(Kind::Noted { text: "x".to_owned() }));
         }))),
         ("RECORD_FORKED", Test(daily::a_day_measured_on_two_branches_that_meet_is_no_rewritten_record)),
-        ("RECORD_REMOVED", Test(daily::the_heal_for_a_record_that_was_removed_brings_its_evidence_back_too)),
-        ("RECORD_MISSING", Mends(0, || {
+        ("RECORD_REMOVED", Test(daily::the_fix_for_a_removed_record_restores_its_evidence_too)),
+        ("RECORD_MISSING", Fixes(0, || {
             let (s, id, _) = tracked();
             std::fs::remove_file(s.path(record_path(&id))).unwrap();
             (s, None)
@@ -169,7 +169,7 @@ fn of_records() -> Vec<(&'static str, Way)> {
         ("RECORD_UNPROVEN", Person("what the Python tool wrote carries no evidence")),
         ("DAYS_UNWITNESSED", Person("the days have passed")),
         ("EVIDENCE_SET_ASIDE", Person("whether the record was put back has to be seen")),
-        ("ARTIFACT_MISSING", Mends(0, || {
+        ("ARTIFACT_MISSING", Fixes(0, || {
             let s = Sandbox::enforced();
             let base = s.head();
             let id = s.opened("code", "x");
@@ -178,7 +178,7 @@ fn of_records() -> Vec<(&'static str, Way)> {
             s.git(&["commit", "-qm", "Half of it"]);
             (s, Some(base))
         })),
-        ("ARTIFACT_ALTERED", Mends(0, || spoiled(|s, id| {
+        ("ARTIFACT_ALTERED", Fixes(0, || spoiled(|s, id| {
             let file = format!("reports/optimizer/{id}_before_snapshot.json");
             s.write(&file, s.read(&file).replacen("100", "900", 1));
         }))),
@@ -188,7 +188,7 @@ fn of_records() -> Vec<(&'static str, Way)> {
         ("EVENT_UNSIGNED", Person("who may sign has to be said")),
         ("REMEASURED_DIFFERENTLY", Person("another machine has to measure it")),
         ("NOT_REMEASURED", Person("what it could not be measured by has to be there")),
-        ("EVIDENCE_IGNORED", Mends(0, || {
+        ("EVIDENCE_IGNORED", Fixes(0, || {
             let (s, id, _) = tracked();
             let file = format!("reports/optimizer/{id}_before_snapshot.json");
             s.git(&["rm", "-q", "--cached", &file]);
@@ -208,7 +208,7 @@ fn findings(s: &Sandbox, base: Option<&str>) -> Vec<Value> {
 /// Provokes a finding, runs the fix, and checks again; returns what went wrong.
 fn walk(code: &str, way: Way) -> Result<(), String> {
     let (alternative, provoke) = match way {
-        Way::Mends(alternative, provoke) => (alternative, provoke),
+        Way::Fixes(alternative, provoke) => (alternative, provoke),
         Way::Test(_) => return Ok(()),
         Way::Person(why) => return if why.is_empty() { Err("why a person?".to_owned()) } else { Ok(()) },
     };

@@ -33,7 +33,7 @@ fn classes() -> impl Strategy<Value = Class> {
 }
 
 /// The next step of the workflow, as a number for [`asked`].
-fn following(script: &mut Script) -> u8 {
+fn next_step(script: &mut Script) -> u8 {
     match next(&script.change, &script.policy, script.now) {
         Step::Contract { .. } => 0,
         Step::Baseline => 1,
@@ -193,7 +193,7 @@ fn play(class: Class, moves: &[Move]) -> Script {
     let mut script = Script::open(class);
     for step in moves {
         script.now += Duration::hours(step.hours) + Duration::minutes(1);
-        let number = step.asked.unwrap_or_else(|| following(&mut script));
+        let number = step.asked.unwrap_or_else(|| next_step(&mut script));
         let ask = asked(&mut script, number, step.spoil);
         let before = script.change.clone();
         if script.ask(&ask).is_err() {
@@ -280,7 +280,7 @@ fn in_order(script: &Script) -> Result<(), String> {
     }
     let number = match step {
         Step::ConfirmRollback => 17,
-        _ => following(&mut script),
+        _ => next_step(&mut script),
     };
     let ask = if matches!(step, Step::Hold) { ask::hold(&mut script) } else { asked(&mut script, number, 0) };
     let event = gates::completed(&script.change, ask.event);

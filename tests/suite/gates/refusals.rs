@@ -457,12 +457,12 @@ fn an_emergency_may_be_opened_beside_an_undecided_change() {
     gates::contract::may_open(&opened(Class::Code), &before_opening(), start()).unwrap();
 }
 
-type Entrance = fn(&Script, &World) -> Result<(), Refusal>;
+type MayEnter = fn(&Script, &World) -> Result<(), Refusal>;
 
 /// How a script proposes an event to its gate.
-type Asks = fn(&mut Script) -> Ask;
+type Propose = fn(&mut Script) -> Ask;
 
-fn entrances() -> Vec<(Script, Asks, Entrance)> {
+fn entrances() -> Vec<(Script, Propose, MayEnter)> {
     vec![
         (at::baseline(Class::Code), ask::baseline, |script, world| gates::may_take_baseline(&script.change, world)),
         (at::validate(Class::Code), ask::validate, |script, world| gates::may_validate(&script.change, world)),
