@@ -14,6 +14,7 @@ use crate::git::call::records;
 use crate::git::{FileChange, GitError, Operation, Repo, Side};
 use crate::judge::compare;
 use crate::measure::revision;
+use crate::model::uncommitted::OWN;
 use crate::model::{ChangeId, CommandLine, Fix, How, PROGRAM, Revision, Uncommitted, WorkTree, fix, joined};
 use crate::os::files;
 use crate::store::Record;
@@ -118,7 +119,10 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let Ok(Some(repo)) = ctx.repo() else { return Uncommitted::default() };
     let paths = if *seen == WorkTree::Clean { Vec::new() } else { revision::uncommitted(repo).unwrap_or_default() };
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
+    let prefix = text(repo.prefix());
+    let mut tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
+    // The own files will be tracked, so no directory that holds them may be ignored.
+    tracked.extend(OWN.map(|own| format!("{prefix}{own}")));
     let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
     let added = || repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
@@ -130,7 +134,6 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         outside.into_iter().partition(|path| repo.root().join(path).symlink_metadata().is_ok());
     let gone = gone.into_iter().cloned().collect();
     let environments: BTreeSet<&str> = untracked.iter().filter_map(|path| path.strip_suffix("/pyvenv.cfg")).collect();
-    let prefix = text(repo.prefix());
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
     let is_no_work = |path: &&&String| {
         let below = path.strip_prefix(&prefix).unwrap_or(path);

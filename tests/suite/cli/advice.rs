@@ -692,6 +692,15 @@ fn printed_commands_commit_no_secrets_and_no_local_files() {
     drop(told);
 }
 
+#[test]
+#[cfg(unix)]
+fn a_stray_file_beside_the_evidence_is_ignored_without_the_evidence() {
+    let s = Sandbox::new();
+    s.start("x").contract().write("reports/a.md", "x");
+    let told = s.on(&["snapshot", "--as", "before"]).exits(1);
+    let _ = told.says(&["printf '%s\\n' /reports/a.md >> [PROJECT]/.git/info/exclude"]);
+}
+
 /// At its prompt, zsh does not know comments, but lines printed above a command are pasted with it.
 #[test]
 #[cfg(unix)]
