@@ -133,8 +133,11 @@ impl Fixes<'_> {
                 let revert = CommandLine::git("revert -m 1").word(commit);
                 vec![Fix::next("see what it brings", see), Fix::then("take out all that it merged", revert)]
             }
-            FindingKind::MergeBringsContent { conflict: false, .. } => {
+            FindingKind::MergeBringsContent { conflict: false, new_file, .. } => {
                 let again = CommandLine::git("reset --keep").word(format!("{commit}^1"));
+                // An import cannot be merged again: its history is another.
+                let related = CommandLine::git("merge-base").words([format!("{commit}^1"), format!("{commit}^2")]);
+                let again = if *new_file { related.and(again) } else { again };
                 let again = again.and(CommandLine::git("merge --no-edit").word(format!("{commit}^2")));
                 let what = "while it is the last commit and not pushed, merge again with nothing else in it";
                 let revert = CommandLine::git("revert -m 1").word(commit);

@@ -13,7 +13,8 @@ use crate::commands::audit_range::{self, Checked, Concerned};
 use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, uncommitted};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
-use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, joined};
+use crate::model::{CommandLine, Fix, FixContext, Gate, PROGRAM, Severity, joined};
+use crate::os::files;
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 
@@ -149,11 +150,13 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     if range.base.is_none() {
         ctx.ui.status("the range has no base, so every commit is checked");
     }
-    one_project(ctx, repo, &range, text)?;
+    let demand = require.map(|gate| format!(" --require {}", gate.name())).unwrap_or_default();
+    let command = format!("check --range {text}{demand}");
+    one_project(ctx, repo, &range, &command)?;
     if range.base.as_ref() == Some(&range.head) {
         ctx.ui.tell("nothing to check: every commit of the head is in the base");
     }
-    needs_project(ctx, &format!("check --range {text}"))?;
+    needs_project(ctx, &command)?;
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
     if let (0, Some(base)) = (outcome.audit.commits, range.base.as_ref().filter(|base| **base != range.head))
         && repo.is_ancestor(&range.head, base)?
@@ -185,9 +188,11 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
     if dirs.is_empty() {
         return Ok(());
     }
-    let shown = |dir: &String| match dir.strip_prefix(&prefix) {
-        Some(below) if !below.is_empty() => below.to_owned(),
-        Some(_) | None => repo.root().join(dir).display().to_string(),
+    let here = std::env::current_dir().and_then(|here| files::canonical(&here)).unwrap_or_default();
+    let shown = |dir: &String| {
+        let place = repo.root().join(dir);
+        let below = place.strip_prefix(&here).ok().filter(|below| !below.as_os_str().is_empty());
+        below.unwrap_or(&place).display().to_string()
     };
     let places: Vec<String> = dirs.iter().map(shown).collect();
     let there = |dir: &String| CommandLine::tool("-C").word(dir).words(command.split(' '));
@@ -198,8 +203,11 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
 
 /// Refuses two state directories that both hold state, and a nearest project that differs between base and head:
 /// whoever adds a project would choose what is checked.
-fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> {
-    let check = |dir: &Path| CommandLine::tool("check --range").words([text, "-C"]).word(dir.display().to_string());
+fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, command: &str) -> Result<()> {
+    let check = |dir: &Path| {
+        let words = command.split(' ').map(str::to_owned).chain(["-C".to_owned(), dir.display().to_string()]);
+        CommandLine::new(PROGRAM).words(words)
+    };
     let unclear =
         |places: &[String]| trouble(format!("it is not clear which project is meant: {}", places.join(" and ")));
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
@@ -208,15 +216,17 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
         around.retain(|dir| *dir == prefix);
     }
     // If there was no project at the base, one from elsewhere may have moved here, with its own demands.
-    if let Some(base) = range.base.as_ref().filter(|_| ctx.globals.root.is_none()) {
-        let moved = moved(repo, &prefix, base, &range.head)?;
-        if !moved.is_empty() {
-            let here = Fix::next("to check this one", check(ctx.project.root()));
-            return Err(unclear(&moved).fixed_by([here]));
-        }
+    let base = range.base.as_deref();
+    let moved = base.map(|base| repo.projects_left(base, &range.head)).transpose()?.unwrap_or_default();
+    let is_followed = base.map(|base| repo.as_of(base)).transpose()?.is_some_and(|it| it.prefix() != repo.prefix());
+    if !moved.is_empty() && !is_followed && ctx.globals.root.is_none() {
+        let here = Fix::next("to check this one", check(ctx.project.root()));
+        let moved: Vec<String> =
+            moved.iter().map(|dir| repo.root().join(files::path_from_bytes(dir)).display().to_string()).collect();
+        return Err(unclear(&moved).fixed_by([here]));
     }
     let mut nearest = BTreeSet::new();
-    for commit in range.base.iter().chain([&range.head]) {
+    for commit in range.base.iter().filter(|_| !is_followed).chain([&range.head]) {
         for dir in &around {
             let names = project::config_names().iter().chain(project::record_dirs());
             let paths: Vec<String> = names.map(|name| format!("{dir}{name}")).collect();
@@ -245,21 +255,6 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, text: &str) -> Result<()> 
     }
     let places: Vec<String> = nearest.iter().map(|dir| repo.root().join(dir).display().to_string()).collect();
     Err(unclear(&places).fixed_by(Fix::one_of(places.iter().map(|place| check(Path::new(place))))))
-}
-
-/// The configs of the base that are missing at the head, if the project itself had none at the base.
-fn moved(repo: &Repo, prefix: &str, base: &str, head: &str) -> Result<Vec<String>> {
-    let names = project::config_names();
-    let own: Vec<Vec<u8>> = names.iter().map(|name| format!("{prefix}{name}").into_bytes()).collect();
-    if !repo.tree_entries(base, &own.iter().map(Vec::as_slice).collect::<Vec<_>>())?.is_empty() {
-        return Ok(Vec::new());
-    }
-    let configs = |commit: &str| -> Result<BTreeSet<String>> {
-        let all = repo.tree_entries(commit, &[])?;
-        let paths = all.iter().map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
-        Ok(paths.filter(|path| names.iter().any(|name| path == name || path.ends_with(&format!("/{name}")))).collect())
-    };
-    Ok(configs(base)?.difference(&configs(head)?).cloned().collect())
 }
 
 /// Parses `BASE..HEAD`, `BASE...HEAD`, `BASE..` or `BASE`; the default is what the upstream lacks.

@@ -102,8 +102,9 @@ impl GitHistory<'_> {
 
     fn config_text(&self, commit: &str) -> Result<Option<(String, String)>> {
         let mut batch = self.repo.batch()?;
+        let there = self.repo.as_of(commit)?;
         for name in project::config_names() {
-            let Some(bytes) = batch.read_path(commit, &self.repo.full(name), file::MAX_BYTES)? else { continue };
+            let Some(bytes) = batch.read_path(commit, &there.full(name), file::MAX_BYTES)? else { continue };
             let shown = format!("{}:{name}", &commit[..commit.len().min(12)]);
             let text = String::from_utf8(bytes).map_err(|_| trouble(format!("{shown} is not UTF-8")))?;
             return Ok(Some((text, shown)));
@@ -151,12 +152,13 @@ impl GitHistory<'_> {
     /// Id, path from the project's root, object, and whether it is a plain file.
     fn record_entries(&self, commit: &str) -> Result<Vec<(ChangeId, String, String, bool)>> {
         let dirs = project::record_dirs();
-        let [ours, legacy] = dirs.each_ref().map(|dir| self.repo.full(dir));
+        let there = self.repo.as_of(commit)?;
+        let [ours, legacy] = dirs.each_ref().map(|dir| there.full(dir));
         let entries = self.repo.tree_entries(commit, &[&ours, &legacy])?;
         let mut found = Vec::new();
         for dir in dirs {
             for entry in &entries {
-                let Some(path) = entry.path.strip_prefix(self.repo.prefix()) else { continue };
+                let Some(path) = entry.path.strip_prefix(there.prefix()) else { continue };
                 let path = String::from_utf8_lossy(path).into_owned();
                 let Some(id) = path.strip_prefix(dir).and_then(record::id_of) else { continue };
                 found.push((id, path, entry.object.clone(), entry.mode.starts_with("100")));
@@ -166,7 +168,7 @@ impl GitHistory<'_> {
     }
 
     pub(crate) fn last_commit_of(&self, commit: &str, path: &str) -> Result<Option<Moments>> {
-        let path = self.repo.full_path(path);
+        let path = self.repo.as_of(commit)?.full_path(path);
         let line = self.repo.git().args(["log", "-1", "--format=%H %at %ct", commit, "--"]).arg(path).long().line()?;
         let (id, line) = line.split_once(' ').unwrap_or_default();
         if self.repo.cut_off()?.is_some_and(|cut| cut.contains(id)) {
@@ -179,7 +181,10 @@ impl GitHistory<'_> {
     }
 
     pub(crate) fn file(&self, commit: &str, name: &str) -> Result<Option<Vec<u8>>, GitError> {
-        self.repo.batch()?.read_path(commit, &self.repo.full(name), RECORD_LIMIT)
+        let mut batch = self.repo.batch()?;
+        let found = batch.read_path(commit, &self.repo.full(name), RECORD_LIMIT)?;
+        let elsewhere = || batch.read_path(commit, &self.repo.as_of(commit)?.full(name), RECORD_LIMIT);
+        found.map_or_else(elsewhere, |found| Ok(Some(found)))
     }
 
     pub(crate) fn made(&self, commit: &str) -> Result<DateTime<Utc>> {

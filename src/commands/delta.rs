@@ -6,7 +6,7 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::{Result, failed};
-use crate::git::{Commit, GitError, Remake, Repo, Reverted, Side, Walk};
+use crate::git::{Commit, GitError, Remake, Repo, Reverted, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
 use crate::model::{
@@ -129,7 +129,7 @@ fn commits_since(
         }
         _ => (base, head),
     };
-    let files = if own.is_empty() && moved { Vec::new() } else { repo.changed_files(from, Side::Commit(to), &scope)? };
+    let files = if own.is_empty() && moved { Vec::new() } else { repo.project_changes(from, to)? };
     delta.files = files.iter().map(|file| below(repo, &file.path)).collect();
     let named = files.iter().map(|file| (below(repo, &file.path), file));
     delta.content = (!files.is_empty()).then(|| FileChange::content(named));

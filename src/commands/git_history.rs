@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, History};
 use crate::error::{CommandError, Result};
-use crate::git::{Commit, FileChange, Remade, Remake, Repo, Side, Walk};
+use crate::git::{Commit, FileChange, Remade, Remake, Repo, Walk};
 use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
@@ -119,6 +119,41 @@ impl<'a> GitHistory<'a> {
         self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }
 
+    /// What git makes otherwise of the project, where that was in the commit that is compared.
+    fn counted_in(&self, it: &Remake<'_>, made: Remade) -> Remade {
+        let here = Remade { decided: self.counted(made.decided.clone()), differs: self.counted(made.differs.clone()) };
+        if made.is_same() {
+            return here;
+        }
+        let place = |commit: &str| self.ask(self.repo.as_of(commit), self.repo.clone());
+        if let Remake::Merge { commit, parents } = *it {
+            // A subtree that is brought in is its own branch, in another place.
+            let digest = |commit: &str| self.repo.project_digest(commit).ok();
+            let moved = |parent: &&String| place(parent).prefix() != place(commit).prefix();
+            if parents.iter().filter(moved).any(|parent| digest(parent) == digest(commit)) {
+                return Remade::default();
+            }
+        }
+        if here.decided.is_empty() && !here.differs.is_empty() {
+            return here;
+        }
+        let (commit, of) = match *it {
+            Remake::Merge { commit, .. } => (commit, commit),
+            Remake::Revert { commit, of } | Remake::Pick { commit, of } | Remake::Unpick { commit, of } => (commit, of),
+            Remake::Gone { head, of } => (head, of),
+        };
+        let (there, before) = (place(commit), place(of));
+        if [&there, &before].iter().all(|it| it.prefix() == self.repo.prefix()) {
+            return here;
+        }
+        let history = GitHistory { ids: self.ids.clone(), ..GitHistory::new(&there, &self.key) };
+        let counted = |files: Vec<FileChange>| {
+            let files = files.into_iter().filter(|file| !(file.is_regular() && before.is_own(&file.path)));
+            history.counted(files.collect())
+        };
+        Remade { decided: counted(made.decided), differs: counted(made.differs) }
+    }
+
     /// The ids of a commit and of the commits that it reverts.
     pub(crate) fn ids_behind(&self, hash: &str) -> Vec<String> {
         let (mut ids, mut open) = (Vec::new(), vec![hash.to_owned()]);
@@ -181,11 +216,11 @@ impl History for GitHistory<'_> {
             return known.clone();
         }
         let look_up = || {
+            let _reader = self.repo.batch().ok()?;
             let found = self.repo.commit_and_tree(commit).ok()?;
             // Without a config the commit does not have this project, so there is nothing to compare.
             self.config(&found.commit).ok()??;
-            let code = self.repo.code_digest(&found.commit, &self.repo.project()).ok()?;
-            Some((found.tree, code.to_string()))
+            Some((found.tree, self.repo.project_digest(&found.commit).ok()?.to_string()))
         };
         let found = look_up();
         self.named.borrow_mut().insert(commit.to_owned(), found.clone());
@@ -194,19 +229,19 @@ impl History for GitHistory<'_> {
 
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
         let _ = (self.at(base)?, self.at(head)?);
-        let files = self.repo.changed_files(base, Side::Commit(head), &self.repo.project()).ok()?;
+        let files = self.repo.project_changes(base, head).ok()?;
         Some(self.of_project(files).iter().map(|file| file.name().to_owned()).collect())
     }
 
     fn code_is(&self, commit: &str, code: &str) -> bool {
         let Some(commit) = &self.known(commit) else { return false };
-        self.ask(self.repo.code_digest(commit, &self.repo.project()).map(|it| it.as_str() == code), false)
+        self.ask(self.repo.project_digest(commit).map(|it| it.as_str() == code), false)
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {
         let made = self.ask(self.repo.remake(all, self.base.as_deref()), vec![None; all.len()]);
-        let counted = |it: Remade| Remade { decided: self.counted(it.decided), differs: self.counted(it.differs) };
-        made.into_iter().map(|it| it.map(counted)).collect()
+        let counted = |(it, made): (&Remake<'_>, Option<Remade>)| made.map(|made| self.counted_in(it, made));
+        all.iter().zip(made).map(counted).collect()
     }
 
     fn commit(&self, hash: &str) -> Option<Commit> {
@@ -217,17 +252,19 @@ impl History for GitHistory<'_> {
         // A branch may be named like an abbreviated hash.
         if let Some(full) = self.ask(self.repo.commit_by_hash(hash), None) {
             let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
-                found = Some(self.narrowed(commit));
+                found = Some(commit);
                 ControlFlow::Break(())
             });
             self.ask(walked, ());
+            let placed = found.map(|it| self.narrowed(self.ask(self.repo.placed(it.clone(), false, &mut true), it)));
+            found = placed;
         }
         self.looked_up.borrow_mut().insert(hash.to_owned(), found.clone());
         found
     }
 
     fn changed(&self, from: &str, to: &str) -> Vec<FileChange> {
-        self.counted(self.ask(self.repo.changed_files(from, Side::Commit(to), &self.repo.project()), Vec::new()))
+        self.counted(self.ask(self.repo.project_changes(from, to), Vec::new()))
     }
 
     fn parted(&self, head: &str) -> Vec<String> {

@@ -257,9 +257,9 @@ fn committed_numbers(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let values: Vec<(f64, f64, Vec<String>)> = before.kpis.iter().filter(is_judged).filter_map(of).collect();
     let outputs = collect::outputs_in_delta(ctx, change)?;
     let mut batch = repo.batch()?;
-    let mut found = Vec::new();
+    let (there, mut found) = (repo.as_of(&commit)?, Vec::new());
     for file in &delta.files {
-        let path = repo.full(file);
+        let path = there.full(file);
         let mut text = |commit: &str| batch.read_path(commit, &path, LARGEST_RESULT).ok().flatten().unwrap_or_default();
         let (old, new) = (text(&format!("{commit}^")), text(&commit));
         let more = |value: f64, one: &[u8], other: &[u8]| lines_with(one, value).len() > lines_with(other, value).len();
@@ -285,7 +285,8 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     else {
         return Ok(None);
     };
-    let paths = delta.files.iter().map(|path| repo.full_path(path));
+    let there = repo.as_of(&commit)?;
+    let paths = delta.files.iter().map(|path| there.full_path(path));
     let args = ["log", "-z", "--raw", "--no-abbrev", "--no-renames", "--format=%H", RESTORES, &commit, "--"];
     let output = repo.git().args(args).args(paths).long().text()?;
     // Newest first: each file before the commits so far, and after the change.

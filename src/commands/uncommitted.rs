@@ -295,7 +295,7 @@ pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     };
     let (Ok(parent), false) = (repo.resolve(&format!("{first}^")), head == *last) else { return Ok(Vec::new()) };
     let differing = |from: &str| -> std::result::Result<BTreeMap<String, FileChange>, GitError> {
-        let files = repo.changed_files(from, Side::Commit(&head), &repo.project())?;
+        let files = repo.project_changes(from, &head)?;
         Ok(files.into_iter().map(|file| (delta::below(repo, &file.path), file)).collect())
     };
     let (from_before, from_after, config) = (differing(&parent)?, differing(last)?, ctx.config()?);

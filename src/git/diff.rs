@@ -162,7 +162,7 @@ pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Resul
     raw_changes(call.args(args).arg(base).arg("--"), scope)
 }
 
-fn raw_changes(call: Call, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+pub(crate) fn raw_changes(call: Call, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
     let mut changes = call.parsed("git's raw format", parse_raw_output)?;
     changes.retain(|change| scope.counts_change(change));
     Ok(changes)

@@ -110,6 +110,10 @@ impl Repo {
         if held == said || entries.iter().any(|(entry, _)| leads_away(entry)) {
             return Ok(None);
         }
+        let there = self.as_of(commit)?;
+        if there.prefix() != self.prefix() {
+            return there.holds_other(commit, path, said);
+        }
         // For git-lfs, the size of the data counts.
         let named: Vec<(&[u8], &str)> =
             entries.iter().map(|(it, _)| (it.path.as_slice(), it.object.as_str())).collect();

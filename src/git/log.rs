@@ -66,11 +66,32 @@ impl Repo {
         walk: &Walk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<(), GitError> {
+        self.log_placed((base, head), walk, &mut !walk.naming.is_empty(), each)
+    }
+
+    /// The same; `moved` is whether a commit that was seen has the project at another place than those before it, or may have.
+    fn log_placed(
+        &self,
+        (base, head): (Option<&str>, &str),
+        walk: &Walk,
+        moved: &mut bool,
+        each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
+    ) -> Result<(), GitError> {
         // The range is empty.
         if base == Some(head) {
             return Ok(());
         }
-        self.log_call(base, head, walk, &[])?.stream(|reader| read_commits(reader, each))
+        let mut failure = None;
+        self.log_call(base, head, walk, &[])?.stream(|reader| {
+            read_commits(reader, &mut |commit| match self.placed(commit, walk.first_parent, moved) {
+                Ok(commit) => each(commit),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            })
+        })?;
+        failure.map_or(Ok(()), Err)
     }
 
     /// Like `log_range`, to the end. A second process walks a long range from its oldest commit until both meet.
@@ -108,7 +129,8 @@ impl Repo {
         };
         std::thread::scope(|scope| {
             let other = other_end.map(|call| scope.spawn(|| rest(call)));
-            self.log_range(base, head, walk, &mut |commit| {
+            let mut moved = false;
+            self.log_placed((base, head), walk, &mut moved, &mut |commit| {
                 if meets(0, &commit.id) {
                     return ControlFlow::Break(());
                 }
@@ -116,7 +138,9 @@ impl Repo {
                 ControlFlow::Continue(())
             })?;
             let rest = other.map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            rest.transpose()?.into_iter().flatten().rev().for_each(each);
+            for commit in rest.transpose()?.into_iter().flatten().rev() {
+                each(self.placed(commit, walk.first_parent, &mut moved)?);
+            }
             Ok(())
         })
     }

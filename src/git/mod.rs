@@ -9,6 +9,7 @@ mod head;
 mod index;
 mod log;
 mod objects;
+mod place;
 mod remake;
 mod repo;
 mod revert;

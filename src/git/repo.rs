@@ -32,6 +32,8 @@ struct Memo {
     /// Only the last listing, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
     index: LastIndex,
+    /// Where commits have projects that another commit has no more, by both ids.
+    places: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
     /// The reader of objects, while it is in use.
     reader: RefCell<Weak<RefCell<Reader>>>,
 }
@@ -90,6 +92,11 @@ impl Repo {
     /// The directory that was opened, relative to the root with a trailing `/`; empty at the root.
     pub(crate) fn prefix(&self) -> &[u8] {
         &self.prefix
+    }
+
+    /// The same repository with the project in another directory.
+    pub(crate) fn at_prefix(&self, prefix: &[u8]) -> Self {
+        Self { prefix: prefix.to_vec(), ..self.clone() }
     }
 
     /// A path of the project, from the repository's root.
@@ -152,6 +159,14 @@ impl Repo {
 
     pub(crate) fn shared_reader(&self) -> &RefCell<Weak<RefCell<Reader>>> {
         &self.memo.reader
+    }
+
+    pub(crate) fn places_seen(&self, both: &str) -> Option<Vec<Vec<u8>>> {
+        self.memo.places.borrow().get(both).cloned()
+    }
+
+    pub(crate) fn saw_places(&self, both: String, found: Vec<Vec<u8>>) {
+        self.memo.places.borrow_mut().insert(both, found);
     }
 
     /// Remembers that the commit with this full id exists.

@@ -81,8 +81,8 @@ impl Repo {
             if failed && unmerged.is_empty() {
                 return Err(output.failed());
             }
-            files = self.restore_own(scratch, &unmerged)?;
-            let conflicts = self.of_no_project(scratch, unmerged)?;
+            files = self.restore_own((scratch, &commit), &unmerged)?;
+            let conflicts = self.of_no_project((scratch, &commit), unmerged)?;
             if !conflicts.is_empty() {
                 return Ok(Reverted::Conflicts { commit, paths: conflicts });
             }
@@ -94,33 +94,53 @@ impl Repo {
         Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
     }
 
+    /// Whether a path is an own file of a project, in the checkout or in the commit that is reverted there.
+    fn is_own_in(&self, path: &[u8], scratch: &Scratch, reverted: &str) -> Result<bool, GitError> {
+        Ok(self.is_own_of_any(path, scratch.commit())? || self.is_own_of_any(path, reverted)?)
+    }
+
     /// Restores the own files of all projects from `HEAD`, and returns the other files that are changed.
-    fn restore_own(&self, scratch: &Scratch, unmerged: &[Vec<u8>]) -> Result<Vec<FileChange>, GitError> {
+    fn restore_own(
+        &self,
+        (scratch, reverted): (&Scratch, &str),
+        unmerged: &[Vec<u8>],
+    ) -> Result<Vec<FileChange>, GitError> {
         let (mut paths, mut others) = (Vec::new(), Vec::new());
         for change in staged(scratch)? {
-            match change.is_regular() && self.is_own_of_any(&change.path, scratch.commit())? {
+            match change.is_regular() && self.is_own_in(&change.path, scratch, reverted)? {
                 true => paths.push(change.path),
                 false => others.push(change),
             }
         }
-        let conflicts = self.of_no_project(scratch, unmerged.to_vec())?;
+        let conflicts = self.of_no_project((scratch, reverted), unmerged.to_vec())?;
         paths.extend(unmerged.iter().filter(|path| !conflicts.contains(path)).cloned());
         paths.sort();
         paths.dedup();
         if paths.is_empty() {
             return Ok(others);
         }
-        let args =
-            ["restore", "--source=HEAD", "--staged", "--worktree", "--pathspec-from-file=-", "--pathspec-file-nul"];
-        scratch.git().args(args).input(paths.join(&0)).long().ok()?;
+        let listed = self.listing(scratch.commit(), b"")?;
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            paths.into_iter().partition(|path| listed.binary_search_by(|it| it.path.cmp(path)).is_ok());
+        let restore = ["restore", "--source=HEAD", "--staged", "--worktree"];
+        for (args, paths) in [(&restore[..], kept), (&["rm", "--quiet", "--force", "--ignore-unmatch"], gone)] {
+            if !paths.is_empty() {
+                let call = scratch.git().args(args).args(["--pathspec-from-file=-", "--pathspec-file-nul"]);
+                call.input(paths.join(&0)).long().ok()?;
+            }
+        }
         staged(scratch)
     }
 
     /// Those of the paths that are own files of none of the repository's projects.
-    fn of_no_project(&self, scratch: &Scratch, paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, GitError> {
+    fn of_no_project(
+        &self,
+        (scratch, reverted): (&Scratch, &str),
+        paths: Vec<Vec<u8>>,
+    ) -> Result<Vec<Vec<u8>>, GitError> {
         let mut others = Vec::new();
         for path in paths {
-            if !self.is_own_of_any(&path, scratch.commit())? {
+            if !self.is_own_in(&path, scratch, reverted)? {
                 others.push(path);
             }
         }

@@ -1,6 +1,8 @@
 //! Where the tool keeps its files in a project, and which paths are its own files: changes to them are not changes to
 //! the code. Paths are relative to the project root, with `/` separators.
 
+use std::sync::LazyLock;
+
 pub const STATE_DIR: &str = ".vibeship-optimizer";
 /// The state directory of old projects, used if it has state.
 pub const LEGACY_STATE_DIR: &str = ".vibeship_optimizer";
@@ -55,12 +57,19 @@ pub fn roots_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::once(0).chain(below).filter(|at| is_own(&path[*at..])).map(|at| &path[..at])
 }
 
+/// Every possible config path from the project's root, in order of precedence.
+pub fn config_names() -> &'static [String] {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
+        let states = states.flat_map(|dir| STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
+        ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states).collect()
+    });
+    &NAMES
+}
+
 /// If a path is a config file, the root of its project, which ends in `/` or is empty.
 pub fn root_of_config(path: &[u8]) -> Option<&[u8]> {
-    let in_state = |dir: &'static str| STATE_CONFIGS.iter().map(move |name| format!("{dir}/{name}"));
-    let mut names =
-        ROOT_CONFIGS.map(str::to_owned).into_iter().chain([STATE_DIR, LEGACY_STATE_DIR].into_iter().flat_map(in_state));
-    let root = names.find_map(|name| path.strip_suffix(name.as_bytes()))?;
+    let root = config_names().iter().find_map(|name| path.strip_suffix(name.as_bytes()))?;
     (root.is_empty() || root.ends_with(b"/")).then_some(root)
 }
 

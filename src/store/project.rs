@@ -7,6 +7,7 @@ use crate::model::ChangeId;
 use crate::model::own::{ATTRIBUTES, STATE_DIRS};
 pub(crate) use crate::model::own::{
     EVIDENCE_DIR, LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_CONFIGS, STATE_DIR, SUPERSEDED,
+    config_names,
 };
 use crate::os::files;
 use crate::store::{StoreError, atomic};
@@ -16,16 +17,6 @@ const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything el
     /lock\n/holder.json\n/active\n/cache/\n.vibeship-*.tmp\n";
 /// Evidence is compared byte by byte, so git must not convert line ends.
 const NO_CONVERSION: &str = "* -text linguist-generated=true\n";
-
-/// Every possible config path from the project's root, in order of precedence.
-pub(crate) fn config_names() -> &'static [String] {
-    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let states = [STATE_DIR, LEGACY_STATE_DIR].into_iter();
-        let states = states.flat_map(|dir| STATE_CONFIGS.map(|name| format!("{dir}/{name}")));
-        ROOT_CONFIGS.map(str::to_owned).into_iter().chain(states).collect()
-    });
-    &NAMES
-}
 
 pub(crate) fn record_dirs() -> &'static [String; 2] {
     static DIRS: LazyLock<[String; 2]> =

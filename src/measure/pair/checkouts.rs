@@ -153,7 +153,8 @@ impl Checkouts {
 /// be built from files next to it.
 fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<TreeEntry>), GitError> {
     let found = project.repo.commit_and_tree(rev)?;
-    let scope = Scope { without_own_of: Some(project.repo.prefix()), ..Scope::ALL };
+    let there = project.repo.as_of(&found.commit)?;
+    let scope = Scope { without_own_of: Some(there.prefix()), ..Scope::ALL };
     let listed = project.repo.listing(&found.commit, b"")?;
     let code = listed.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())).cloned().collect();
     Ok((SideRevision { rev: rev.to_owned(), commit: Some(found.commit), tree: Some(found.tree) }, code))
@@ -190,8 +191,9 @@ impl Builder<'_> {
         };
         let (temporary, build) = (create("tmp")?, create("out")?);
         let tree = self.scratch.add_tree(&Path::new(directory).join("tree"), commit)?;
-        let prefix = files::path_from_bytes(self.project.repo.prefix());
-        let root = if self.project.repo.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
+        let there = self.project.repo.as_of(commit)?;
+        let prefix = files::path_from_bytes(there.prefix());
+        let root = if there.prefix().is_empty() { tree.clone() } else { tree.join(&prefix) };
         if !root.is_dir() {
             let commit = version.commit.unwrap_or_default();
             return Err(CheckoutError::NoProject { commit, path: prefix.display().to_string() });

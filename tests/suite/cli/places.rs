@@ -1,6 +1,8 @@
 //! Where output may be written, and which links are followed: nothing that must be kept is ever replaced, and nothing
 //! is written outside the project.
 
+use chrono::Duration;
+
 use crate::support::{Sandbox, kpi};
 
 #[test]
@@ -309,4 +311,65 @@ fn a_rollback_leaves_the_record_and_the_evidence_of_other_projects() {
     assert!(!s.path("../web/src/.vibeship-optimizer/changes/none.json").exists(), "it is of no project");
     let _ = s.on(&["snapshot", "--as", "after"]).ok();
     let _ = s.run(&["status"]).never_says(&["still in the tree"]);
+}
+
+/// Moves the project to a directory of the repository, and goes there.
+fn move_to(s: &Sandbox, dir: &str) {
+    let names = ["src", "ops.json", "vibeship_optimizer.yml", ".vibeship-optimizer", "reports"];
+    let to = s.path(dir);
+    std::fs::create_dir_all(&to).unwrap();
+    let to = to.to_string_lossy();
+    s.git(&[&["mv"], &names[..], &["VIBESHIP_OPTIMIZER.md", &to]].concat());
+    s.git(&["commit", "-q", "-m", &format!("Move to {dir}")]);
+    s.go_to(dir);
+}
+
+#[test]
+fn a_project_that_was_moved_is_read_in_older_commits_where_it_was() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().write("ops.json", kpi(50.0)).write("src/main.txt", "fewer\n");
+    // As printed after a baseline: with the tool's own files.
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.validate().after().compare();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    move_to(&s, "app");
+    // Its sizes, its code and its config are compared with what the commits have in the old place.
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.git(&["commit", "-q", "-a", "-m", "Evidence"]);
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    move_to(&s, "svc/one");
+    s.later(Duration::days(1));
+    let _ = s.on(&["monitor", "tick"]).ok();
+    let range = ["check", "--range", ":/start..HEAD", "--require", "promoted"];
+    let _ = s.run(&range).ok().says(&["no problems found in 6 commits and 1 record"]);
+    let _ = s.run_in(&s.path("svc"), &range).exits(2).says(&["-C one check --range :/start..HEAD --require decide"]);
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();
+    assert_eq!(s.git(&["show", "--format=", "--name-only"]), "svc/one/ops.json\nsvc/one/src/main.txt");
+}
+
+#[test]
+fn a_project_that_is_brought_in_as_a_subtree_is_its_own_branch_and_no_content_of_the_merge() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    s.git(&["checkout", "-q", "--orphan", "mono"]);
+    s.git(&["rm", "-rfq", "."]);
+    s.write("lib", "1\n").commit_as("Of many", &[]);
+    s.git(&["merge", "-q", "-s", "ours", "--no-commit", "--allow-unrelated-histories", "main"]);
+    s.git(&["read-tree", "--prefix=svc/", "-u", "main"]);
+    s.git(&["commit", "-q", "-m", "Bring it in"]);
+    s.go_to("svc").later(Duration::days(1));
+    let _ = s.on(&["monitor", "tick"]).ok();
+    let _ = s.run(&["check", "--range", "HEAD^1..HEAD"]).never_says(&["MERGE_BRINGS_CONTENT", "VERDICTS_DIFFER"]);
+    // What the merge adds of its own is found, and no advice takes the import away.
+    s.git(&["checkout", "-q", "."]);
+    s.write("svc/src/new.txt", "more\n").git(&["add", "src"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit"]);
+    let told = s.run(&["check", "--range", "HEAD^1..HEAD"]).exits(1).says(&["MERGE_BRINGS_CONTENT"]);
+    let _ = told.says(&["next: git merge-base "]);
 }

@@ -1,0 +1,127 @@
+//! Where the project was in a commit: its directory may have been moved or renamed since. Older commits are read as if it
+//! had always been where it is now.
+
+use std::collections::BTreeSet;
+
+use crate::git::diff::raw_changes;
+use crate::git::{Commit, FileChange, GitError, Repo, Scope, Side};
+use crate::model::{Digest, own};
+use crate::os::files;
+
+impl Repo {
+    /// This repository with the project where it was in a commit: here, or where one had its config that `HEAD` has no more.
+    pub(crate) fn as_of(&self, commit: &str) -> Result<Self, GitError> {
+        let former = self.former_places(commit)?;
+        Ok(if let [prefix] = former.as_slice() { self.at_prefix(prefix) } else { self.clone() })
+    }
+
+    fn former_places(&self, commit: &str) -> Result<Vec<Vec<u8>>, GitError> {
+        match self.resolve("HEAD") {
+            Ok(head) => self.projects_left(commit, &head),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The projects of a commit that a later one has no more; none where this one was here already, or is not at the later.
+    pub(crate) fn projects_left(&self, commit: &str, head: &str) -> Result<Vec<Vec<u8>>, GitError> {
+        let commit = self.resolve(commit)?;
+        let key = format!("{head} {commit}");
+        if commit == head {
+            return Ok(Vec::new());
+        }
+        if let Some(known) = self.places_seen(&key) {
+            return Ok(known);
+        }
+        let names: Vec<Vec<u8>> = own::config_names().iter().map(|name| self.full(name)).collect();
+        let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+        let mut found = Vec::new();
+        if self.tree_entries(&commit, &names)?.is_empty() {
+            let roots = |commit: &str| -> Result<BTreeSet<Vec<u8>>, GitError> {
+                let files = self.listing(commit, b"")?;
+                Ok(files.iter().filter_map(|file| own::root_of_config(&file.path)).map(<[u8]>::to_vec).collect())
+            };
+            let now = roots(head)?;
+            if now.contains(self.prefix()) {
+                found = roots(&commit)?.difference(&now).cloned().collect();
+            }
+        }
+        self.saw_places(key, found.clone());
+        Ok(found)
+    }
+
+    /// A digest of the project's code in a commit, wherever it was there.
+    pub(crate) fn project_digest(&self, commit: &str) -> Result<Digest, GitError> {
+        let there = self.as_of(commit)?;
+        there.code_digest(commit, &there.project())
+    }
+
+    /// The project's files that differ between two commits, without the tool's own.
+    pub(crate) fn project_changes(&self, from: &str, to: &str) -> Result<Vec<FileChange>, GitError> {
+        let mut found =
+            self.changed_files(from, Side::Commit(to), &Scope { without_own_of: None, ..self.project() })?;
+        // What nothing says to have moved is asked about where that starts no process.
+        if found.is_empty() || found.iter().any(|file| self.brings_config(file)) || self.running_batch().is_some() {
+            found = self.moved_changes(from, to)?.unwrap_or(found);
+        }
+        found.retain(|file| self.project().counts_change(file));
+        Ok(found)
+    }
+
+    /// All files of the project that differ between two commits, one of which has it elsewhere.
+    fn moved_changes(&self, from: &str, to: &str) -> Result<Option<Vec<FileChange>>, GitError> {
+        let places = [(self.as_of(from)?, from), (self.as_of(to)?, to)];
+        if from == to || places.iter().all(|(there, _)| there.prefix() == self.prefix()) {
+            return Ok(None);
+        }
+        let args = ["diff-tree", "-r", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
+        let mut call = self.git().args(args).long();
+        for (there, commit) in places {
+            let dir = there.prefix().strip_suffix(b"/").unwrap_or_default();
+            call = call.arg(files::path_from_bytes(&[commit.as_bytes(), b":", dir].concat()));
+        }
+        let mut found = raw_changes(call.arg("--"), &Scope::ALL)?;
+        for file in &mut found {
+            file.path.splice(..0, self.prefix().iter().copied());
+        }
+        Ok(Some(found))
+    }
+
+    fn brings_config(&self, file: &FileChange) -> bool {
+        file.status.starts_with('A') && own::root_of_config(&file.path) == Some(self.prefix())
+    }
+
+    /// A commit with the project's files as if it had always been here. `moved` begins with the commit that brought it here;
+    /// those before it come later.
+    pub(crate) fn placed(&self, commit: Commit, first_parent: bool, moved: &mut bool) -> Result<Commit, GitError> {
+        *moved |= commit.files.iter().any(|file| self.brings_config(file));
+        if !*moved {
+            return Ok(commit);
+        }
+        let there = self.as_of(&commit.id)?;
+        if commit.parents.is_empty() {
+            let placed = |mut file: FileChange| {
+                if file.path.starts_with(there.prefix()) {
+                    file.path.splice(..there.prefix().len(), self.prefix().iter().copied());
+                }
+                file
+            };
+            return Ok(Commit { files: commit.files.into_iter().map(placed).collect(), ..commit });
+        }
+        let compared = if first_parent { &commit.parents[..1] } else { &commit.parents[..] };
+        let mut files: Option<Vec<FileChange>> = None;
+        let mut places = vec![there.prefix().to_vec()];
+        for parent in compared {
+            places.push(self.as_of(parent)?.prefix().to_vec());
+            let Some(found) = self.moved_changes(parent, &commit.id)? else { continue };
+            // Of a merge, what differs from all of its parents.
+            let both = |known: Vec<FileChange>| {
+                known.into_iter().filter(|it| found.iter().any(|file| file.path == it.path)).collect()
+            };
+            files = Some(files.map_or_else(|| found.clone(), both));
+        }
+        let Some(files) = files else { return Ok(commit) };
+        let beside = |file: &FileChange| !places.iter().any(|place| file.path.starts_with(place));
+        let beside = commit.files.iter().filter(|file| beside(file)).cloned();
+        Ok(Commit { files: files.into_iter().chain(beside).collect(), ..commit })
+    }
+}
