@@ -1,5 +1,6 @@
-//! What the commands cost beside their floors, in one round-robin run; `bench.sh` makes the workloads and starts it. The
-//! floors that are programs are in here, too: `bench` alone does nothing, which is the floor of a start.
+//! Times the commands and compares each with its floor, in one round-robin run; `bench.sh` makes the workloads and
+//! starts it. The floors that are programs are subcommands of this one: `bench` without arguments does nothing, which
+//! is the floor of a program start.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "it reports to a terminal")]
 
@@ -22,8 +23,8 @@ use vibeship_optimizer::os::{Interrupt, Spec};
 use vibeship_optimizer::stats::{rank_sum, winsorized};
 use vibeship_optimizer::workflow::{chain, replay};
 
-/// What is timed: its name, its goal (times the floor, or a time), its floor, where it runs, and the command. BENCH is
-/// this program, TOOL the one that is measured. What follows ` && ` is done after it, untimed.
+/// One job per line: name, goal (a multiple of the floor, or a time), floor, working directory and command. BENCH
+/// stands for this program, TOOL for the one under test. A command after ` && ` runs afterwards, untimed.
 const JOBS: &str = "\
 an empty program | | | ended | BENCH
 --version | 1.5 | an empty program | ended | TOOL --version
@@ -76,7 +77,7 @@ fn main() -> Answer {
     }
 }
 
-/// The job, in the order of the table, and what it took each time.
+/// One line of `JOBS`, with its times in milliseconds.
 struct Job<'a> {
     name: &'a str,
     goal: &'a str,
@@ -99,7 +100,8 @@ fn jobs() -> Vec<Job<'static>> {
     JOBS.lines().filter_map(job).collect()
 }
 
-/// Each in turn, so that a busy moment of the machine meets all. The first round warms the caches and is not counted.
+/// Runs the jobs in turn, `rounds` times, so that a busy moment of the machine affects them all, and prints the table
+/// of medians. A first round, which warms the caches, is not counted.
 fn table(tool: &str, dir: &Path, rounds: usize) -> Answer {
     let own = std::env::current_exe()?.to_string_lossy().into_owned();
     let run = |words: &[&str], at: &str| {
@@ -143,7 +145,7 @@ fn table(tool: &str, dir: &Path, rounds: usize) -> Answer {
     Ok(())
 }
 
-/// What one call of each pure part takes: the median of rounds of as many calls as fill some milliseconds.
+/// Prints the time of one call of each pure function: the median over rounds, each of enough calls to take 5 ms.
 fn pure(files: [&str; 3]) -> Answer {
     const ROUNDS: usize = 21;
     const FILLED: Duration = Duration::from_millis(5);
@@ -180,7 +182,7 @@ fn pure(files: [&str; 3]) -> Answer {
     Ok(())
 }
 
-/// Lets a result be made for its own sake.
+/// Keeps the compiler from optimising an unused result away.
 fn kept<T>(result: T) {
     let _ = black_box(result);
 }
@@ -200,7 +202,7 @@ fn parse(dir: &Path) -> Answer {
     Ok(())
 }
 
-/// The sizes of all files, by as many threads as there are cores.
+/// Adds up the sizes of all files below a directory, with one thread per core.
 fn walk(dir: PathBuf) -> Answer {
     let threads = std::thread::available_parallelism()?.get();
     let (open, busy) = (Mutex::new(vec![dir]), Mutex::new(0_usize));
@@ -249,7 +251,7 @@ fn bare(runs: u32) -> Answer {
     Ok(())
 }
 
-/// The same runs as the tool makes them.
+/// Makes the runs of `bare` the way the tool starts and times a command.
 fn timed(runs: u32) -> Answer {
     let interrupt = Interrupt::install()?;
     let spec = Spec {
@@ -276,7 +278,7 @@ fn busy() -> Answer {
     Ok(())
 }
 
-/// What is in the way of any measurement in pairs: two checkouts, and the runs.
+/// Does the work that no paired measurement can avoid: two checkouts, and `count` runs in each.
 fn pairs(count: u32) -> Answer {
     let own = std::env::current_exe()?;
     let place = std::env::temp_dir().join(format!("bench-pairs-{}", std::process::id()));
@@ -295,7 +297,7 @@ fn pairs(count: u32) -> Answer {
     Ok(())
 }
 
-/// Copies of a record under other ids, each with a chain of its own.
+/// Writes `count` copies of a record under other ids, each with its own hash chain.
 fn records(template: &Path, dir: &Path, count: u32) -> Answer {
     let text = fs::read_to_string(template)?;
     let old = template.file_stem().and_then(|stem| stem.to_str()).ok_or("a record is named after its id")?;
@@ -315,7 +317,7 @@ fn records(template: &Path, dir: &Path, count: u32) -> Answer {
     Ok(())
 }
 
-/// Numbers that look drawn at random and are the same every time (Marsaglia's xorshift).
+/// Returns pseudorandom numbers with a fixed seed (Marsaglia's xorshift).
 fn numbers() -> impl Iterator<Item = u64> {
     std::iter::successors(Some(88_172_645_463_325_252_u64), |last| {
         let x = last ^ (last << 13);
@@ -335,7 +337,7 @@ fn files(dir: &Path, count: usize) -> Answer {
     Ok(())
 }
 
-/// A history on the branch `main`, for `git fast-import`.
+/// Prints `count` commits on the branch `main`, for `git fast-import`.
 fn commits(count: u64) -> Answer {
     for (n, number) in (1..=count).zip(numbers()) {
         println!("commit refs/heads/main\ncommitter B <b@example.org> {} +0000", 1_700_000_000 + n * 60);
@@ -348,7 +350,7 @@ fn commits(count: u64) -> Answer {
     Ok(())
 }
 
-/// Two snapshots with many timings and sizes, from one that has one of each.
+/// Writes two snapshots with 1,950 timings and 2,000 sizes each, from a template that has one of each.
 fn snapshots(template: &Path, dir: &Path) -> Answer {
     let template: Value = serde_json::from_slice(&fs::read(template)?)?;
     let mut numbers = numbers();

@@ -1,8 +1,8 @@
 #!/bin/sh
-# What the commands cost beside their floors: the table of docs/performance.md.
+# Times the commands and compares each with its floor. Gives the tables of docs/performance.md.
 #   sh examples/bench.sh [ROUNDS]
-# Makes its workloads in a directory of its own (about a minute, 1 GB) and measures them in turn. PROFILE=dev measures a
-# debug build, which is quicker to make and much slower.
+# Generates its workloads in a temporary directory (about a minute, 1 GB). PROFILE=dev measures a debug build, which compiles
+# faster and runs much slower.
 set -eu
 rounds=${1:-11}
 cd "$(dirname "$0")/.."
@@ -15,7 +15,7 @@ trap 'rm -rf "$dir"' EXIT INT TERM
 export HOME="$dir" VIBESHIP_OPTIMIZER_NO_PROMPT=1 GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=B GIT_AUTHOR_EMAIL=b@example.org \
   GIT_COMMITTER_NAME=B GIT_COMMITTER_EMAIL=b@example.org
 
-# A project that measures a path, and times what is given; the shell is in it afterwards.
+# Makes the project $1, which measures the size of the path $2 and has the timings $3, and enters its directory.
 project() {
   mkdir -p "$dir/$1/src"
   cd "$dir/$1"
@@ -37,7 +37,7 @@ open() {
   id=$(sed -n 's/.*"change_id": "\([^"]*\)".*/\1/p' "$dir/opened")
 }
 
-# Takes the baseline, and writes a message that names the change.
+# Takes the baseline, and writes a commit message that names the change to the file $1.
 baseline() {
   git add -A
   git commit -qm records

@@ -1,9 +1,10 @@
 #!/bin/sh
-# How often `bisect` names a wrong commit: generated histories of 64 commits, one of which makes a program of about 20 ms
-# slower by 3 %. The table of docs/measurement.md.
+# Counts how often `bisect` names a wrong commit, on generated histories of 64 commits, one of which makes a program of
+# about 20 ms slower by 3 %. Gives the table of docs/measurement.md.
 #   sh examples/bisect.sh [TRIALS] [LOADS]
-# LOADS busy loops run beside it. TOOL names a built program; WORK a program to measure that takes a number of steps, STEPS of
-# them (without it, the tool's own fixed work); SLOWER the slowdown in percent.
+# LOADS busy loops run in the background. Environment: TOOL, a built vibeship-optimizer; WORK, the program to measure, which
+# takes a number of steps as its argument (default: the tool's own fixed work); STEPS, that number; SLOWER, the slowdown in
+# percent.
 set -eu
 trials=${1:-20} loads=${2:-0} slower=${SLOWER:-3}
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ else
 fi
 steps=${STEPS:-3000000}
 
-# A history whose commit number $1 is the slow one; number 0 is the good one.
+# Makes a history in which commit number $1 is the first slow one; number 0 is the good one.
 history() {
   git init -q -b main "$dir/repo"
   n=0

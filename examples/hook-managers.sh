@@ -1,7 +1,7 @@
 #!/bin/sh
-# Tries the hook examples with real hook managers: lefthook and husky from npm, pre-commit and prek from PyPI.
-# Usage: sh examples/hook-managers.sh [MANAGER]...      (vibeship-optimizer has to be on PATH)
-# A manager that cannot be installed here is named and left out.
+# Tries the hook examples with the real hook managers: lefthook and husky from npm, pre-commit and prek from PyPI.
+# Usage: sh examples/hook-managers.sh [MANAGER]...      (vibeship-optimizer must be on PATH)
+# Reports and skips a manager that cannot be installed.
 set -eu
 
 examples=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
@@ -18,7 +18,7 @@ fail() {
     cat "$work/log" >&2
     exit 1
 }
-# Runs a command that must be refused, with a text in what it says.
+# Runs a command that must fail, with the text $1 in its output.
 refused() {
     text=$1
     shift
@@ -27,8 +27,8 @@ refused() {
 }
 passes() { "$@" >"$work/log" 2>&1 || fail "failed: $*"; }
 
-# An installation runs nothing: lefthook's would put its hooks into the repository around.
-# Each leaves its program in PATH and its hooks in the repository; it fails where it cannot be installed.
+# Both install a package and put its program on PATH. Without npm's install scripts: lefthook's would put its hooks into the
+# surrounding repository.
 npm_package() { npm_config_ignore_scripts=true npm install --silent --no-fund --no-audit --prefix "$work/npm" "$1" && PATH=$work/npm/node_modules/.bin:$PATH; }
 pip_package() { python3 -m venv "$work/$1" && "$work/$1/bin/pip" install --quiet --disable-pip-version-check "$1" && PATH=$work/$1/bin:$PATH; }
 get() {
@@ -50,7 +50,7 @@ set_up() {
             cp "$examples"/husky/* .husky/
             ;;
         pre-commit | prek)
-            # As in .pre-commit-hooks.yaml, with the installed program in place of one that is built.
+            # The hooks of .pre-commit-hooks.yaml, with the installed program instead of a built one.
             {
                 printf 'default_install_hook_types: [prepare-commit-msg, commit-msg, pre-push]\nrepos:\n  - repo: local\n    hooks:\n'
                 sed -e '/^#/d' -e 's/language: rust/language: system/' -e 's/^/      /' "$examples/../.pre-commit-hooks.yaml"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What one change costs a person, measured: commands, seconds, files and bytes, to the first verdict and to VERIFIED.
-# Plays a small change through all its days with a debug build, whose clock can be set.
-# Usage: sh examples/numbers.sh        (PROGRAM=path/of/a/debug/build to build nothing)
+# Measures what one change costs a person, up to the first verdict and up to VERIFIED: commands, seconds, files and bytes.
+# Takes a small change through all its days with a debug build, whose clock can be set.
+# Usage: sh examples/numbers.sh        (PROGRAM=PATH uses an existing debug build)
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
@@ -23,15 +23,15 @@ at() {
     export VIBESHIP_OPTIMIZER_TEST_NOW GIT_AUTHOR_DATE GIT_COMMITTER_DATE
 }
 count=0
-# A command that a person types.
+# Runs a command that a person types, and counts it.
 typed() {
     count=$((count + 1))
     "$@" > "$work/.git/said" 2>&1 || { cat "$work/.git/said" >&2; echo "numbers: failed: $*" >&2; exit 1; }
 }
-# What runs by itself.
+# Runs a command that nobody types, such as the timer's.
 timer() { "$@" > "$work/.git/said" 2>&1 || { cat "$work/.git/said" >&2; exit 1; }; }
 evidence() { git add -A && git commit -q -m "Evidence"; }
-# Files and bytes of the change's evidence, beside its record and the logbook.
+# Prints the number of files and bytes of the change's evidence, without its record and the logbook.
 size() {
     set -- reports/optimizer/chg-*
     echo "$# files, $(cat "$@" | wc -c | tr -d ' ') bytes"

@@ -1,5 +1,5 @@
-//! What starting, watching and reaping one run costs here, beside a bare `posix_spawn` + `wait4` loop in C.
-//! Run it through `examples/overhead.sh`, which builds the two C programs.
+//! Compares the tool's cost of starting, watching and reaping one run with that of a bare `posix_spawn` + `wait4` loop
+//! in C. Run it through `examples/overhead.sh`, which builds the two C programs.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spec = spec(Path::new(program))?;
     let (mut reported, mut whole, mut bares) = (Vec::new(), Vec::new(), Vec::new());
     for block in 0..blocks {
-        // Blocks in the order ABBA, so that neither profits from a drift.
+        // The blocks alternate in the order ABBA, so that a drift favours neither side.
         for ours in if block % 2 == 0 { [true, false] } else { [false, true] } {
             if ours {
                 let (measured, elapsed) = tool_block(&spec, runs, &interrupt)?;
@@ -46,7 +46,7 @@ fn spec(program: &Path) -> Result<Spec, Box<dyn Error>> {
     let line = program.to_str().ok_or("the path of the program is not UTF-8")?;
     Ok(Spec {
         invocation: Invocation::Shell(line.to_owned()),
-        // Where we are, as for timings in the project's root: no variable differs then.
+        // The current directory, as for timings in the project's root: PWD then needs no change.
         cwd: std::env::current_dir()?,
         env: Vec::new(),
         timeout: Duration::from_secs(10),
@@ -57,7 +57,7 @@ fn spec(program: &Path) -> Result<Spec, Box<dyn Error>> {
     })
 }
 
-/// Microseconds per run: as reported (median of the block), and of the whole call.
+/// Returns the medians of a block, in microseconds per run: of the reported wall time, and of the whole call.
 fn tool_block(spec: &Spec, runs: u32, interrupt: &Interrupt) -> Result<(f64, f64), Box<dyn Error>> {
     let mut walls = Vec::new();
     let mut calls = Vec::new();

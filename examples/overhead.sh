@@ -1,7 +1,7 @@
 #!/bin/sh
-# What one run costs beside a bare posix_spawn + wait4, on a static program that does nothing.
+# Compares the tool's cost of one run with that of a bare posix_spawn + wait4, on a static program that does nothing.
 #   sh examples/overhead.sh [BLOCKS] [RUNS_PER_BLOCK]
-# Needs a C compiler. PROFILE=dev measures a debug build, which is quicker to make.
+# Needs a C compiler. PROFILE=dev measures a debug build, which compiles faster.
 set -eu
 cd "$(dirname "$0")/.."
 dir=$(mktemp -d)
@@ -46,6 +46,6 @@ int main(int argc, char **argv) {
 }
 C
 ${CC:-cc} -O2 -o "$dir/bare" "$dir/bare.c"
-# Some systems have no static C library; then both sides pay for the dynamic linker.
+# Links dynamically where there is no static C library; both sides then include the dynamic linker's time.
 ${CC:-cc} -O2 -static -o "$dir/true" "$dir/true.c" 2>/dev/null || ${CC:-cc} -O2 -o "$dir/true" "$dir/true.c"
 cargo run --quiet --profile "${PROFILE:-release}" --example overhead -- "$dir/true" "$dir/bare" "$@"

@@ -1,8 +1,9 @@
-//! Which estimator should judge alternating pairs? Measures false alarms, power and error of several on simulated noise
-//! and, where a file of real pairs is named, on that: `cargo run --release --example paired_methods [PAIRS.csv]`.
+//! Which estimator should judge alternating pairs? Measures false alarms, power and error of several estimators on
+//! simulated noise or, if a file is given, on real pairs: `cargo run --release --example paired_methods [PAIRS.csv]`.
 //!
-//! A line of the file is one pair of one unchanged program: `session,after_first,before_wall_s,before_cpu_s,after_wall_s,after_cpu_s`.
-//! A slowdown is put in by multiplying the second side, so that every method sees the same noise.
+//! Each line of the file is one pair of runs of the same program:
+//! `session,after_first,before_wall_s,before_cpu_s,after_wall_s,after_cpu_s`.
+//! A slowdown is simulated by multiplying the times of the second side, so that every method sees the same noise.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -11,7 +12,7 @@ use vibeship_optimizer::model::{Design, Estimate, Finding};
 use vibeship_optimizer::stats::looks::ALPHA;
 use vibeship_optimizer::stats::{Interval, Plan, median, median_interval, winsorized};
 
-/// One pair: the logarithm of both times, and whether the second side ran first.
+/// One pair: the logarithm of both times, and whether the second side (`after`) ran first.
 #[derive(Clone, Copy)]
 struct Pair {
     before: f64,
@@ -19,7 +20,7 @@ struct Pair {
     after_first: bool,
 }
 
-/// A method gives a location of the log-ratio with its interval.
+/// Estimates the location of the log-ratios and its confidence interval at a significance level.
 type Method = fn(&[Pair], f64) -> Option<Interval>;
 
 const METHODS: [(&str, Method); 7] = [
@@ -32,8 +33,9 @@ const METHODS: [(&str, Method); 7] = [
     ("trimmed mean, t", trimmed_t),
 ];
 
-/// The median of the Walsh averages with the interval that inverts Wilcoxon's signed-rank test (M. Hollander, D. A. Wolfe, E.
-/// Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sections 3.2 and 3.3); the null distribution is counted.
+/// Returns the median of the Walsh averages with the interval that inverts Wilcoxon's signed-rank test (M. Hollander,
+/// D. A. Wolfe, E. Chicken, "Nonparametric Statistical Methods", 3rd ed., 2014, sections 3.2 and 3.3); the null
+/// distribution is exact.
 fn hodges_lehmann(values: &[f64], confidence: f64) -> Option<Interval> {
     let n = values.len();
     let mut probability = vec![0.0_f64; n * (n + 1) / 2 + 1];
@@ -65,7 +67,7 @@ fn quads(pairs: &[Pair]) -> Vec<f64> {
     ratios(pairs).chunks_exact(2).map(|two| f64::midpoint(two[0], two[1])).collect()
 }
 
-/// Each log-ratio less what the machine drifted within the pair, by the levels of the neighbouring pairs.
+/// Returns the log-ratios minus the drift within each pair, estimated from the mean levels of the neighbouring pairs.
 fn corrected(pairs: &[Pair]) -> Vec<f64> {
     let level = |i: usize| f64::midpoint(pairs[i].before, pairs[i].after);
     let correct = |(i, pair): (usize, &Pair)| {
@@ -77,7 +79,8 @@ fn corrected(pairs: &[Pair]) -> Vec<f64> {
     pairs.iter().enumerate().map(correct).collect()
 }
 
-/// Mean of the middle 80 % with the interval of J. W. Tukey and D. H. McLaughlin (Sankhya A 25, 1963, 331-352).
+/// Returns the mean of the middle 80 % with the interval of J. W. Tukey and D. H. McLaughlin (Sankhya A 25, 1963,
+/// 331-352).
 fn trimmed_t(pairs: &[Pair], _level: f64) -> Option<Interval> {
     let mut values = ratios(pairs);
     values.sort_by(f64::total_cmp);
@@ -98,7 +101,7 @@ fn trimmed_t(pairs: &[Pair], _level: f64) -> Option<Interval> {
     Some(Interval { value, low: value - reach, high: value + reach, coverage: 0.95 })
 }
 
-/// Xorshift64*, so that the same figures come out everywhere.
+/// Xorshift64*, so that the results are the same everywhere.
 struct Random(u64);
 
 impl Random {
@@ -119,7 +122,8 @@ impl Random {
     }
 }
 
-/// Noise of one run in logarithms: scatter, spikes, and steps in the machine's speed that last for some runs.
+/// The noise of the logarithm of a run's time: scatter, spikes, and steps in the machine's speed that last for some
+/// runs.
 struct Noise {
     name: &'static str,
     scatter: f64,
@@ -172,7 +176,7 @@ fn slowed(pairs: &[Pair], share: f64) -> Vec<Pair> {
     pairs.iter().map(|pair| Pair { after: pair.after + share.ln_1p(), ..*pair }).collect()
 }
 
-/// As the tool judges it, with a minimum effect of 1 %.
+/// Returns the finding that the tool would report, with a minimum effect of 1 %.
 fn finding(found: &Interval) -> Finding {
     let [value, low, high] = [found.value, found.low, found.high].map(f64::exp_m1);
     let estimate = Estimate { value, low, high, confidence: 0.95 };
@@ -195,7 +199,8 @@ fn percent(hits: usize, of: usize) -> f64 {
     100.0 * f64::from(u32::try_from(hits).unwrap_or(0)) / f64::from(u32::try_from(of.max(1)).unwrap_or(1))
 }
 
-/// Alarms of any size and by what counts, wrong directions, power at +2, +5 and +10 % by what counts, and the error of the ratio in nine of ten trials.
+/// Formats one row: false alarms of any size, false alarms beyond the minimum effect, wrong directions, power at +2, +5
+/// and +10 % (also beyond the minimum effect), and the 90th percentile of the ratio's error.
 fn row(trials: &[Vec<Pair>], decide: &dyn Fn(&[Pair]) -> Option<Interval>) -> String {
     let decided = |share: f64, wanted: fn(&Interval) -> bool| {
         let hits =
@@ -215,8 +220,8 @@ fn row(trials: &[Vec<Pair>], decide: &dyn Fn(&[Pair]) -> Option<Interval>) -> St
     format!("{alarms:5.1} {with_least:5.1} {wrong:5.1}   {}   {:5.2}", power.join(" "), 100.0 * error)
 }
 
-/// The stopping rule as pairs are run under it: the first look that settles whether there is a change that counts, at the
-/// latest the last.
+/// Applies the stopping rule of `pair`: returns the interval at the first look that confirms or rules out a change
+/// beyond the minimum effect, else at the last look.
 fn stopping(pairs: &[Pair], levels: &[(usize, f64)]) -> Option<Interval> {
     let mut last = None;
     for (n, level) in levels {
@@ -249,7 +254,7 @@ fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> Res
     Ok(())
 }
 
-/// Trials by the name of their metric.
+/// Trials by metric name.
 type Trials = BTreeMap<&'static str, Vec<Vec<Pair>>>;
 
 fn recorded(path: &str) -> Result<Trials, Box<dyn std::error::Error>> {

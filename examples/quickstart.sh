@@ -1,6 +1,6 @@
 #!/bin/sh
-# The whole loop on a throwaway repository: a quadratic program is made linear, and the tool has to be convinced.
-# Usage: sh examples/quickstart.sh        (KEEP=1 leaves the repository behind; PROFILE=release builds as releases are)
+# Runs the whole workflow in a temporary repository, where a change makes a quadratic program linear and has to prove it.
+# Usage: sh examples/quickstart.sh        (KEEP=1 keeps the repository; PROFILE=release makes a release build)
 set -eu
 
 root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
@@ -11,7 +11,7 @@ target=${CARGO_TARGET_DIR:-target}
 case $target in /*) ;; *) target=$root/$target ;; esac
 PATH=$target/$([ "${PROFILE:-dev}" = dev ] && echo debug || echo "$PROFILE"):$PATH
 export PATH
-# What the caller works on must not leak into the walk.
+# The caller's change and repository must not affect this one.
 unset VIBESHIP_CHANGE_ID GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE || true
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/optimizer-quickstart.XXXXXX")
@@ -24,7 +24,7 @@ fi
 cd "$work"
 
 say() { printf '\n# %s\n' "$*"; }
-# Runs a command and shows it; it must end with the exit code given.
+# Shows a command and runs it; it must end with the exit code $1.
 expect() {
     code=$1
     shift

@@ -1,7 +1,8 @@
-//! The verdicts of this tool beside those of hyperfine's timings, on programs whose true slowdown is known, in the same
-//! minutes: quiet, with a load that switches on and off on one core, and on both.
+//! Compares this tool's verdicts with those of a test on hyperfine's timings, on programs whose true slowdown is known,
+//! in the same minutes: on a quiet machine, and beside one and two loads that switch on and off.
 //!   cargo run --release --example side_by_side -- [TRIALS] [CSV]
-//! Takes about 40 seconds for each trial of 40 pairs, which is two of 20 and four of 10. Leaves out hyperfine where it is not installed. CSV gets every pair, a line each:
+//! A trial of 40 pairs takes about 40 seconds; it also counts as two trials of 20 pairs and four of 10. Leaves out
+//! hyperfine if it is not installed. Writes every pair to CSV, one per line:
 //! condition,slowdown,trial,after_first,before_wall_s,before_cpu_s,after_wall_s,after_cpu_s
 
 use std::collections::BTreeMap;
@@ -56,7 +57,7 @@ fn burn(steps: u64) -> u64 {
     x
 }
 
-/// Computes for a while, rests for a while, until it is killed; each 0.05 to 1 s.
+/// Computes and sleeps in turn, 0.05 to 1 s each, until it is killed.
 fn load(seed: u64) -> Result<(), Box<dyn Error>> {
     let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
@@ -73,7 +74,7 @@ fn load(seed: u64) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Loads that end with the value.
+/// Load processes, which are killed on drop.
 struct Loads(Vec<Child>);
 
 impl Loads {
@@ -90,7 +91,7 @@ impl Loads {
 impl Drop for Loads {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // A load that is gone already needs no end.
+            // Fails only if the load has already ended.
             let _gone = child.kill().and_then(|()| child.wait());
         }
     }
@@ -170,7 +171,7 @@ fn cpu(run: &Run) -> f64 {
     run.user_s.unwrap_or(0.0) + run.system_s.unwrap_or(0.0)
 }
 
-/// The wall times that hyperfine measures of both programs, one block after the other.
+/// Returns the wall times that hyperfine measures for both programs, one after the other.
 fn hyperfine_times(exe: &Path, arms: (u64, u64)) -> Result<[Vec<f64>; 2], Box<dyn Error>> {
     let file = std::env::temp_dir().join(format!("side_by_side-{}.json", std::process::id()));
     let exe = exe.to_str().ok_or("the path of this program is not UTF-8")?;
@@ -191,7 +192,7 @@ fn hyperfine_times(exe: &Path, arms: (u64, u64)) -> Result<[Vec<f64>; 2], Box<dy
     Ok([times(0), times(1)])
 }
 
-/// Welch's t where it is significant at 5 %, two-sided; 0 where it is not.
+/// Returns Welch's t if it is significant at 5 % (two-sided), else 0.
 fn welch([a, b]: &[Vec<f64>; 2]) -> f64 {
     let moments = |x: &[f64]| {
         let n = x.len() as f64;
@@ -204,7 +205,7 @@ fn welch([a, b]: &[Vec<f64>; 2]) -> f64 {
     if t_tail(t.abs(), freedom) < 0.025 { t } else { 0.0 }
 }
 
-/// The upper tail of Student's distribution, by the trapezoidal rule over its unnormalised density.
+/// Returns the upper tail of Student's t distribution, by the midpoint rule over its unnormalised density.
 fn t_tail(t: f64, freedom: f64) -> f64 {
     let density = |x: f64| (1.0 + x * x / freedom).powf(-f64::midpoint(freedom, 1.0));
     let sum = |from: f64, to: f64| -> f64 {
@@ -215,7 +216,7 @@ fn t_tail(t: f64, freedom: f64) -> f64 {
     upper / (2.0 * (sum(0.0, t) + upper))
 }
 
-/// How many steps take so many seconds here, by the fastest of several tries.
+/// Returns the number of steps that take the given time on this machine, by the fastest of 20 tries.
 fn steps_for(seconds: f64) -> u64 {
     let tries = (0..20).map(|_| {
         let started = Instant::now();
@@ -235,7 +236,7 @@ fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -
         for pairs in [10, 20, PAIRS] {
             let rows: Vec<Vec<Row>> = (0..SLOWDOWNS.len())
                 .filter_map(|s| {
-                    // What is to be seen at all has to count.
+                    // With a minimum effect of 1 %, a slowdown of 1 % could hardly be confirmed.
                     let min_effect = if SLOWDOWNS[s] == 0.01 { 0.005 } else { 0.01 };
                     ours.get(&(c, s)).map(|paired| selftest(paired, SLOWDOWNS[s], pairs, min_effect))
                 })

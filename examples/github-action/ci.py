@@ -22,7 +22,7 @@ ENV = os.environ
 GITLAB = bool(ENV.get("GITLAB_CI"))
 OUT = Path(ENV.get("OUT") or "optimizer-ci")
 PROJECT = ENV.get("DIRECTORY") or "."
-# As many changes are shown.
+# The most changes that a comment shows.
 SHOWN = 20
 MARKER = "<!-- vibeship-optimizer -->"
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "invalid": "!"}
@@ -42,16 +42,16 @@ def optimizer(*words):
 
 
 def annotate(level, message, title="vibeship-optimizer"):
-    """An annotation on GitHub, a line elsewhere."""
+    """Prints an annotation on GitHub, a plain line on GitLab."""
     shown = message.replace("%", "%25").replace("\r", "").replace("\n", "%0A")
     print(f"{level}: {message}" if GITLAB else f"::{level} title={title}::{shown}", flush=True)
 
 
-# The commits in question
+# The range of commits
 
 
 def event():
-    """Where the commits are: base, head, and of a pull request its number and whether the token may write to it."""
+    """Returns base and head; for a pull request also its number and whether the token may write to it."""
     if GITLAB:
         base = ENV.get("CI_MERGE_REQUEST_DIFF_BASE_SHA") or ENV.get("CI_COMMIT_BEFORE_SHA", "")
         head = ENV.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or ENV["CI_COMMIT_SHA"]
@@ -67,7 +67,7 @@ def event():
     if name == "push":
         return {"base": data["before"], "head": data["after"]}
     if name == "workflow_run":
-        # The trusted side of a fork's pull request: what GitHub says of the run counts, and nothing that the run left.
+        # The trusted side of a fork's pull request: uses only what GitHub says about the run, not what the run left.
         of = data["workflow_run"]
         owner, branch = of["head_repository"]["owner"]["login"], of["head_branch"]
         pulls = github("-X", "GET", f"repos/{ENV['GITHUB_REPOSITORY']}/pulls", "-f", "state=open", "-f", f"head={owner}:{branch}")
@@ -79,20 +79,20 @@ def event():
 
 
 def of_pull_request(pull):
-    # A fork that was deleted has no repository any more.
+    # A deleted fork has no repository any more.
     own = (pull["head"]["repo"] or {}).get("full_name") == ENV["GITHUB_REPOSITORY"]
     return {"base": pull["base"]["sha"], "head": pull["head"]["sha"], "number": pull["number"], "writable": own}
 
 
 def fetch(at):
-    """Fetches both ends, and as much of the history between them as is needed to know where they meet."""
+    """Fetches both ends of the range, and enough history to find their merge base."""
     number = at.get("number")
     ref = f"refs/merge-requests/{number}/head" if GITLAB else f"refs/pull/{number}/head"
     shallow = git("rev-parse", "--is-shallow-repository")[1].strip() == "true"
     for end in ("head", "base"):
         if git("cat-file", "-e", f"{at[end]}^{{commit}}")[0] != 0:
             depth = ["--depth=50"] if shallow else []
-            # The head of a fork is found under the number of its pull request.
+            # The head of a fork is only in the ref of its pull request.
             if git("fetch", "--quiet", "--no-tags", *depth, "origin", at[end])[0] != 0 and number and end == "head":
                 git("fetch", "--quiet", "--no-tags", *depth, "origin", ref)
     for deeper in (50, 200, 1000):
@@ -126,7 +126,7 @@ def check():
     words = ["check", "--range", range_of(at), "--require", ENV.get("REQUIRE") or "promoted"]
     shown = ["--format", "text" if GITLAB else "github", "--summary", str(OUT.resolve() / "findings.md")]
     code, out, err = optimizer(*words, *shown)
-    # Some questions need more history than the range itself.
+    # Some checks need more history than the range.
     if code == 2 and unshallow():
         code, out, err = optimizer(*words, *shown)
     print(out, end="", flush=True)
@@ -140,7 +140,7 @@ def check():
 
 
 def trouble(why, annotated=False):
-    """Exit code 2 leaves its reason wherever a person looks: a report without test cases is green in some services."""
+    """Reports exit code 2 in every output: some services show a report without test cases as green."""
     if not annotated:
         annotate("error", why, title="vibeship-optimizer cannot tell")
     case = f'<testcase classname="vibeship-optimizer" name="check"><error message="{escape(why, {chr(34): "&quot;", chr(10): "&#10;"})}"/></testcase>'
@@ -179,11 +179,11 @@ def measure():
     return 0
 
 
-# The comment. Its words are made here, and every text of a pull request in it is made plain first.
+# The comment. Text that comes from the pull request is escaped first.
 
 
 def plain(text):
-    """Text that is no markdown, mentions nobody and links nowhere."""
+    """Escapes markdown, mentions and links."""
     return re.sub(r"([\\`*_{}\[\]<>()#|@~&!])", lambda found: f"&#{ord(found[1])};", " ".join(str(text).split()))[:300]
 
 
@@ -196,7 +196,7 @@ def percent(number):
 
 
 def interval(result, unit=None):
-    """A change as a share of the baseline; with a unit, the value itself, or from zero the difference."""
+    """Formats an estimate with its interval, as a share of the baseline or, if given, in a unit."""
     finding = result.get("finding") or result
     estimate = finding.get("estimate")
     if not estimate:
@@ -208,7 +208,7 @@ def interval(result, unit=None):
 
 
 def measured(base, head):
-    """The pairs of this runner as a table; nothing where they are of other commits, since anybody can write a file."""
+    """Returns the runner's measurement as a table, or nothing if it is of other commits: anybody can write the file."""
     path = OUT / "pair.json"
     if not path.is_file() or path.stat().st_size > 5_000_000:
         return ""
@@ -229,7 +229,7 @@ def measured(base, head):
 
 
 def changes(base, head):
-    """The changes whose records the range touches, each with the verdicts that git has of it."""
+    """Yields the records that the range touches, each with the verdicts of its last comparison."""
     names = git("diff", "--relative", "--name-only", "--diff-filter=d", base, head, "--", ".vibeship-optimizer/changes")[1]
     names = names.split()
     for path in names[:SHOWN]:
@@ -282,7 +282,7 @@ def body(at):
         room = max(0, 60_000 - sum(len(part) for part in parts))
         more = "" if len(findings) <= room else "\n\nMore findings are in the job's own output.\n"
         parts.append(f"<details><summary>Findings</summary>\n\n{findings[:room]}{more}\n</details>\n")
-    # A comment holds 65,536 characters; what the findings leave out is in the job.
+    # A comment holds 65,536 characters; the job's output has all findings.
     parts.append(f"Range `{base[:12]}..{head[:12]}`\n")
     return "\n".join(part for part in parts if part)
 
@@ -316,7 +316,7 @@ def github(*words, text=None):
 def github_comment(number, text):
     repository, content = f"repos/{ENV['GITHUB_REPOSITORY']}", json.dumps({"body": text})
     pages = github("--paginate", "--slurp", f"{repository}/issues/{number}/comments?per_page=100")
-    # Only a comment of a bot: anybody can write the marker, and the token can edit what others wrote.
+    # Only a bot's comment: anybody can write the marker, and the token can edit the comments of others.
     for found in (found for page in pages for found in page):
         if (found["body"] or "").startswith(MARKER) and (found["user"] or {}).get("type") == "Bot":
             github("-X", "PATCH", f"{repository}/issues/comments/{found['id']}", "--input", "-", text=content)
@@ -350,7 +350,7 @@ if __name__ == "__main__":
     try:
         sys.exit(steps[sys.argv[1]]())
     except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as problem:
-        # Only the check decides; what is beside it never fails the run.
+        # Only the check decides; the other steps never fail the run.
         if sys.argv[1] == "check":
             sys.exit(trouble(str(problem)))
         annotate("warning", f"{sys.argv[1]}: {problem}")

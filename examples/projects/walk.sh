@@ -1,6 +1,6 @@
 #!/bin/sh
-# Walks one change of an example project to its verdict, in a repository of its own.
-# Usage: sh examples/projects/walk.sh rust|python|node      (vibeship-optimizer has to be on PATH; KEEP=1 leaves the repository)
+# Takes one change of an example project to its verdict, in a temporary repository.
+# Usage: sh examples/projects/walk.sh rust|python|node      (vibeship-optimizer must be on PATH; KEEP=1 keeps the repository)
 set -eu
 
 name=${1:?usage: sh walk.sh rust|python|node}
@@ -24,12 +24,12 @@ cp -R "$project"/. .
 rm faster.patch
 git add -A
 git commit -q -m "Distinct numbers"
-# Set up once, after which the hooks name the change in its commit.
+# The set-up, once per project. The hooks then add the change's id to its commits.
 vibeship-optimizer init --no-prompt >/dev/null
 vibeship-optimizer hooks install >/dev/null
 git add -A
 git commit -q -m "Set up"
-# What is measured has to be built; later `validate` does it.
+# The baseline needs a build; later `validate` makes it.
 if [ -f Cargo.toml ]; then cargo build --release --quiet; fi
 
 # The first verdict: three commands and one commit.

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Builds the wheel, installs it into an environment of its own, and runs the workflow's commands as `python -m vibeship_optimizer`.
-# Usage: sh examples/python-wheel/try.sh [WHEEL]      PROFILE=dev builds a debug program; with WHEEL nothing is built
-# Without Python, or without the package index for maturin, it says so and tries nothing.
+# Builds the wheel, installs it into a virtual environment, and runs the workflow's commands as `python -m vibeship_optimizer`.
+# Usage: sh examples/python-wheel/try.sh [WHEEL]      (PROFILE=dev makes a debug build; WHEEL is tried without a build)
+# Says so and exits with 0 if Python is missing or maturin cannot be installed.
 set -eu
 
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH= cd -- "$here/../.." && pwd)
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 export CARGO_TARGET_DIR
-# What the caller works on must not leak into the walk.
+# The caller's change and repository must not affect this one.
 unset VIBESHIP_CHANGE_ID GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE PYTHONPATH || true
 work=$(mktemp -d "${TMPDIR:-/tmp}/optimizer-wheel.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -31,7 +31,7 @@ python3 -m venv "$work/venv"
 PATH=$work/venv/bin:$PATH
 export PATH
 
-# Runs a command, which must end with the exit code given.
+# Runs a command, which must end with the exit code $1.
 expect() {
     wanted=$1
     shift
@@ -69,7 +69,7 @@ python -m vibeship_optimizer validate --change-id "$id" >/dev/null
 after=$(python -m vibeship_optimizer snapshot --label after --change-id "$id" --as after)
 python -m vibeship_optimizer compare --before "$before" --after "$after" --out "reports/optimizer/${id}_compare.md"
 grep -F "**pass**" "reports/optimizer/${id}_compare.md"
-# Not promoted and not watched for three days: no, and not verified.
+# The change is neither promoted nor monitored for three days: it cannot be verified.
 expect 1 python -m vibeship_optimizer change verify --change-id "$id" >/dev/null
 expect 1 python -m vibeship_optimizer change verify --change-id "$id" --apply --summary "20 % fewer" >/dev/null
 expect 2 python -m vibeship_optimizer nosuch

@@ -1,7 +1,7 @@
 # Registers the daily measurement with the Task Scheduler of Windows, for the user who runs this:
 #   powershell -File tick.ps1 -Project C:\src\my-project
-# A day is a UTC day, so any hour does. With --ok-on-pending the task fails only when something is wrong; what was
-# printed is in the log beside the evidence's cache. A second run on the same day does nothing.
+# A day is a UTC day, so any hour will do. With --ok-on-pending the task fails only if something is wrong; the output is in
+# .vibeship-optimizer\cache\tick.log. A second run on the same day does nothing.
 param(
     [Parameter(Mandatory = $true)][string]$Project,
     [string]$At = "07:00"

@@ -11,7 +11,7 @@ places = [os.path.join(sysconfig.get_path("scripts", scheme), name) for scheme i
 program = next((place for place in places if os.path.exists(place)), name)
 command = [program, *sys.argv[1:]]
 try:
-    # In its place, so that signals reach it; Windows has no such thing.
+    # Replaces this process, so that signals reach the program; Windows has no exec.
     sys.exit(subprocess.call(command)) if os.name == "nt" else os.execvp(program, command)
 except OSError as problem:
     print(f"error: cannot run {program}: {problem.strerror}", file=sys.stderr)
