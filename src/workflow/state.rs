@@ -173,7 +173,8 @@ impl Change {
             Kind::RolledOut(what) => self.rollout.push(Dated { at, what: what.clone() }),
             Kind::Ticked(what) => {
                 self.open_alarms.extend(what.alarms.iter().cloned());
-                self.ticks.push(Dated { at, what: what.clone() });
+                // A day that another clone measured may join after later ones.
+                self.ticks.push(Dated { at: event.at, what: what.clone() });
             }
             Kind::MonitorStarted { days } => self.monitor_days = Some(*days),
             Kind::AlarmResolved { .. } => self.open_alarms.clear(),

@@ -202,7 +202,7 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
         "closes_at": rolled_out.map(|from| earliest(from, days)),
         "days": days,
         "runs_completed": measured.len(),
-        "last_run_utc_date": change.ticks.last().map(|tick| tick.utc_date.to_string()).unwrap_or_default(),
+        "last_run_utc_date": change.ticks.iter().map(|tick| tick.utc_date.to_string()).max().unwrap_or_default(),
         "baseline_snapshot": watch::reference(change).map(|artifact| &artifact.path),
         "days_measured": measured,
         "baseline": watch::reference(change).map(|artifact| &artifact.path),

@@ -102,6 +102,29 @@ fn reviews_from_two_clones_are_both_kept() {
     assert_eq!(s.read(s.record()).matches("\"attested\"").count(), 2);
 }
 
+#[test]
+fn a_day_that_another_clone_measured_counts_though_it_joins_after_later_ones() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    s.git(&["branch", "there"]);
+    let measure = |days: i64| {
+        s.later(chrono::Duration::days(days));
+        let _ = s.run(&["monitor", "tick"]).ok();
+        commit_evidence(&s);
+    };
+    measure(1);
+    s.git(&["checkout", "-q", "there"]);
+    measure(1);
+    assert_ne!(s.try_git(&["merge", "-q", "main"]).code, 0, "both continued the record");
+    follow(&s, &["change", "relink"]);
+    let status = s.run(&["monitor", "status", "--format", "text"]).ok();
+    let _ = status.says(&["2 of 5: 2026-03-03, 2026-03-04"]);
+    measure(1);
+    let _ = s.on(&["change", "verify", "--apply", "--summary", "it held"]).ok();
+    let _ = s.run(&["check", "--range", "main..HEAD"]).ok();
+}
+
 /// The range check refuses what was recorded of a commit before that commit's date, when it is too late to fix it.
 #[test]
 fn a_commit_by_a_clock_that_is_ahead_is_reported_before_anything_is_measured() {

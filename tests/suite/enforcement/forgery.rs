@@ -877,8 +877,8 @@ fn days_count_from_when_a_change_was_brought_back() {
     sandbox.git_at(&now, &["revert", "--no-edit", &back]);
     in_days(&sandbox, 5);
     let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]).exits(3).says(&["measured on 0 of 3"]);
-    forge_at(&sandbox, &id, 1, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
-    sandbox.commit_evidence_at(&in_days(&sandbox, 5));
+    forge_at(&sandbox, &id, 2, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
+    sandbox.commit_evidence_at(&in_days(&sandbox, 6));
     let told = "was not watched long enough since";
     sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
 }
