@@ -164,10 +164,9 @@ impl Measurement {
         commit::commit(ctx, id, event(taken), world, &files)
     }
 
-    /// Metrics of the contract without a value, and why. Stale results are left out: they are reported and make the
-    /// verdict invalid, but must not block an earlier step.
+    /// Metrics of the contract without a value, and why.
     pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
-        self.without_value(contract, |why| !matches!(why, Unusable::Stale { .. }))
+        self.without_value(contract, |_| true)
     }
 
     pub(crate) fn stale(&self, contract: &Contract) -> Vec<(MetricId, String)> {

@@ -314,8 +314,11 @@ pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Re
     Ok(found)
 }
 
+/// The ignored files and directories of the project, from its root.
 fn ignored(repo: &Repo) -> Result<Vec<String>> {
-    let ignored = repo.ignored_here()?.into_iter().map(|path| path.trim_end_matches('/').to_owned());
+    let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
+    let ignored = repo.ignored_here()?;
+    let ignored = ignored.iter().filter_map(|path| Some(path.strip_prefix(&*prefix)?.trim_end_matches('/').to_owned()));
     Ok(ignored.filter(|path| !own::is_own_or_left(path.as_bytes())).collect())
 }
 
