@@ -78,7 +78,7 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
     // A unit further up may belong to other values.
     let object = found.within.iter().rposition(|value| value.is_object()).unwrap_or_default();
     if let Some(unit) = unit_of(&found.within[object..], pointer, declared).filter(|unit| is_other(unit, declared)) {
-        return Err(format!(": {pointer} has unit {unit} in the file, but the config {}", says(declared, unit)));
+        return Err(format!(": {pointer} has unit {unit} in the file, but {}", says(declared, unit)));
     }
     let value = found.value;
     match value {
@@ -181,9 +181,8 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
             shown(&joined)
         ));
     }
-    let wrong = |how: &str, unit: &str| {
-        format!("{}: {} {how} `{unit}`, and the config {}", place(), shown(trimmed), says(declared, unit))
-    };
+    let wrong =
+        |how: &str, unit: &str| format!("{}: {} {how} `{unit}`, and {}", place(), shown(trimmed), says(declared, unit));
     if let Some(unit) = unit_after(after, declared) {
         return Err(wrong("is followed by", &unit));
     }
@@ -198,9 +197,9 @@ fn whole(text: &str, found: &Captures<'_>, pattern: &str, declared: &Unit) -> Re
 /// What the config says about a KPI's unit when the numbers have another one.
 fn says(declared: &Unit, found: &str) -> String {
     match is_bare(declared) {
-        true if found.chars().all(char::is_alphanumeric) => format!("names no unit: add `unit: {found}`"),
-        true => format!("names no unit: add `unit: {}`", Value::from(found)),
-        false => format!("says `unit: {declared}`"),
+        true if found.chars().all(char::is_alphanumeric) => format!("the config names no unit: add `unit: {found}`"),
+        true => format!("the config names no unit: add `unit: {}`", Value::from(found)),
+        false => format!("is taken as {declared}: say `unit: {found}` in the config"),
     }
 }
 
@@ -415,11 +414,11 @@ mod tests {
             (pointer("/a"), "{\"a\": {}}", "what /a leads to, an object, is not a finite number"),
             (pointer("/a"), "{\"a\": []}", "what /a leads to, an empty array, is not a finite number"),
             (pointer("/a"), "{\"a\": [1, null]}", "/a/1, null, is not a finite number"),
-            (pointer("/a"), "{\"a\": 3, \"unit\": \"s\"}", "/a has unit s in the file, but the config says `unit: ms`"),
+            (pointer("/a"), "{\"a\": 3, \"unit\": \"s\"}", "/a has unit s in the file, but is taken as ms: say `unit:"),
             (
                 pointer("/a"),
                 "{\"a\": 3, \"Units\": \"us\"}",
-                "/a has unit us in the file, but the config says `unit: ms`",
+                "/a has unit us in the file, but is taken as ms: say `unit:",
             ),
             (pointer("/ab"), "{\"a\": 1}", ": /ab was not found: the whole value has no \"ab\""),
             (regex("q=(.*)"), "p=1", ": nothing matches the regex \"q=(.*)\""),
@@ -535,7 +534,7 @@ mod tests {
         ] {
             let error = read(&regex("t: ([0-9.]+)"), text).unwrap_err();
             assert!(
-                error.contains(&format!("followed by `{unit}`, and the config says `unit: ms`")),
+                error.contains(&format!("followed by `{unit}`, and is taken as ms: say `unit:")),
                 "{text}: {error}"
             );
         }
