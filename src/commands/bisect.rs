@@ -15,6 +15,8 @@ use crate::model::{CommandLine, Criterion, Fix, MetricKind, Outcome, PairSession
 use crate::report::{Doc, code, values};
 
 /// Find the commit that made a command slower
+const SCHEMA: &str = "vibeship_optimizer.bisect.v1";
+
 #[derive(Debug, Args)]
 pub(crate) struct BisectArgs {
     /// Revision that is fast; the changes since then are looked at along the first parents
@@ -63,7 +65,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
             true => format!("{} is not slower than {} by more than counts as a change.", args.bad, args.good),
             false => format!("Whether {} is slower than {} is undecided.", args.bad, args.good),
         };
-        ctx.say(false, &json!({ "first_bad": null, "slower": is_decided.then_some(false) }), &text)?;
+        ctx.say(false, &json!({ "schema": SCHEMA, "first_bad": null, "slower": is_decided.then_some(false) }), &text)?;
         if !is_decided {
             ctx.hint("allow more pairs with --runs and --max-time, or a larger slowdown as --min-effect");
         }
@@ -211,6 +213,7 @@ impl Bisection<'_> {
             doc.list(suspects.iter().map(|commit| Ok(code(subject(commit)?))).collect::<Result<Vec<_>>>()?);
         }
         let value = json!({
+            "schema": SCHEMA,
             "first_bad": if found { Some(suspects[0]) } else { None },
             "slower": true,
             "suspects": suspects,

@@ -160,7 +160,8 @@ fn decision(ctx: &Ctx, text: &str) -> Result<Decision> {
     let word = known.ok_or_else(|| wrong("the decision is none of promote, hold, rollback and undecided"))?;
     let reason = parse::prose("--decide", reason)?;
     if reason.is_empty() {
-        return Err(wrong("a decision has a reason"));
+        let again = CommandLine::tool("day close").words(["--decide".to_owned(), format!("{id}={word}:WHY")]);
+        return Err(wrong("a decision has a reason").fixed_by([Fix::next("", again)]));
     }
     Ok(Decision { id, word, reason })
 }

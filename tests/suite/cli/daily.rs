@@ -16,7 +16,8 @@ fn a_day_does_not_end_with_a_change_that_nobody_decided_about() {
     let decide = |what: &str| {
         sandbox.run(&["day", "close", "--format", "json", "--decide", &format!("{}={what}", sandbox.id())])
     };
-    assert_eq!(decide("undecided").code, 2, "why is missing");
+    let again = format!("day close --decide {}=undecided:WHY", sandbox.id());
+    let _ = decide("undecided").exits(2).says(&["a decision has a reason", &again]);
     assert_eq!(decide("maybe:x").code, 2);
     assert_eq!(sandbox.run(&["day", "close", "--decide", "chg-nobody=hold:x"]).code, 2);
     let closed = decide("hold:one more day of data").ok().json();

@@ -570,6 +570,9 @@ fn bisect_finds_the_commit_that_made_it_slower_around_one_that_does_not_build() 
         .run(&[&["bisect", "--good", "HEAD~8", "--bad", "HEAD~5", "--min-effect", "50%"], &asked[..]].concat())
         .exits(1)
         .says(&["is not slower"]);
+    let same = ["bisect", "--good", "HEAD~8", "--bad", "HEAD~7", "--min-effect", "50%", "--format", "json"];
+    let answer = s.run(&[&same[..], &asked[..]].concat()).exits(1).json();
+    assert_eq!(answer["schema"], "vibeship_optimizer.bisect.v1", "{answer}");
     no_worktree_is_left(&s);
 }
 
