@@ -56,7 +56,11 @@ pub fn excerpt(said: &str, most: usize) -> String {
     let (above, end) = said.split_at(cut);
     let names_an_error = |line: &&str| ["rror: ", "rror[", "panicked at"].iter().any(|words| line.contains(words));
     let error = above.lines().rfind(names_an_error).filter(|_| !end.lines().any(|line| names_an_error(&line)));
-    if let Some(error) = error.map(str::trim).filter(|error| error.chars().count() < most / 2) {
+    // A panic of Rust gives its reason on the line after the place.
+    let reason = |place: &str| above.lines().skip_while(|line| *line != place).nth(1).filter(|_| place.ends_with(':'));
+    let error =
+        error.map(|line| [Some(line.trim()), reason(line)].into_iter().flatten().collect::<Vec<_>>().join("\n"));
+    if let Some(error) = error.filter(|error| error.chars().count() < most / 2) {
         return format!("{error}\n{}", excerpt(end, most - error.chars().count() - 1));
     }
     end.split_once(char::is_whitespace).map_or(end, |(_, whole)| whole.trim_start()).to_owned()
@@ -146,6 +150,8 @@ mod tests {
         assert_eq!(excerpt("0123456789", 4), "6789");
         let trace = format!("Error: no module 'left'\n{}end", "    at load (loader.js:1)\n".repeat(9));
         assert_eq!(excerpt(&trace, 60), "Error: no module 'left'\nat load (loader.js:1)\nend");
+        let panic = format!("thread 'main' panicked at a.rs:5:9:\nno input\n{}end", "  10: main\n".repeat(20));
+        assert_eq!(excerpt(&panic, 100).lines().nth(1), Some("no input"));
     }
 
     #[test]
