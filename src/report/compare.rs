@@ -408,7 +408,7 @@ mod tests {
 
         | Metric | Before | After | Change, 95 % interval | Measured | Result |
         | --- | ---: | ---: | ---: | --- | --- |
-        | `http.health.ok` | 100 % | 50 % | -50 points \[-91 points, +27 points\] | unpaired, 2 and 2 runs | ? **inconclusive**: -50 points \[-91 points, +27 points\] straddles no change; about 3 more runs a side would settle it |
+        | `http.health.ok` | 100 % | 50 % | -50 points \[-91 points, +27 points\] | unpaired, 2 and 2 runs | ? **inconclusive**: -50 points \[-91 points, +27 points\] may as well be no change; about 3 more runs a side would settle it |
         | `kpi.advisory_p95_ms` | 200 ms | 170 ms | -15.0 % | exact | ✓ **improved** |
         | `timing.tests.cpu` | 1.9 s | 1.6231 s \[1.6182 s, 1.6263 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |
         | `timing.tests.wall` | 2 s | 1.7085 s \[1.7034 s, 1.7119 s\] | -14.58 % \[-14.90 %, -14.31 %\] | 20 pairs | ✓ **improved** |

@@ -59,7 +59,7 @@ fn commands(doc: &mut Doc, view: &CompareView<'_>) {
 pub(crate) fn decisive(time: Decisive) -> &'static str {
     match time {
         Decisive::Cpu(CpuReason::CpuBound) => "CPU time, since it computes and waits for nothing",
-        Decisive::Wall(WallReason::Waits) => "wall time, since it waits for more than a core",
+        Decisive::Wall(WallReason::Waits) => "wall time, since it also waits for other things than a core",
         Decisive::Wall(WallReason::Parallel) => "wall time, since it works on several cores",
         Decisive::Wall(WallReason::NoCpuTime) => "wall time, since CPU time was not recorded",
     }

@@ -27,7 +27,7 @@ pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) 
     match change {
         Change::Improved(_) | Change::Regressed(_) | Change::NoDifference(_) => text,
         Change::Inconclusive { finding, because, more_runs } => {
-            let why = verdict::unsettled(paired, finding.as_ref(), because, *more_runs, shown, "no change");
+            let why = verdict::unsettled(paired, finding.as_ref(), because, *more_runs, shown, verdict::NO_CHANGE);
             text.plain(format!(": {why}"))
         }
         Change::Invalid { because } => text.plain(format!(": {}", because)),

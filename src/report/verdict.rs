@@ -7,6 +7,9 @@ use crate::model::{
 };
 use crate::report::{Table, Text, Tone, code, doc, mark, values};
 
+/// Stands for the bound of a difference that has none.
+pub(crate) const NO_CHANGE: &str = "no change";
+
 /// Advice against drift, if there are two builds to alternate.
 const IN_PAIRS: &str = "; measure in pairs";
 
@@ -212,6 +215,7 @@ pub(crate) fn unsettled(
     let min_effect = finding.map_or(0.0, |finding| finding.min_effect);
     let least = values::plain_share(min_effect);
     let why = match because {
+        Doubt::Straddles if bound == NO_CHANGE => format!("{shown} may as well be no change"),
         Doubt::Straddles => format!("{shown} straddles {bound}"),
         Doubt::TooFew { have, need } => {
             let (one, many) = if paired { ("pair", "pairs") } else { ("sample", "samples") };
