@@ -46,6 +46,13 @@ impl CommandError {
         self
     }
 
+    /// Adds what comes after the fixes that it has, if any.
+    #[must_use]
+    pub(crate) fn then(self, fix: Fix) -> Self {
+        let (Self::Trouble { fixes, .. } | Self::Failed { fixes, .. }) = &self else { return self };
+        if fixes.is_empty() { self } else { self.fixed_by([fix]) }
+    }
+
     /// Sets what the command proposed, which the advice repeats.
     #[must_use]
     pub(crate) fn proposing(mut self, what: Proposed) -> Self {

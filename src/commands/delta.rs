@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
-use crate::error::{Result, failed};
+use crate::error::{Result, trouble};
 use crate::git::{Commit, GitError, Remake, Repo, Reverted, Walk};
 use crate::judge::compare::{self, tuneable_changes};
 use crate::measure::{self, Seen};
@@ -260,7 +260,7 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
     let Some(head) = head_with(repo, &newest_first)? else {
         if repo.is_shallow() {
             let what = "this clone is shallow, so that it cannot be told whether the change's commit is in the history";
-            return Err(failed(what).fixed_by([fix::unshallow()]));
+            return Err(trouble(what).fixed_by([fix::unshallow()]));
         }
         return Ok(InEffect::Absent);
     };

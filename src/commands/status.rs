@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::commands::{
     ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
-    monitor, relink, rollout, snapshot, start, tick, uncommitted, validate,
+    monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
-use crate::error::{Exit, Result, failed};
+use crate::error::{CommandError, Exit, Result, failed};
 use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
@@ -210,13 +210,15 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     }
     // A change that was reverted or is not in this checkout cannot be measured on any day.
     let is_watched = matches!(step, Step::Tick | Step::Wait { .. } | Step::Attest | Step::Verify);
-    if is_watched
-        && change.fully_rolled_out_at().is_some()
-        && let Ok(world) = collect::effect(ctx, change, World::default())
-        && let Err(refusal) = gates::may_tick(change, &world)
-    {
-        fixes.uncommitted = uncommitted::paths(ctx);
-        return refused(refusal, &fixes);
+    if is_watched && change.fully_rolled_out_at().is_some() {
+        match collect::effect(ctx, change, World::default()).map(|world| gates::may_tick(change, &world)) {
+            Ok(Ok(())) => {}
+            Ok(Err(refusal)) => {
+                fixes.uncommitted = uncommitted::paths(ctx);
+                return refused(refusal, &fixes);
+            }
+            Err(error) => return cannot_tell(change, &error),
+        }
     }
     let measures = matches!(step, Step::After | Step::Compare | Step::Promote);
     let in_effect = match matches!(step, Step::Rollout { .. }) {
@@ -229,6 +231,13 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         Err(refusal) => refused(refusal, &fixes),
         Ok(()) => StepView::new(change, step, &fixes),
     }
+}
+
+/// Why it is unknown whether the change can be measured today, with the fixes.
+fn cannot_tell(change: &Change, error: &CommandError) -> StepView {
+    let (text, fixes) = said(error);
+    let tick = Fix::then("", fix::on(change.id(), "monitor tick"));
+    StepView { text, next: fixes.into_iter().chain([tick]).collect() }
 }
 
 /// Performs step after step, and answers with the state at the end.

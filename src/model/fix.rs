@@ -266,7 +266,7 @@ pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
     };
     let fetch = Fix::next("fetch what the remote has", fetch);
     let see = Fix::or("see the newest commits of all branches", CommandLine::git("log --oneline --all -n 20"));
-    let more = if name.is_some() || !shallow { vec![fetch] } else { Vec::new() };
+    let more = (name.is_some() || !shallow).then(|| if shallow { fetch.after() } else { fetch });
     shallow.then(unshallow).into_iter().chain(more).chain([see]).collect()
 }
 

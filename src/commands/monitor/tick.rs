@@ -133,7 +133,9 @@ fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement
         return Ok(Ticked { change, idle });
     }
     let days = (!force).then_some(change.ticks.len());
-    let world = collect::effect(ctx, &change, World { days, ..World::default() })?;
+    let again = Fix::then("", fix::on(change.id(), "monitor tick"));
+    let world = collect::effect(ctx, &change, World { days, ..World::default() });
+    let world = world.map_err(|error| error.then(again))?;
     let asked = Proposed { force, ..Proposed::default() };
     commit::ask(ctx, &change, gates::may_tick(&change, &world)).map_err(|error| error.proposing(asked))?;
     let measurement = match measured {

@@ -283,7 +283,12 @@ fn a_shallow_clone_is_told_to_fetch_and_a_forced_day_stays_one() {
     s.git(&["commit", "-q", "--allow-empty", "-m", "later"]);
     let (origin, clone) = (format!("file://{}", s.root().display()), s.outside().join("shallow"));
     s.git(&["clone", "-q", "--depth", "1", &origin, &clone.to_string_lossy()]);
-    let _ = s.run_in(&clone, &["monitor", "tick"]).exits(1).says(&["git fetch --unshallow"]).never_says(&["relink"]);
+    let _ = s
+        .run_in(&clone, &["monitor", "tick"])
+        .exits(2)
+        .says(&["git fetch --unshallow", "then: vibeship-optimizer monitor tick"])
+        .never_says(&["relink"]);
+    let _ = s.run_in(&clone, &["status"]).says(&["git fetch --unshallow"]).never_says(&["measure today"]);
     let back = s.run_in(&clone, &["change", "rollback", "--reason", "x", "--apply"]).exits(2);
     let _ = back.says(&["git fetch --unshallow"]).never_says(&["stash"]);
     s.git_in(&clone, &["fetch", "-q", "--unshallow"]);
