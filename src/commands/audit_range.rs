@@ -29,6 +29,8 @@ pub(crate) struct Checked {
     pub(crate) audit: Audit,
     pub(crate) key: String,
     pub(crate) configured: bool,
+    /// Whether base or head has a config or a record.
+    pub(crate) is_project: bool,
     pub(crate) changes: Vec<Concerned>,
 }
 
@@ -70,6 +72,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     let history = GitHistory::new(repo, &keys.join(",")).since(base);
     let at_head = history.records(&range.head)?;
     let earlier = base.map(|base| history.earlier(base)).transpose()?.unwrap_or_default();
+    let is_project = configured || before.is_some() || !at_head.is_empty() || !earlier.is_empty();
     let history = history.of_changes(at_head.keys().chain(earlier.keys()));
     let records: BTreeMap<ChangeId, RecordFacts> =
         at_head.iter().map(|(id, (record, _))| (id.clone(), record.clone())).collect();
@@ -115,7 +118,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
         let known = earlier.get(change.id()).map(|(record, _)| record.events.as_slice());
         Concerned::of(change, known.unwrap_or_default(), signs_from, referenced.contains(change.id()))
     });
-    Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, changes: changes.collect() })
+    Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, is_project, changes: changes.collect() })
 }
 
 struct RecordCheck<'a> {

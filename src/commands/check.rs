@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, uncommitted};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, preflight, uncommitted};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
 use crate::model::{CommandLine, Fix, FixContext, Gate, PROGRAM, Severity, joined};
@@ -139,7 +139,7 @@ fn here(ctx: &Ctx) -> Result<Checked> {
     needs_project(ctx, "check")?;
     ctx.refuse_sparse_checkout()?;
     let key = ctx.config()?.enforcement.trailer.clone();
-    Ok(Checked { audit: audit_here::run(ctx)?, key, configured: true, changes: Vec::new() })
+    Ok(Checked { audit: audit_here::run(ctx)?, key, configured: true, is_project: true, changes: Vec::new() })
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
@@ -154,7 +154,7 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
     let command = format!("check --range {text}{demand}");
     one_project(ctx, repo, &range, &command)?;
     if range.base.as_ref() == Some(&range.head) {
-        ctx.ui.tell("nothing to check: every commit of the head is in the base");
+        ctx.ui.tell("every commit of the head is in the base");
     }
     needs_project(ctx, &command)?;
     let outcome = audit_range::run(repo, &range, require, ctx.now())?;
@@ -162,6 +162,10 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
         && repo.is_ancestor(&range.head, base)?
     {
         return Err(wrong(text, REVERSED));
+    }
+    if !outcome.is_project && ctx.project.config_path().is_none() {
+        let why = "no project was ever set up here, so nothing says what its commits owe";
+        return Err(trouble(why).fixed_by([Fix::next("set one up", CommandLine::tool("init"))]));
     }
     let new = outcome.changes.iter().filter(|it| it.is_new).count();
     if new > 1 {
@@ -293,6 +297,11 @@ fn range(repo: &Repo, text: &str) -> Result<Range> {
 }
 
 fn named_commit(repo: &Repo, name: &str, found: Result<String, GitError>) -> Result<String> {
+    if matches!(found, Err(GitError::UnknownRevision { .. })) && repo.head()?.at.is_none() {
+        return Err(
+            trouble("there is no commit yet, so there is no range to check").fixed_by([preflight::commit_once()])
+        );
+    }
     let of_remote = format!("refs/remotes/origin/{name}");
     Ok(match found {
         // A clone made by a CI service has other branches only as remote-tracking ones.

@@ -140,8 +140,7 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
     let mut found = Vec::new();
     let status = |purpose: &str| vec![Fix::next(purpose, CommandLine::git("status"))];
     if seen.revision.commit.is_none() {
-        let commit = CommandLine::git("add -A").and(CommandLine::git("commit -m").word("Start"));
-        found.push(Problem::warn("GIT_NO_COMMIT", "there is no commit yet", vec![Fix::next("commit once", commit)]));
+        found.push(Problem::warn("GIT_NO_COMMIT", "there is no commit yet", vec![commit_once()]));
     }
     let dirty = match &seen.revision.work_tree {
         WorkTree::Clean | WorkTree::Unversioned => None,
@@ -159,6 +158,10 @@ fn of_git(ctx: &Ctx) -> Vec<Problem> {
         found.push(Problem::info("GIT_DIRTY_OUTSIDE", message, status(purpose)));
     }
     found
+}
+
+pub(crate) fn commit_once() -> Fix {
+    Fix::next("commit once", CommandLine::git("add -A").and(CommandLine::git("commit -m").word("Start")))
 }
 
 pub(crate) fn not_under_git() -> Problem {
