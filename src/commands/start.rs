@@ -156,7 +156,7 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     }
     let subject = repo.git().args(["log", "-1", "--format=%s", &commit]).line()?;
     let mut steps = Vec::new();
-    if delta::commits_in_effect(ctx, commits)? == InEffect::Yes {
+    if delta::commits_in_effect(ctx, commits.clone())? == InEffect::Yes {
         let reason = format!("taken up again as {}", new.id());
         let out = match old.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref()) {
             // It was reverted once, and the revert was reverted.
@@ -171,7 +171,8 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     }
     let (context, missing) = (ctx.fix_context(), new.contract.missing());
     let made = context.with_trailer(CommandLine::git("commit -m").word(subject), new.id());
-    let again = uncommitted::paths(ctx).again(&short(&commit)).and(made);
+    let paths = uncommitted::paths(ctx);
+    let again = commits.iter().rev().fold(made, |then, commit| paths.again(&short(commit)).and(then));
     let mut how = if steps.is_empty() { Fix::next } else { Fix::then };
     if !missing.is_empty() {
         steps.push(how("write the contract", context.contract(new.id(), new.opened.class, &missing)));

@@ -529,6 +529,20 @@ fn a_rejected_change_is_taken_up_again_with_its_contract_and_its_commit() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_change_that_was_rejected_for_its_two_commits_is_taken_up_again_as_one() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0);
+    s.write("src/more.txt", "x").commit("more");
+    let _ = s.on(&["validate"]).exits(1).says(&["2 commits"]);
+    let _ = s.on(&["change", "reject", "--reason", "two commits"]).ok();
+    let told = s.tool(&["change", "start", "--from", &s.id()]).output().unwrap();
+    follow_lines(&s, &String::from_utf8(told.stderr).unwrap());
+    assert_eq!(s.git(&["diff", "--name-only", "HEAD~1", "HEAD", "--", "src", "ops.json"]), "ops.json\nsrc/more.txt");
+    let _ = s.run(&["change", "show"]).ok().says(&["validated"]);
+}
+
+#[test]
 fn the_winner_of_an_experiment_without_a_stage_before_everyone_is_told_so() {
     let s = Sandbox::new();
     s.start_with("try", &["--class", "experiment"]).contract().before();
