@@ -164,16 +164,18 @@ impl Measurement {
         commit::commit(ctx, id, event(taken), world, &files)
     }
 
-    /// Metrics of the contract without a value, and why.
+    /// Metrics of the contract without a value, and why. Outside a baseline, which is final, stale results are left out:
+    /// they are reported and make the verdict invalid until they are measured again.
     pub(crate) fn unmeasured(&self, contract: &Contract) -> Vec<(MetricId, String)> {
-        self.without_value(contract, |_| true)
+        let is_final = self.snapshot.role.as_deref() == Some("before");
+        self.without_value(contract, |why| is_final || !matches!(why, Unusable::Stale { .. }))
     }
 
     pub(crate) fn stale(&self, contract: &Contract) -> Vec<(MetricId, String)> {
         self.without_value(contract, |why| matches!(why, Unusable::Stale { .. }))
     }
 
-    fn without_value(&self, contract: &Contract, counts: fn(&Unusable) -> bool) -> Vec<(MetricId, String)> {
+    fn without_value(&self, contract: &Contract, counts: impl Copy + Fn(&Unusable) -> bool) -> Vec<(MetricId, String)> {
         let all = series::metrics(&self.snapshot);
         let named: BTreeSet<&MetricId> = contract.criteria().map(|criterion| &criterion.metric).collect();
         let found = named.into_iter().filter_map(|id| {

@@ -233,18 +233,22 @@ pub(crate) fn other_criterion(
     part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
 }
 
-/// Rewrites the parts of the contract that name any of `metrics` to other metrics; guardrails are replaced together.
+/// Rewrites the parts of the contract that name any of `metrics` to other metrics. Guardrails are set together: those on other
+/// metrics stay.
 pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixContext) -> Option<Fix> {
     let contract = &change.contract;
     let named = |criterion: &Criterion| metrics.contains(&criterion.metric);
     let kpi = contract.kpi.iter().any(named).then_some(Part::Kpi);
-    let guardrails = contract.guardrails.iter().any(named).then_some(Part::Guardrails);
+    let (lost, kept): (Vec<&Criterion>, Vec<&Criterion>) = contract.guardrails.iter().partition(|it| named(it));
+    let guardrails = (!lost.is_empty() && kept.is_empty()).then_some(Part::Guardrails);
     let trigger = contract.measured_trigger().filter(|it| named(it)).map(|_| Part::Trigger);
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger).collect();
     // The config's proposals are unusable if they name a metric without a value.
     let is_of = |text: &String| metrics.iter().any(|it| text.split(' ').next() == Some(it.as_str()));
     let shapes = || FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
     let proposed = if ctx.criteria.iter().any(is_of) { shapes() } else { ctx.clone() };
-    let command = || proposed.contract(change.id(), change.opened.class, &parts);
-    (!parts.is_empty()).then(|| Fix::or("write the contract on metrics that have a value", command()))
+    let stay = kept.into_iter().filter(|_| !lost.is_empty()).flat_map(|it| ["--guardrail", it.text.as_str()]);
+    let command = || proposed.contract(change.id(), change.opened.class, &parts).words(stay);
+    (!parts.is_empty() || !lost.is_empty())
+        .then(|| Fix::or("write the contract on metrics that have a value", command()))
 }

@@ -253,6 +253,12 @@ fn a_contract_is_proposed_on_what_gave_a_value_alone() {
     let _ = s.on(&[&["change", "contract"], &parts[..], &["--trigger", "kpi.good > +10%"]].concat()).ok();
     let refused = s.on(&["snapshot", "--as", "before"]).exits(1).says(&["--kpi \"kpi.other <= -10%\""]);
     let _ = refused.never_says(&["kpi.bad <="]);
+
+    // Guardrails are set together, so those that were measured are printed again.
+    let guards = ["--guardrail", "kpi.bad <= +5%", "--guardrail", "kpi.other <= +7%"];
+    let _ = s.on(&[&["change", "contract", "--kpi", "kpi.good <= -10%"], &guards[..]].concat()).ok();
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1);
+    let _ = refused.says(&["change contract --change-id", "--guardrail \"kpi.other <= +7%\""]).never_says(&["--kpi"]);
 }
 
 #[test]

@@ -182,6 +182,9 @@ fn results_that_nobody_wrote_again_prove_nothing() {
     let old = std::fs::File::options().append(true).open(s.path("bench.json")).unwrap();
     old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400)).unwrap();
     let _ = s.run(&["snapshot"]).ok().says(&["KPI errors has no usable value: bench.json was written before"]);
+    s.start_with("y", &["--parallel"]).contract();
+    let _ = s.on(&["change", "contract", "--kpi", "kpi.errors <= -10%"]).ok();
+    s.refuses(&["snapshot", "--as", "before"], 2, "unmeasured");
 }
 
 /// A pipe, or `|| true`, hides that a program fails.
