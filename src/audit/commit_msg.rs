@@ -273,7 +273,7 @@ impl Objection {
                 Fix::then("", fix::baseline(id)),
                 Fix::then(
                     "",
-                    CommandLine::git("stash pop").and(ctx.uncommitted.add_all()).and(commit(ctx, id.as_str())),
+                    ctx.uncommitted.bring_back().and(ctx.uncommitted.add_all()).and(commit(ctx, id.as_str())),
                 ),
             ],
             Self::TooEarly { id, missing } => vec![Fix::next("", ctx.gate(id, *missing))],

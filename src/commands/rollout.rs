@@ -127,6 +127,10 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     };
     if let Some(made) = &commit {
         ctx.ui.status(&format!("reverted by commit {made}"));
+        let update = uncommitted::paths(ctx).update_submodules();
+        ctx.advise(
+            &update.map(|it| Fix::next("check out the submodules of that commit", it)).into_iter().collect::<Vec<_>>(),
+        );
     }
     let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
     if !args.apply {
@@ -206,19 +210,24 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
         let unlock = CommandLine::new("rm").word(format!("{lock}.lock"));
         return trouble.fixed_by([Fix::next("once no other git runs here", unlock), Fix::then("", again)]);
     }
-    let stash = Fix::next("stash what is in the way, or commit it", uncommitted::paths(ctx).stash());
-    trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", CommandLine::git("stash pop"))])
+    let work = uncommitted::paths(ctx);
+    let stash = Fix::next("stash what is in the way, or commit it", work.stash());
+    trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", work.bring_back())])
 }
 
 /// Measures after a rollback whether the baseline's values are back. Returns the measurement, the change that it is
 /// recorded on, and the exit code for the answer.
 pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, Change, Exit)> {
-    let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, ..World::default() };
+    let undone = uncommitted::of_change(ctx, change)?;
+    let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, undone, ..World::default() };
     commit::ask(ctx, change, gates::may_confirm_rollback(change, &world))?;
     let Some(watched) = evidence::watched(ctx, change)? else {
         return Err(failed("the change has no baseline, so there is nothing to compare its rollback with"));
     };
     let revision = delta::revision(ctx)?;
+    if !revision.is_settled() {
+        ctx.ui.warn("measured with uncommitted work");
+    }
     let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), Some(revision))?;
     let not_back = watched.not_back(change, &measurement.snapshot);
     let event = |taken| Kind::RollbackConfirmed { taken, not_back: not_back.clone() };

@@ -120,19 +120,19 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
     let paths = if *seen == WorkTree::Clean { Vec::new() } else { revision::uncommitted(repo).unwrap_or_default() };
     let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let prefix = text(repo.prefix());
-    let mut tracked: BTreeSet<String> = repo.tracked(b"").unwrap_or_default().iter().map(|path| text(path)).collect();
+    let index = repo.index().ok();
+    let entries = || index.iter().flat_map(|index| index.entries.iter());
+    let mut tracked: BTreeSet<String> = entries().map(|entry| text(&entry.path)).collect();
     // The own files will be tracked, so no directory that holds them may be ignored.
     tracked.extend(OWN.map(|own| format!("{prefix}{own}")));
-    let unseen: Vec<String> = repo.index().iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
+    let unseen: Vec<String> = index.iter().flat_map(|index| index.hidden().map(|it| text(&it.path))).collect();
     let paths: Vec<String> = paths.iter().map(|path| text(path)).collect();
+    let submodules = entries().filter(|it| it.mode == "160000" && paths.contains(&text(&it.path)));
     let added = || repo.git().args(["diff", "--name-only", "--no-renames", "-z", "--diff-filter=A"]).long().ok();
-    let intended =
-        if paths.is_empty() { Vec::new() } else { records(&added().unwrap_or_default()).map(text).collect() };
-    let hidden = paths.iter().filter(|path| unseen.contains(path)).cloned().collect();
+    let added = if paths.is_empty() { Vec::new() } else { added().unwrap_or_default() };
     let (known, outside): (Vec<&String>, Vec<&String>) = paths.iter().partition(|path| tracked.contains(*path));
     let (untracked, gone): (Vec<&String>, Vec<&String>) =
         outside.into_iter().partition(|path| repo.root().join(path).symlink_metadata().is_ok());
-    let gone = gone.into_iter().cloned().collect();
     let environments: BTreeSet<&str> = untracked.iter().filter_map(|path| path.strip_suffix("/pyvenv.cfg")).collect();
     let sources = ctx.config().map(|config| config.sources()).unwrap_or_default();
     let is_no_work = |path: &&&String| {
@@ -149,27 +149,24 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
             || path.split('/').any(|part| CACHES.contains(&part))
     };
     let patterns = |paths: &mut dyn Iterator<Item = &&String>| -> Vec<String> {
-        let patterns: BTreeSet<String> = paths.map(|path| ignore_pattern(path, &tracked)).collect();
-        patterns.into_iter().collect()
+        paths.map(|path| ignore_pattern(path, &tracked)).collect::<BTreeSet<_>>().into_iter().collect()
     };
     let (ignores, built) = (patterns(&mut untracked.iter()), patterns(&mut untracked.iter().filter(is_no_work)));
-    let known = known.into_iter().cloned().collect();
-    let exclude = repo.common_dir().join("info/exclude").to_string_lossy().into_owned();
     let hook = repo.hooks_dir().ok().and_then(|dir| std::fs::read_to_string(dir.join("commit-msg")).ok());
-    let hooked = hook.is_some_and(|text| text.contains(PROGRAM));
     Uncommitted {
         prefix,
         ignores,
         built,
-        exclude,
-        tracked: known,
+        exclude: repo.common_dir().join("info/exclude").to_string_lossy().into_owned(),
+        tracked: known.into_iter().cloned().collect(),
+        gone: gone.into_iter().cloned().collect(),
+        hidden: paths.iter().filter(|path| unseen.contains(path)).cloned().collect(),
+        intended: records(&added).map(text).collect(),
+        submodules: submodules.map(|entry| text(&entry.path)).collect(),
         paths,
-        hidden,
-        intended,
-        gone,
         operation: repo.operation(),
         stashed: repo.common_dir().join("logs/refs/stash").exists(),
-        hooked,
+        hooked: hook.is_some_and(|text| text.contains(PROGRAM)),
     }
 }
 

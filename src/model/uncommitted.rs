@@ -49,6 +49,8 @@ pub struct Uncommitted {
     /// Paths in neither the index nor the work tree, such as the old name of a rename; most git commands reject them.
     pub gone: Vec<String>,
     pub operation: Option<Operation>,
+    /// The submodules of `paths`, which `git stash` leaves as they are.
+    pub submodules: Vec<String>,
     /// Whether the repository has a stash.
     pub stashed: bool,
     /// Whether this tool's commit-msg hook is installed.
@@ -165,8 +167,41 @@ impl Uncommitted {
         some.then(|| CommandLine::new("printf").word("%s\\n").words(literal).append_to(&self.exclude))
     }
 
-    /// Stashes the work, untracked files too; runs in any directory.
+    /// Takes the work away, untracked files too, until `bring_back`; runs in any directory.
     pub fn stash(&self) -> CommandLine {
+        let Some(update) = self.update_submodules() else { return self.stash_files() };
+        let rest = self.without_submodules();
+        if rest.paths.is_empty() { update } else { update.and(rest.stash_files()) }
+    }
+
+    /// What `stash` is for.
+    pub fn stashing(&self) -> &'static str {
+        if self.submodules.is_empty() { "stash the work" } else { "put the work aside, submodules too" }
+    }
+
+    /// Undoes `stash`.
+    pub fn bring_back(&self) -> CommandLine {
+        let below = self.submodules.iter().map(|path| path.strip_prefix(&self.prefix).unwrap_or(path));
+        let back = below.map(|path| CommandLine::git("-C").word(path).word("checkout").word("-"));
+        let is_stashed = self.submodules.is_empty() || !self.without_submodules().paths.is_empty();
+        let all = back.chain(is_stashed.then(|| CommandLine::git("stash pop"))).reduce(CommandLine::and);
+        all.unwrap_or_else(|| CommandLine::git("stash pop"))
+    }
+
+    /// Checks out the submodules as the last commit has them.
+    pub fn update_submodules(&self) -> Option<CommandLine> {
+        let paths: Vec<String> = self.submodules.iter().map(|path| pathspec("", path)).collect();
+        let update = || CommandLine::git("submodule update --init --recursive --").words(&paths);
+        (!paths.is_empty()).then(|| CommandLine::git("restore --staged --").words(&paths).and(update()))
+    }
+
+    fn without_submodules(&self) -> Self {
+        let mut rest = Self { submodules: Vec::new(), ..self.clone() };
+        rest.paths.retain(|path| !self.submodules.contains(path));
+        rest
+    }
+
+    fn stash_files(&self) -> CommandLine {
         let stash = match self.named().filter(|_| self.gone.is_empty()) {
             Some(paths) => stash(paths),
             None => stash(self.all_but(OWN.iter().chain(&SETUP))),

@@ -4,7 +4,7 @@ use crate::model::fix::How;
 use crate::model::text::short;
 use crate::model::{
     Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricKind, MetricSource, Operation, Part,
-    Rehearsal, Surface, fix,
+    Rehearsal, Surface, Uncommitted, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, take_out};
@@ -189,16 +189,29 @@ impl Fixes<'_> {
         let mut work = self.ctx.uncommitted.clone();
         work.paths = files.iter().map(|path| format!("{}{path}", work.prefix)).collect();
         work.hidden.retain(|path| work.paths.contains(path));
+        work.submodules.retain(|path| work.paths.contains(path));
+        let stash = Fix::next(work.stashing(), work.stash());
+        let back = self.bring_back_of(&work);
+        if self.gate == Gate::Rollout {
+            // A submodule that is left at the change's commit is no work.
+            let back = (work.paths != work.submodules).then_some(back);
+            let measured = Fix::then("", fix::after(self.change.id()));
+            let commit = work.commit_work().map(|it| Fix::or("commit it, if it is part of the rollback", it));
+            return [stash, measured].into_iter().chain(back).chain(commit).collect();
+        }
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
-        let stash = Fix::next("stash the work", work.stash());
         let verify = self.ctx.proposed.verify.then(|| Fix::then("", fix::verify(self.change.id())));
         let steps = [stash, self.measured_again()].into_iter().chain(verify);
-        steps.chain([self.bring_back(), rollback]).collect()
+        steps.chain([back, rollback]).collect()
+    }
+
+    fn bring_back(&self) -> Fix {
+        self.bring_back_of(&self.ctx.uncommitted)
     }
 
     /// Pops the stash; until the comparison is done, as a note only, as the work would block the next step.
-    fn bring_back(&self) -> Fix {
-        let pop = CommandLine::git("stash pop");
+    fn bring_back_of(&self, work: &Uncommitted) -> Fix {
+        let pop = work.bring_back();
         match self.gate {
             Gate::Validate | Gate::After | Gate::Compare => {
                 Fix::decide(How::Next, format!("once it is compared, `{pop}` brings the work back"))
@@ -338,7 +351,7 @@ impl Fixes<'_> {
             (Gate::Baseline, _) => {
                 let setup = files.commit_setup().map(|it| Fix::next("commit the setup, it is measured by", it));
                 let how = if setup.is_some() { Fix::then } else { Fix::next };
-                let aside = files.holds_work().then(|| how("stash the work", files.stash()));
+                let aside = files.holds_work().then(|| how(files.stashing(), files.stash()));
                 let back = aside.as_ref().map(|_| self.bring_back());
                 // The commit hook refuses commits of work until there is a baseline.
                 let commit = files
@@ -365,7 +378,7 @@ impl Fixes<'_> {
                 let validated = |sha: &str| one(sha).and(self.pass(Gate::Validate));
                 let take =
                     own.map(|sha| Fix::or("take it into the commit of the change and validate that", validated(sha)));
-                let aside = [Fix::next("stash the work", files.stash()), self.again(""), self.bring_back()];
+                let aside = [Fix::next(files.stashing(), files.stash()), self.again(""), self.bring_back()];
                 aside.into_iter().chain(local()).chain(take).collect()
             }
         }

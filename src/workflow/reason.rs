@@ -113,7 +113,7 @@ pub enum Reason {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         files: Vec<String>,
     },
-    #[error("the change is not in effect: files of it are not as they are committed: {}", joined(.files))]
+    #[error("what is committed is not in effect: files of the change differ from it: {}", joined(.files))]
     NotAsCommitted { files: Vec<String> },
     #[error("{}", no_delta(.outputs))]
     NoDelta {

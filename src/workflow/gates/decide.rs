@@ -69,7 +69,9 @@ pub(crate) fn rollback(change: &Change, reason: &str, has_commit: bool) -> Resul
 pub fn may_confirm_rollback(change: &Change, world: &World) -> Result<(), Refusal> {
     require(Gate::Rollout, change.rollback.is_some(), || Reason::NothingToRollBack)?;
     let what = &world.still_in_effect;
-    require(Gate::Rollout, what.is_empty(), || Reason::StillInEffect { what: what.clone() })
+    require(Gate::Rollout, what.is_empty(), || Reason::StillInEffect { what: what.clone() })?;
+    let files = &world.undone;
+    require(Gate::Rollout, files.is_empty(), || Reason::NotAsCommitted { files: files.clone() })
 }
 
 /// Gate 7: a stage begins after the previous one has soaked. The plan was frozen at promotion; an emergency goes

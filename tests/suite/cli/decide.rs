@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use crate::support::{CONFIG, Sandbox};
+use crate::support::{CONFIG, Sandbox, kpi};
 
 #[test]
 fn hold_and_reject_need_a_reason() {
@@ -154,6 +154,54 @@ fn a_rollback_reverts_where_git_wants_every_merged_commit_signed() {
     s.git(&["config", "merge.verifySignatures", "true"]);
     let _ = s.on(&["change", "rollback", "--reason", "users complain", "--apply"]).ok();
     assert_eq!(s.read("ops.json"), crate::support::kpi(100.0));
+}
+
+#[test]
+fn the_measurement_after_a_rollback_is_refused_while_a_file_of_the_change_is_edited() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();
+    s.write("ops.json", kpi(40.0)).write("src/main.txt", "more\n");
+    let _ = s.on(&["snapshot", "--as", "after"]).ok().says(&["measured with uncommitted work"]);
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("{name: ops, file: ops.json, pointer: /ops,", "{name: ops, cmd: cat tuned.txt,"));
+    s.write("tuned.txt", "100\n").commit_as("tuned", &[]);
+    s.rolled_out("x");
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();
+    s.write("tuned.txt", "70\n").refuses(&["snapshot", "--as", "after"], 7, "not_as_committed");
+}
+
+#[test]
+fn a_submodule_at_another_commit_is_checked_out_as_printed() {
+    let s = Sandbox::new();
+    let inner = s.outside().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    s.git_in(&inner, &["init", "-q"]);
+    std::fs::write(inner.join("limit"), "5\n").unwrap();
+    s.git_in(&inner, &["add", "-A"]);
+    s.git_in(&inner, &["commit", "-q", "-m", "five"]);
+    let allow = ["-c", "protocol.file.allow=always", "submodule", "-q", "add"];
+    s.git(&[&allow[..], &[inner.to_str().unwrap(), "dep"]].concat());
+    s.config(&CONFIG.replace("{name: ops, file: ops.json, pointer: /ops,", "{name: ops, cmd: cat dep/limit,"));
+    s.start("x").contract().write("dep/limit", "4\n");
+    s.git_in(&s.path("dep"), &["commit", "-q", "-a", "-m", "four"]);
+    let update = "git restore --staged -- ':(top)dep' && git submodule update --init --recursive -- ':(top)dep'";
+    let refused = s.on(&["snapshot", "--as", "before"]).exits(1).never_says(&["git stash"]);
+    let _ = refused.says(&[&format!("next: {update}"), "then: git -C dep checkout -"]);
+    let take_away = || {
+        s.git(&["restore", "--staged", "--", ":(top)dep"]);
+        s.git(&["submodule", "update", "--init", "--recursive", "--", ":(top)dep"]);
+    };
+    take_away();
+    s.before();
+    s.git(&["-C", "dep", "checkout", "-"]);
+    s.commit("bump").validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok().says(&[&format!("next: {update}")]);
+    s.refuses(&["snapshot", "--as", "after"], 7, "not_as_committed");
+    take_away();
+    let _ = s.on(&["snapshot", "--as", "after"]).ok().says(&["not worse than at the baseline"]);
 }
 
 #[test]
