@@ -1,8 +1,7 @@
 //! `change relink`: finds a change's commit after a squash or rebase and records its replacement; and joins the events of
 //! another clone to a record. Recorded events never change, so this cannot improve a result.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -14,7 +13,6 @@ use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Commit, Operation, Repo};
 use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix, short};
-use crate::os::files;
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, gates, view_v1};
 
@@ -239,19 +237,26 @@ pub(crate) struct Joined {
 /// something stays.
 pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
-    let (here, conflicted) = in_conflict(repo)?;
+    let (here, conflicted) = repo.own_in_conflict()?;
+    let mut ids = Record::ids(&ctx.project)?;
+    ids.retain(|id| only.is_none_or(|only| only == id));
+    for path in ids.iter().map(|id| record_path(ctx, repo, id)).filter(|path| conflicted.contains(path)) {
+        if let [Version { change: here, .. }, Version { change: there, .. }] = read(repo, &path, SIDES)?.as_slice()
+            && decides(here, there)
+            && decides(there, here)
+        {
+            return Err(two_decisions(ctx, repo, (here, there))?);
+        }
+    }
     // Then this side's files are in the work tree without conflict markers.
     if !here.is_empty() {
         repo.git().args(["checkout", "--quiet", "--ours", "--"]).args(here).ok()?;
     }
     let has_logbook = conflicted.iter().any(|path| path.ends_with(project::LOGBOOK));
     let mut joined = Vec::new();
-    let mut ids = Record::ids(&ctx.project)?;
-    ids.retain(|id| only.is_none_or(|only| only == id));
     for id in ids {
         let Some(mut change) = Record::read(&ctx.project, &id).ok().and_then(Record::into_change) else { continue };
-        let path = ctx.project.relative(&ctx.project.record_path(&id));
-        let path = format!("{}{path}", String::from_utf8_lossy(repo.prefix()));
+        let path = record_path(ctx, repo, &id);
         let in_conflict = conflicted.contains(&path);
         if only.is_none() && !change.is_open() && !in_conflict && !has_logbook {
             continue;
@@ -259,9 +264,6 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
         let versions = versions(repo, &path, in_conflict)?;
         if let Some(other) = versions.iter().find(|version| version.at == SIDES[1] && decides(&version.change, &change))
         {
-            if decides(&change, &other.change) {
-                return Err(two_decisions(ctx, repo, (&change, &other.change)));
-            }
             repo.git().args(["checkout", "--quiet", "--theirs", "--", &path]).ok()?;
             change = other.change.clone();
             for event in &change.events {
@@ -299,20 +301,38 @@ fn decides(one: &Change, other: &Change) -> bool {
     one.events.iter().any(|event| event.by_itself().is_none() && !is_there(event))
 }
 
-/// A person has to choose between two decisions; the record loses the other one.
-fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> CommandError {
-    let own = ctx.fix_context().own;
-    let keep = |side: &str| {
-        let take =
-            CommandLine::git("checkout").word(side).word("--").words(&own).and(CommandLine::git("add").words(&own));
-        repo.operation().map_or(take.clone(), |operation| take.and(operation.go_on()))
-    };
+/// The record's path from the repository's root.
+fn record_path(ctx: &Ctx, repo: &Repo, id: &ChangeId) -> String {
+    let path = ctx.project.relative(&ctx.project.record_path(id));
+    format!("{}{path}", String::from_utf8_lossy(repo.prefix()))
+}
+
+/// A record only grows, so the decision stays that the history of HEAD has. A merge would bring both, whichever is chosen:
+/// one side has to be rebased onto the other.
+fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> Result<CommandError> {
     let (ours, theirs) = (view_v1::status(here), view_v1::status(there));
-    failed(format!("both sides of the conflict decided on {}: one has it {ours}, the other {theirs}", here.id()))
-        .fixed_by([
-            Fix::next(format!("keep the one that is {ours}"), keep("--ours")),
-            Fix::or(format!("keep the one that is {theirs}"), keep("--theirs")),
-        ])
+    let mut fixes = Vec::new();
+    if let Some(Operation::Merge) = repo.operation() {
+        let merged = repo.resolve("MERGE_HEAD")?;
+        let rebase = |words: &[&str]| Operation::Merge.abort().and(CommandLine::git("rebase").words(words));
+        let settle = Fix::then("in its conflict", CommandLine::tool("change relink"));
+        let purpose = format!("keep the one that is {theirs}, and rebase onto it, since a merge would bring both");
+        fixes.extend([Fix::next(purpose, rebase(&[&short(&merged)])), settle.clone()]);
+        let branches = ["for-each-ref", "--count=1", "--format=%(refname:short)", "--points-at", &merged, "refs/heads"];
+        let branch = repo.git().args(branches).line()?;
+        if !branch.is_empty() {
+            let purpose = format!("keep the one that is {ours}, and rebase the other branch");
+            fixes.extend([Fix::or(purpose, rebase(&[&short(&repo.resolve("HEAD")?), &branch])), settle]);
+        }
+    } else {
+        let own = ctx.fix_context().own;
+        let take = CommandLine::git("checkout --ours --").words(&own).and(CommandLine::git("add").words(&own));
+        let take = repo.operation().map_or(take.clone(), |operation| take.and(operation.go_on()));
+        fixes.push(Fix::next(format!("keep the one that is {ours}, as it is committed already"), take));
+    }
+    let id = here.id();
+    let problem = format!("both sides of the conflict decided on {id}: one has it {ours}, the other {theirs}");
+    Ok(failed(problem).fixed_by(fixes))
 }
 
 /// The commands that finish git's operation in progress after records were joined.
@@ -327,22 +347,6 @@ pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
     vec![Fix::next("", end)]
 }
 
-/// The tool's own files in conflict: those of this side, and those of the other.
-pub(crate) fn in_conflict(repo: &Repo) -> Result<(Vec<PathBuf>, BTreeSet<String>)> {
-    let (mut here, mut there) = (Vec::new(), BTreeSet::new());
-    let listed = repo.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
-    for entry in listed.split(|byte| *byte == 0) {
-        let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
-        let (fields, path) = (&entry[..tab], &entry[tab + 1..]);
-        if fields.ends_with(b" 2") && repo.is_own(path) {
-            here.push(files::path_from_bytes(path));
-        } else if fields.ends_with(b" 3") && repo.is_own(path) {
-            there.insert(String::from_utf8_lossy(path).into_owned());
-        }
-    }
-    Ok((here, there))
-}
-
 /// The versions of a record in git, by its path from the repository's root: those of the last commits, oldest first, and both
 /// sides of a conflict.
 fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
@@ -350,9 +354,13 @@ fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> 
     let listed = call.long().text()?;
     let mut places: Vec<String> = listed.lines().rev().map(str::to_owned).collect();
     places.extend(SIDES.iter().filter(|_| in_conflict).map(ToString::to_string));
+    read(repo, path, places)
+}
+
+fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Version>> {
     let mut batch = repo.batch()?;
     let mut found = Vec::new();
-    for at in places {
+    for at in places.into_iter().map(Into::into) {
         let Some(bytes) = batch.read_path(&at, path.as_bytes(), RECORD_LIMIT)? else { continue };
         let change = Record::parse(&bytes, Path::new(path)).ok().and_then(Record::into_change);
         found.extend(change.map(|change| Version { change, at }));

@@ -55,7 +55,7 @@ pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
     let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
     let joins = |it: &Operation| *it != Operation::Bisect;
     let Some(operation) = repo.operation().filter(joins) else { return Vec::new() };
-    if relink::in_conflict(repo).is_ok_and(|(here, _)| here.is_empty()) {
+    if repo.own_in_conflict().is_ok_and(|(here, _)| here.is_empty()) {
         return Vec::new();
     }
     if operation == Operation::Revert {
@@ -66,8 +66,10 @@ pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
         return std::iter::once(Fix::next(purpose, operation.abort())).chain(out).collect();
     }
     let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
-    let join = Fix::next(purpose, CommandLine::tool("change relink"));
-    std::iter::once(join).chain(relink::go_on(ctx, repo).into_iter().map(Fix::after)).collect()
+    // Whatever stops the first of them stops them all.
+    let go_on = relink::go_on(ctx, repo);
+    let join = CommandLine::tool("change relink");
+    vec![Fix::next(purpose, go_on.iter().filter_map(Fix::command).cloned().fold(join, CommandLine::and))]
 }
 
 fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {

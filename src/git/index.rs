@@ -1,6 +1,8 @@
 //! Git's index: the tracked files, and those that git was told not to check for changes.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::git::call::records;
@@ -40,6 +42,22 @@ impl Index {
 }
 
 impl Repo {
+    /// The tool's own files in conflict: those of this side, and those of the other.
+    pub(crate) fn own_in_conflict(&self) -> Result<(Vec<PathBuf>, BTreeSet<String>), GitError> {
+        let (mut here, mut there) = (Vec::new(), BTreeSet::new());
+        let listed = self.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
+        for entry in listed.split(|byte| *byte == 0) {
+            let Some(tab) = entry.iter().position(|byte| *byte == b'\t') else { continue };
+            let (fields, path) = (&entry[..tab], &entry[tab + 1..]);
+            if fields.ends_with(b" 2") && self.is_own(path) {
+                here.push(files::path_from_bytes(path));
+            } else if fields.ends_with(b" 3") && self.is_own(path) {
+                there.insert(String::from_utf8_lossy(path).into_owned());
+            }
+        }
+        Ok((here, there))
+    }
+
     /// The current index; its file is read each time. Git lists it only if the file has an uncommon format.
     pub(crate) fn index(&self) -> Result<Rc<Index>, GitError> {
         let mut file = self.index_file();

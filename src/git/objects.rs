@@ -80,7 +80,8 @@ impl Repo {
         limit: u64,
         is_wanted: &dyn Fn(&Vec<u8>) -> bool,
     ) -> Result<Option<String>, GitError> {
-        let call = self.git().args(["log", "--all", "--format=%H", "--"]).arg(files::path_from_bytes(path));
+        let call =
+            self.git().args(["log", "--all", "--full-history", "--format=%H", "--"]).arg(files::path_from_bytes(path));
         let listed = call.long().text()?;
         let mut batch = self.batch()?;
         for commit in std::iter::once("HEAD").chain(listed.lines()) {
