@@ -39,6 +39,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
         }
         Gate::Validate => {
             delta::since_baseline(ctx, change, &mut world)?;
+            world.one_id_each = true;
             if world.delta.base.is_some() {
                 world.unattributed = unattributed(ctx, change)?;
             }

@@ -136,7 +136,7 @@ fn commits_since(
     let Some(first) = commits.iter().position(|commit| own.iter().any(|own| own.id == commit.id)) else {
         return Ok(false);
     };
-    if !told && own.len() == 1 {
+    if !told && own.len() == 1 && own[0].ids.len() <= 1 {
         return Ok(false);
     }
     let (after, local) = (&commits[first..], repo.commits_here_alone((base, head), None)?);

@@ -196,7 +196,7 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
         ctx.uncommitted.lines()
     } else if let Reason::CommitsBeforeBaseline { commits, .. } | Reason::ManyCommits { commits, .. } = reason {
         commits.iter().map(ToString::to_string).collect()
-    } else if let Reason::ForeignCommit { commit } = reason {
+    } else if let Reason::ForeignCommit { commit, .. } = reason {
         vec![commit.to_string()]
     } else if let Reason::Unmeasured { metrics, why } = reason {
         let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
@@ -372,7 +372,7 @@ mod tests {
             ),
             (Gate::Validate, Reason::ManyCommits { commits: vec![commit(), commit()], at_tip: true }),
             (Gate::Validate, Reason::OthersCommitted { metrics: vec![MetricId::new("http.a.ok")] }),
-            (Gate::Validate, Reason::ForeignCommit { commit: commit() }),
+            (Gate::Validate, Reason::ForeignCommit { commit: commit(), shared: false, at_tip: true }),
             (
                 Gate::Validate,
                 Reason::BaselineNotAncestor {

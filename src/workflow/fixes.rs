@@ -118,6 +118,25 @@ impl Fixes<'_> {
         ]
     }
 
+    /// The commit names this change and others.
+    pub(crate) fn shared(&self, commit: &DeltaCommit, at_tip: bool) -> Vec<Fix> {
+        let (id, sha) = (self.change.id(), short(&commit.sha));
+        if !at_tip {
+            let again = CommandLine::git("cherry-pick --no-commit").word(&sha).and(self.ctx.commit(id));
+            return vec![
+                Fix::next("take it back", CommandLine::git("revert --no-edit").word(&sha)),
+                Fix::then("make it again in a commit that names this change alone", again),
+                self.again(""),
+            ];
+        }
+        let others = commit.change_ids.iter().filter(|it| *it != id.as_str());
+        let lines = others.flat_map(|other| ["-e".to_owned(), format!("{}: {other}", self.ctx.trailer)]);
+        let message = CommandLine::git("log -1 --format=%B").word(&sha);
+        let message = message.pipe(CommandLine::new("grep").word("-vxF").words(lines));
+        let alone = reset(&sha).and(message.pipe(CommandLine::git("commit -F -")));
+        vec![Fix::next("while it is not pushed, let it name this change alone", alone), self.again("")]
+    }
+
     pub(crate) fn in_effect_again(&self, reverted: bool, files: &[String]) -> Vec<Fix> {
         if reverted || !matches!(self.gate, Gate::Compare | Gate::Decide) {
             return not_in_effect(self.change, reverted, files, self.measured_again());

@@ -11,7 +11,7 @@ use crate::model::{
 };
 use crate::workflow::demand_fixes::{decisions, restore, take_out, taken_out};
 use crate::workflow::fixes::Fixes;
-use crate::workflow::refusal::{no_delta, redefined, rehearsed};
+use crate::workflow::refusal::{foreign, no_delta, redefined, rehearsed};
 use crate::workflow::refusal::{other_criterion, other_names};
 use crate::workflow::window::unmet;
 use crate::workflow::{Demand, VacuousCriterion};
@@ -142,8 +142,15 @@ pub enum Reason {
         #[serde(skip)]
         at_tip: bool,
     },
-    #[error("the commit since the baseline belongs to another change ({})", joined(&.commit.change_ids))]
-    ForeignCommit { commit: DeltaCommit },
+    #[error("{}", foreign(.commit, *.shared))]
+    ForeignCommit {
+        commit: DeltaCommit,
+        /// Whether it names this change too.
+        #[serde(skip)]
+        shared: bool,
+        #[serde(skip)]
+        at_tip: bool,
+    },
     #[error("others committed since the baseline, and their effect on {} cannot be told from the change's", joined(.metrics))]
     OthersCommitted { metrics: Vec<MetricId> },
     #[error("the baseline's commit {baseline} is not in the history of the present one")]
@@ -289,7 +296,8 @@ impl Reason {
             Self::WrongClass { surface, .. } => with.in_another_class(*surface),
             Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
             Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
-            Self::ForeignCommit { commit } => with.foreign(commit),
+            Self::ForeignCommit { commit, shared: true, at_tip } => with.shared(commit, *at_tip),
+            Self::ForeignCommit { commit, .. } => with.foreign(commit),
             // The baseline's commit was amended or rebased, so a new baseline is taken on the present history.
             Self::BaselineNotAncestor { commits, .. } if commits.is_empty() => {
                 vec![Fix::next("take the baseline again on what is there now", fix::baseline(id))]

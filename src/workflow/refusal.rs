@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::judge::compare;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::text::{count, joined};
+use crate::model::text::{count, joined, short};
 use crate::model::{
-    ChangeId, Class, CommandLine, Contract, Criterion, Fix, FixContext, Gate, MetricId, Opened, Outcome, Part,
-    Rehearsal, Trigger, fix,
+    ChangeId, Class, CommandLine, Contract, Criterion, DeltaCommit, Fix, FixContext, Gate, MetricId, Opened, Outcome,
+    Part, Rehearsal, Trigger, fix,
 };
 use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, Reason, VacuousCriterion};
@@ -73,6 +73,14 @@ fn opening(reason: &Reason, ctx: &FixContext) -> Vec<Fix> {
         }
         _ => vec![Fix::next("", CommandLine::tool("status"))],
     }
+}
+
+pub(crate) fn foreign(commit: &DeltaCommit, shared: bool) -> String {
+    let ids = joined(&commit.change_ids);
+    if shared {
+        return format!("commit {} names several changes ({ids}), and a commit belongs to one", short(&commit.sha));
+    }
+    format!("the commit since the baseline belongs to another change ({ids})")
 }
 
 pub(crate) fn no_delta(outputs: &[String]) -> String {

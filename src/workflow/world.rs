@@ -49,6 +49,8 @@ pub struct World {
     pub owed: Vec<String>,
     /// Whether the change's commits are the last ones and on no remote, so that they may still be rewritten.
     pub at_tip: bool,
+    /// Whether a commit may name this change alone; a record that is there already may have one that names several.
+    pub one_id_each: bool,
     /// Metrics of the contract that cannot be measured on the change's commit and its parent.
     pub unattributed: Vec<MetricId>,
     pub tuneables: Vec<TuneableChange>,

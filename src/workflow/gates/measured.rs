@@ -122,9 +122,14 @@ fn is_one_change(
     let demand = |met: bool, reason: Reason| require(Gate::Validate, met, || reason);
     let class = change.opened.class;
     let own: Vec<DeltaCommit> = delta.own_commits().cloned().collect();
-    let is_foreign = |it: &&DeltaCommit| !it.change_ids.is_empty() && !it.change_ids.contains(&change.id().to_string());
-    if let Some(commit) = own.iter().find(is_foreign) {
-        return demand(false, Reason::ForeignCommit { commit: commit.clone() });
+    let is_shared = |it: &DeltaCommit| it.change_ids.contains(&change.id().to_string());
+    let is_foreign = |it: &&DeltaCommit| {
+        let others = it.change_ids.iter().any(|id| id != change.id().as_str());
+        others && (world.one_id_each || !is_shared(it))
+    };
+    if let Some(commit) = own.iter().find(is_foreign).cloned() {
+        let shared = is_shared(&commit);
+        return demand(false, Reason::ForeignCommit { commit, shared, at_tip: world.at_tip });
     }
     // In git, a change is one commit or tuneables outside of commits; an empty commit is no change.
     let no_commit = own.is_empty() && baseline.strength == Strength::Full;

@@ -116,6 +116,26 @@ pub(crate) fn several_commits_with_evidence_between_them_become_one() {
 
 #[test]
 #[cfg(unix)]
+fn a_commit_that_names_two_changes_is_made_to_name_one() {
+    for pushed in [false, true] {
+        let s = ready();
+        s.tune(50.0).git(&["add", "ops.json", "tuned.txt"]);
+        let trailers =
+            ["--trailer", &format!("Optimizer-Change: {}", s.id()), "--trailer", "Optimizer-Change: chg-other"];
+        s.git(&[&["commit", "-q", "-m", "Fewer operations"][..], &trailers[..]].concat());
+        if pushed {
+            s.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        }
+        let _ = s.on(&["validate"]).exits(1).says(&["refused at gate 3 (validate)", "names several changes"]);
+        follow_all(&s, &["validate"]);
+        let message = s.git(&["log", "-1", "--format=%B"]);
+        assert!(message.contains(&s.id()) && !message.contains("chg-other"), "{message}");
+        s.after().compare();
+    }
+}
+
+#[test]
+#[cfg(unix)]
 fn the_rollback_that_is_printed_goes_through_where_own_files_are_in_the_commit() {
     for apply in [false, true] {
         let s = ready();
