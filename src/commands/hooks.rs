@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use crate::commands::{Ctx, audit_here};
+use crate::commands::{Ctx, audit_here, check};
 use crate::error::{CommandError, Exit, Result};
 use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{self, Done, Fired, Hook, HookError, Row, State, Status, Target, status};
@@ -28,13 +28,15 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit> {
     let repo = ctx.needed_repo("hooks need")?;
     match command {
         HooksCommand::Install => {
+            check::needs_project(ctx, "hooks install")?;
             let target = target(repo)?;
             match hooks::install(repo, &target) {
-                Err(error @ HookError::Husky { .. }) => {
+                Ok(done) => tell(ctx, &done)?,
+                Err(error @ (HookError::Io { .. } | HookError::Git(_))) => return Err(error.into()),
+                Err(error) => {
                     let here = status::examine(repo, &target)?;
                     return Err(CommandError::from(error).fixed_by(fixes(repo, &here)?));
                 }
-                done => tell(ctx, &done?)?,
             }
             if hooks::place(repo)?.relative {
                 ctx.ui.warn("core.hooksPath is relative: each checkout needs the directory, and install once in each");
@@ -81,7 +83,7 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     if let Some(reason) = &status.refused {
         ctx.ui.warn(reason);
     }
-    for found in problems(ctx)?.iter().filter(|it| it.severity == Severity::Warn || it.code == "HOOKS_MISSING") {
+    for found in problems(ctx)? {
         ctx.advise(&found.fixes);
     }
     Ok(Exit::No)
@@ -136,7 +138,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
     }
     if here.rows.iter().any(|row| row.state == State::OtherProject) {
         let message = "the hooks of this repository serve another project in it, and check no commit of this one";
-        return Ok(vec![Problem::info("HOOKS_OTHER_PROJECT", message, Vec::new())]);
+        return Ok(vec![Problem::info("HOOKS_OTHER_PROJECT", message, fixes(repo, &here)?)]);
     }
     let mut found = Vec::new();
     if here.works() {
@@ -184,6 +186,10 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
 }
 
 fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
+    if status.rows.iter().any(|row| row.state == State::OtherProject) {
+        let out = Fix::next("let them serve this project in place of the other", CommandLine::tool("hooks uninstall"));
+        return Ok(vec![out, Fix::then("", install_line())]);
+    }
     let kept = status.stray.iter().find(|path| path.to_string_lossy().ends_with(hooks::KEPT));
     let foreign = status.rows.iter().any(|row| row.state == State::Foreign);
     if let (Some(kept), true) = (kept, foreign) {

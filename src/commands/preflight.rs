@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::record;
-use crate::commands::{Ctx, audit_here, choose, commit, delta, measure, startable};
+use crate::commands::{Ctx, audit_here, check, choose, commit, delta, measure, startable};
 use crate::config::{Config, Timing};
 use crate::error::{CommandError, Exit, Result};
 use crate::measure::size;
@@ -35,6 +35,7 @@ pub(crate) struct PreflightArgs {
 
 /// Prints the findings as JSON in a pipe, as a list on a terminal.
 pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
+    check::needs_project(ctx, "preflight")?;
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let doc = report::day::findings(&found);

@@ -347,6 +347,7 @@ pub(crate) struct ListArgs {
 
 /// Damaged records are reported on standard error and make the exit code 2, but do not hide the others.
 pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
+    check::needs_project(ctx, "change list")?;
     let project = &ctx.project;
     let line = |record: Record| {
         let path = project.record_path(record.id()).display().to_string();

@@ -37,25 +37,27 @@ impl Hook {
 pub(crate) enum HookError {
     #[error(
         "git looks for the hooks of this repository in {}, which is outside of it (core.hooksPath): installing there \
-         would change every repository of this account; set a directory of its own with \
-         `git config core.hooksPath .githooks`, or add the lines of examples/ to your hook manager", dir.display()
+         would change every repository of this account", dir.display()
     )]
     Global { dir: PathBuf },
     #[error("{} is written by husky, which would undo the installation", dir.display())]
     Husky { dir: PathBuf },
-    #[error("hooks are switched off: core.hooksPath is {}; take the setting out first", path.display())]
+    #[error("hooks are switched off: core.hooksPath is {}", path.display())]
     SwitchedOff { path: PathBuf },
     #[error(
-        "{} exists beside a hook that is not ours: another program replaced it after the installation; merge the two \
-         by hand, then install again", kept.display()
+        "{} exists beside a hook that is not ours: another program replaced it after the installation; merge the two by hand", kept.display()
     )]
     KeptInTheWay { kept: PathBuf },
-    #[error("the hooks in {} serve the project at {found:?} already; a repository's hooks serve one project", dir.display())]
+    #[error("the hooks in {} serve {}; a repository's hooks serve one project", dir.display(), project_words(found))]
     OtherProject { dir: PathBuf, found: String },
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Git(#[from] GitError),
+}
+
+fn project_words(found: &str) -> String {
+    if found.is_empty() { "the repository's top directory".to_owned() } else { format!("the project in {found}") }
 }
 
 impl HookError {

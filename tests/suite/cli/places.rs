@@ -247,7 +247,7 @@ fn without_a_project_here_the_one_in_the_repository_is_named() {
     let s = Sandbox::without_git();
     s.git(&["init", "-q"]);
     s.write("svc/vibeship_optimizer.yml", "version: 1\n").commit_as("A service", &[]);
-    for command in ["check", "status", "monitor tick", "change start", "day open", "autopilot tick"] {
+    for command in ["check", "status", "monitor tick", "change start", "day open", "autopilot tick", "hooks install"] {
         let title: &[&str] = if command == "change start" { &["--title", "x"] } else { &[] };
         let arguments: Vec<&str> = command.split(' ').chain(title.iter().copied()).collect();
         let there = format!("vibeship-optimizer -C svc {command}");

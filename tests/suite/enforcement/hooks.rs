@@ -109,7 +109,10 @@ fn a_global_hooks_directory_is_refused() {
     let answer = sandbox.run(&["hooks", "install"]);
     assert_eq!(answer.code, 2);
     assert!(
-        answer.stderr.contains("is outside of it") && answer.stderr.contains("core.hooksPath"),
+        answer.stderr.contains("is outside of it (core.hooksPath)")
+            && answer
+                .stderr
+                .contains("\nnext: git config core.hooksPath .githooks && vibeship-optimizer hooks install"),
         "{}",
         answer.stderr
     );
@@ -224,6 +227,7 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     sandbox.run_in(&project, &["init", "--no-prompt"]).ok();
     sandbox.git_in(&repo, &["add", "-A"]);
     sandbox.git_in(&repo, &["commit", "-qm", "one"]);
+    sandbox.run_in(&repo, &["hooks", "install"]).exits(2).says(&["there is one in sub dir", "hooks install"]);
     sandbox.run_in(&project, &["hooks", "install"]).ok();
     std::fs::write(repo.join("outside"), "2\n").unwrap();
     sandbox.git_in(&repo, &["commit", "-qam", "Elsewhere"]);
@@ -238,6 +242,9 @@ fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     sandbox.git_in(&other, &["add", "."]);
     sandbox.git_in(&other, &["commit", "-qm", &message]);
     sandbox.git_in(&other, &["commit", "-q", "--amend", "--no-edit", "--reset-author"]);
+    let swap = "next: vibeship-optimizer hooks uninstall\nthen: vibeship-optimizer hooks install";
+    sandbox.run_in(&other, &["hooks", "install"]).exits(2).says(&["serve the project in sub dir;", swap]);
+    sandbox.run_in(&other, &["hooks", "status"]).exits(1).says(&[swap]);
     let doctor = sandbox.run_in(&other, &["doctor"]).stdout;
     assert!(doctor.contains("HOOKS_OTHER_PROJECT") && !doctor.contains("HOOKS_OUTDATED"), "{doctor}");
     sandbox.git_in(&repo, &["add", "sub dir/x"]);
