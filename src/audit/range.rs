@@ -32,8 +32,8 @@ pub(crate) trait History {
     fn parted(&self, head: &str) -> Vec<String>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
-    /// Whether a commit after this one, on the way to `head`, touches one of these files.
-    fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool;
+    /// The commits after this one, on the way to `head`, that touch a file, without merges.
+    fn touching(&self, commit: &str, head: &str, path: &str) -> Vec<String>;
     /// The commits of a change before the range and after `baseline` (in the whole history if there is none), oldest first,
     /// without evidence, merges, reverts and commits that were taken back before the range.
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName>;
@@ -221,7 +221,7 @@ impl<'a> RangeAudit<'a> {
         }
         self.audit.findings.extend(settled.findings);
         for finding in &mut self.audit.findings {
-            if finding.commit.as_ref().is_some_and(|commit| taken_back.contains(&commit.id)) {
+            if finding.commit.as_ref().is_some_and(|commit| taken_back.contains_key(&commit.id)) {
                 *finding = finding.clone().taken_back();
             }
         }
@@ -259,7 +259,7 @@ impl<'a> RangeAudit<'a> {
         &self,
         record: &RecordFacts,
         mut members: Vec<Member>,
-        taken_back: &BTreeSet<String>,
+        taken_back: &BTreeMap<String, Vec<String>>,
         history: &dyn History,
     ) -> Vec<Finding> {
         let Some(change) = record.change() else {
@@ -267,7 +267,7 @@ impl<'a> RangeAudit<'a> {
             let unproven = |member: &Member| Finding::fail(FindingKind::RecordUnproven).of_commit(&member.name);
             return members.iter().map(unproven).collect();
         };
-        members.retain(|member| !taken_back.contains(&member.name.id));
+        members.retain(|member| !taken_back.contains_key(&member.name.id));
         if members.is_empty() {
             return Vec::new();
         }
@@ -282,7 +282,7 @@ impl<'a> RangeAudit<'a> {
         &self,
         change: &Change,
         members: &[Member],
-        taken_back: &BTreeSet<String>,
+        taken_back: &BTreeMap<String, Vec<String>>,
         history: &dyn History,
     ) -> Vec<CommitName> {
         let mut earlier = history.earlier(change.id(), change.baseline_commit());
@@ -294,7 +294,7 @@ impl<'a> RangeAudit<'a> {
                 members.iter().map(|member| Remake::Pick { commit: &member.name.id, of: old }).collect();
             let same = || history.remake(&picks).iter().all(|it| it.as_ref().is_some_and(Remade::is_same));
             let back = members.iter().any(|member| member.root.as_deref() == Some(old));
-            !moved && !back && !taken_back.contains(old) && !same()
+            !moved && !back && !taken_back.contains_key(old) && !same()
         });
         earlier
     }

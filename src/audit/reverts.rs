@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity};
-use crate::model::{ChangeId, Commit, FileChange, Remade, Remake, Surface};
+use crate::model::{ChangeId, Commit, FileChange, Gate, Remade, Remake, Surface};
+use crate::workflow::Change;
 
 /// The work that a commit adds or removes, once chains of reverts are followed to their end.
 struct Origin {
@@ -17,17 +18,27 @@ struct Claim {
     /// Its full hash, or the hash as written if the commit is unknown.
     target: String,
     holds: bool,
+    /// Whether it removes all of the commit: nothing of it had been removed before, which may come back.
+    whole: bool,
     finding: Option<Finding>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    pub(crate) taken_back: BTreeSet<String>,
+    /// Commits of which nothing is left, with the reverts that removed them.
+    pub(crate) taken_back: BTreeMap<String, Vec<String>>,
     pub(crate) findings: Vec<Finding>,
     /// Reverts of commits of the same range: together they change nothing.
     undoing: BTreeSet<String>,
     /// Reverts that are work.
     pub(crate) members: Vec<(ChangeId, Member)>,
+}
+
+impl Settled {
+    /// Whether a commit is in effect, and no revert of one of the range.
+    fn stands(&self, commit: &str) -> bool {
+        !self.taken_back.contains_key(commit) && !self.undoing.contains(commit)
+    }
 }
 
 /// The reverts of a range and those behind them, with their claims.
@@ -48,10 +59,18 @@ impl<'a> Lineage<'a> {
                 reverts.into_iter().map(|hash| (commit.clone(), audit.full_hash(history, &hash))).collect()
             };
             let pairs: Vec<(String, String)> = std::mem::take(&mut open).into_iter().flat_map(claimed).collect();
-            let asked: Vec<Remake<'_>> = pairs.iter().map(|(commit, of)| Remake::Revert { commit, of }).collect();
-            let remade = history.remake(&asked);
-            for ((commit, target), remade) in pairs.into_iter().zip(remade) {
-                let claim = lineage.claim(&commit, target, remade.as_ref());
+            let both = |(commit, of): &'_ (String, String)| {
+                let (commit, of) = (commit.clone(), of.clone());
+                [(true, commit.clone(), of.clone()), (false, commit, of)]
+            };
+            let both: Vec<(bool, String, String)> = pairs.iter().flat_map(both).collect();
+            let asked = both.iter().map(|(is_revert, commit, of)| match is_revert {
+                true => Remake::Revert { commit, of },
+                false => Remake::Unrevert { commit, of },
+            });
+            let remade = history.remake(&asked.collect::<Vec<_>>());
+            for ((commit, target), remade) in pairs.into_iter().zip(remade.chunks(2)) {
+                let claim = lineage.claim(&commit, target, remade);
                 if claim.holds {
                     open.extend(lineage.reverts_behind(&claim.target));
                 }
@@ -69,7 +88,9 @@ impl<'a> Lineage<'a> {
         all.into_iter().flatten().filter(is_open).map(|it| it.id).collect()
     }
 
-    fn claim(&self, commit: &str, target: String, remade: Option<&Remade>) -> Claim {
+    /// `made` are the commit and its parent as git makes them of the other.
+    fn claim(&self, commit: &str, target: String, made: &[Option<Remade>]) -> Claim {
+        let [remade, back] = [0, 1].map(|at| made.get(at).and_then(Option::as_ref));
         let exact = remade.is_some_and(Remade::is_same);
         // A rollback may have conflicts, which a person resolves.
         let decided = !exact
@@ -83,16 +104,20 @@ impl<'a> Lineage<'a> {
             (true, false) => Some(Finding::warn(what())),
             (false, _) => Some(Finding::fail(what())),
         };
-        Claim { holds: behind, finding, target }
+        let whole = back.is_some_and(Remade::is_same) || self.is_proven(&target);
+        Claim { holds: behind, whole, finding, target }
     }
 
     pub(crate) fn settle(&self, reverts: &[Member]) -> Settled {
-        let mut settled = Settled::default();
-        let kept = self.still_in_effect(reverts);
+        let mut settled = self.effects(reverts, &BTreeSet::new());
+        let kept = self.still_in_effect(reverts, &settled);
+        if !kept.is_empty() {
+            settled = self.effects(reverts, &kept);
+        }
         for (at, revert) in reverts.iter().enumerate() {
-            let claims = self.claims.get(&revert.name.id).map(Vec::as_slice).unwrap_or_default();
+            let claims = self.claims_of(revert);
             // A second revert with conflicts cannot remove what is gone already.
-            let older = || reverts[at + 1..].iter().filter_map(|it| self.claims.get(&it.name.id)).flatten();
+            let older = || reverts[at + 1..].iter().flat_map(|it| self.claims_of(it));
             let again = |claim: &Claim| older().any(|it| it.holds && it.target == claim.target);
             let found = claims.iter().filter_map(|claim| {
                 let finding = claim.finding.clone()?;
@@ -100,14 +125,6 @@ impl<'a> Lineage<'a> {
             });
             settled.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
             let reverts_all = claims.iter().all(|claim| claim.holds);
-            // Newest first: a revert that was itself reverted has no effect.
-            if reverts_all && !settled.taken_back.contains(&revert.name.id) {
-                let gone = claims.iter().map(|claim| &claim.target).filter(|target| !kept.contains(target.as_str()));
-                settled.taken_back.extend(gone.cloned());
-                if claims.iter().all(|claim| self.audit.seen.contains_key(&claim.target)) {
-                    settled.undoing.insert(revert.name.id.clone());
-                }
-            }
             self.add_work(revert, reverts_all, &mut settled);
             if reverts_all && revert.ids.is_empty() && !self.has_records(&revert.name.id) {
                 let no_id = FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false };
@@ -119,6 +136,45 @@ impl<'a> Lineage<'a> {
             }
         }
         settled
+    }
+
+    fn claims_of(&self, revert: &Member) -> &[Claim] {
+        self.claims.get(&revert.name.id).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What the reverts remove; `kept` is what they claim to remove and merges brought back. Newest first: a revert that was
+    /// itself reverted, if only in part, removes nothing for good.
+    fn effects(&self, reverts: &[Member], kept: &BTreeSet<String>) -> Settled {
+        let (mut settled, mut undone) = (Settled::default(), BTreeSet::new());
+        for revert in reverts {
+            let (id, claims) = (&revert.name.id, self.claims_of(revert));
+            if settled.taken_back.contains_key(id) || !claims.iter().all(|claim| claim.holds) {
+                continue;
+            }
+            for claim in claims {
+                if claim.whole && !undone.contains(id) && !kept.contains(&claim.target) {
+                    settled.taken_back.entry(claim.target.clone()).or_default().push(id.clone());
+                }
+                undone.insert(&claim.target);
+            }
+            if claims.iter().all(|claim| self.audit.seen.contains_key(&claim.target)) {
+                settled.undoing.insert(id.clone());
+            }
+        }
+        settled
+    }
+
+    /// Whether a commit is that of a change that passed the demanded gate, so that parts of it may come back.
+    fn is_proven(&self, commit: &str) -> bool {
+        let found = self.audit.commit(self.history, commit).filter(|it| !it.is_merge());
+        let gate = self.audit.policy.require.min(Gate::Decide);
+        let passed = |change: &Change| {
+            let mut owed = change.opened.class.gates().iter().take_while(|it| **it <= gate);
+            let own = change.every_commit();
+            owed.all(|it| change.passed(*it)) && (own.is_empty() || own.iter().any(|it| it == commit))
+        };
+        let ids = found.map(|it| it.ids).unwrap_or_default();
+        ids.iter().filter_map(|id| self.record(id)?.change()).any(passed)
     }
 
     /// A revert counts as work if it does something else, brings something back, or carries the id of a change that does not
@@ -142,12 +198,12 @@ impl<'a> Lineage<'a> {
         }
     }
 
-    /// Commits that were reverted in the range but are still in effect at its head although no later commit touched the same
-    /// files: a merge dropped the revert. If later work hides that at the head, the merges in between show it.
-    fn still_in_effect(&self, reverts: &[Member]) -> BTreeSet<&str> {
+    /// Commits that were reverted in the range but are still in effect at its head although no later commit that stands brought
+    /// the same: a merge dropped the revert. If later work hides that at the head, the merges in between show it.
+    fn still_in_effect(&self, reverts: &[Member], settled: &Settled) -> BTreeSet<String> {
         let mut claims: Vec<(&Member, &str)> = Vec::new();
         for revert in reverts {
-            let exact = self.claims.get(&revert.name.id).into_iter().flatten().filter(|claim| claim.finding.is_none());
+            let exact = self.claims_of(revert).iter().filter(|claim| claim.finding.is_none());
             claims.extend(exact.map(|claim| (revert, claim.target.as_str())));
         }
         let head = self.audit.head.as_str();
@@ -155,27 +211,34 @@ impl<'a> Lineage<'a> {
         let both = claims.into_iter().zip(self.history.remake(&asked));
         let kept = both.filter(|((revert, of), remade)| {
             let is_gone = remade.as_ref().is_some_and(Remade::is_same);
-            self.stands_at(head, revert, remade.as_ref()) || !is_gone && self.came_back(revert, of)
+            !is_gone && (self.stands_at(head, revert, of, settled) || self.came_back(revert, of, settled))
         });
-        kept.map(|((_, target), _)| target).collect()
+        kept.map(|((_, target), _)| target.to_owned()).collect()
     }
 
     /// Whether a merge after the revert brought the reverted work back.
-    fn came_back(&self, revert: &Member, of: &str) -> bool {
-        let merges = self.audit.seen.values().filter(|commit| commit.is_merge());
-        let after = |merge: &&Commit| self.history.comes_before(&revert.name.id, &merge.id) == Some(true);
-        let merges: Vec<&str> = merges.filter(after).map(|merge| merge.id.as_str()).collect();
-        let asked: Vec<Remake<'_>> = merges.iter().map(|head| Remake::Gone { head, of }).collect();
-        let mut both = merges.iter().zip(self.history.remake(&asked));
-        both.any(|(head, remade)| self.stands_at(head, revert, remade.as_ref()))
+    fn came_back(&self, revert: &Member, of: &str, settled: &Settled) -> bool {
+        let mut merges = self.audit.seen.values().filter(|commit| commit.is_merge());
+        let is_after = |merge: &Commit| self.history.comes_before(&revert.name.id, &merge.id) == Some(true);
+        merges.any(|merge| is_after(merge) && self.stands_at(&merge.id, revert, of, settled))
     }
 
-    /// Whether reverted work is in effect there in a file that no commit after the revert touched.
-    fn stands_at(&self, head: &str, revert: &Member, remade: Option<&Remade>) -> bool {
-        let is_untouched = |paths: &[String]| !self.history.touched_between(&revert.name.id, head, paths);
-        let Some(remade) = remade else { return is_untouched(&revert.paths) };
-        let here = remade.differs.iter().chain(&remade.decided).map(|file| file.name().to_owned());
-        here.into_iter().any(|path| is_untouched(&[path]))
+    /// Whether reverted work is in effect there in a file to which no commit that stands brought it after the revert.
+    fn stands_at(&self, head: &str, revert: &Member, of: &str, settled: &Settled) -> bool {
+        let left = |heads: &[&str]| -> Vec<Option<BTreeSet<String>>> {
+            let asked: Vec<Remake<'_>> = heads.iter().map(|head| Remake::Gone { head, of }).collect();
+            let names = |it: Remade| it.differs.iter().chain(&it.decided).map(|file| file.name().to_owned()).collect();
+            self.history.remake(&asked).into_iter().map(|it| it.map(names)).collect()
+        };
+        let here = left(&[head]).remove(0).unwrap_or_else(|| revert.paths.iter().cloned().collect());
+        here.iter().any(|path| {
+            let mut later = self.history.touching(&revert.name.id, head, path);
+            later.retain(|id| !settled.taken_back.contains_key(id));
+            let ends: Vec<String> = later.into_iter().flat_map(|id| [format!("{id}^1"), id]).collect();
+            let ends = left(&ends.iter().map(String::as_str).collect::<Vec<_>>());
+            let holds = |at: &Option<BTreeSet<String>>| at.as_ref().is_some_and(|left| left.contains(path));
+            !ends.chunks(2).any(|both| !holds(&both[0]) && holds(&both[1]))
+        })
     }
 
     fn origins(&self, commit: &str) -> Vec<Origin> {
@@ -277,8 +340,7 @@ pub(crate) fn unexplained(
     if audit.merges.is_empty() && settled.taken_back.is_empty() {
         return BTreeSet::new();
     }
-    let stands = |id: &String| !settled.taken_back.contains(id) && !settled.undoing.contains(id);
-    let touching = audit.touched.iter().filter(|(id, _)| stands(id)).flat_map(|(_, paths)| paths);
+    let touching = audit.touched.iter().filter(|(id, _)| settled.stands(id)).flat_map(|(_, paths)| paths);
     let touched: BTreeSet<&str> = touching.map(String::as_str).collect();
     let told = told.iter().filter_map(|it| {
         let FindingKind::MergeBringsContent { paths, conflict: false, .. } = &it.what else { return None };

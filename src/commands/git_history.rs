@@ -139,7 +139,10 @@ impl<'a> GitHistory<'a> {
         }
         let (commit, of) = match *it {
             Remake::Merge { commit, .. } => (commit, commit),
-            Remake::Revert { commit, of } | Remake::Pick { commit, of } | Remake::Unpick { commit, of } => (commit, of),
+            Remake::Revert { commit, of }
+            | Remake::Unrevert { commit, of }
+            | Remake::Pick { commit, of }
+            | Remake::Unpick { commit, of } => (commit, of),
             Remake::Gone { head, of } => (head, of),
         };
         let (there, before) = (place(commit), place(of));
@@ -281,12 +284,11 @@ impl History for GitHistory<'_> {
         found
     }
 
-    fn touched_between(&self, commit: &str, head: &str, paths: &[String]) -> bool {
+    fn touching(&self, commit: &str, head: &str, path: &str) -> Vec<String> {
         let range = format!("{commit}..{head}");
-        let args = ["log", "--max-count=1", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
-        let paths = paths.iter().map(|path| self.repo.full_path(path));
-        let found = self.repo.git().args(args).args(paths).long().line();
-        !self.ask(found, String::new()).is_empty()
+        let args = ["log", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
+        let found = self.repo.git().args(args).arg(self.repo.full_path(path)).long().text();
+        self.ask(found, String::new()).lines().map(str::to_owned).collect()
     }
 
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName> {

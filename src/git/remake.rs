@@ -76,6 +76,7 @@ impl Repo {
             let (commit, others) = match *it {
                 Remake::Merge { commit, parents } => (commit.to_owned(), parents.to_vec()),
                 Remake::Revert { commit, of } => (commit.to_owned(), vec![of.to_owned(), before(commit), before(of)]),
+                Remake::Unrevert { commit, of } => (before(commit), vec![before(of), commit.to_owned(), of.to_owned()]),
                 Remake::Pick { commit, of } => (commit.to_owned(), vec![before(of), before(commit), of.to_owned()]),
                 Remake::Unpick { commit, of } => (before(commit), vec![of.to_owned(), commit.to_owned(), before(of)]),
                 Remake::Gone { head, of } => (head.to_owned(), vec![of.to_owned(), head.to_owned(), before(of)]),

@@ -51,6 +51,11 @@ pub enum Remake<'a> {
         commit: &'a str,
         of: &'a str,
     },
+    /// The parent of `commit`, a revert of `of`, recomputed by picking `of` on it again: the revert took out all of `of`.
+    Unrevert {
+        commit: &'a str,
+        of: &'a str,
+    },
     /// A commit with the same change as another one: cherry-picking `of` onto its parent gives it, and reverting `of`
     /// on it gives its parent. The second half fails if the parent already had part of the change.
     Pick {
@@ -82,7 +87,11 @@ impl Remake<'_> {
     pub fn back(&self) -> Option<Self> {
         match *self {
             Self::Pick { commit, of } => Some(Self::Unpick { commit, of }),
-            Self::Merge { .. } | Self::Revert { .. } | Self::Unpick { .. } | Self::Gone { .. } => None,
+            Self::Merge { .. }
+            | Self::Revert { .. }
+            | Self::Unrevert { .. }
+            | Self::Unpick { .. }
+            | Self::Gone { .. } => None,
         }
     }
 }
