@@ -46,7 +46,7 @@ impl CommandError {
         self
     }
 
-    /// Adds what comes after the fixes that it has, if any.
+    /// Appends a fix if it has some already.
     #[must_use]
     pub(crate) fn then(self, fix: Fix) -> Self {
         let (Self::Trouble { fixes, .. } | Self::Failed { fixes, .. }) = &self else { return self };

@@ -135,7 +135,7 @@ impl Fixes<'_> {
             }
             FindingKind::MergeBringsContent { conflict: false, new_file, .. } => {
                 let again = CommandLine::git("reset --keep").word(format!("{commit}^1"));
-                // An import cannot be merged again: its history is another.
+                // An imported history has no merge base, so that a plain merge fails.
                 let related = CommandLine::git("merge-base").words([format!("{commit}^1"), format!("{commit}^2")]);
                 let again = if *new_file { related.and(again) } else { again };
                 let again = again.and(CommandLine::git("merge --no-edit").word(format!("{commit}^2")));

@@ -29,7 +29,7 @@ pub(crate) struct Checked {
     pub(crate) audit: Audit,
     pub(crate) key: String,
     pub(crate) configured: bool,
-    /// Whether base or head has a config or a record.
+    /// Whether the base or the head has a config or a record.
     pub(crate) is_project: bool,
     pub(crate) changes: Vec<Concerned>,
 }

@@ -119,7 +119,8 @@ impl<'a> GitHistory<'a> {
         self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }
 
-    /// What git makes otherwise of the project, where that was in the commit that is compared.
+    /// The project's files that differ between a commit and its reproduction, with the project at the place where it
+    /// was then.
     fn counted_in(&self, it: &Remake<'_>, made: Remade) -> Remade {
         let here = Remade { decided: self.counted(made.decided.clone()), differs: self.counted(made.differs.clone()) };
         if made.is_same() {
@@ -127,7 +128,7 @@ impl<'a> GitHistory<'a> {
         }
         let place = |commit: &str| self.ask(self.repo.as_of(commit), self.repo.clone());
         if let Remake::Merge { commit, parents } = *it {
-            // A subtree that is brought in is its own branch, in another place.
+            // A merged subtree is a parent's project at another place.
             let digest = |commit: &str| self.repo.project_digest(commit).ok();
             let moved = |parent: &&String| place(parent).prefix() != place(commit).prefix();
             if parents.iter().filter(moved).any(|parent| digest(parent) == digest(commit)) {

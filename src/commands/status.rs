@@ -98,7 +98,7 @@ fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Exit> {
     advance(ctx, &change.choose(ctx)?)
 }
 
-/// Whether there is nothing that could be run: then a person decides, and is shown what there is.
+/// Whether no change is open, named or selected, so that only a person can decide what to do.
 fn nothing_is_open(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
     let is_named = choose::named(ctx, typed)?.is_some() || choose::active(ctx)?.is_some();
     let (records, damaged) = choose::unsettled(ctx)?;

@@ -1,6 +1,5 @@
 //! Differences between the work tree and what was recorded or committed: uncommitted evidence and work, files that
-//! later commits changed again, and own files that git has and the work tree lacks, which must not be replaced by new
-//! ones.
+//! later commits changed again, and own files that the work tree lacks, which must not be replaced by new ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -23,8 +22,7 @@ use crate::workflow::demand_fixes::restore;
 
 const COMMIT: &str = "commit the evidence";
 
-/// The commands that commit uncommitted evidence of a compared or ended change, after restoring files that are not as
-/// recorded. Failures of git are reported elsewhere.
+/// The commands to restore and commit the evidence of a compared or ended change; none if git fails.
 pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     // Conflicts are reported before anything else.
     if (change.comparison.is_none() && change.is_open()) || !merging(ctx, None).is_empty() {
@@ -39,7 +37,7 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     restore(&faults, change, &ctx.fix_context(), None)
 }
 
-/// The same of several: one commit takes the evidence of all.
+/// Like `steps`, for several changes: one commit holds the evidence of all.
 pub(crate) fn steps_of<'c>(ctx: &Ctx, changes: impl Iterator<Item = &'c Change>) -> Vec<Fix> {
     let mut found: Vec<Fix> = Vec::new();
     for step in changes.flat_map(|change| steps(ctx, change)) {
@@ -272,8 +270,7 @@ pub(crate) fn check_unchanged(
     Err(error.fixed_by(keep.into_iter().chain([restore, Fix::decide(How::Then, stop)])))
 }
 
-/// Files of the change that differ from its commit: a measurement with them would not measure the change. Files that KPIs are
-/// read from are output and change with every measurement.
+/// Files of the change, except KPI output, that differ from its commit: a measurement would not be of the change.
 pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation)) = (ctx.repo()?, &change.validation) else { return Ok(Vec::new()) };
     let config = ctx.config()?;
@@ -282,8 +279,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Files of the change that later commits restored to their state before it, emptied or removed, so that nothing of the
-/// change is left in them. Files that KPIs are read from are output.
+/// Files of the change, not KPI output, with nothing of it left: later commits restored, emptied or removed them.
 pub(crate) fn taken_back(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let (Some(repo), Some(validation), commits) = (ctx.repo()?, &change.validation, change.commits()) else {
         return Ok(Vec::new());

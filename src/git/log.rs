@@ -69,7 +69,8 @@ impl Repo {
         self.log_placed((base, head), walk, &mut !walk.naming.is_empty(), each)
     }
 
-    /// The same; `moved` is whether a commit that was seen has the project at another place than those before it, or may have.
+    /// Like `log_range`, with paths as if the project had always been here. `moved` is whether one of the commits so
+    /// far may have moved the project.
     fn log_placed(
         &self,
         (base, head): (Option<&str>, &str),

@@ -1,5 +1,5 @@
-//! Where the project was in a commit: its directory may have been moved or renamed since. Older commits are read as if it
-//! had always been where it is now.
+//! Finds the project's directory in older commits, as it may have been moved or renamed since, and presents those
+//! commits as if the project had always been in its present directory.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::model::{Digest, own};
 use crate::os::files;
 
 impl Repo {
-    /// This repository with the project where it was in a commit: here, or where one had its config that `HEAD` has no more.
+    /// Returns this repository with the project's directory in a commit: the present one, or that of the only project
+    /// that `HEAD` no longer has.
     pub(crate) fn as_of(&self, commit: &str) -> Result<Self, GitError> {
         let former = self.former_places(commit)?;
         Ok(if let [prefix] = former.as_slice() { self.at_prefix(prefix) } else { self.clone() })
@@ -22,7 +23,8 @@ impl Repo {
         }
     }
 
-    /// The projects of a commit that a later one has no more; none where this one was here already, or is not at the later.
+    /// Returns the directories of the projects of a commit that a later one no longer has; none if this project was
+    /// already here in the commit, or is not in the later one.
     pub(crate) fn projects_left(&self, commit: &str, head: &str) -> Result<Vec<Vec<u8>>, GitError> {
         let commit = self.resolve(commit)?;
         let key = format!("{head} {commit}");
@@ -49,17 +51,17 @@ impl Repo {
         Ok(found)
     }
 
-    /// A digest of the project's code in a commit, wherever it was there.
+    /// Returns a digest of the project's code in a commit, wherever the project was in it.
     pub(crate) fn project_digest(&self, commit: &str) -> Result<Digest, GitError> {
         let there = self.as_of(commit)?;
         there.code_digest(commit, &there.project())
     }
 
-    /// The project's files that differ between two commits, without the tool's own.
+    /// Returns the project's files that differ between two commits, without the tool's own.
     pub(crate) fn project_changes(&self, from: &str, to: &str) -> Result<Vec<FileChange>, GitError> {
         let mut found =
             self.changed_files(from, Side::Commit(to), &Scope { without_own_of: None, ..self.project() })?;
-        // What nothing says to have moved is asked about where that starts no process.
+        // Without a sign of a move, this is checked only if it needs no new process.
         if found.is_empty() || found.iter().any(|file| self.brings_config(file)) || self.running_batch().is_some() {
             found = self.moved_changes(from, to)?.unwrap_or(found);
         }
@@ -67,7 +69,7 @@ impl Repo {
         Ok(found)
     }
 
-    /// All files of the project that differ between two commits, one of which has it elsewhere.
+    /// Returns all files of the project that differ between two commits; `None` if the project is here in both.
     fn moved_changes(&self, from: &str, to: &str) -> Result<Option<Vec<FileChange>>, GitError> {
         let places = [(self.as_of(from)?, from), (self.as_of(to)?, to)];
         if from == to || places.iter().all(|(there, _)| there.prefix() == self.prefix()) {
@@ -90,8 +92,8 @@ impl Repo {
         file.status.starts_with('A') && own::root_of_config(&file.path) == Some(self.prefix())
     }
 
-    /// A commit with the project's files as if it had always been here. `moved` begins with the commit that brought it here;
-    /// those before it come later.
+    /// Returns a commit with the project's files as if the project had always been here. Commits come newest first;
+    /// `moved` is set from the commit that moved the project here.
     pub(crate) fn placed(&self, commit: Commit, first_parent: bool, moved: &mut bool) -> Result<Commit, GitError> {
         *moved |= commit.files.iter().any(|file| self.brings_config(file));
         if !*moved {
@@ -113,7 +115,7 @@ impl Repo {
         for parent in compared {
             places.push(self.as_of(parent)?.prefix().to_vec());
             let Some(found) = self.moved_changes(parent, &commit.id)? else { continue };
-            // Of a merge, what differs from all of its parents.
+            // For a merge, only files that differ from all parents.
             let both = |known: Vec<FileChange>| {
                 known.into_iter().filter(|it| found.iter().any(|file| file.path == it.path)).collect()
             };

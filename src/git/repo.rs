@@ -32,7 +32,7 @@ struct Memo {
     /// Only the last listing, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
     index: LastIndex,
-    /// Where commits have projects that another commit has no more, by both ids.
+    /// A cache of [`Repo::projects_left`], by the ids of both commits.
     places: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
     /// The reader of objects, while it is in use.
     reader: RefCell<Weak<RefCell<Reader>>>,
@@ -94,7 +94,7 @@ impl Repo {
         &self.prefix
     }
 
-    /// The same repository with the project in another directory.
+    /// Returns the same repository with the project in another directory.
     pub(crate) fn at_prefix(&self, prefix: &[u8]) -> Self {
         Self { prefix: prefix.to_vec(), ..self.clone() }
     }

@@ -94,7 +94,7 @@ impl Repo {
         Ok(if files.is_empty() { Reverted::Nothing } else { Reverted::Applies { files } })
     }
 
-    /// Whether a path is an own file of a project, in the checkout or in the commit that is reverted there.
+    /// Whether a path is one of the tool's own files, in a project of the checkout or of the reverted commit.
     fn is_own_in(&self, path: &[u8], scratch: &Scratch, reverted: &str) -> Result<bool, GitError> {
         Ok(self.is_own_of_any(path, scratch.commit())? || self.is_own_of_any(path, reverted)?)
     }

@@ -56,7 +56,7 @@ pub fn excerpt(said: &str, most: usize) -> String {
     let (above, end) = said.split_at(cut);
     let names_an_error = |line: &&str| ["rror: ", "rror[", "panicked at"].iter().any(|words| line.contains(words));
     let error = above.lines().rfind(names_an_error).filter(|_| !end.lines().any(|line| names_an_error(&line)));
-    // A panic of Rust gives its reason on the line after the place.
+    // A Rust panic gives its reason on the line after its location.
     let reason = |place: &str| above.lines().skip_while(|line| *line != place).nth(1).filter(|_| place.ends_with(':'));
     let error =
         error.map(|line| [Some(line.trim()), reason(line)].into_iter().flatten().collect::<Vec<_>>().join("\n"));

@@ -223,7 +223,7 @@ fn property(text: &str) -> String {
 fn junit(audit: &Audit, ctx: &FixContext) -> String {
     let failures = of_level(audit, Severity::Fail).count();
     let skipped = audit.findings.len() - failures;
-    // A check that passes is a test of its own, so that a file without findings is not an empty one.
+    // A passing check is reported as a test, so that a file without findings has at least one.
     let itself =
         audit.passes().then(|| format!("    <testcase classname=\"check\" name=\"{}\"/>\n", xml_line(&summary(audit))));
     let tests = audit.findings.len() + usize::from(itself.is_some());

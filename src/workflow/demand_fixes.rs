@@ -37,7 +37,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     let id = change.id();
     let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
     if is_any(&|judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_))) {
-        // An exact number stays what it is, however often it is measured.
+        // Another measurement of an exact number gives the same value.
         let is_exact = |it: &Judged| matches!(&it.verdict, Verdict::Fail(found) if found.design == Design::Exact);
         let again = (!is_any(&is_exact)).then(|| Fix::or("measure again", more(change, None)));
         return [Fix::next("drop it", reject), Fix::or("keep it as an experiment", hold)]

@@ -173,7 +173,7 @@ impl Change {
             Kind::RolledOut(what) => self.rollout.push(Dated { at, what: what.clone() }),
             Kind::Ticked(what) => {
                 self.open_alarms.extend(what.alarms.iter().cloned());
-                // A day that another clone measured may join after later ones.
+                // A day that another clone measured may be appended after later days.
                 self.ticks.push(Dated { at: event.at, what: what.clone() });
             }
             Kind::MonitorStarted { days } => self.monitor_days = Some(*days),

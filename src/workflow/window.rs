@@ -193,8 +193,8 @@ pub fn closes(from: DateTime<Utc>, days: u32) -> DateTime<Utc> {
     later(from, Duration::hours(24 * i64::from(days)))
 }
 
-/// When a change that was rolled out at `from` has been measured on so many days at the earliest: not before the window
-/// closes, and not while a day is missing.
+/// The earliest time at which a change that was rolled out at `from` can have been measured on `days` days: not before
+/// the window closes, and one missing day per UTC day.
 pub fn earliest(change: &Change, from: DateTime<Utc>, days: u32, now: DateTime<Utc>) -> DateTime<Utc> {
     let measured = ticked_days(change, from, now);
     let missing = u64::from(days).saturating_sub(measured.len() as u64);

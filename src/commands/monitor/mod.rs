@@ -158,7 +158,7 @@ pub(crate) fn monitored(ctx: &Ctx, typed: Option<&str>) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Those that are rolled out in part, and when their days begin.
+/// Names the open changes that are not fully rolled out, each with its stage.
 fn in_stages(ctx: &Ctx) -> Result<Vec<String>> {
     let (changes, _) = choose::changes(ctx)?;
     let open = changes.iter().filter(|change| change.is_open() && !is_monitored(change));

@@ -225,7 +225,7 @@ fn an_emergency_states_its_own_rollback() {
         "--trigger",
         "it still burns",
     ];
-    // Without a baseline only bounds of their own are ever judged, and such are asked for; no number is made up.
+    // Without a baseline only absolute bounds are judged, and the fix asks for them without inventing a number.
     let emergency = ["--class", "emergency", "--incident", "down", "--expires", "24h"];
     s.start_with("z", &emergency);
     let proposed = s.on(&["change", "rollout", "full"]).exits(1).says(&["\"kpi.ops <= N\"", "\"size.src <= NMB\""]);

@@ -313,7 +313,7 @@ fn a_rollback_leaves_the_record_and_the_evidence_of_other_projects() {
     let _ = s.run(&["status"]).never_says(&["still in the tree"]);
 }
 
-/// Moves the project to a directory of the repository, and goes there.
+/// Moves the project to a directory of the repository, and makes it the current directory.
 fn move_to(s: &Sandbox, dir: &str) {
     let names = ["src", "ops.json", "vibeship_optimizer.yml", ".vibeship-optimizer", "reports"];
     let to = s.path(dir);
@@ -328,14 +328,14 @@ fn move_to(s: &Sandbox, dir: &str) {
 fn a_project_that_was_moved_is_read_in_older_commits_where_it_was() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("ops.json", kpi(50.0)).write("src/main.txt", "fewer\n");
-    // As printed after a baseline: with the tool's own files.
+    // The command that is printed after a baseline also commits the tool's own files.
     s.git(&["add", "-A"]);
     s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
     s.validate().after().compare();
     s.git(&["add", "-A"]);
     s.git(&["commit", "-q", "-m", "Evidence"]);
     move_to(&s, "app");
-    // Its sizes, its code and its config are compared with what the commits have in the old place.
+    // Sizes, code and config are compared with those at the old place in the commits.
     let _ = s.on(&["change", "promote"]).ok();
     let _ = s.on(&["change", "rollout", "full"]).ok();
     s.git(&["commit", "-q", "-a", "-m", "Evidence"]);
@@ -366,7 +366,7 @@ fn a_project_that_is_brought_in_as_a_subtree_is_its_own_branch_and_no_content_of
     s.go_to("svc").later(Duration::days(1));
     let _ = s.on(&["monitor", "tick"]).ok();
     let _ = s.run(&["check", "--range", "HEAD^1..HEAD"]).never_says(&["MERGE_BRINGS_CONTENT", "VERDICTS_DIFFER"]);
-    // What the merge adds of its own is found, and no advice takes the import away.
+    // Content that only the merge adds is found, and no printed command removes the import.
     s.git(&["checkout", "-q", "."]);
     s.write("svc/src/new.txt", "more\n").git(&["add", "src"]);
     s.git(&["commit", "-q", "--amend", "--no-edit"]);

@@ -496,7 +496,7 @@ fn where_no_project_was_ever_set_up_the_check_says_so_and_passes_nothing() {
     sandbox.commit_as("one", &[]).write("src/main.txt", "two\n").commit_as("two", &[]);
     let never = sandbox.run(&["check", "--range", "HEAD^..HEAD"]).exits(2);
     let _ = never.says(&["no project was ever set up here", "next: vibeship-optimizer init"]).never_says(&["since:"]);
-    // One that was set up, and whose config is deleted, is checked as ever.
+    // A project that was set up and whose config is deleted is checked as before.
     sandbox.write("vibeship_optimizer.yml", "version: 1\n").commit_as("three", &[]);
     std::fs::remove_file(sandbox.path("vibeship_optimizer.yml")).unwrap();
     sandbox.write("src/main.txt", "four\n").commit_as("four", &[]);

@@ -95,7 +95,7 @@ fn a_change_that_only_undoes_another_commit_says_so() {
     assert!(report.contains("gives its files back"), "{report}");
 }
 
-/// Taken up again as it is printed, a change improves on what its own rollback left; a revert by any other hand may have
+/// A change that is repeated with the printed command starts from its own rollback; a revert by somebody else may have
 /// left something else.
 #[test]
 fn only_the_recorded_rollback_of_what_is_taken_up_again_casts_no_doubt() {
