@@ -728,7 +728,7 @@ fn printed_commands_commit_no_secrets_and_no_local_files() {
 
 #[test]
 #[cfg(unix)]
-fn a_stray_file_beside_the_evidence_is_ignored_without_the_evidence() {
+fn the_command_to_ignore_a_stray_file_does_not_ignore_the_evidence_beside_it() {
     let s = Sandbox::new();
     s.start("x").contract().write("reports/a.md", "x");
     let told = s.on(&["snapshot", "--as", "before"]).exits(1);

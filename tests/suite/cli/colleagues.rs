@@ -103,7 +103,7 @@ fn reviews_from_two_clones_are_both_kept() {
 }
 
 #[test]
-fn a_day_that_another_clone_measured_counts_though_it_joins_after_later_ones() {
+fn a_day_from_another_clone_counts_although_it_is_appended_after_later_days() {
     let s = Sandbox::new();
     s.rolled_out("x");
     commit_evidence(&s);

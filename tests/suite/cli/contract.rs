@@ -283,7 +283,7 @@ fn imported_results_are_reported_to_decide_no_relative_bound() {
 }
 
 #[test]
-fn a_kpi_that_the_baseline_meets_already_is_refused_with_one_that_it_does_not() {
+fn a_kpi_that_the_baseline_already_meets_is_refused_and_a_stricter_one_proposed() {
     let s = Sandbox::new();
     s.start("x");
     let given = ["--hypothesis", "h", "--guardrail", "size.src <= +100%", "--trigger", "kpi.ops > +10%"];

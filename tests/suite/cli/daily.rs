@@ -135,7 +135,7 @@ fn two_watched() -> Sandbox {
 }
 
 #[test]
-fn several_watched_changes_are_measured_together_where_no_decision_is_left() {
+fn several_monitored_changes_are_measured_together_if_no_decision_is_left() {
     let s = two_watched();
     s.later(Duration::hours(24));
     let tick = "next: vibeship-optimizer monitor tick";

@@ -148,7 +148,7 @@ fn a_rollback_reverts_and_a_snapshot_confirms_it() {
 }
 
 #[test]
-fn a_rollback_reverts_where_git_wants_every_merged_commit_signed() {
+fn a_rollback_works_if_git_requires_signatures_of_merged_commits() {
     let s = Sandbox::new();
     s.rolled_out("x");
     s.git(&["config", "merge.verifySignatures", "true"]);
@@ -401,7 +401,7 @@ fn an_amended_message_is_the_same_change_and_may_be_promoted() {
 }
 
 #[test]
-fn what_lacks_a_reason_is_asked_for_it_and_not_for_another_decision() {
+fn a_decision_without_a_reason_is_asked_for_its_reason_only() {
     let s = Sandbox::new();
     s.start("x");
     for verb in ["reject", "hold"] {

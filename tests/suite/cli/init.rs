@@ -39,7 +39,7 @@ fn the_test_command_is_guessed_from_the_project() {
 }
 
 #[test]
-fn a_command_that_is_not_installed_is_told_before_it_is_run() {
+fn a_command_that_is_not_installed_is_reported_before_it_runs() {
     let s = Sandbox::new();
     s.config("version: 1\ncommands: {test: no-such-runner -q}\ntimings: [{name: t, cmd: no-such-runner -q}]\n");
     let told = "no-such-runner is not installed here: the check test, the timing t cannot start";

@@ -16,7 +16,7 @@ fn committed(s: &Sandbox, subject: &str) {
 }
 
 #[test]
-fn a_stage_that_is_refused_for_uncommitted_work_is_the_one_that_comes_after_it() {
+fn a_stage_refused_for_uncommitted_work_is_next_after_the_commit() {
     let s = promoted();
     s.write("src/more.txt", "x");
     let canary = format!("then: vibeship-optimizer change rollout canary --change-id {}", s.id());
@@ -90,7 +90,7 @@ fn help_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn a_change_whose_record_is_elsewhere_is_found_there() {
+fn a_record_in_another_branch_stash_or_worktree_is_found() {
     let s = Sandbox::new();
     s.git(&["switch", "-qc", "feat"]);
     s.start("on a branch");
@@ -120,7 +120,7 @@ fn a_change_whose_record_is_elsewhere_is_found_there() {
 }
 
 #[test]
-fn no_change_is_opened_while_it_is_not_known_whether_another_is_open() {
+fn no_change_is_opened_if_it_is_unknown_whether_another_is_open() {
     let s = Sandbox::new();
     s.start("first");
     committed(&s, "Open it");
@@ -142,7 +142,7 @@ fn no_change_is_opened_while_it_is_not_known_whether_another_is_open() {
 }
 
 #[test]
-fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
+fn a_rolled_out_change_ends_by_a_rollback_which_a_daily_decision_prints() {
     let s = Sandbox::new();
     s.rolled_out("x");
     let back = format!("vibeship-optimizer change rollback --change-id {} --reason \"WHY\" --apply", s.id());
@@ -166,7 +166,7 @@ fn what_is_rolled_out_ends_by_a_rollback_and_so_does_what_was_decided_on_it() {
 
 #[cfg(unix)]
 #[test]
-fn every_file_that_is_missing_comes_back_by_one_command() {
+fn one_command_restores_every_missing_file() {
     let s = Sandbox::new();
     s.rolled_out("x");
     committed(&s, "Evidence");
@@ -180,7 +180,7 @@ fn every_file_that_is_missing_comes_back_by_one_command() {
 
 #[test]
 #[cfg(unix)]
-fn a_git_that_is_too_old_is_something_to_do() {
+fn doctor_reports_a_git_that_is_too_old() {
     use std::os::unix::fs::PermissionsExt as _;
     let s = Sandbox::new();
     let _ = s.run(&["doctor", "--apply"]).ok();
@@ -194,7 +194,7 @@ fn a_git_that_is_too_old_is_something_to_do() {
 }
 
 #[test]
-fn a_commit_since_which_the_checks_hold_has_to_be_one() {
+fn enforcement_since_has_to_name_a_commit() {
     let s = Sandbox::new();
     s.config(&format!("{CONFIG}enforcement: {{since: {}}}\n", "f".repeat(40)));
     let _ = s.run(&["doctor", "--apply"]);
@@ -206,7 +206,7 @@ fn a_commit_since_which_the_checks_hold_has_to_be_one() {
 }
 
 #[test]
-fn what_yaml_reads_as_something_else_is_to_be_quoted_and_a_conflict_is_named() {
+fn values_that_yaml_misreads_need_quotes_and_a_conflict_is_named() {
     let s = Sandbox::new();
     for text in ["size_paths: [*.py]", "commands: {test: @x}", "commands:\n  test: echo a: b"] {
         s.config(&format!("version: 1\n{text}\n"));
@@ -221,7 +221,7 @@ fn what_yaml_reads_as_something_else_is_to_be_quoted_and_a_conflict_is_named() {
 }
 
 #[test]
-fn the_second_step_of_the_status_is_one_that_comes_then() {
+fn the_second_step_of_status_is_possible_after_the_first() {
     let s = Sandbox::new();
     s.compared("x");
     let told = s.run(&["status"]).ok();
@@ -242,7 +242,7 @@ fn what_was_typed_is_in_the_command_that_is_printed() {
 }
 
 #[test]
-fn a_verification_that_is_not_met_has_its_commands_in_json_too() {
+fn a_refused_verification_has_its_commands_in_json_too() {
     let s = Sandbox::new();
     s.rolled_out("x");
     let answer = s.on(&["verify", "--format", "json"]).exits(3).json();
@@ -254,7 +254,7 @@ fn a_verification_that_is_not_met_has_its_commands_in_json_too() {
 }
 
 #[test]
-fn a_title_in_the_place_of_an_id_leads_to_the_id() {
+fn a_title_given_instead_of_an_id_is_answered_with_the_id() {
     let s = Sandbox::new();
     s.start("fewer rounds").contract().before();
     let _ = s.run(&["hooks", "install"]).ok();
@@ -267,7 +267,7 @@ fn a_title_in_the_place_of_an_id_leads_to_the_id() {
 }
 
 #[test]
-fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
+fn doctor_names_what_the_config_cannot_measure() {
     let s = Sandbox::new();
     let paths = CONFIG.replace("size_paths: [src]", "size_paths: [src, \"*.py\", \"src\\\\a.py\"]");
     s.config(&paths.replace("pair: {enabled: false}", "pair: {share: [nope]}\ntuneables: {files: [flags.json]}"));
@@ -284,7 +284,7 @@ fn what_cannot_be_measured_where_the_config_looks_is_said_by_the_doctor() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_peak_memory_that_is_below_the_tools_own_leads_to_another_contract() {
+fn a_peak_memory_below_the_tools_own_cannot_be_measured_and_needs_another_contract() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: main, cmd: \"true\", runs: 3}]\n").start("x").contract();
     let _ = s.on(&["change", "contract", "--kpi", "timing.main.max_rss <= -10%"]).ok();
@@ -295,7 +295,7 @@ fn a_peak_memory_that_is_below_the_tools_own_leads_to_another_contract() {
 }
 
 #[test]
-fn a_word_that_belongs_to_an_option_leads_to_it() {
+fn a_word_given_without_its_option_is_answered_with_the_option() {
     let s = Sandbox::new();
     for (line, tip) in [
         (&["check", "main..HEAD"][..], "write '--range main..HEAD'"),

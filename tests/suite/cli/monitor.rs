@@ -251,7 +251,7 @@ fn metrics_that_are_not_back_after_a_rollback_are_named() {
 }
 
 #[test]
-fn a_rollback_is_confirmed_only_by_a_measurement_that_can_be_compared_with_a_baseline() {
+fn only_a_measurement_that_is_comparable_with_the_baseline_confirms_a_rollback() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     let _ = s.on(&["change", "rollback", "--reason", "it hurt", "--apply"]).ok();
@@ -531,7 +531,7 @@ fn a_monitor_before_the_rollout_is_refused_with_what_comes_first() {
 }
 
 #[test]
-fn one_commit_takes_the_evidence_of_all_that_were_measured() {
+fn one_commit_holds_the_evidence_of_all_measured_changes() {
     let s = Sandbox::new();
     s.rolled_out("one").start("two").contract().before().improve(40.0).validate().after().compare();
     let _ = s.on(&["change", "promote"]).ok();
@@ -596,7 +596,7 @@ fn a_timer_never_passes_over_a_damaged_or_missing_record() {
 
 #[test]
 #[cfg(unix)]
-fn what_another_program_left_among_the_records_is_moved_away_and_no_range_brings_it() {
+fn a_foreign_file_among_the_records_is_moved_away_and_a_range_with_it_fails() {
     let s = Sandbox::new();
     s.rolled_out("halve it");
     s.git(&["add", "-A"]);
@@ -620,7 +620,7 @@ fn what_another_program_left_among_the_records_is_moved_away_and_no_range_brings
 }
 
 #[test]
-fn a_damaged_record_comes_back_from_the_commit_that_has_it_or_is_moved_away_where_none_has() {
+fn a_damaged_record_is_restored_from_a_commit_or_moved_away_if_none_has_it() {
     let s = Sandbox::new();
     s.start("halve it").git(&["add", "-A"]);
     s.git(&["commit", "-qm", "open"]);
@@ -714,7 +714,7 @@ fn a_change_that_has_commits_is_not_measured_out_of_gits_sight() {
 
 /// Reverting the emergency would also revert what replaces it.
 #[test]
-fn an_emergency_under_its_follow_up_is_not_rolled_back() {
+fn an_emergency_is_not_rolled_back_while_its_follow_up_is_in_effect() {
     let sandbox = Sandbox::new();
     sandbox.start_with("stop it", &["--class", "emergency", "--incident", "it burns", "--expires", "6d"]);
     let contract = ["--hypothesis", "less load", "--kpi", "kpi.ops <= 500", "--guardrail", "kpi.ops <= 200"];

@@ -35,7 +35,7 @@ fn a_slowdown_is_a_no_and_a_speed_up_a_yes() {
 }
 
 #[test]
-fn noise_is_to_be_measured_of_a_command_that_the_config_times() {
+fn calibrate_is_only_advised_for_commands_that_the_config_times() {
     let s = repository(FAST, SLOW);
     let pair = |command: &[&str]| s.run(&[&["pair", "--runs", "6", "--"], command].concat());
     let _ = pair(&["sh", "work.sh"]).says(&["is decided by"]).never_says(&["vibeship-optimizer calibrate"]);

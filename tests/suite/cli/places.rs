@@ -325,7 +325,7 @@ fn move_to(s: &Sandbox, dir: &str) {
 }
 
 #[test]
-fn a_project_that_was_moved_is_read_in_older_commits_where_it_was() {
+fn older_commits_of_a_moved_project_are_read_at_its_old_place() {
     let s = Sandbox::new();
     s.start("x").contract().before().write("ops.json", kpi(50.0)).write("src/main.txt", "fewer\n");
     // The command that is printed after a baseline also commits the tool's own files.
@@ -352,7 +352,7 @@ fn a_project_that_was_moved_is_read_in_older_commits_where_it_was() {
 }
 
 #[test]
-fn a_project_that_is_brought_in_as_a_subtree_is_its_own_branch_and_no_content_of_the_merge() {
+fn a_project_merged_as_a_subtree_is_not_content_of_the_merge() {
     let s = Sandbox::new();
     s.rolled_out("x");
     s.git(&["add", "-A"]);

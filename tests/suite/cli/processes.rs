@@ -189,7 +189,7 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
 }
 
 #[test]
-fn what_a_range_check_asks_git_grows_by_the_same_for_each_change_that_it_brings() {
+fn each_change_in_a_range_costs_the_check_the_same_number_of_git_processes() {
     let s = Sandbox::new();
     s.git(&["tag", "start"]);
     let brought = |title: &str, ops: f64| {

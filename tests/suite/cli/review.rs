@@ -161,7 +161,7 @@ fn a_mode_counts_only_by_every_config_since_the_baseline() {
 }
 
 #[test]
-fn no_tool_is_claimed_where_a_person_alone_is_named() {
+fn a_review_by_a_person_alone_claims_no_tool() {
     let s = Sandbox::new();
     s.compared("x");
     let tool = |s: &Sandbox| {

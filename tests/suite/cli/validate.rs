@@ -280,7 +280,7 @@ fn a_check_that_fails_without_the_change_too_is_reported_as_such() {
 }
 
 #[test]
-fn a_commit_from_before_the_change_is_never_taken_for_it() {
+fn a_commit_older_than_the_change_is_never_part_of_it() {
     let s = Sandbox::new();
     for n in ["1", "2", "3"] {
         s.write("README", n).commit_as(n, &[]);

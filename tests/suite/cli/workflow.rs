@@ -171,7 +171,7 @@ fn each_gate_refuses_what_comes_too_early_and_names_the_next_command() {
 }
 
 #[test]
-fn where_nothing_is_open_next_run_says_what_status_says() {
+fn next_run_without_an_open_change_answers_like_status() {
     let s = Sandbox::new();
     s.compared("x");
     let _ = s.on(&["change", "hold", "--reason", "later"]).ok();

@@ -406,7 +406,7 @@ fn the_tool_s_own_rollback_is_a_revert_to_the_check() {
 }
 
 #[test]
-fn a_rollback_of_several_commits_reverts_each_by_a_commit() {
+fn a_rollback_of_several_commits_reverts_each_in_a_separate_commit() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();
     let id = sandbox.ready("fewer steps");
@@ -488,7 +488,7 @@ fn a_check_that_cannot_be_made_leaves_a_report_for_ci() {
 }
 
 #[test]
-fn where_no_project_was_ever_set_up_the_check_says_so_and_passes_nothing() {
+fn a_range_check_without_a_project_says_so_and_fails() {
     let sandbox = Sandbox::without_git();
     sandbox.git(&["init", "-q"]);
     let none = sandbox.run(&["check", "--range", "HEAD^..HEAD"]).exits(2);

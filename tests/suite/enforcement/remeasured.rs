@@ -98,7 +98,7 @@ fn a_change_that_only_undoes_another_commit_says_so() {
 /// A change that is repeated with the printed command starts from its own rollback; a revert by somebody else may have
 /// left something else.
 #[test]
-fn only_the_recorded_rollback_of_what_is_taken_up_again_casts_no_doubt() {
+fn only_a_recorded_rollback_of_the_repeated_change_raises_no_doubt() {
     for by_the_tool in [true, false] {
         let sandbox = Sandbox::enforced();
         let old = sandbox.ready("fewer steps");
