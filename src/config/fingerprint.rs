@@ -54,6 +54,10 @@ impl Config {
         for check in &commands.checks {
             found.extend(words(&format!("commands.checks.{}", check.name), &check.cmd, None));
         }
+        for stage in &self.rollout.stages {
+            let key = format!("rollout.stages.{}", stage.name.name());
+            found.extend(stage.check.iter().flat_map(|cmd| words(&key, cmd, None)));
+        }
         found.sort();
         found.dedup();
         found
@@ -173,6 +177,9 @@ fn words(key: &str, cmd: &str, cwd: Option<&str>) -> Vec<Source> {
         }
         written = c == '>' || written && c != ';';
     }
+    // What is quoted may be a command of several words, or one path with blanks in it.
+    let quoted = cmd.split(['"', '\'']).skip(1).step_by(2).filter(|text| text.contains(' '));
+    found.extend(quoted.map(|path| named(key, path)));
     found
 }
 
@@ -248,6 +255,7 @@ timings: [{name: t, cmd: './run -x y', cwd: sub}]
         let found = sources(text);
         let has = |key: &str, path: &str| found.contains(&(key.to_owned(), path.to_owned()));
         assert!(has("commands.test", "scripts/test.sh") && has("commands.test", "a/b.json"), "{found:?}");
+        assert!(has("commands.test", "c d.txt"), "{found:?}");
         assert!(has("kpi.v", "data/v.json") && has("tuneables.files", "t.json"), "{found:?}");
         assert!(has("timing.t", "sub/./run") && has("timing.t", "sub/y") && has("timing.t", "sub"), "{found:?}");
         assert!(!found.iter().any(|(_, path)| path == "out/log.txt"), "{found:?}");
