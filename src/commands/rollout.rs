@@ -211,6 +211,9 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
         return trouble.fixed_by([Fix::next("once no other git runs here", unlock), Fix::then("", again)]);
     }
     let work = uncommitted::paths(ctx);
+    if let Some(operation) = work.operation {
+        return trouble.fixed_by(operation.end_first(Fix::then("", again)));
+    }
     let stash = Fix::next("stash what is in the way, or commit it", work.stash());
     trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", work.bring_back())])
 }

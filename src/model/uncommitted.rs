@@ -1,7 +1,7 @@
 //! Uncommitted files, and the commands that commit or stash them.
 
-use crate::model::fix::WHAT_CHANGED;
-use crate::model::{CommandLine, own, text};
+use crate::model::fix::{How, WHAT_CHANGED};
+use crate::model::{CommandLine, Fix, own, text};
 
 /// The tool's own files, which are never stashed: without its record the change would be gone.
 pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBOOK];
@@ -89,6 +89,18 @@ impl Operation {
                 CommandLine::git("-c core.editor=true").words([self.name(), "--continue"])
             }
         }
+    }
+
+    /// Ends it one way or the other, and tries `again`.
+    pub fn end_first(self, again: Fix) -> Vec<Fix> {
+        let name = self.name();
+        let resolve = format!("a {name} is in progress: resolve its conflicts and add the files with git add");
+        vec![
+            Fix::decide(How::Next, resolve),
+            Fix::then(format!("go on with the {name}"), self.go_on()),
+            again,
+            Fix::or(format!("give the {name} up"), self.abort()),
+        ]
     }
 
     pub fn abort(self) -> CommandLine {

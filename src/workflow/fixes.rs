@@ -3,8 +3,8 @@
 use crate::model::fix::How;
 use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricKind, MetricSource, Operation, Part,
-    Rehearsal, Surface, Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricKind, MetricSource, Part, Rehearsal,
+    Surface, Uncommitted, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, take_out};
@@ -203,7 +203,7 @@ impl Fixes<'_> {
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
             let rollback = Fix::or("if it is to be taken out", fix::take_out(self.change.id()));
-            return self.under_way(operation).into_iter().chain([rollback]).collect();
+            return operation.end_first(self.again("")).into_iter().chain([rollback]).collect();
         }
         let mut work = self.ctx.uncommitted.clone();
         work.paths = files.iter().map(|path| format!("{}{path}", work.prefix)).collect();
@@ -334,24 +334,13 @@ impl Fixes<'_> {
     }
 
     /// Completes a git operation in progress first, as commits are not final until then.
-    fn under_way(&self, operation: Operation) -> Vec<Fix> {
-        let name = operation.name();
-        let resolve = format!("a {name} is in progress: resolve its conflicts and add the files with git add");
-        vec![
-            Fix::decide(How::Next, resolve),
-            Fix::then(format!("go on with the {name}"), operation.go_on()),
-            self.again(""),
-            Fix::or(format!("give the {name} up"), operation.abort()),
-        ]
-    }
-
     /// Deals with uncommitted files. `own` is the change's own commit; it is only replaced if it is the last one
     /// (`at_tip`), as amending would otherwise alter the baseline's commit or one with evidence.
     pub(crate) fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {
         let made_over = own.filter(|_| at_tip);
         let (id, files) = (self.change.id(), &self.ctx.uncommitted);
         if let Some(operation) = files.operation {
-            return self.under_way(operation);
+            return operation.end_first(self.again(""));
         }
         if let Some(ignore) = files.ignore(&files.built) {
             let built = "let git ignore build output and local files in this clone";

@@ -172,6 +172,19 @@ fn the_measurement_after_a_rollback_is_refused_while_a_file_of_the_change_is_edi
 }
 
 #[test]
+fn a_rollback_during_a_merge_in_conflict_is_told_to_end_that_first() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.git(&["switch", "-q", "-c", "other", "HEAD~1"]);
+    s.write("tuned.txt", "60\n").commit_as("other", &[]).git(&["switch", "-q", "main"]);
+    assert_ne!(s.try_git(&["merge", "-q", "other"]).code, 0);
+    let refused = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).exits(2);
+    let _ = refused.says(&["a merge is in progress", "or:   git merge --abort"]).never_says(&["git stash"]);
+    s.git(&["merge", "--abort"]);
+    let _ = s.on(&["change", "rollback", "--reason", "slower", "--apply"]).ok();
+}
+
+#[test]
 fn a_submodule_at_another_commit_is_checked_out_as_printed() {
     let s = Sandbox::new();
     let inner = s.outside().join("inner");
