@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::Ctx;
+use crate::commands::{Ctx, choose};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Kind};
 use crate::report::{self, problem};
@@ -149,11 +149,17 @@ pub(crate) fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<U
     Ok(Change::replay(sealed)?)
 }
 
+/// The logbook's sections of all changes, as their records say.
+pub(crate) fn sections(ctx: &Ctx) -> logbook::Sections {
+    let (changes, _) = choose::changes(ctx).unwrap_or_default();
+    changes.iter().map(|change| (change.id().clone(), report::logbook::section(change))).collect()
+}
+
 /// Renders the change's section of the logbook again. The record is already written, so a failure is a warning, and the
 /// next event renders it again.
 pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);
-    match logbook::update(lock, change.id(), &section, report::logbook::HEADING) {
+    match logbook::update(lock, change.id(), &section, report::logbook::HEADING, &|| sections(ctx)) {
         Ok(problems) => {
             for problem in problems {
                 ctx.ui.warn(&format!("{}: {problem}", ctx.project.logbook_path().display()));

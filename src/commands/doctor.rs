@@ -122,8 +122,11 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
         let message = "the project's test command can be filled into the config".to_owned();
         add("TIMINGS_FILL", message, init::fill_guess);
     }
-    let stale = stale_sections(ctx)?;
-    if !stale.is_empty() {
+    let (stale, torn) = stale_sections(ctx)?;
+    if torn {
+        let message = "the logbook has torn sections or conflict markers, as a merge leaves them".to_owned();
+        add("LOGBOOK_RENDER", message, render_sections);
+    } else if !stale.is_empty() {
         let names = joined(stale.iter().map(Change::id));
         let message = format!("the logbook's sections of {names} are not what their records say");
         add("LOGBOOK_RENDER", message, render_sections);
@@ -220,14 +223,16 @@ fn config_notes(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(notes)
 }
 
-/// The changes whose section of the logbook is missing or differs from their record.
-fn stale_sections(ctx: &Ctx) -> Result<Vec<Change>> {
+/// The changes whose section of the logbook is missing or differs from their record; and whether sections are torn, so that all
+/// of them are.
+fn stale_sections(ctx: &Ctx) -> Result<(Vec<Change>, bool)> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
+    let torn = logbook::without_torn(&text, &commit::sections(ctx)).is_some();
     // A checkout may convert line ends to those of Windows.
     let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
     let (mut changes, _) = choose::changes(ctx)?;
-    changes.retain(|change| !text.contains(report::logbook::section(change).trim()));
-    Ok(changes)
+    changes.retain(|change| torn || !text.contains(report::logbook::section(change).trim()));
+    Ok((changes, torn))
 }
 
 /// Recorded evidence whose file has other content, with the recorded bytes: from a copy beside it, or rendered again
@@ -268,7 +273,7 @@ fn render_sections(ctx: &Ctx) -> Result<()> {
         relink::join(ctx, repo, None)?;
         ctx.advise(&relink::go_on(ctx, repo));
     }
-    let stale = stale_sections(ctx)?;
+    let (stale, _) = stale_sections(ctx)?;
     let lock = ctx.lock()?;
     for change in &stale {
         commit::note_down(ctx, &lock, change);

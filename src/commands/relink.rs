@@ -35,6 +35,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         );
     }
     let named = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let in_conflict = repo.own_in_conflict()?.1;
     let joined = join(ctx, repo, named.as_ref())?;
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let changes = match &named {
@@ -53,7 +54,11 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         format!("{}: {what} ({}){left_out}", it.change_id, it.events)
     });
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
-    ctx.say(false, &answer, if text.is_empty() { "nothing relinked" } else { &text })?;
+    let nothing = match in_conflict.iter().any(|path| path.ends_with(project::LOGBOOK)) {
+        true => "the logbook was written again",
+        false => "nothing relinked",
+    };
+    ctx.say(false, &answer, if text.is_empty() { nothing } else { &text })?;
     if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
         if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
             ctx.hint(format!("{} is recorded as the commit of {}", short(commit), known.id()));

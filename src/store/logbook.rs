@@ -1,6 +1,6 @@
 //! The logbook: one section per change between markers. The user's text around them is never changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::model::ChangeId;
@@ -24,6 +24,8 @@ pub(crate) enum MarkerProblem {
     /// The first one is kept up to date; this one was removed.
     #[error("line {line}: a second section of {id} was removed")]
     Duplicate { id: String, line: usize },
+    #[error("sections were torn, or in conflict, as a merge leaves them: they were written again")]
+    Torn,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,12 +75,75 @@ pub(crate) fn sections(text: &[u8]) -> BTreeMap<String, Vec<&[u8]>> {
     found
 }
 
-/// Updates one section of the project's logbook; `heading` starts a new logbook.
+/// The sections of changes, by id.
+pub(crate) type Sections = BTreeMap<ChangeId, String>;
+
+/// The text without the sections of these changes that a merge tore: one that begins within another, or lacks a marker; and
+/// without the conflict markers around sections. Lines that no section has are the user's and stay. `None` if all are whole.
+pub(crate) fn without_torn(text: &[u8], sections: &Sections) -> Option<Vec<u8>> {
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut marks = marks(text);
+    marks.retain(|mark| sections.keys().any(|id| id.as_str() == mark.id));
+    let texts: Vec<String> = sections.values().map(|section| rendered(section, "\n")).collect();
+    let known: BTreeSet<&[u8]> =
+        texts.iter().flat_map(|text| text.lines()).map(|line| line.trim().as_bytes()).collect();
+    let is_rendered = |line: &[u8]| line.trim_ascii().is_empty() || known.contains(line.trim_ascii());
+    let mut gone: BTreeSet<usize> = BTreeSet::new();
+    let mut at = 0;
+    while at < marks.len() {
+        let last = end_of(&marks, at);
+        let whole = last == at + 1 && marks[at].opens;
+        let (from, to) = (marks[at].line - 1, marks[last].line);
+        let torn = (from..to).filter(|_| !whole);
+        gone.extend(torn.filter(|line| is_rendered(lines[*line]) || is_conflict(lines[*line])));
+        if !whole {
+            gone.extend(marks[at..=last].iter().map(|mark| mark.line - 1));
+        }
+        if last == at && marks[at].opens {
+            gone.extend((to..lines.len()).take_while(|line| is_rendered(lines[*line])));
+        }
+        at = last + 1;
+    }
+    let mut began = None;
+    for (line, text) in lines.iter().enumerate() {
+        if text.starts_with(b"<<<<<<< ") {
+            began = Some(line);
+        } else if text.starts_with(b">>>>>>> ")
+            && let Some(from) = began.take()
+            && ((from..line).any(|it| gone.contains(&it))
+                || marks.iter().any(|it| (from..line).contains(&(it.line - 1))))
+        {
+            gone.extend((from..=line).filter(|line| is_conflict(lines[*line])));
+        }
+    }
+    let left = lines.iter().enumerate().filter(|(line, _)| !gone.contains(line));
+    (!gone.is_empty()).then(|| left.flat_map(|(_, text)| text.to_vec()).collect())
+}
+
+/// The last marker of the section that begins with this one, and of those that begin within it.
+fn end_of(marks: &[Mark], at: usize) -> usize {
+    let (mut last, mut within) = (at, at);
+    while within <= last {
+        let next = (within + 1..marks.len()).find(|next| marks[*next].id == marks[within].id);
+        let end = next.filter(|next| marks[within].opens && !marks[*next].opens);
+        last = last.max(end.unwrap_or(last));
+        within += 1;
+    }
+    last
+}
+
+fn is_conflict(line: &[u8]) -> bool {
+    line.trim_ascii_end() == b"======="
+        || [b"<<<<<<< ", b"||||||| ", b">>>>>>> "].iter().any(|it| line.starts_with(*it))
+}
+
+/// Updates one section of the project's logbook; `heading` starts a new logbook. `all` gives every section, if any is torn.
 pub(crate) fn update(
     lock: &Exclusive,
     id: &ChangeId,
     section: &str,
     heading: &str,
+    all: &dyn Fn() -> Sections,
 ) -> Result<Vec<MarkerProblem>, StoreError> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
@@ -87,7 +152,19 @@ pub(crate) fn update(
     if text.starts_with(&[0xFF, 0xFE]) || text.starts_with(&[0xFE, 0xFF]) {
         return Err(StoreError::Utf16 { path });
     }
-    let new = replace_section(text, id, section);
+    let mut new = Replaced { text: text.to_vec(), problems: Vec::new() };
+    if is_suspect(text) {
+        let all = all();
+        if let Some(left) = without_torn(text, &all) {
+            let had = |id: &ChangeId| marks(text).iter().any(|mark| mark.id == id.as_str());
+            let again = all.iter().filter(|(id, _)| had(id));
+            new.text = again.fold(left, |text, (id, section)| replace_section(&text, id, section).text);
+            new.problems.push(MarkerProblem::Torn);
+        }
+    }
+    let replaced = replace_section(&new.text, id, section);
+    new.text = replaced.text;
+    new.problems.extend(replaced.problems);
     if old.as_deref() != Some(&new.text) {
         guard::write(lock.project(), &path, &new.text)?;
     }
@@ -113,6 +190,12 @@ pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
     }
     std::fs::rename(&old, &new).map_err(StoreError::io("rename", &old))?;
     Ok(true)
+}
+
+/// Whether sections may be torn: not every begin marker is followed by its own end marker, or there is a conflict.
+fn is_suspect(text: &[u8]) -> bool {
+    let is_pair = |pair: &[Mark]| matches!(pair, [one, other] if one.opens && !other.opens && one.id == other.id);
+    !marks(text).chunks(2).all(is_pair) || text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"<<<<<<< "))
 }
 
 /// A marker line, including its line end.
@@ -261,6 +344,16 @@ mod tests {
         let again = replace_section(&done.text, &ID.parse().unwrap(), "newer");
         assert!(again.text.starts_with(broken.as_bytes()));
         assert_eq!(sections(&again.text), [ID], "a second one is not appended");
+    }
+
+    #[test]
+    fn of_a_section_without_its_end_only_what_the_tool_wrote_goes() {
+        let all = Sections::from([(ID.parse().unwrap(), "# T\n\nold\n".to_owned())]);
+        let (begin, other) = ("<!-- vibeship-optimizer:begin chg-1 -->\n", "<!-- vibeship-optimizer:begin chg-2 -->\n");
+        let text = format!("mine\n{begin}# T\nold\nprecious\n\nold\n{other}");
+        let left = without_torn(text.as_bytes(), &all).unwrap();
+        assert_eq!(String::from_utf8(left).unwrap(), format!("mine\nprecious\n\nold\n{other}"));
+        assert_eq!(without_torn(replaced("<<<<<<< mine\n>>>>>>> mine\n", "x").as_bytes(), &all), None);
     }
 
     #[test]

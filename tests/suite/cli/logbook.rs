@@ -97,3 +97,50 @@ fn two_branches_that_opened_a_change_each_are_merged_by_what_doctor_does() {
     s.git(&["commit", "--no-edit"]);
     let _ = s.run(&["check"]).ok();
 }
+
+/// Git's merge interleaves the sections of two changes, as both have many lines in common.
+#[test]
+fn sections_that_a_merge_tore_are_written_again_and_the_users_text_stays() {
+    for (keep_markers, by_doctor) in [(false, true), (true, true), (false, false), (true, false)] {
+        let s = Sandbox::new();
+        s.write("VIBESHIP_OPTIMIZER.md", "# Log\n\nmine\n").git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "Set up"]);
+        let mut ids = Vec::new();
+        for name in ["one", "two"] {
+            s.git(&["switch", "-q", "-c", name, "main"]);
+            s.start(name).contract().before().write(format!("{name}.txt"), "x").commit("more");
+            ids.push(s.id());
+            if name == "two" {
+                s.write("VIBESHIP_OPTIMIZER.md", s.read("VIBESHIP_OPTIMIZER.md") + "\nmine too\n");
+            }
+            s.git(&["add", "-A"]);
+            s.git(&["commit", "-q", "-m", "Evidence"]);
+        }
+        assert_ne!(s.try_git(&["merge", "-q", "one"]).code, 0);
+        let torn = s.read("VIBESHIP_OPTIMIZER.md");
+        assert!(torn.contains("<<<<<<< "), "{torn}");
+        if !keep_markers {
+            let is_marker = |line: &&str| ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|it| line.starts_with(it));
+            s.write("VIBESHIP_OPTIMIZER.md", torn.lines().filter(|it| !is_marker(it)).collect::<Vec<_>>().join("\n"));
+        }
+        s.git(&["add", "-A"]);
+        s.git(&["commit", "-q", "-m", "Merge"]);
+        if by_doctor {
+            let _ = s.run(&["doctor"]).exits(1).says(&["the logbook has torn sections or conflict markers"]);
+            let _ = s.run(&["doctor", "--apply"]).ok();
+        } else {
+            let noted = s.run(&["change", "note", "--change-id", &ids[0], "hello"]).ok();
+            assert_eq!(noted.stderr.matches("VIBESHIP_OPTIMIZER.md: ").count(), 1, "{noted}");
+            let _ = noted.says(&["sections were torn"]);
+        }
+        let healed = s.read("VIBESHIP_OPTIMIZER.md");
+        for text in ["<<<<<<<", "\n=======", ">>>>>>>"] {
+            assert!(!healed.contains(text), "{healed}");
+        }
+        assert!(healed.starts_with("# Log\n\nmine\n") && healed.contains("\nmine too\n"), "{healed}");
+        assert_eq!(healed.matches("<!-- vibeship-optimizer:").count(), 4, "{healed}");
+        assert_eq!(healed.matches("- [x] 2 baseline").count(), 2, "{healed}");
+        let _ = s.run(&["doctor"]).ok();
+        let _ = s.run(&["change", "note", "--change-id", &ids[1], "again"]).ok().never_says(&["torn", "marker"]);
+    }
+}
