@@ -179,7 +179,10 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
 
 /// Refuses a directory without a project in a repository that has one elsewhere: a check would find nothing and pass.
 pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
-    let Some(repo) = ctx.repo()?.filter(|_| !ctx.project.is_initialized()) else { return Ok(()) };
+    if ctx.project.is_initialized() {
+        return Ok(());
+    }
+    let Some(repo) = ctx.repo()? else { return Ok(()) };
     let of = |path: &[u8]| {
         let path = String::from_utf8_lossy(path).into_owned();
         let dir = project::config_names().iter().find_map(|name| path.strip_suffix(name.as_str()))?;
