@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, rollout, status, uncommitted,
-    validate,
+    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, relink, rollout, status,
+    uncommitted, validate,
 };
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result};
@@ -107,7 +107,8 @@ pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
     let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
     let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id()) };
     let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
-    status::state(ctx, &change)
+    // What was promoted by its content is found by its commit from here on.
+    status::state(ctx, &relink::again(ctx, change)?)
 }
 
 /// Reverts the change's commits in a scratch worktree at HEAD and, if the config says so, runs the project's checks on

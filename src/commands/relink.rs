@@ -35,7 +35,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         );
     }
     let named = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
-    let in_conflict = repo.own_in_conflict()?.1;
+    let of_logbook = repo.own_in_conflict()?.1.iter().any(|path| path.ends_with(project::LOGBOOK));
     let joined = join(ctx, repo, named.as_ref())?;
     let only = args.commit.as_deref().map(|commit| repo.resolve(commit)).transpose()?;
     let changes = match &named {
@@ -44,9 +44,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     };
     let (lines, lost) = find_again(ctx, repo, &changes, only.as_deref())?;
     let answer = json!({ "relinked": lines, "joined": joined, "not_found": lost });
-    let text = lines.iter().map(|Moved { change_id, old, new, by }| {
-        format!("{change_id}: {} is now {} (by {by})", short(old), short(new))
-    });
+    let text = lines.iter().map(Moved::sentence);
     let others = joined.iter().map(|it| {
         let what = if it.events > 0 { "recorded what another clone recorded" } else { "one side's record is kept" };
         let left_out =
@@ -54,10 +52,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         format!("{}: {what} ({}){left_out}", it.change_id, it.events)
     });
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
-    let nothing = match in_conflict.iter().any(|path| path.ends_with(project::LOGBOOK)) {
-        true => "the logbook was written again",
-        false => "nothing relinked",
-    };
+    let nothing = if of_logbook { "the logbook was written again" } else { "nothing relinked" };
     ctx.say(false, &answer, if text.is_empty() { nothing } else { &text })?;
     if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
         if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
@@ -117,6 +112,12 @@ struct Moved {
     by: &'static str,
 }
 
+impl Moved {
+    fn sentence(&self) -> String {
+        format!("{}: {} is now {} (by {})", self.change_id, short(&self.old), short(&self.new), self.by)
+    }
+}
+
 /// Records the replacement of each missing commit; also returns how many were not found.
 fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) -> Result<(Vec<Moved>, usize)> {
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
@@ -154,7 +155,9 @@ pub(crate) fn again(ctx: &Ctx, change: Change) -> Result<Change> {
     if delta::head_with(repo, &change.commits())?.is_some() {
         return Ok(change);
     }
-    find_again(ctx, repo, std::slice::from_ref(&change), None)?;
+    for moved in find_again(ctx, repo, std::slice::from_ref(&change), None)?.0 {
+        ctx.ui.status(&moved.sentence());
+    }
     commit::load(ctx, change.id())
 }
 

@@ -377,6 +377,17 @@ fn evidence_left_out_of_the_commit_is_reported_with_the_command_that_commits_it(
 }
 
 #[test]
+fn what_was_rewritten_with_the_same_content_is_linked_by_the_promotion() {
+    let s = Sandbox::new();
+    s.compared("x").git(&["commit", "-q", "--amend", "--allow-empty", "-m", "Better words"]);
+    let _ = s.on(&["change", "promote"]).ok().says(&[" is now "]);
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "Evidence"]);
+    let _ = s.run(&["check", "--range", "HEAD~2..HEAD", "--require", "promoted"]).ok();
+}
+
+#[test]
 fn what_was_amended_after_the_comparison_is_validated_again_and_not_promoted() {
     let s = Sandbox::new();
     s.compared("x");
