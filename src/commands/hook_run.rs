@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::audit::commit_msg;
 use crate::commands::hook_facts::{self, Here};
-use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, tell, uncommitted};
+use crate::commands::{Ctx, GitHistory, Range, audit_range, demands, said, uncommitted};
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
 use crate::hooks::{self, Hook};
@@ -52,8 +52,8 @@ pub(crate) fn run(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
         Hook::PrepareCommitMsg => {
             // Git also runs this hook for reverts and despite --no-verify: it only helps and never refuses.
             if let Err(error) = prepare_commit_msg(ctx, &args) {
-                tell(&ctx.ui, &error, false, Some(ctx));
-                ctx.ui.warn("the message gets no trailer");
+                // What helps is told by the hook that refuses.
+                ctx.ui.warn(&format!("the message gets no trailer: {}", said(&error).0));
             }
             Ok(Exit::Yes)
         }

@@ -121,7 +121,9 @@ fn without_the_program_or_with_a_broken_config_a_commit_past_the_hooks_and_a_rev
     sandbox.write("vibeship_optimizer.yml", "version: 1\nkpis: nonsense\n");
     sandbox.write("notes/y.md", "y\n");
     sandbox.git(&["add", "notes"]);
-    assert_ne!(sandbox.try_git(&["commit", "-qm", "Another"]).code, 0, "commit-msg refuses what it cannot judge");
+    let refused = sandbox.try_git(&["commit", "-qm", "Another"]);
+    assert_ne!(refused.code, 0, "commit-msg refuses what it cannot judge");
+    assert_eq!(refused.stderr.matches("next: ").count(), 1, "what helps is told once: {refused}");
     let answer = sandbox.try_git(&["commit", "-q", "--no-verify", "-m", "Another"]).ok();
     assert!(answer.stderr.contains("the message gets no trailer"), "{}", answer.stderr);
     for name in ["prepare-commit-msg", "commit-msg"] {
