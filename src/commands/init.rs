@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here, startable};
+use crate::commands::{Ctx, audit_here, preflight, said, startable};
 use crate::config::{Edited, Guess, Timing, file, template};
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
@@ -35,7 +35,14 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     if args.onboard {
         self::onboard(ctx, OnboardArgs::default())?;
     }
-    for problem in startable::problems(ctx)? {
+    let untracked = match ctx.repo() {
+        Ok(repo) => repo.is_none().then(preflight::not_under_git),
+        Err(error) => {
+            ctx.ui.warn(&said(&error).0);
+            None
+        }
+    };
+    for problem in untracked.into_iter().chain(startable::problems(ctx)?) {
         ctx.ui.warn(&problem.message);
         ctx.advise(&problem.fixes);
     }

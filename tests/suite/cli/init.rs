@@ -13,6 +13,12 @@ fn config_of(files: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn outside_git_init_says_what_is_missing() {
+    let _ = Sandbox::without_git().run(&["init"]).ok().says(&["the project is not under git", "next: git init"]);
+    let _ = Sandbox::new().run(&["init"]).ok().never_says(&["git init"]);
+}
+
+#[test]
 fn a_second_init_changes_nothing() {
     let s = Sandbox::without_git();
     let first = s.run(&["init", "--no-prompt"]).ok();

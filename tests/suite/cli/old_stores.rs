@@ -128,6 +128,9 @@ fn the_legacy_state_directory_is_used_and_the_legacy_logbook_renamed_by_init() {
     Initialized: [PROJECT]/VIBESHIP_OPTIMIZER.md
     --- stderr
     Renamed OPTIMIZATION_CHECKER.md to VIBESHIP_OPTIMIZER.md.
+    warning: the project is not under git
+    # without commits nothing ties a measurement to a change
+    next: git init
     # open a change
     next: vibeship-optimizer change start --title "SHORT HYPOTHESIS"
     "#);
