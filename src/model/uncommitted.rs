@@ -122,9 +122,11 @@ pub(crate) fn hook_files() -> impl Iterator<Item = String> {
 impl Uncommitted {
     /// The first paths, and a line with the number of the others.
     pub fn lines(&self) -> Vec<String> {
-        let more = self.paths.len().saturating_sub(SHOWN);
+        // A line that says "1 path more" would take the place of that path.
+        let shown = if self.paths.len() == SHOWN + 1 { SHOWN + 1 } else { SHOWN };
+        let more = self.paths.len().saturating_sub(shown);
         let rest = (more > 0).then(|| format!("and {} more", text::count(more as u64, "path", "paths")));
-        self.paths.iter().take(SHOWN).cloned().chain(rest).collect()
+        self.paths.iter().take(shown).cloned().chain(rest).collect()
     }
 
     /// Whether anything but setup files is uncommitted; true if unknown.
@@ -308,6 +310,7 @@ mod tests {
         );
         let many = of(&["pkg/1", "pkg/2", "pkg/3", "pkg/4", "pkg/5", "pkg/6", "pkg/7"]);
         assert_eq!(many.lines()[4..], ["pkg/5", "and 2 paths more"]);
+        assert_eq!(of(&["1", "2", "3", "4", "5", "6"]).lines()[4..], ["5", "6"]);
         let stash = many.stash().to_string();
         assert!(
             stash.starts_with("git stash push -u -- ':(top)pkg/' ':(top,exclude)pkg/.vibeship-optimizer' "),
