@@ -14,7 +14,7 @@ use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Commit, Operation, Repo};
 use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix, short};
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
-use crate::workflow::{Change, World, gates, view_v1};
+use crate::workflow::{Change, World, demand_fixes, gates, view_v1};
 
 #[derive(Debug, Args)]
 pub(crate) struct RelinkArgs {
@@ -95,7 +95,7 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
         let diff = now.map(|now| CommandLine::git("diff").words([short(&old), short(&now.sha)]));
         let see = diff.map(|diff| Fix::next("what differs from the validated commit", diff));
         let how = if see.is_some() { Fix::then } else { Fix::next };
-        let out = fix::take_out(change.id());
+        let out = demand_fixes::revert(change);
         let again = Fix::then("measure it again, with the same contract", fix::start_from(change.id()));
         let steps = [how("nothing proves what is there now: take it out", out), again];
         return Ok(see.into_iter().chain(steps).collect());

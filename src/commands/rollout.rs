@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::report::{self, verdict};
 use crate::store::{Record, Role};
-use crate::workflow::{Change, End, World, gates};
+use crate::workflow::{Change, End, World, demand_fixes, gates};
 
 #[derive(Debug, Args)]
 pub(crate) struct RolloutArgs {
@@ -293,6 +293,6 @@ pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Chan
 
 pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
     for change in left_in_tree(ctx, std::iter::once(change)) {
-        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", fix::take_out(change.id()))]);
+        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", demand_fixes::revert(change))]);
     }
 }

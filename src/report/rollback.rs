@@ -2,7 +2,7 @@
 
 use crate::model::{Rehearsal, fix};
 use crate::report::{Doc, Text, Tone, code, mark, markdown, show};
-use crate::workflow::Change;
+use crate::workflow::{Change, demand_fixes};
 
 /// The rollback action as a command that works: if a plain `git revert` would fail or revert too much, because the
 /// commit is a merge, was squashed, or touches this tool's own files, this tool's command replaces it.
@@ -11,7 +11,7 @@ pub(crate) fn action(change: &Change) -> String {
     let hard = change.newest_delta().is_some_and(|it| it.own_commits().any(|it| it.own_files || it.merge));
     match change.commits_to_revert().as_slice() {
         [sha] if hard || change.is_squashed() => {
-            known.replace(&format!("git revert {sha}"), &fix::take_out(change.id()).to_string())
+            known.replace(&format!("git revert {sha}"), &demand_fixes::revert(change).to_string())
         }
         _ => known,
     }
@@ -20,7 +20,8 @@ pub(crate) fn action(change: &Change) -> String {
 /// The command that records the rollback, if the action itself does not.
 fn then_recorded(change: &Change) -> Option<String> {
     let id = change.id();
-    (!action(change).contains(&fix::take_out(id).to_string())).then(|| fix::with_reason(id, "rollback").to_string())
+    (!action(change).contains(&demand_fixes::revert(change).to_string()))
+        .then(|| fix::with_reason(id, "rollback").to_string())
 }
 
 pub(crate) fn with_record(change: &Change) -> String {

@@ -11,7 +11,7 @@ use crate::report::{
 };
 use crate::workflow::{
     Change, End, Refusal, Step, Unjudged,
-    demand_fixes::{alarm, decisions, take_out},
+    demand_fixes::{alarm, decisions, revert, take_out},
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -67,9 +67,8 @@ pub(crate) struct StatusLine {
 /// active change, for the project.
 pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     let mut steps = view.active.map(|(_, next)| next.next.clone()).unwrap_or_default();
-    let taken_out = |change: &&Change| {
-        Fix::then(format!("take the commit of {} out of the tree", change.id()), fix::take_out(change.id()))
-    };
+    let taken_out =
+        |change: &&Change| Fix::then(format!("take the commit of {} out of the tree", change.id()), revert(change));
     let measured =
         |change: &&Change| Fix::then("measure that the values of the baseline are back", fix::after(change.id()));
     steps.extend(view.left.iter().map(taken_out).chain(view.to_confirm.iter().map(measured)));
@@ -108,7 +107,7 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
         let text = if commits.is_empty() { text.plain("the commit") } else { text.code(commits) };
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
-        doc.code(fix::take_out(change.id()).to_string());
+        doc.code(revert(change).to_string());
     }
 }
 

@@ -21,13 +21,23 @@ pub fn alarm(change: &Change) -> Vec<Fix> {
 
 /// The command that rolls a change back. It makes a reverting commit if that is the contract's rollback action.
 pub fn take_out(change: &Change, reason: Option<&str>) -> CommandLine {
-    let line = fix::on(change.id(), "change rollback");
-    let line = match reason {
-        Some(reason) => line.words(["--reason", reason]),
-        None => line.ask("--reason", WHY),
-    };
+    let line = rollback(change, reason);
     let reverts = change.rollback_takes_it_out() && !change.commits_to_revert().is_empty();
     if reverts { line.word("--apply") } else { line }
+}
+
+/// Reverts the change's commits, with the reason that its record has, if any.
+pub fn revert(change: &Change) -> CommandLine {
+    rollback(change, None).word("--apply")
+}
+
+fn rollback(change: &Change, reason: Option<&str>) -> CommandLine {
+    let line = fix::on(change.id(), "change rollback");
+    let recorded = || change.rollback.as_ref().map(|rollback| rollback.reason.as_str());
+    match reason.or_else(recorded) {
+        Some(reason) => line.words(["--reason", reason]),
+        None => line.ask("--reason", WHY),
+    }
 }
 
 /// The options for a comparison that does not pass; if nothing failed, measuring more comes first.

@@ -7,7 +7,7 @@ use crate::model::{
     Surface, Uncommitted, fix,
 };
 use crate::workflow::Change;
-use crate::workflow::demand_fixes::{next_stage, not_in_effect, take_out};
+use crate::workflow::demand_fixes::{next_stage, not_in_effect, revert, take_out};
 use crate::workflow::refusal::on_other_metrics;
 
 /// Builds the fixes for a refusal about an existing change.
@@ -153,7 +153,7 @@ impl Fixes<'_> {
         if self.change.commits_to_revert().is_empty() {
             return vec![Fix::next("put the old values back, then", fix::after(id))];
         }
-        vec![Fix::next("revert it", fix::take_out(id)), Fix::then("", fix::after(id))]
+        vec![Fix::next("revert it", revert(self.change)), Fix::then("", fix::after(id))]
     }
 
     pub(crate) fn unrehearsed(&self, rehearsal: &Rehearsal) -> Fix {
@@ -179,7 +179,7 @@ impl Fixes<'_> {
         if self.change.is_open() {
             return vec![Fix::next("end it instead", fix::with_reason(id, "reject"))];
         }
-        vec![Fix::next("if a commit with its id is in the history, revert it", fix::take_out(id))]
+        vec![Fix::next("if a commit with its id is in the history, revert it", revert(self.change))]
     }
 
     pub(crate) fn pass(&self, gate: Gate) -> CommandLine {
@@ -202,7 +202,7 @@ impl Fixes<'_> {
     /// Stashes only the edited files of the change, as stashing everything would include the record.
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
-            let rollback = Fix::or("if it is to be taken out", fix::take_out(self.change.id()));
+            let rollback = Fix::or("if it is to be taken out", revert(self.change));
             return operation.end_first(self.again("")).into_iter().chain([rollback]).collect();
         }
         let mut work = self.ctx.uncommitted.clone();

@@ -165,7 +165,8 @@ pub(crate) fn a_rollback_on_record_alone_is_not_confirmed_and_can_still_be_perfo
     assert!(told.stderr.contains("revert the commit, then measure"), "{told}");
     s.refuses(&["snapshot", "--as", "after"], 7, "still_in_effect");
     assert!(!s.path(s.evidence("rollback_snapshot.json")).exists());
-    let _ = s.run(&["status"]).ok().says(&["of the rolled back change", "--reason \"WHY\" --apply"]);
+    // The reason that was given is not asked for again.
+    let _ = s.run(&["status"]).ok().says(&["of the rolled back change", "--reason slow --apply"]);
     follow_all(&s, &["snapshot", "--as", "after"]);
     assert_eq!(s.read("ops.json"), kpi(100.0));
     let _ = s.run(&["status"]).ok().never_says(&["still in the tree"]);
