@@ -2,7 +2,7 @@
 
 use crate::audit::{Finding, FindingKind, Severity};
 use crate::model::digest::is_page;
-use crate::model::fix::WHAT_HAPPENED;
+use crate::model::fix::{WHAT_CHANGED, WHAT_HAPPENED};
 use crate::model::text::short;
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
 
@@ -109,7 +109,7 @@ impl Fixes<'_> {
                     "commit its record where the change was opened",
                     ctx.commit_own(&format!("Record of {id}")),
                 );
-                std::iter::once(record).chain(self.other_trailer(Fix::or)).collect()
+                std::iter::once(record).chain(self.other_trailer(Fix::or)).chain(self.backport()).collect()
             }
             // The commit may contain the changes' records, which are kept.
             FindingKind::SeveralIds { .. } => {
@@ -341,6 +341,17 @@ impl Fixes<'_> {
                 self.ctx.with_trailer(amend, "CHANGE-ID"),
             ),
             Fix::or("revert it", CommandLine::git("revert").word(&self.commit)),
+        ]
+    }
+
+    /// Makes a commit that was picked from another branch, where it was measured, a change of this one.
+    fn backport(&self) -> [Fix; 2] {
+        let out = CommandLine::git("revert --no-edit").word(&self.commit);
+        let made = self.ctx.with_trailer(CommandLine::git("commit").ask("-m", WHAT_CHANGED), "CHANGE-ID");
+        let picked = "if it was picked from another branch: revert it, and open a change of this one";
+        [
+            Fix::or(picked, out.and(fix::start())),
+            Fix::then("after its baseline, bring it in again", self.ctx.uncommitted.again(&self.commit).and(made)),
         ]
     }
 

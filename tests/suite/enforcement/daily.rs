@@ -638,3 +638,25 @@ fn a_day_replaced_by_another_measurement_without_a_merge_is_a_rewritten_record()
     sandbox.commit_evidence();
     sandbox.run(&["check", "--range", &range]).exits(1).says(&["RECORD_REWRITTEN"]);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_commit_picked_from_another_branch_becomes_a_change_of_this_one() {
+    use crate::enforcement::slips::{self, since};
+    use crate::support::alternatives;
+    let (sandbox, _, base) = slips::tracked();
+    let measured = sandbox.head();
+    sandbox.git(&["switch", "-qc", "release", &base]);
+    sandbox.git(&["cherry-pick", &measured]);
+    let told = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["picked from another branch"]);
+    let ways = alternatives(&told.stdout);
+    let way = ways.iter().find(|way| way[0].contains("change start")).unwrap();
+    let (out, _) = way[0].split_once(" && ").unwrap();
+    sandbox.take(&[out.to_owned()]).unwrap();
+    let id = sandbox.ready("backport");
+    sandbox.take(&[way[1].replace("CHANGE-ID", &id)]).unwrap();
+    slips::compare(&sandbox, &id);
+    sandbox.run(&["change", "promote", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    sandbox.run(&["check", "--range", &since(&base), "--require", "promoted"]).ok();
+}
