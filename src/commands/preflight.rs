@@ -35,7 +35,10 @@ pub(crate) struct PreflightArgs {
 
 /// Prints the findings as JSON in a pipe, as a list on a terminal.
 pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
-    check::needs_project(ctx, "preflight")?;
+    // A git that refuses is a finding.
+    if ctx.repo().is_ok() {
+        check::needs_project(ctx, "preflight")?;
+    }
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let doc = report::day::findings(&found);

@@ -3,12 +3,10 @@
 use crate::model::fix::How;
 use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, MetricId, MetricKind, MetricSource, Part, Rehearsal,
-    Surface, Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, Surface, Uncommitted, fix,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, revert, take_out};
-use crate::workflow::refusal::on_other_metrics;
 
 /// Builds the fixes for a refusal about an existing change.
 pub(crate) struct Fixes<'a> {
@@ -33,34 +31,6 @@ impl Fixes<'_> {
 
     pub(crate) fn status(&self, purpose: &str) -> Fix {
         Fix::next(purpose, fix::on(self.change.id(), "status"))
-    }
-
-    pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
-        let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
-        // After the baseline the contract is frozen, so its metrics cannot be replaced.
-        let stashed = self.ctx.uncommitted.stashed.then(|| {
-            let needed = "if it reads a file that was stashed: bring that back, and let git ignore it";
-            Fix::or(needed, CommandLine::git("stash pop"))
-        });
-        let other = if self.gate == Gate::Baseline {
-            stashed.or_else(|| on_other_metrics(self.change, metrics, self.ctx))
-        } else {
-            Some(self.reject("if it is gone for good, drop it and start over with another contract"))
-        };
-        // A peak memory below that of the tool itself cannot be measured, so trying again does not help.
-        let stays = metrics.iter().all(|metric| metric.kind() == Some(MetricKind::MaxRss));
-        match other {
-            Some(other) if stays => vec![Fix { how: How::Next, ..other }, Fix { how: How::Or, ..again }],
-            other => std::iter::once(again).chain(other).collect(),
-        }
-    }
-
-    pub(crate) fn not_in_git(&self) -> Vec<Fix> {
-        let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
-        let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
-        let other = on_other_metrics(self.change, &sizes, self.ctx).map(|it| Fix { how: How::Next, ..it });
-        let build = "to measure build output, define a KPI whose cmd builds it; then";
-        other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
     }
 
     /// Combines several commits into one, or reverts all but the first if later or pushed commits forbid rewriting

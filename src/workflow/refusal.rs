@@ -7,8 +7,8 @@ use crate::judge::compare;
 use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
 use crate::model::text::{count, joined, short};
 use crate::model::{
-    ChangeId, Class, CommandLine, Contract, Criterion, DeltaCommit, Fix, FixContext, Gate, MetricId, Opened, Outcome,
-    Part, Rehearsal, Trigger, fix,
+    ChangeId, Class, CommandLine, Contract, Criterion, DeltaCommit, Fix, FixContext, Gate, How, MetricId, MetricKind,
+    MetricSource, Opened, Outcome, Part, Rehearsal, Trigger, fix,
 };
 use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, Reason, VacuousCriterion};
@@ -239,6 +239,37 @@ pub(crate) fn other_criterion(
     let opened = change.map(|change| &change.opened).or(ctx.proposed.opened.as_ref());
     let class = opened.map_or(Class::Code, |opened| opened.class);
     part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
+}
+
+/// The fixes for metrics that cannot be measured.
+impl Fixes<'_> {
+    pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
+        let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
+        // After the baseline the contract is frozen, so its metrics cannot be replaced.
+        let stashed = self.ctx.uncommitted.stashed.then(|| {
+            let needed = "if it reads a file that was stashed: bring that back, and let git ignore it";
+            Fix::or(needed, CommandLine::git("stash pop"))
+        });
+        let other = if self.gate == Gate::Baseline {
+            stashed.or_else(|| on_other_metrics(self.change, metrics, self.ctx))
+        } else {
+            Some(self.reject("if it is gone for good, drop it and start over with another contract"))
+        };
+        // A peak memory below that of the tool itself cannot be measured, so trying again does not help.
+        let stays = metrics.iter().all(|metric| metric.kind() == Some(MetricKind::MaxRss));
+        match other {
+            Some(other) if stays => vec![Fix { how: How::Next, ..other }, Fix { how: How::Or, ..again }],
+            other => std::iter::once(again).chain(other).collect(),
+        }
+    }
+
+    pub(crate) fn not_in_git(&self) -> Vec<Fix> {
+        let sizes = self.change.contract.criteria().map(|criterion| criterion.metric.clone());
+        let sizes: Vec<_> = sizes.filter(|metric| metric.source() == Some(MetricSource::Size)).collect();
+        let other = on_other_metrics(self.change, &sizes, self.ctx).map(|it| Fix { how: How::Next, ..it });
+        let build = "to measure build output, define a KPI whose cmd builds it; then";
+        other.into_iter().chain([Fix::or(build, fix::baseline(self.change.id()))]).collect()
+    }
 }
 
 /// Rewrites the parts of the contract that name any of `metrics` to other metrics. Guardrails are set together: those on other
