@@ -45,7 +45,8 @@ pub(crate) enum FindingKind {
         new_file: bool,
         /// Whether merging its parents again conflicts in each of them, so that somebody had to decide.
         conflict: bool,
-        /// Whether no commit of the range touches them: what was taken out before it comes back.
+        /// Whether no commit of the range touches them: what was taken out before it comes back. Of a conflict: whether all
+        /// that one of its sides did to them was taken back.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         back: bool,
     },
@@ -242,6 +243,9 @@ fn hashes(commits: &[CommitName]) -> String {
 
 fn merge_text(new_file: bool, conflict: bool, back: bool) -> &'static str {
     match (new_file, conflict) {
+        (_, true) if back => {
+            "the merge resolves conflicts with work that was taken back, so that it is content of its own"
+        }
         _ if back => {
             "the merge changes files that no commit of the range touches: it brings back what was there before"
         }

@@ -122,11 +122,11 @@ impl Fixes<'_> {
             FindingKind::ManyCommits { .. } => {
                 vec![Fix::next("revert it, then make one commit for each change", revert())]
             }
-            FindingKind::MergeBringsContent { conflict: true, .. } => {
-                vec![Fix::next(
-                    "see how the conflicts were resolved",
-                    CommandLine::git("show --remerge-diff").word(commit),
-                )]
+            FindingKind::MergeBringsContent { conflict: true, back, .. } => {
+                let see = CommandLine::git("show --remerge-diff").word(commit);
+                let revert = CommandLine::git("revert -m 1").word(commit);
+                let out = back.then(|| Fix::then("take out all that it merged", revert));
+                [Fix::next("see how the conflicts were resolved", see)].into_iter().chain(out).collect()
             }
             FindingKind::MergeBringsContent { back: true, .. } => {
                 let see = CommandLine::git("diff").words([format!("{commit}^1"), commit.to_owned()]);

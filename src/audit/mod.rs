@@ -12,6 +12,7 @@ pub(crate) mod range;
 pub(crate) mod record;
 pub(crate) mod timestamps;
 
+mod merges;
 mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};

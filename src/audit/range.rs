@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::reverts::{Lineage, brought_back, of_merges, unexplained};
+use crate::audit::merges::{brought_back, of_merges, unexplained};
+use crate::audit::reverts::Lineage;
 use crate::audit::{
     Audit, CommitName, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
 };
@@ -32,8 +33,8 @@ pub(crate) trait History {
     fn parted(&self, head: &str) -> Vec<String>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
-    /// The commits after this one, on the way to `head`, that touch a file, without merges.
-    fn touching(&self, commit: &str, head: &str, path: &str) -> Vec<String>;
+    /// The commits in the history of `head` and not in that of the other that touch a file, without merges.
+    fn touching(&self, other: &str, head: &str, path: &str) -> Vec<String>;
     /// The commits of a change before the range and after `baseline` (in the whole history if there is none), oldest first,
     /// without evidence, merges, reverts and commits that were taken back before the range.
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName>;
@@ -208,9 +209,9 @@ impl<'a> RangeAudit<'a> {
 
     /// Finishes the check: asks git about the commits of changes and checks each change's gate. Also returns these changes.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
-        let of_merges = of_merges(&self, history);
         let reverts = std::mem::take(&mut self.reverts);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
+        let of_merges = of_merges(&self, &settled, history);
         let unexplained = unexplained(&self, &settled, &of_merges, history);
         self.audit.findings.extend(brought_back(&self, &unexplained).into_iter().chain(of_merges));
         let mut taken_back = settled.taken_back;

@@ -1,10 +1,9 @@
-//! Compares commits with others: merges with their parents, and reverts with the commits that they claim to revert. A revert
-//! of a revert is work of the same change again.
+//! Compares reverts with the commits that they claim to revert. A revert of a revert is work of the same change again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::{Finding, FindingKind, History, Member, RangeAudit, RecordFacts, Severity};
-use crate::model::{ChangeId, Commit, FileChange, Gate, Remade, Remake, Surface};
+use crate::model::{ChangeId, Commit, Gate, Remade, Remake};
 use crate::workflow::Change;
 
 /// The work that a commit adds or removes, once chains of reverts are followed to their end.
@@ -36,7 +35,7 @@ pub(crate) struct Settled {
 
 impl Settled {
     /// Whether a commit is in effect, and no revert of one of the range.
-    fn stands(&self, commit: &str) -> bool {
+    pub(crate) fn stands(&self, commit: &str) -> bool {
         !self.taken_back.contains_key(commit) && !self.undoing.contains(commit)
     }
 }
@@ -299,86 +298,5 @@ impl<'a> Lineage<'a> {
         let ids = self.audit.commit(self.history, commit).map(|it| it.ids).unwrap_or_default();
         let change = |id: &String| self.record(id).and_then(RecordFacts::change);
         ids.iter().filter_map(change).any(|change| change.rollback.is_some())
-    }
-}
-
-/// Finds content that merges add or drop compared with a new merge of their parents. Merges need no change, and the ids in
-/// their messages are not checked. Content of a merge's own fails; a resolved conflict is a warning, unless it decides on
-/// tuneables without naming a change that has a record.
-pub(crate) fn of_merges(audit: &RangeAudit<'_>, history: &dyn History) -> Vec<Finding> {
-    let (merges, surfaces) = (&audit.merges, &audit.policy.surfaces);
-    let asked: Vec<Remake<'_>> =
-        merges.iter().map(|merge| Remake::Merge { commit: &merge.id, parents: &merge.parents }).collect();
-    let mut found = Vec::new();
-    for (merge, remade) in merges.iter().zip(history.remake(&asked)) {
-        let Some(remade) = remade else { continue };
-        let known = |id: &String| audit.named(&merge.name(), id).is_ok();
-        let answered = !merge.ids.is_empty() && merge.ids.iter().all(known);
-        let mut add = |files: &[FileChange], conflict: bool| {
-            let paths: Vec<String> = files.iter().map(|file| file.name().to_owned()).collect();
-            let tuned = surfaces.on(Surface::Tuneables, paths.iter().map(String::as_str));
-            let level = if conflict && (tuned.is_empty() || answered) { Severity::Warn } else { Severity::Fail };
-            let new_file = !conflict && files.iter().any(FileChange::is_new);
-            let what = |paths| FindingKind::MergeBringsContent { paths, new_file, conflict, back: false };
-            let finding = Finding::on_paths(paths, what).map(|finding| finding.of_commit(&merge.name()));
-            found.extend(finding.map(|finding| Finding { level, ..finding }));
-        };
-        add(&remade.differs, false);
-        add(&remade.decided, true);
-    }
-    found
-}
-
-/// The files that differ between the merge bases and the head of a range although no commit that is still in effect touches
-/// them. `told` are the findings about content of merges.
-pub(crate) fn unexplained(
-    audit: &RangeAudit<'_>,
-    settled: &Settled,
-    told: &[Finding],
-    history: &dyn History,
-) -> BTreeSet<String> {
-    if audit.merges.is_empty() && settled.taken_back.is_empty() {
-        return BTreeSet::new();
-    }
-    let touching = audit.touched.iter().filter(|(id, _)| settled.stands(id)).flat_map(|(_, paths)| paths);
-    let touched: BTreeSet<&str> = touching.map(String::as_str).collect();
-    let told = told.iter().filter_map(|it| {
-        let FindingKind::MergeBringsContent { paths, conflict: false, .. } = &it.what else { return None };
-        Some(paths)
-    });
-    let told: BTreeSet<&str> = told.flatten().map(String::as_str).collect();
-    let is_known = |name: &str| touched.contains(name) || told.contains(name) || audit.policy.exempts_path(name);
-    let differing = |base: String| -> BTreeSet<String> {
-        let files = history.changed(&base, &audit.head);
-        files.iter().map(|file| file.name().to_owned()).filter(|name| !is_known(name)).collect()
-    };
-    let all = history.parted(&audit.head).into_iter().map(differing);
-    let mut paths = all.reduce(|one, other| one.intersection(&other).cloned().collect()).unwrap_or_default();
-    paths.retain(|path| {
-        !audit.merges.iter().filter_map(|merge| Some((merge, merge.parents.first()?))).any(|(merge, first)| {
-            let file = merge.files.iter().find(|file| file.name() == path);
-            file.is_some_and(|file| is_moved(file, &merge.files, merge, first, history))
-        })
-    });
-    paths
-}
-
-/// The finding that merges alone bring these files back.
-pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> Option<Finding> {
-    let brings = |merge: &&Commit| merge.files.iter().any(|file| paths.contains(file.name()));
-    let merge = audit.merges.iter().find(brings).or(audit.merges.first())?;
-    let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
-    Some(Finding::on_paths(paths.iter().cloned().collect(), what)?.of_commit(&merge.name()))
-}
-
-/// Whether a merge only applied a change to a file that one of its sides had moved.
-fn is_moved(file: &FileChange, all: &[FileChange], merge: &Commit, from: &str, history: &dyn History) -> bool {
-    match file.status.as_str() {
-        "A" => all.iter().any(|other| other.status == "D" && other.old_object == file.new_object),
-        "D" => all.iter().any(|other| other.status == "A" && other.new_object == file.old_object),
-        _ => merge.parents.iter().filter(|parent| *parent != from).all(|parent| {
-            let differing = history.changed(parent, &merge.id);
-            differing.iter().any(|other| other.path == file.path && other.is_new())
-        }),
     }
 }

@@ -285,9 +285,9 @@ impl History for GitHistory<'_> {
         found
     }
 
-    fn touching(&self, commit: &str, head: &str, path: &str) -> Vec<String> {
-        let range = format!("{commit}..{head}");
-        let args = ["log", "--no-merges", "--ancestry-path", "--format=%H", &range, "--"];
+    fn touching(&self, other: &str, head: &str, path: &str) -> Vec<String> {
+        let range = format!("{other}..{head}");
+        let args = ["log", "--no-merges", "--full-history", "--format=%H", &range, "--"];
         let found = self.repo.git().args(args).arg(self.repo.full_path(path)).long().text();
         self.ask(found, String::new()).lines().map(str::to_owned).collect()
     }

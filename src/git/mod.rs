@@ -2,6 +2,7 @@
 //! "clean" or "no repository". [`Repo`] is the entry point.
 
 pub(crate) mod call;
+mod conflict;
 mod diff;
 mod error;
 mod filters;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::git::conflict::is_resolution;
 use crate::git::diff::{parse_raw, staged_against};
 use crate::git::repo::is_full_id;
 use crate::git::revert::unmerged;
@@ -11,7 +12,9 @@ use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Scope};
 /// Git's exit code for an unknown option.
 const USAGE: i32 = 129;
 /// Merge settings that override the user's.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
+    "-c",
+    "merge.conflictStyle=diff3",
     "-c",
     "merge.renames=true",
     "-c",
@@ -136,7 +139,16 @@ impl Repo {
         let call = beside(self.git()).args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
         let all =
             call.parsed("a line and its files", |raw| differences(raw).filter(|all| all.len() == merges.len()))?;
-        Ok(Some(made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect()))
+        let mut all: Vec<Remade> =
+            made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect();
+        let batch = || beside(self.git()).args(["cat-file", "--batch"]).long();
+        for (remade, merge) in all.iter_mut().zip(merges).filter(|(it, _)| !it.decided.is_empty()) {
+            let decided = std::mem::take(&mut remade.decided);
+            let (decided, altered) = resolutions(decided, merge, batch())?;
+            remade.decided = decided;
+            remade.differs.extend(altered);
+        }
+        Ok(Some(all))
     }
 
     fn merge_in_checkout(&self, merges: &[&Merge]) -> Result<Vec<Remade>, GitError> {
@@ -194,6 +206,55 @@ fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
     let kept: Vec<FileChange> = kept.map(in_conflict).collect();
     decided.extend(kept);
     Remade { decided, differs }
+}
+
+/// Separates the files of which only the conflicts were decided from those that were altered elsewhere, too. One side's
+/// whole file is a decision.
+fn resolutions(
+    decided: Vec<FileChange>,
+    merge: &Merge,
+    batch: Call,
+) -> Result<(Vec<FileChange>, Vec<FileChange>), GitError> {
+    let is_text = |file: &FileChange| {
+        !file.path.contains(&b'\n') && [&file.old_mode, &file.new_mode].iter().all(|mode| mode.starts_with("100"))
+    };
+    let (texts, mut whole): (Vec<_>, Vec<_>) = decided.into_iter().partition(|it| it.status == "M" && is_text(it));
+    if texts.is_empty() {
+        return Ok((whole, texts));
+    }
+    let names = |file: &FileChange| {
+        let side = |commit: &String| [commit.as_bytes(), b":", &file.path, b"\n"].concat();
+        let here = format!("{}\n{}\n", file.old_object, file.new_object).into_bytes();
+        [here, side(&merge.ours), side(&merge.theirs[0])].concat()
+    };
+    let output = batch.input(texts.iter().flat_map(names).collect()).ok()?;
+    let mut objects = Objects(&output);
+    let mut altered = Vec::new();
+    for file in texts {
+        let [made, resolved, ours, theirs] = [(); 4].map(|()| objects.next().flatten());
+        let is_decided = resolved.is_some() && (resolved == ours || resolved == theirs)
+            || made.zip(resolved).is_none_or(|(made, resolved)| is_resolution(made, resolved));
+        if is_decided { whole.push(file) } else { altered.push(file) }
+    }
+    Ok((whole, altered))
+}
+
+/// The answers of `git cat-file --batch`; `None` for what is missing.
+struct Objects<'a>(&'a [u8]);
+
+impl<'a> Iterator for Objects<'a> {
+    type Item = Option<&'a [u8]>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = self.0.iter().position(|byte| *byte == b'\n')?;
+        let (header, rest) = (String::from_utf8_lossy(&self.0[..end]), &self.0[end + 1..]);
+        let (id, size) = header.split_once(" blob ").unwrap_or_default();
+        let size = size.parse::<usize>().ok().filter(|_| is_full_id(id));
+        self.0 = rest;
+        let Some(size) = size else { return Some(None) };
+        self.0 = rest.get(size + 1..)?;
+        Some(rest.get(..size))
+    }
 }
 
 /// The tree and conflicting paths of each merge: git prints a status, the tree, the paths and an empty field.

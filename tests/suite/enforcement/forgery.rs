@@ -1027,6 +1027,78 @@ fn a_change_of_which_another_removed_a_part_is_taken_back_by_a_revert_of_the_res
     assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
 }
 
+/// A conflict is decided by whoever merges, between its markers, and only where both sides have work that stays.
+#[test]
+fn a_conflict_lets_nothing_else_into_the_file() {
+    let sandbox = Sandbox::enforced();
+    let text: String = (0..60).map(|line| format!("echo {line}\n")).collect();
+    let line = |new: &str| text.replace("echo 30\n", new);
+    let base = commit(&sandbox, "src/app.sh", &text, "Set up");
+    let id = sandbox.ready("less");
+    let other = sandbox.opened_beside("more");
+    sandbox.take_baseline(&other);
+    sandbox.git(&["branch", "side"]);
+    commit(&sandbox, "src/app.sh", &line(""), &named(&id));
+    sandbox.git(&["checkout", "-q", "side"]);
+    let merged = |message: &str, resolved: &str| {
+        sandbox.git(&["reset", "-q", "--hard", "side"]);
+        let made = commit(&sandbox, "src/app.sh", &line("echo thirty\n"), message);
+        assert_ne!(sandbox.try_git(&["merge", "-q", "main"]).code, 0);
+        sandbox.write("src/app.sh", resolved);
+        sandbox.git(&["add", "src"]);
+        sandbox.git(&["commit", "-q", "--no-edit"]);
+        made
+    };
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
+    merged(&named(&other), &line("echo 30 times\n"));
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+    merged(&named(&other), &format!("evil\n{}", line("echo 30 times\n")));
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["MERGE_BRINGS_CONTENT"]);
+    let tried = merged("Try", &line("evil\n"));
+    sandbox.git(&["checkout", "-q", "-b", "back", &tried]);
+    reverted(&sandbox, &tried);
+    sandbox.git(&["checkout", "-q", "work"]);
+    assert_ne!(sandbox.try_git(&["merge", "-q", "back"]).code, 0);
+    sandbox.write("src/app.sh", line("evil\n"));
+    sandbox.git(&["commit", "-qam", "Merge back"]);
+    assert_eq!(sandbox.read("src/app.sh"), line("evil\n"));
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["MERGE_BRINGS_CONTENT"; 2]);
+    sandbox
+        .run(&["check", "--range", &since(&base)])
+        .exits(1)
+        .says(&["resolves conflicts with work that was taken back"]);
+}
+
+#[test]
+fn the_revert_of_a_rolled_back_change_adds_nothing_to_a_file_that_it_keeps() {
+    let sandbox = Sandbox::enforced();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    let work = commit(&sandbox, "lib/new.sh", "echo 1\necho 2\n", &named(&id));
+    slips::compare(&sandbox, &id);
+    for args in [&["change", "promote"][..], &["change", "rollout", "full"], &["change", "rollback", "--reason", "no"]]
+    {
+        sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    }
+    sandbox.commit_evidence();
+    let base = sandbox.head();
+    let tried = commit(&sandbox, "lib/new.sh", "echo 1\necho 2\necho 3\n", "Try");
+    let back = |resolve: &dyn Fn()| {
+        sandbox.git(&["reset", "-q", "--hard", &tried]);
+        assert_ne!(sandbox.try_git(&["revert", "--no-edit", &work]).code, 0);
+        resolve();
+        sandbox.git(&["commit", "-qm", &format!("Back\n\nThis reverts commit {work}.\n")]);
+    };
+    back(&|| drop(sandbox.git(&["rm", "-qf", "lib/new.sh"])));
+    assert_eq!(fails(&sandbox, &since(&tried), &[]), [""; 0]);
+    back(&|| {
+        sandbox.write("lib/new.sh", "evil\necho 2\necho 3\n");
+        sandbox.git(&["add", "lib"]);
+    });
+    reverted(&sandbox, &tried);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["REVERT_NOT_EXACT"]);
+}
+
 #[test]
 fn one_commit_is_the_work_of_one_change() {
     let (sandbox, id, base) = promoted();
