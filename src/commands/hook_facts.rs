@@ -56,8 +56,10 @@ fn head_by_file(root: &Path) -> Option<String> {
 /// The message and, if needed for the decision, the staged files.
 pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts> {
     let repo = history.repo;
-    let message = cleaned(repo, bytes)?;
-    let ids = repo.trailers_of(bytes, &history.key)?;
+    let (at, comment) = scissors(bytes);
+    let (bytes, comments) = (&bytes[..at], comments(comment.as_deref()));
+    let message = cleaned(repo, bytes, &comments)?;
+    let ids = repo.trailers_of(bytes, &history.key, &comments)?;
     // Author and files can only make an id unnecessary, so a message with one id does not need them.
     let (mut staged, mut user, mut amended) = (Vec::new(), String::new(), None);
     if ids.len() != 1 {
@@ -98,12 +100,28 @@ pub(crate) fn is_beside(ctx: &Ctx, repo: &Repo, message: &str) -> Result<bool> {
     Ok(!staged.is_empty() && !staged.iter().any(|file| file.path.starts_with(repo.prefix())))
 }
 
-fn cleaned(repo: &Repo, bytes: &[u8]) -> Result<String> {
+/// Where the line begins below which git reads nothing of a message, and git's setting of the comment character that this
+/// line shows: with `core.commentChar=auto`, git chooses one for each message.
+pub(crate) fn scissors(bytes: &[u8]) -> (usize, Option<String>) {
     const SCISSORS: &[u8] = b" ------------------------ >8 ------------------------";
-    let cut = |line: &[u8]| line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS));
-    let kept: Vec<u8> =
-        bytes.split_inclusive(|byte| *byte == b'\n').take_while(|line| !cut(line)).flatten().copied().collect();
-    let text = repo.git().args(["stripspace", "--strip-comments"]).input(kept).text()?;
+    let mut at = 0;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if line.get(1..).is_some_and(|rest| rest.starts_with(SCISSORS)) {
+            return (at, Some(format!("core.commentChar={}", char::from(line[0]))));
+        }
+        at += line.len();
+    }
+    (at, None)
+}
+
+/// The options of git for such a setting.
+pub(crate) fn comments(setting: Option<&str>) -> Vec<&str> {
+    setting.into_iter().flat_map(|setting| ["-c", setting]).collect()
+}
+
+fn cleaned(repo: &Repo, bytes: &[u8], comments: &[&str]) -> Result<String> {
+    let call = repo.git().args(comments).args(["stripspace", "--strip-comments"]);
+    let text = call.input(bytes.to_vec()).text()?;
     // A message that begins with its trailers has an empty subject, which stripping hides.
     let blank = bytes.starts_with(b"\n");
     Ok(if blank && !text.is_empty() { format!("\n{text}") } else { text })

@@ -121,9 +121,12 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     let trailer = format!("{}: {id}", history.key);
     // Without an editor, git keeps lines that begin with `#` as text, and the trailer belongs after them.
     let no_editor = std::env::var_os("GIT_EDITOR").is_some_and(|editor| editor == ":");
-    let comments: &[&str] = if no_editor { &["-c", "core.commentChar=\u{1}"] } else { &[] };
-    let args = ["interpret-trailers", "--in-place", "--no-divider", "--if-exists", "doNothing", "--trailer", &trailer];
-    repo.git().without_literal_paths().args(comments).args(args).arg(&path).ok()?;
+    let comment = hook_facts::scissors(&message).1.or(no_editor.then(|| "core.commentChar=\u{1}".to_owned()));
+    let comments = hook_facts::comments(comment.as_deref());
+    // The user's own settings for trailers must not leave this one out.
+    let rules = ["--if-exists", "doNothing", "--if-missing", "add", "--trailer", &trailer];
+    let call = repo.git().without_literal_paths().args(comments).args(["interpret-trailers", "--in-place"]);
+    call.arg("--no-divider").args(rules).arg(&path).ok()?;
     // Git puts one blank line above a trailer that stands alone. With a second one, as after `git commit -s`, a subject
     // that is then typed on the first line is not joined to the trailer.
     let bytes = read(&path)?;

@@ -225,11 +225,11 @@ impl Repo {
     }
 
     /// The values of a trailer in a message that is not committed yet, by git's own rules: comments and text after a
-    /// scissors line do not count.
-    pub(crate) fn trailers_of(&self, message: &[u8], key: &str) -> Result<Vec<String>, GitError> {
+    /// scissors line do not count. `settings` are options of git that say what a comment is.
+    pub(crate) fn trailers_of(&self, message: &[u8], key: &str, settings: &[&str]) -> Result<Vec<String>, GitError> {
         check_key(key)?;
-        let call = self.git().args(["interpret-trailers", "--parse", "--no-divider"]).input(message.to_vec());
-        let text = call.text()?;
+        let call = self.git().args(settings).args(["interpret-trailers", "--parse", "--no-divider"]);
+        let text = call.input(message.to_vec()).text()?;
         let values = text.lines().filter_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.trim().eq_ignore_ascii_case(key).then(|| value.trim().to_owned())
@@ -375,7 +375,7 @@ mod tests {
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
         assert_eq!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids, ["chg-1"]);
-        assert_eq!(repo.trailers_of(message.as_bytes(), KEY).unwrap(), ["chg-1"]);
+        assert_eq!(repo.trailers_of(message.as_bytes(), KEY, &[]).unwrap(), ["chg-1"]);
     }
 
     #[test]
@@ -385,14 +385,14 @@ mod tests {
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
         assert!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids.is_empty());
-        assert!(repo.trailers_of(message.as_bytes(), KEY).unwrap().is_empty());
+        assert!(repo.trailers_of(message.as_bytes(), KEY, &[]).unwrap().is_empty());
     }
 
     #[test]
     fn comments_and_line_ends_in_a_message_file_do_not_matter() {
         let sandbox = Sandbox::new();
         let message = b"one\r\n\r\nOptimizer-Change: chg-1\r\n# Please enter the commit message\n#\n";
-        assert_eq!(sandbox.repo().trailers_of(message, KEY).unwrap(), ["chg-1"]);
+        assert_eq!(sandbox.repo().trailers_of(message, KEY, &[]).unwrap(), ["chg-1"]);
     }
 
     #[test]

@@ -214,6 +214,26 @@ fn a_missing_program_is_looked_up_on_the_path_or_reported_with_how_to_get_it() {
     sandbox.try_git(&["commit", "-qam", "x"]).exits(1).says(&["not on PATH", "Install it:", "--no-verify"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn no_setting_for_comments_or_trailers_keeps_the_id_out_of_a_message() {
+    let sandbox = Sandbox::hooked();
+    sandbox.write(".git/template", "\n\n# Why:\n");
+    sandbox.write(".git/editor", "#!/bin/sh\nsed -i.bak '1s/^/Fewer steps\\n/' \"$1\" 2>/dev/null\n");
+    let editor = sandbox.path(".git/editor").display().to_string();
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    let auto = ["commit.template=.git/template", "core.commentChar=auto", "commit.verbose=true"];
+    for settings in [&auto[..], &["trailer.ifMissing=doNothing"][..]] {
+        let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+        let edit = format!("core.editor=sh '{editor}'");
+        let words: Vec<&str> = settings.chain(["-c", &edit, "commit", "-q"]).collect();
+        sandbox.git(&words);
+        assert_eq!(sandbox.ids("HEAD"), [id.as_str()], "{words:?}");
+        sandbox.git(&["reset", "-q", "--soft", "HEAD~1"]);
+    }
+}
+
 #[test]
 fn a_project_below_the_repositorys_root_has_its_hooks_too() {
     let sandbox = Sandbox::enforced();
