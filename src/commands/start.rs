@@ -182,7 +182,7 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     steps.push(Fix::then("bring it in again, under the new id", again));
     if old.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { rejects: true, .. })) {
         let amend = CommandLine::git("commit -a --amend --no-edit");
-        steps.push(Fix::then("it failed its checks as it is: fix what is wrong in it, and amend", amend));
+        steps.push(Fix::then("if its checks failed for what it changes: fix that, and amend", amend));
     }
     steps.push(Fix::then("", fix::on(new.id(), "validate")));
     Ok(steps)

@@ -108,6 +108,9 @@ fn a_failing_test_rejects_the_change_and_prints_the_rollback() {
     assert!(!failed.stdout.contains("git revert"), "said once: {failed}");
     assert_eq!(s.shown()["status"], "rejected");
     s.refuses(&["snapshot", "--as", "after"], 4, "ended");
+    // The change may not be the reason, so nobody is told that it is wrong.
+    let again = s.run(&["change", "start", "--from", &s.id()]).ok();
+    let _ = again.says(&["if its checks failed for what it changes"]);
 }
 
 #[test]
