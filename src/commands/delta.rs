@@ -250,6 +250,10 @@ pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
 
+pub(crate) fn is_reverted(ctx: &Ctx, change: &Change) -> bool {
+    matches!(in_effect(ctx, change), Ok(InEffect::Reverted))
+}
+
 pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
     let newest_first: Vec<String> = commits.into_iter().rev().collect();
     if newest_first.is_empty() {

@@ -240,6 +240,9 @@ impl Ctx {
 
     pub(crate) fn next(&self, change: &Change) -> Result<StepView> {
         let step = next::next(change, &self.policy()?, self.now());
+        if step == Step::ConfirmRollback {
+            return Ok(StepView::rolled_back(change, delta::is_reverted(self, change)));
+        }
         Ok(StepView::new(change, &step, &self.fix_context()))
     }
 

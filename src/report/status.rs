@@ -290,7 +290,7 @@ impl StepView {
             Step::Tick => ("measure today".to_owned(), one(fix::on(id, "monitor tick"))),
             Step::Wait { until } => (format!("wait until {}", moment(*until)), Vec::new()),
             Step::Verify => ("every day is in: verify it".to_owned(), one(fix::verify(id))),
-            Step::ConfirmRollback => confirm_rollback(change),
+            Step::ConfirmRollback => return Self::rolled_back(change, false),
             Step::Ended { end } => (format!("the change has ended: {}", end.replace('_', " ")), Vec::new()),
         };
         Self { text, next }
@@ -322,21 +322,22 @@ impl StepView {
         Self { text, next }
     }
 
+    /// `is_out` says whether the commit is known to be reverted.
+    pub(crate) fn rolled_back(change: &Change, is_out: bool) -> Self {
+        let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none()) && !is_out;
+        let measure = "measure that the values of the baseline are back";
+        let after = fix::after(change.id());
+        if written_only && change.rollback_takes_it_out() && !change.commits_to_revert().is_empty() {
+            let revert = CommandLine::verbatim(rollback::action(change));
+            let next = vec![Fix::next("unless that is done", revert), Fix::then("", after)];
+            return Self { text: format!("rolled back on record: revert the commit, then {measure}"), next };
+        }
+        Self { text: format!("rolled back: {measure}"), next: vec![Fix::next("", after)] }
+    }
+
     pub(crate) fn steps(&self) -> Vec<Fix> {
         std::iter::once(Fix::decide(How::Next, &self.text)).chain(self.next.iter().cloned()).collect()
     }
-}
-
-fn confirm_rollback(change: &Change) -> (String, Vec<Fix>) {
-    let written_only = change.rollback.as_ref().is_some_and(|rollback| rollback.commit.is_none());
-    let measure = "measure that the values of the baseline are back";
-    let after = fix::after(change.id());
-    if written_only && change.rollback_takes_it_out() && !change.commits_to_revert().is_empty() {
-        let revert = CommandLine::verbatim(rollback::action(change));
-        let steps = vec![Fix::next("unless that is done", revert), Fix::then("", after)];
-        return (format!("rolled back on record: revert the commit, then {measure}"), steps);
-    }
-    (format!("rolled back: {measure}"), vec![Fix::next("", after)])
 }
 
 #[cfg(test)]

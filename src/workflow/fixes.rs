@@ -113,7 +113,7 @@ impl Fixes<'_> {
         }
         vec![
             Fix::next("validate what is there now, and measure it", self.pass(Gate::Validate)),
-            Fix::or("check out the branch that has the commit, then", self.pass(self.gate)),
+            Fix::or("check out the branch that has the commit, then", self.pass(self.due(self.gate))),
         ]
     }
 
@@ -173,7 +173,7 @@ impl Fixes<'_> {
     pub(crate) fn undone(&self, files: &[String]) -> Vec<Fix> {
         if let Some(operation) = self.ctx.uncommitted.operation {
             let rollback = Fix::or("if it is to be taken out", revert(self.change));
-            return operation.end_first(self.again("")).into_iter().chain([rollback]).collect();
+            return operation.end_first(self.measured_again()).into_iter().chain([rollback]).collect();
         }
         let mut work = self.ctx.uncommitted.clone();
         work.paths = files.iter().map(|path| format!("{}{path}", work.prefix)).collect();
@@ -303,7 +303,6 @@ impl Fixes<'_> {
         ]
     }
 
-    /// Completes a git operation in progress first, as commits are not final until then.
     /// Deals with uncommitted files. `own` is the change's own commit; it is only replaced if it is the last one
     /// (`at_tip`), as amending would otherwise alter the baseline's commit or one with evidence.
     pub(crate) fn dirty(&self, own: Option<&str>, at_tip: bool) -> Vec<Fix> {

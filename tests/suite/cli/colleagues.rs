@@ -230,8 +230,43 @@ fn what_a_colleague_reverted_is_recorded_as_taken_out() {
     let rollback = format!("next: vibeship-optimizer change rollback --change-id {}", s.id());
     let _ = s.run(&["status"]).ok().says(&[&rollback]).never_says(&["measure today"]);
     follow(&s, &["status"]);
+    let _ = s.run(&["status"]).ok().says(&["--as after"]).never_says(&["git revert"]);
     follow(&s, &["status"]);
     let _ = s.run(&["status"]).ok().says(&["No change is open"]).never_says(&["still in the tree"]);
+}
+
+#[test]
+fn what_is_reverted_already_is_not_told_to_be_reverted_when_its_rollback_is_recorded() {
+    let s = Sandbox::new();
+    s.rolled_out("x").git(&["revert", "--no-edit", "HEAD"]);
+    let recorded = s.on(&["change", "rollback", "--reason", "by hand"]).ok();
+    let _ = recorded.says(&["--as after"]).never_says(&["git revert", "Roll back now"]);
+}
+
+#[test]
+fn in_a_merge_with_a_conflict_a_watched_change_is_measured_after_it_and_not_verified() {
+    let s = Sandbox::new();
+    s.git(&["branch", "other"]);
+    s.rolled_out("x");
+    commit_evidence(&s);
+    s.git(&["switch", "-q", "other"]);
+    s.write("tuned.txt", "70\n").commit_as("Bob's", &[]).git(&["switch", "-q", "main"]);
+    assert_ne!(s.try_git(&["merge", "-q", "other"]).code, 0);
+    let tick = format!("then: vibeship-optimizer monitor tick --change-id {}", s.id());
+    for command in [&["status"][..], &["monitor", "tick"]] {
+        let _ = s.run(command).says(&["git commit --no-edit", &tick]).never_says(&["change verify"]);
+    }
+}
+
+#[test]
+fn what_was_amended_after_the_validation_leads_to_the_step_that_is_due() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).validate();
+    s.write("src/main.txt", "note\n").git(&["commit", "-q", "-a", "--amend", "--no-edit"]);
+    let _ = s
+        .run(&["status"])
+        .says(&["check out the branch", "or:   vibeship-optimizer snapshot"])
+        .never_says(&["promote"]);
 }
 
 #[test]
