@@ -18,11 +18,12 @@ use crate::os::{Interrupt, clock, host, interrupt};
 use crate::report::{Doc, Format, StepView, Terminal, markdown, problem, terminal};
 use crate::store::{Exclusive, Holder, Project, RecordError, atomic, guard, lock};
 use crate::ui::Ui;
-use crate::workflow::{Change, Step, next};
+use crate::workflow::{Change, Reason, Step, next};
 
 pub(crate) mod autopilot;
 pub(crate) mod bisect;
 pub(crate) mod calibrate;
+mod causes;
 pub(crate) mod check;
 mod collect;
 pub(crate) mod compare;
@@ -327,6 +328,11 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             fixes.proposed = (**proposed).clone();
             let asked = ctx.filter(|_| refusal.missing.is_of_uncommitted());
             fixes.uncommitted = asked.map(uncommitted::paths).unwrap_or_default();
+            if let (Some(ctx), Some(change)) = (ctx, change) {
+                let alarms = change.open_alarms.as_slice();
+                let judged = if let Reason::StageGuardrails { judged } = &refusal.missing { judged } else { alarms };
+                fixes.causes = causes::of(ctx, change, judged);
+            }
             let refused = problem::refused(refusal, change.as_deref(), &fixes);
             ui.tell(&problem::refusal_text(&refused));
             if json {

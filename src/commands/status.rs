@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
-    monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
+    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, causes, check, choose, collect, commit, compare, delta,
+    evidence, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{CommandError, Exit, Result, failed};
 use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
@@ -187,6 +187,9 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let mut fixes = ctx.fix_context();
     if change.decided_rollback().is_some() {
         return StepView::new(change, step, &fixes);
+    }
+    if *step == Step::Alarms {
+        fixes.causes = causes::of(ctx, change, &change.open_alarms);
     }
     let refused = |refusal, fixes| StepView::validate(change, &Progressed::Refused(Box::new(refusal)), fixes);
     if *step == Step::Validate {

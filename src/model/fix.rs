@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::text::short;
 use crate::model::uncommitted::OWN;
-use crate::model::{ChangeId, Class, CommandLine, Contract, Gate, Opened, Part, Stage, Uncommitted};
+use crate::model::{Causes, ChangeId, Class, CommandLine, Gate, Part, Proposed, Stage, Uncommitted};
 
 pub const WHY: &str = "WHY";
 pub const NAME: &str = "NAME";
@@ -132,17 +132,7 @@ pub struct FixContext {
     /// Changes whose records have uncommitted events, each with its commits.
     pub unsaved: Vec<(ChangeId, Vec<String>)>,
     pub proposed: Proposed,
-}
-
-/// The arguments of the refused command, repeated in its fixes so that the user need not retype them.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Proposed {
-    pub opened: Option<Opened>,
-    /// `force` measures a day again, `verify` marks the change verified, `stage` is the rollout stage to begin.
-    pub force: bool,
-    pub verify: bool,
-    pub stage: Option<Stage>,
-    pub parts: Contract,
+    pub causes: Causes,
 }
 
 impl Default for FixContext {
@@ -158,6 +148,7 @@ impl Default for FixContext {
             own: OWN.map(str::to_owned).into(),
             unsaved: Vec::new(),
             proposed: Proposed::default(),
+            causes: Causes::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod advised;
 pub mod command_line;
 pub mod commit;
 pub mod contract;
@@ -26,6 +27,7 @@ pub mod uncommitted;
 pub mod unit;
 pub mod verdict;
 
+pub use advised::{Causes, Proposed};
 pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange, Remade, Remake};
 pub use contract::{Contract, DEFAULT_ROLLBACK, Part};
@@ -37,8 +39,7 @@ pub use facts::{
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
 pub use fix::{
-    Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, Proposed, SHORT_HYPOTHESIS, Severity, Subject,
-    WHAT_HAPPENED,
+    Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, SHORT_HYPOTHESIS, Severity, Subject, WHAT_HAPPENED,
 };
 pub use gate::{Class, Gate, Surface};
 pub use id::{BadId, ChangeId};

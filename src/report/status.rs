@@ -281,7 +281,7 @@ impl StepView {
             }
             Step::Alarms => {
                 let alarms = count(change.open_alarms.len() as u64, "alarm is open", "alarms are open");
-                (format!("{alarms}: go back, or resolve with a reason"), alarm(change))
+                (format!("{alarms}: go back, or resolve with a reason"), alarm(change, &ctx.causes))
             }
             Step::FollowUp => {
                 let follow_up = fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);

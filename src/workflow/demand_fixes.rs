@@ -7,16 +7,22 @@ use crate::model::digest::is_page;
 use crate::model::fix::WHY;
 use crate::model::text::{joined, short};
 use crate::model::{
-    Artifact, ArtifactFault, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId, MetricSource,
-    Stage, Taken, Unusable, Verdict, fix,
+    Artifact, ArtifactFault, Causes, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId,
+    MetricSource, Stage, Taken, Unusable, Verdict, fix,
 };
 use crate::workflow::Change;
 
-pub fn alarm(change: &Change) -> Vec<Fix> {
-    vec![
-        Fix::next("go back", take_out(change, None)),
-        Fix::or("if it is harmless", fix::with_reason(change.id(), "resolve")),
-    ]
+/// What helps against an alarm; where something else than the change may be its cause, that is looked at first.
+pub fn alarm(change: &Change, causes: &Causes) -> Vec<Fix> {
+    let (back, resolve) = (take_out(change, None), fix::with_reason(change.id(), "resolve"));
+    let mut steps = causes.steps();
+    if steps.is_empty() {
+        return vec![Fix::next("go back", back), Fix::or("if it is harmless", resolve)];
+    }
+    let how = if causes.commits.is_empty() { How::Next } else { How::Or };
+    let resolve = Fix { how, ..Fix::or("if that is the cause, and not the change", resolve) };
+    steps.extend([resolve, Fix::or("if it is the change: go back", back)]);
+    steps
 }
 
 /// The command that rolls a change back. It makes a reverting commit if that is the contract's rollback action.

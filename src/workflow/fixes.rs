@@ -184,9 +184,12 @@ impl Fixes<'_> {
         if self.gate == Gate::Rollout {
             // A submodule that is left at the change's commit is no work.
             let back = (work.paths != work.submodules).then_some(back);
-            let measured = Fix::then("", fix::after(self.change.id()));
             let commit = work.commit_work().map(|it| Fix::or("commit it, if it is part of the rollback", it));
-            return [stash, measured].into_iter().chain(back).chain(commit).collect();
+            return [stash, Fix::then("", fix::after(self.change.id()))]
+                .into_iter()
+                .chain(back)
+                .chain(commit)
+                .collect();
         }
         let rollback = Fix::or("if it was taken out", fix::with_reason(self.change.id(), "rollback"));
         let verify = self.ctx.proposed.verify.then(|| Fix::then("", fix::verify(self.change.id())));

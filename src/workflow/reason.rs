@@ -323,7 +323,13 @@ impl Reason {
             Self::NotReproduced => vec![Fix::next("", with.pass(Gate::Compare))],
             Self::Verdicts { judged } => decisions(change, judged, ctx),
             Self::TriggerFired { .. } | Self::StageGuardrails { .. } => {
-                vec![Fix::next("go back", go_back)]
+                let mut steps = ctx.causes.steps();
+                let what = "put right what it was, and begin the stage again";
+                let again = (!steps.is_empty()).then(|| Fix::decide(fix::How::Then, what));
+                let back = Fix::or("go back", go_back);
+                steps.extend(again.into_iter().chain([back]));
+                steps.first_mut().into_iter().for_each(|first| first.how = fix::How::Next);
+                steps
             }
             Self::Rollback { rehearsal } => {
                 let rest = [Fix::or("keep it as an experiment", hold), with.reject("drop it")];

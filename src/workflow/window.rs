@@ -132,7 +132,7 @@ impl Demand {
             DemandKind::Ticks { .. } => {
                 vec![Fix::next("measure once on every UTC day", fix::on(id, "monitor tick"))]
             }
-            DemandKind::NoAlarm { .. } => alarm(change),
+            DemandKind::NoAlarm { .. } => alarm(change, &ctx.causes),
             DemandKind::Attestation { .. } => ctx.reviewed(id),
             DemandKind::Artifacts { faults } => restore(faults, change, ctx, None),
             DemandKind::Reproduced => vec![Fix::next("see which differ", CommandLine::tool("check"))],

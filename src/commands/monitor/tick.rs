@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, check, choose, collect, commit, delta, evidence,
-    measure, monitor, pair, pairing, uncommitted,
+    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, causes, check, choose, collect, commit, delta,
+    evidence, measure, monitor, pair, pairing, uncommitted,
 };
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
@@ -263,10 +263,13 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
         return;
     }
     for judged in &change.open_alarms {
-        ctx.ui.error(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
+        ctx.error_once(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
-    ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
-    ctx.advise(&demand_fixes::alarm(change));
+    let causes = causes::of(ctx, change, &change.open_alarms);
+    if causes.steps().is_empty() {
+        ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
+    }
+    ctx.advise(&demand_fixes::alarm(change, &causes));
 }
 
 /// The Python tool's fields, for the first measured change if there are several, and all changes in `changes`.

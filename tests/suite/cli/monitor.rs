@@ -4,7 +4,7 @@ use chrono::Duration;
 use serde_json::{Value, json};
 use vibeship_optimizer::model::{Policy, Rehearsal};
 
-use crate::support::{Sandbox, kpi};
+use crate::support::{CONFIG, Sandbox, kpi};
 
 fn tick(sandbox: &Sandbox) -> Value {
     sandbox.run(&["monitor", "tick"]).ok().json()
@@ -733,4 +733,37 @@ fn an_emergency_is_not_rolled_back_while_its_follow_up_is_in_effect() {
     }
     sandbox.git(&["revert", "--no-edit", "HEAD"]);
     let _ = sandbox.run(&[&rollback[..], &["--apply"]].concat()).ok();
+}
+
+#[test]
+fn a_later_commit_of_what_is_measured_is_named_before_a_rollback_is_offered() {
+    let s = Sandbox::new();
+    s.config(&CONFIG.replace("file: ops.json, pointer: /ops", "cmd: cat ops.txt"));
+    s.write("ops.txt", "100\n").commit_as("ops", &[]).start("x").contract().before();
+    s.write("ops.txt", "50\n").commit("tune").validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    s.write("README", "prose\n").commit_as("Prose", &[]);
+    s.write("src/main.txt", "slower, and slower, and slower\n").commit_as("Bob's feature", &[]);
+    s.later(Duration::days(1));
+    let tick = s.run(&["monitor", "tick"]).exits(1);
+    for told in [tick, s.on(&["status"]).ok()] {
+        let _ = told
+            .says(&["the later commits that touch what it is measured by: ", "Bob's feature", "next: git show --stat "])
+            .says(&["or:   vibeship-optimizer change resolve", "or:   vibeship-optimizer change rollback"])
+            .never_says(&["Prose", "next: vibeship-optimizer change rollback", "To roll back"]);
+    }
+    // The same cause on the next day is told once.
+    s.later(Duration::days(1));
+    let told = s.run(&["monitor", "tick"]).exits(1);
+    assert_eq!(told.stderr.matches("alarm: size.src").count(), 1, "{told}");
+}
+
+#[test]
+fn an_alarm_because_the_config_measures_in_another_way_names_the_key() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    s.config(&CONFIG.replace("file: ops.json, pointer: /ops", "cmd: cat tuned.txt")).later(Duration::days(1));
+    let told = s.run(&["monitor", "tick"]).exits(1).says(&["kpis.ops.cmd (", "cat tuned.txt", "configure"]);
+    let _ = told.never_says(&["next: vibeship-optimizer change rollback"]);
 }

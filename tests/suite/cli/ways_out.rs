@@ -194,7 +194,7 @@ fn from_the_rollout_on() -> Vec<(&'static str, Way)> {
             promoted(s.config_plus(STAGED)).on(&["change", "rollout", "canary"]).ok();
             on(s, &["change", "rollout", "full"])
         })),
-        ("stage_guardrails", Opens(0, |s| {
+        ("stage_guardrails", Opens(1, |s| {
             promoted(s).write("src/big.txt", "x".repeat(1000)).commit_as("big", &[]);
             on(s, &["change", "rollout", "full"])
         })),
