@@ -310,6 +310,9 @@ pub(crate) struct Finding {
     /// Whether the commit that it is about was taken back whole within the range: then it only warns.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub taken_back: bool,
+    /// The change that was measured before the commit was taken back: then it fails all the same.
+    #[serde(skip)]
+    pub measured: Option<ChangeId>,
 }
 
 impl Finding {
@@ -321,7 +324,9 @@ impl Finding {
 
     /// Converts the finding to a [`Problem`] with its fixes.
     pub(crate) fn problem(&self, ctx: &FixContext) -> Problem {
-        let again = if self.taken_back { " (and was taken back in the same range)" } else { "" };
+        let measured = |id: &ChangeId| format!(" (it was taken back, but {id} was measured with it)");
+        let again = self.measured.as_ref().map(measured).unwrap_or_default();
+        let again = if self.taken_back { " (and was taken back in the same range)" } else { &again };
         Problem {
             code: self.what.code(),
             severity: self.level,
@@ -333,7 +338,7 @@ impl Finding {
     }
 
     pub(crate) fn fail(what: FindingKind) -> Self {
-        Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false }
+        Self { level: Severity::Fail, what, commit: None, change: None, path: None, taken_back: false, measured: None }
     }
 
     /// A failing finding about these files, located at the first; `None` without files.
@@ -350,9 +355,10 @@ impl Finding {
         Self { commit: Some(commit.clone()), ..self }
     }
 
-    /// Marks the finding as about a reverted commit, which lowers it to a warning.
-    pub(crate) fn taken_back(self) -> Self {
-        Self { level: self.level.min(Severity::Warn), taken_back: true, ..self }
+    /// Marks the finding as about a reverted commit, which lowers it to a warning unless a change was measured with it.
+    pub(crate) fn taken_back(self, measured: Option<ChangeId>) -> Self {
+        let level = if measured.is_none() { self.level.min(Severity::Warn) } else { self.level };
+        Self { level, taken_back: measured.is_none(), measured, ..self }
     }
 
     pub(crate) fn of_change(self, change: &ChangeId) -> Self {

@@ -9,6 +9,13 @@ use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
 impl Finding {
     /// The fixes; empty if none applies in every case.
     pub(crate) fn fixes(&self, ctx: &FixContext) -> Vec<Fix> {
+        if let Some(id) = &self.measured {
+            let end = |verb: &str| fix::on(id, verb).ask("--reason", "WHY");
+            return vec![
+                Fix::next("end that change, and measure it again in another one", end("change hold")),
+                Fix::or("the same once it is rolled out", end("change rollback")),
+            ];
+        }
         if self.is_unsaved(ctx) {
             return vec![Fix::next(
                 "its record is further here than in the commit: commit it",

@@ -221,11 +221,14 @@ impl<'a> RangeAudit<'a> {
             taken_back.remove(commit);
         }
         self.audit.findings.extend(settled.findings);
-        for finding in &mut self.audit.findings {
-            if finding.commit.as_ref().is_some_and(|commit| taken_back.contains_key(&commit.id)) {
-                *finding = finding.clone().taken_back();
+        let mut found = std::mem::take(&mut self.audit.findings);
+        for finding in &mut found {
+            let commit = finding.commit.as_ref().map(|commit| commit.id.clone()).unwrap_or_default();
+            if let Some(reverts) = taken_back.get(&commit) {
+                *finding = finding.clone().taken_back(self.measured_with(&commit, reverts));
             }
         }
+        self.audit.findings = found;
         let mut members = std::mem::take(&mut self.members);
         for (id, member) in settled.members {
             members.entry(id).or_default().push(member);
@@ -239,6 +242,26 @@ impl<'a> RangeAudit<'a> {
             self.audit.findings.extend(found.into_iter().map(|finding| finding.of_change(&id)));
         }
         (self.audit, referenced)
+    }
+
+    /// A change that was measured, and not given up since, where this commit of the range was in effect.
+    fn measured_with(&self, commit: &str, reverts: &[String]) -> Option<ChangeId> {
+        let has_it = |at: &String| {
+            let (mut behind, mut open) = (BTreeSet::new(), vec![at]);
+            while let Some((id, seen)) = open.pop().and_then(|id| self.seen.get_key_value(id)) {
+                if behind.insert(id.as_str()) {
+                    open.extend(&seen.parents);
+                }
+            }
+            behind.contains(commit) && !reverts.iter().any(|revert| behind.contains(revert.as_str()))
+        };
+        let changes = self.records.values().filter_map(RecordFacts::change);
+        let mut claimed = changes.filter(|it| matches!(it.end, None | Some(End::Verified { .. })));
+        let is_measured = |change: &Change| {
+            let mut taken = change.events.iter().filter_map(|event| event.what.taken()?.revision.commit.as_ref());
+            taken.any(has_it)
+        };
+        claimed.find(|change| is_measured(change)).map(|change| change.id().clone())
     }
 
     /// Finds promoted changes with the same commit: the work of a commit is measured as one change.

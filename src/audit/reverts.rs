@@ -131,7 +131,7 @@ impl<'a> Lineage<'a> {
                 let finding = finding.of_commit(&revert.name);
                 // Reverting a commit of this range restores the earlier state.
                 let restores = claims.iter().all(|claim| self.came_with_the_range(&claim.target));
-                settled.findings.push(if restores { finding.taken_back() } else { finding });
+                settled.findings.push(if restores { finding.taken_back(None) } else { finding });
             }
         }
         settled
