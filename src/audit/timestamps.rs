@@ -171,6 +171,21 @@ fn late(
     Some(if deadline.demanded { Finding::fail(what) } else { Finding::warn(what) })
 }
 
+/// When commits (oldest first, with parents and committer's times) were made: no earlier than what they rest on. A time after
+/// `until` comes from a wrong clock.
+pub(crate) fn no_earlier<'c>(
+    commits: impl Iterator<Item = (&'c str, Vec<&'c str>, i64)>,
+    until: i64,
+) -> BTreeMap<&'c str, i64> {
+    let mut made = BTreeMap::new();
+    for (id, parents, time) in commits {
+        let behind = parents.iter().filter_map(|parent| made.get(parent)).max().copied();
+        let own = Some(time).filter(|time| *time <= until);
+        made.extend(own.max(behind).map(|time| (id, time)));
+    }
+    made
+}
+
 pub(crate) fn named(change: &Change) -> BTreeSet<String> {
     change.events.iter().flat_map(|event| event.what.commits().cloned()).collect()
 }

@@ -104,7 +104,10 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     // A change that is not in effect is refused for that reason.
     let is_here = world.in_effect == InEffect::Yes && world.taken_back.is_empty();
     let history = ctx.history()?.filter(|_| is_here);
-    Ok(World { brought_back: history.and_then(|history| history.moved_last("HEAD", change)), ..world })
+    Ok(World {
+        brought_back: history.and_then(|history| history.moved_last("HEAD", change, ("HEAD", ctx.now()))),
+        ..world
+    })
 }
 
 /// Fails while the tool's own files are in conflict.

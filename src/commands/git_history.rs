@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::{CommitName, History};
+use crate::audit::{CommitName, History, timestamps};
 use crate::error::{CommandError, Result};
 use crate::git::{Commit, FileChange, Remade, Remake, Repo, Walk};
 use crate::model::{ChangeId, own};
@@ -190,18 +190,38 @@ impl GitHistory<'_> {
 }
 
 impl GitHistory<'_> {
-    /// The time of the last revert of the change, or revert of such a revert, in the history of `head`.
-    pub(crate) fn moved_last(&self, head: &str, change: &Change) -> Option<DateTime<Utc>> {
-        let began = change.baseline_commit().and_then(|commit| self.known(commit));
-        let mut moving = change.every_commit();
-        let mut last = None;
+    /// The time of the last revert of the change, or revert of such a revert, that the history of `head` has by then: by its
+    /// date, or as a commit in the history of `then`.
+    pub(crate) fn moved_last(
+        &self,
+        head: &str,
+        change: &Change,
+        (then, until): (&str, DateTime<Utc>),
+    ) -> Option<DateTime<Utc>> {
+        let (until, began) = (until.timestamp(), change.baseline_commit().and_then(|commit| self.known(commit)));
+        let (mut moving, mut moved) = (change.every_commit(), Vec::new());
         for commit in self.naming(began.as_deref(), head, &REVERTING).into_iter().rev() {
             if commit.reverted().iter().any(|hash| moving.iter().any(|it| it.starts_with(hash))) {
-                last = last.max(Some(commit.commit_time));
-                moving.push(commit.id);
+                moving.push(commit.id.clone());
+                let is_behind = || self.known(then).is_some_and(|then| self.reaches(&then, &commit.id));
+                if commit.commit_time <= until || is_behind() {
+                    moved.push((commit.id, commit.commit_time));
+                }
             }
         }
-        DateTime::from_timestamp(last?, 0)
+        if moved.is_empty() {
+            return None;
+        }
+        let range = began.map_or_else(|| head.to_owned(), |began| format!("{began}..{head}"));
+        let args = ["log", "--topo-order", "--reverse", "--format=%H %ct %P", "--no-show-signature", &range, "--"];
+        let all = self.ask(self.repo.git().args(args).long().text(), String::new());
+        let each = all.lines().filter_map(|line| {
+            let mut words = line.split(' ');
+            Some((words.next()?, words.next()?.parse().ok()?, words.collect()))
+        });
+        let made = timestamps::no_earlier(each.map(|(id, time, parents)| (id, parents, time)), until);
+        let of = |(id, time): &(String, i64)| if *time > until { Some(until) } else { made.get(id.as_str()).copied() };
+        DateTime::from_timestamp(moved.iter().filter_map(of).max()?, 0)
     }
 }
 

@@ -20,17 +20,17 @@ pub(crate) fn of_events(
     let mut found: Vec<Finding> = brought.iter().flat_map(|event| unproven(history, policy, change, event)).collect();
     let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
     let elsewhere = measured_elsewhere(history, change, brought);
-    let too_soon = || watched_too_short(history, head, change, verified?);
+    let versions = if verified.is_some() { touches.versions(history, change.id())? } else { Vec::new() };
+    let has = |events: &Vec<_>| verified.is_some_and(|event| events.len() as u64 >= event.seq);
+    let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
+    let then = first.map_or(head, |version| version.commit.id.as_str());
+    let too_soon = || watched_too_short(history, (head, then), change, verified?);
     let problem = elsewhere.or_else(too_soon).map(|problem| FindingKind::VerdictsDiffer { problem });
     found.extend(problem.map(|what| Finding::fail(what).of_change(change.id())));
-    if let Some(event) = verified.filter(|_| history.is_taken_out(head, change)) {
-        let versions = touches.versions(history, change.id())?;
-        let has = |events: &Vec<_>| events.len() as u64 >= event.seq;
-        let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
-        let then = first.is_some_and(|version| history.is_taken_out(&version.commit.id, change));
-        if then || history.reverted_before(head, change, event.at) {
-            found.push(Finding::fail(FindingKind::ChangeNotHere { taken_back: true }).of_change(change.id()));
-        }
+    if let Some(event) = verified.filter(|_| history.is_taken_out(head, change))
+        && (first.is_some() && history.is_taken_out(then, change) || history.reverted_before(head, change, event.at))
+    {
+        found.push(Finding::fail(FindingKind::ChangeNotHere { taken_back: true }).of_change(change.id()));
     }
     Ok(found)
 }
@@ -56,9 +56,15 @@ fn measured_elsewhere(history: &GitHistory<'_>, change: &Change, brought: &[Even
     Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(commit)))
 }
 
-/// A problem if the change was reverted and brought back while it was monitored, with too few days since.
-fn watched_too_short(history: &GitHistory<'_>, head: &str, change: &Change, verified: &Event) -> Option<String> {
-    let brought_back = history.moved_last(head, change).filter(|at| *at <= verified.at)?;
+/// A problem if the change was reverted and brought back while it was monitored, with too few days since; `then` is the commit
+/// that first says it is verified.
+fn watched_too_short(
+    history: &GitHistory<'_>,
+    (head, then): (&str, &str),
+    change: &Change,
+    verified: &Event,
+) -> Option<String> {
+    let brought_back = history.moved_last(head, change, (then, verified.at))?;
     let world = World { brought_back: Some(brought_back), ..World::granted(change, &verified.what) };
     let demands = window::demands(change, &world, verified.at);
     let is_short = demands.iter().any(|demand| !demand.met && demand.kind.comes_with_time());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{CommitName, Finding, Stamp, Version, range};
+use crate::audit::{CommitName, Finding, Stamp, Version, range, timestamps};
 use crate::commands::{GitHistory, audit_here};
 use crate::config::Config;
 use crate::error::Result;
@@ -43,8 +43,7 @@ pub(crate) struct Touches {
     /// Every commit with its parents and committer's time; the base is the first.
     walked: Vec<(String, Vec<String>, i64)>,
     now: i64,
-    /// For each commit the newest committer's time among those before it, computed on first use.
-    rests_on: OnceCell<BTreeMap<String, i64>>,
+    made: OnceCell<BTreeMap<String, i64>>,
 }
 
 impl Touches {
@@ -124,19 +123,15 @@ impl Touches {
         self.records.keys().cloned().chain(evidence)
     }
 
-    /// For each commit of the range, the newest committer's time among those before it. Times in the future are ignored, since
-    /// they come from a wrong clock.
-    fn rests_on(&self) -> &BTreeMap<String, i64> {
-        self.rests_on.get_or_init(|| {
-            let (mut made, mut newest) = (BTreeMap::<&str, i64>::new(), BTreeMap::new());
+    /// For each commit of the range, the newest committer's time of itself and those before it.
+    fn made(&self) -> &BTreeMap<String, i64> {
+        self.made.get_or_init(|| {
             let base = self.walked.first().filter(|(_, parents, _)| parents.is_empty());
-            for (id, parents, time) in base.into_iter().chain(self.walked.iter().rev()) {
-                let behind = parents.iter().filter_map(|parent| made.get(parent.as_str())).max().copied();
-                newest.extend(behind.map(|behind| (id.clone(), behind)));
-                let own = Some(*time).filter(|time| *time <= self.now);
-                made.extend(own.max(behind).map(|time| (id.as_str(), time)));
-            }
-            newest
+            let each = base
+                .into_iter()
+                .chain(self.walked.iter().rev())
+                .map(|(id, parents, time)| (id.as_str(), parents.iter().map(String::as_str).collect(), *time));
+            timestamps::no_earlier(each, self.now).into_iter().map(|(id, made)| (id.to_owned(), made)).collect()
         })
     }
 
@@ -159,7 +154,7 @@ impl Touches {
                 commit: touch.commit.clone(),
                 written: range::moment(touch.written),
                 made: range::moment(touch.made),
-                rests_on: self.rests_on().get(&touch.commit.id).copied().map(range::moment),
+                rests_on: touch.parents.iter().filter_map(|it| self.made().get(it)).max().map(|at| range::moment(*at)),
                 events: touch.events_at(&touch.commit.id, history)?,
             })
         };

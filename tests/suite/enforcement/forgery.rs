@@ -873,14 +873,18 @@ fn days_count_from_when_a_change_was_brought_back() {
         sandbox.git(&["checkout", "-q", "main"]);
         sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
     }
-    let now = in_days(&sandbox, 4);
-    sandbox.git_at(&now, &["revert", "--no-edit", &back]);
-    in_days(&sandbox, 5);
-    let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]).exits(3).says(&["measured on 0 of 3"]);
-    forge_at(&sandbox, &id, 2, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
-    sandbox.commit_evidence_at(&in_days(&sandbox, 6));
-    let told = "was not watched long enough since";
-    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    let out = sandbox.head();
+    // Whatever date the commit claims.
+    for claimed in [4, 0, 9] {
+        sandbox.git(&["reset", "-q", "--hard", &out]);
+        sandbox.git_at(&in_days(&sandbox, claimed), &["revert", "--no-edit", &back]);
+        in_days(&sandbox, 5);
+        let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]).exits(3).says(&["measured on "]);
+        forge_at(&sandbox, &id, 2, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
+        sandbox.commit_evidence_at(&in_days(&sandbox, 6));
+        let told = "was not watched long enough since";
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    }
 }
 
 #[test]
@@ -1097,6 +1101,30 @@ fn the_revert_of_a_rolled_back_change_adds_nothing_to_a_file_that_it_keeps() {
     });
     reverted(&sandbox, &tried);
     assert_eq!(fails(&sandbox, &since(&base), &[]), ["REVERT_NOT_EXACT"]);
+}
+
+#[test]
+fn nothing_is_measured_with_a_commit_that_is_taken_back_afterwards() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let slow = commit(&sandbox, "src/slow.txt", "1\n", "Slow it");
+    let id = sandbox.ready("fewer steps");
+    sandbox.improve_steps();
+    sandbox.git(&["commit", "-qm", &named(&id)]);
+    reverted(&sandbox, &slow);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["COMMIT_WITHOUT_ID"]);
+    let told = format!("it was taken back, but {id} was measured with it");
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&[&told]);
+    sandbox.run(&["change", "hold", "--change-id", &id, "--reason", "measured on a slowed base"]).ok();
+    sandbox.commit_evidence();
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+    // Taken back before, it is no part of what is measured.
+    let base = sandbox.head();
+    let slow = commit(&sandbox, "src/slow.txt", "1\n", "Slow it");
+    reverted(&sandbox, &slow);
+    let id = sandbox.ready("fewer still");
+    commit(&sandbox, "src/steps.txt", "60\n", &named(&id));
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
 }
 
 #[test]
