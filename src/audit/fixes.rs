@@ -342,13 +342,12 @@ impl Fixes<'_> {
     /// Replaces the trailer; adding one would leave the wrong one in place.
     fn other_trailer(&self, how: fn(&'static str, CommandLine) -> Fix) -> Vec<Fix> {
         let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
-        vec![
-            how(
-                "if the id is mistyped, while it is the last commit and not pushed",
-                self.ctx.with_trailer(amend, "CHANGE-ID"),
-            ),
-            Fix::or("revert it", CommandLine::git("revert").word(&self.commit)),
-        ]
+        let amend = how("if the id is mistyped", self.ctx.with_trailer(amend, "CHANGE-ID"));
+        let revert = CommandLine::git("revert").word(&self.commit);
+        if !self.ctx.uncommitted.last.as_ref().is_some_and(|last| last.may_be_amended(&self.commit, None)) {
+            return vec![how("revert it, and make it again with the id of a change", revert)];
+        }
+        vec![amend, Fix::or("revert it", revert)]
     }
 
     /// Makes a commit that was picked from another branch, where it was measured, a change of this one.

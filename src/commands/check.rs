@@ -347,7 +347,9 @@ fn unpublished(repo: &Repo) -> Result<Range> {
 fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     let failed = outcome.audit.findings.iter().any(|found| found.level == Severity::Fail);
     let unsaved = if failed { uncommitted::unsaved(ctx) } else { Vec::new() };
-    FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() }
+    let mut fixes = FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() };
+    fixes.uncommitted.last = if failed { ctx.last_commit(&outcome.key) } else { None };
+    fixes
 }
 
 /// Writes the summary. A failure is only a warning: the findings were already reported.

@@ -1,9 +1,26 @@
 //! The context of advice: the project's config, its files and its place in the repository.
 
 use crate::commands::{Ctx, contract};
-use crate::model::{FixContext, Uncommitted};
+use crate::model::uncommitted::LastCommit;
+use crate::model::{ChangeId, FixContext, Uncommitted};
+use crate::store::Record;
 
 impl Ctx {
+    /// The last commit, if it may be amended at all; `None` if git fails.
+    pub(crate) fn last_commit(&self, trailer: &str) -> Option<LastCommit> {
+        let format = format!("--format=%H%n%(trailers:key={trailer},valueonly)");
+        let log = self.repo().ok()??.git().args(["log", "-1", "--no-show-signature", &format, "HEAD", "--not"]);
+        let text = log.arg("--remotes").text().ok()?;
+        let mut lines = text.lines();
+        let sha = lines.next()?.to_owned();
+        let holds = |id: &ChangeId| {
+            let record = Record::read(&self.project, id).ok().and_then(Record::into_change);
+            record.is_some_and(|change| change.commits().contains(&sha))
+        };
+        let held_by = lines.filter_map(|id| id.trim().parse().ok()).find(holds);
+        Some(LastCommit { sha, held_by })
+    }
+
     /// The context of advice, from the project's files and, if it was read, the config.
     pub(crate) fn fix_context(&self) -> FixContext {
         let default = FixContext::default();

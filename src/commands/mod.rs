@@ -333,6 +333,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
                 let judged = if let Reason::StageGuardrails { judged } = &refusal.missing { judged } else { alarms };
                 fixes.causes = causes::of(ctx, change, judged);
             }
+            fixes.uncommitted.last = ctx.and_then(|ctx| ctx.last_commit(&fixes.trailer));
             let refused = problem::refused(refusal, change.as_deref(), &fixes);
             ui.tell(&problem::refusal_text(&refused));
             if json {

@@ -121,7 +121,7 @@ fn refuse_future_commit(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Res
     let wait = format!("set the clock here right, or wait until {}", moment(made));
     let on_top = Fix::next("if the clock here is right, commit on top", on_top);
     let fixes = [on_top, Fix::then("", fix::baseline(change.id())), Fix::decide(How::Or, wait)];
-    validate::not_from_the_future(ctx, made, fixes)
+    validate::not_from_the_future(ctx, made, || fixes.to_vec())
 }
 
 /// Warns if the baseline may not be what the user expects.

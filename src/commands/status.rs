@@ -196,6 +196,7 @@ fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         let (made, seen) = validate::made(ctx, change);
         if matches!(made, Progressed::Refused(_) | Progressed::Nothing) {
             fixes.uncommitted = uncommitted::paths_in(ctx, &seen);
+            fixes.uncommitted.last = ctx.last_commit(&fixes.trailer);
         }
         return StepView::validate(change, &made, &fixes);
     }

@@ -167,6 +167,7 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
         operation: repo.operation(),
         stashed: repo.common_dir().join("logs/refs/stash").exists(),
         hooked: hook.is_some_and(|text| text.contains(PROGRAM)),
+        ..Uncommitted::default()
     }
 }
 
@@ -258,10 +259,7 @@ pub(crate) fn check_unchanged(
     let restore = CommandLine::git("checkout --").words(files());
     let keep = again.map(|again| {
         let amend = CommandLine::git("add --").words(files()).and(CommandLine::git("commit --amend --no-edit"));
-        Fix::next(
-            "if that is right, as a formatter's work is, make it part of the change while that is not pushed",
-            amend.and(again),
-        )
+        Fix::next("if that is right, as a formatter's work is, make it part of the change", amend.and(again))
     });
     // The advice never untracks them: one of them may be source code or the lock file.
     let stop = "make the command write elsewhere, or only check (`--check`, `--locked`, `npm ci`)";

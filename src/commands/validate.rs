@@ -50,8 +50,8 @@ pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     }
     made_after_baseline(ctx, &change, &world.delta)?;
     let checks = run_checks(ctx, config)?;
-    let is_last = world.delta.commits.last().is_some_and(|it| Some(&it.sha) == world.revision.commit.as_ref());
-    let again = is_last.then(|| fix::on(id, "validate"));
+    let last = world.delta.own_commits().last();
+    let again = last.filter(|it| may_amend(ctx, id, it)).map(|_| fix::on(id, "validate"));
     uncommitted::check_unchanged(ctx, &world.revision, &delta::revision(ctx)?, again)?;
     require_meaningful_failures(ctx, &change, &checks)?;
     let document = json!({
@@ -85,9 +85,16 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
     let dates = repo.git().args(["show", "-s", "--no-show-signature", "--format=%ct %at", &commit.sha]).line()?;
     let committed = dates.split(' ').next().and_then(|seconds| seconds.parse().ok());
     let committed = DateTime::from_timestamp(committed.unwrap_or(0), 0).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    let amend = CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
-    let amend = Fix::next("while it is the last commit and not pushed, date it again", amend);
-    not_from_the_future(ctx, committed, [amend.clone()])?;
+    let amend = || CommandLine::git("commit --amend --no-edit --date=now").and(fix::on(change.id(), "validate"));
+    let fixes = || {
+        if may_amend(ctx, change.id(), commit) {
+            return vec![Fix::next("date it again", amend())];
+        }
+        let over = "start over, and bring it in again after the next baseline";
+        let reject = Fix::next(over, fix::with_reason(change.id(), "reject"));
+        vec![reject, Fix::then("with the same contract", fix::start_from(change.id()))]
+    };
+    not_from_the_future(ctx, committed, fixes)?;
     let earlier = dates.split(' ').filter_map(|seconds| seconds.parse().ok()).min();
     let made = DateTime::from_timestamp(earlier.unwrap_or(i64::MAX), 0).unwrap_or(DateTime::<Utc>::MAX_UTC);
     if window::later(made, window::CLOCK_TOLERANCE) >= baseline.taken.taken_at {
@@ -97,18 +104,23 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
     Err(failed(format!(
         "the commit {commit} says that it was written at {made}, before the baseline ({taken}): it was brought from elsewhere, or a clock was behind"
     ))
-    .fixed_by([amend]))
+    .fixed_by(fixes()))
 }
 
 /// Fails if a commit is dated in the future: `check` would refuse what is recorded of it before that date.
-pub(crate) fn not_from_the_future<const N: usize>(ctx: &Ctx, made: DateTime<Utc>, fixes: [Fix; N]) -> Result<()> {
+pub(crate) fn not_from_the_future(ctx: &Ctx, made: DateTime<Utc>, fixes: impl FnOnce() -> Vec<Fix>) -> Result<()> {
     if window::earlier(made, window::CLOCK_TOLERANCE) <= ctx.now() {
         return Ok(());
     }
     let (made, now) = (moment(made), moment(ctx.now()));
     let message =
         format!("the commit says that it was made at {made}, and the clock here says {now}: one of the two is wrong");
-    Err(failed(message).fixed_by(fixes))
+    Err(failed(message).fixed_by(fixes()))
+}
+
+/// Whether a commit is the last one, on no remote, and not of another change; no other is ever amended.
+fn may_amend(ctx: &Ctx, id: &ChangeId, commit: &DeltaCommit) -> bool {
+    ctx.last_commit(&ctx.fix_context().trailer).is_some_and(|last| last.may_be_amended(&commit.sha, Some(id)))
 }
 
 /// Fails if no failed check says anything about the change: a command could not be started, or a probe also failed at
@@ -152,7 +164,7 @@ pub(crate) fn made(ctx: &Ctx, change: &Change) -> (Progressed, WorkTree) {
     };
     let own: Vec<&DeltaCommit> = world.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
-    let last = without_id.is_some_and(|commit| world.revision.commit.as_ref() == Some(&commit.sha));
+    let last = without_id.is_some_and(|commit| may_amend(ctx, change.id(), commit));
     let without_id = without_id.is_some();
     let nothing = own.is_empty();
     let made = match gates::may_validate(change, &world) {
@@ -175,7 +187,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
         if !beside.is_empty() {
             let files = text::joined(&beside);
             ctx.ui.warn(&format!("of another project, whose check will find no record of this change: {files}"));
-            ctx.advise(&[without(change, &beside)]);
+            ctx.advise(&[without(ctx, change, &beside)]);
         }
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui
@@ -207,14 +219,12 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
 }
 
 /// The fix that takes files out of the change's commit, if it is the last one, and leaves them in the work tree.
-fn without(change: &Change, files: &[String]) -> Fix {
-    let split = "while it is not pushed, take these files out of the commit, and validate it again";
-    let validated = change.validation.as_ref().and_then(|it| it.revision.commit.as_ref());
+fn without(ctx: &Ctx, change: &Change, files: &[String]) -> Fix {
     let mut own = change.validation.iter().flat_map(|it| it.delta.own_commits());
-    let is_last = own.next().is_some_and(|first| Some(&first.sha) == validated) && own.next().is_none();
-    if !is_last {
-        return Fix::decide(How::Next, split);
+    if !own.next().is_some_and(|first| may_amend(ctx, change.id(), first)) {
+        return Fix::decide(How::Next, "make the next change without these files");
     }
+    let split = "take these files out of the commit, and validate it again";
     let paths = files.iter().map(|path| pathspec("", path));
     let reset = CommandLine::git("reset -q HEAD~1 --").words(paths);
     let again = fix::on(change.id(), "validate");
@@ -258,8 +268,8 @@ fn warn_of_commits(ctx: &Ctx, change: &Change) {
     });
     for (commit, what, amend) in without_id.into_iter().chain(without_words) {
         ctx.ui.warn(&what);
-        if validation.revision.commit.as_ref() == Some(&commit.sha) {
-            ctx.advise(&[Fix::next("while it is not pushed", amend.and(fix::on(change.id(), "validate")))]);
+        if may_amend(ctx, change.id(), commit) {
+            ctx.advise(&[Fix::next("", amend.and(fix::on(change.id(), "validate")))]);
         }
     }
 }

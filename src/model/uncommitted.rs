@@ -1,7 +1,7 @@
 //! Uncommitted files, and the commands that commit or stash them.
 
 use crate::model::fix::{How, WHAT_CHANGED};
-use crate::model::{CommandLine, Fix, own, text};
+use crate::model::{ChangeId, CommandLine, Fix, own, text};
 
 /// The tool's own files, which are never stashed: without its record the change would be gone.
 pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBOOK];
@@ -55,6 +55,8 @@ pub struct Uncommitted {
     pub stashed: bool,
     /// Whether this tool's commit-msg hook is installed.
     pub hooked: bool,
+    /// Only determined for advice that may amend it.
+    pub last: Option<LastCommit>,
 }
 
 /// A git operation in progress, during which commits are not final.
@@ -110,6 +112,21 @@ impl Operation {
                 CommandLine::git(self.name()).word("--abort")
             }
         }
+    }
+}
+
+/// The last commit, if no remote has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCommit {
+    pub sha: String,
+    /// The change whose record holds it.
+    pub held_by: Option<ChangeId>,
+}
+
+impl LastCommit {
+    /// Whether this is the given commit, and may be amended for the change: no other one holds it.
+    pub(crate) fn may_be_amended(&self, sha: &str, id: Option<&ChangeId>) -> bool {
+        !sha.is_empty() && self.sha.starts_with(sha) && self.held_by.as_ref().is_none_or(|by| Some(by) == id)
     }
 }
 

@@ -201,8 +201,9 @@ fn details(reason: &Reason, ctx: &FixContext) -> Vec<String> {
     } else if let Reason::Unmeasured { metrics, why } = reason {
         let why = |at: usize| why.get(at).map(|why| format!(": {why}")).unwrap_or_default();
         metrics.iter().enumerate().map(|(at, metric)| format!("{metric}{}", why(at))).collect()
-    } else if let Reason::ContractDocs { files, .. } | Reason::CodeBeside { files } | Reason::WrongClass { files, .. } =
-        reason
+    } else if let Reason::ContractDocs { files, .. }
+    | Reason::CodeBeside { files, .. }
+    | Reason::WrongClass { files, .. } = reason
     {
         files.clone()
     } else if let Reason::Rollback { rehearsal: Rehearsal::Conflicts { paths } } = reason {
@@ -361,7 +362,7 @@ mod tests {
             (Gate::Validate, Reason::NoDelta { outputs: vec!["out/ops.txt".to_owned()] }),
             (Gate::Validate, Reason::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Reason::NoTuneableChanged),
-            (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()] }),
+            (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()], own: Some(commit().sha) }),
             (
                 Gate::Validate,
                 Reason::WrongClass {
@@ -386,6 +387,7 @@ mod tests {
                 Reason::ContractDocs {
                     files: vec!["api/schema.json".to_owned()],
                     owed: vec!["docs (docs/**)".to_owned()],
+                    own: Some(commit().sha),
                 },
             ),
             (Gate::Validate, Reason::NoTests),
@@ -415,7 +417,9 @@ mod tests {
     fn shown(gate: Gate, missing: Reason) -> String {
         let change = fixture::passed(2);
         let known = (gate != Gate::Open).then_some(&change);
-        refusal_text(&refused(&Refusal::new(gate, missing), known, &FixContext::default()))
+        let mut ctx = FixContext::default();
+        ctx.uncommitted.last = Some(LastCommit { sha: commit().sha, held_by: None });
+        refusal_text(&refused(&Refusal::new(gate, missing), known, &ctx))
     }
 
     #[test]

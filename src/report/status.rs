@@ -312,7 +312,7 @@ impl StepView {
             Progressed::WithoutId { last: true } => {
                 let amend = ctx.with_trailer(CommandLine::git("commit --amend --no-edit"), id);
                 let text = "the change is committed without its id: add it, and validate it".to_owned();
-                (text, vec![Fix::next("while it is not pushed", amend), Fix::then("", validate)])
+                (text, vec![Fix::next("", amend), Fix::then("", validate)])
             }
             Progressed::Whole | Progressed::WithoutId { last: false } => {
                 ("the change is made: validate it".to_owned(), vec![Fix::next("", validate)])

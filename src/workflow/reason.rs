@@ -133,7 +133,11 @@ pub enum Reason {
         "the change is of class tuneable, and {} changed beside the tuneables",
         count(.files.len() as u64, "file of code", "files of code")
     )]
-    CodeBeside { files: Vec<String> },
+    CodeBeside {
+        files: Vec<String>,
+        #[serde(skip)]
+        own: Option<String>,
+    },
     #[error("the change is of class {}, and touches the {} surface", .class.name(), .surface.name())]
     WrongClass { class: Class, surface: Surface, files: Vec<String> },
     #[error("{} commits since the baseline; a change is one commit, or effects cannot be told apart", .commits.len())]
@@ -171,6 +175,8 @@ pub enum Reason {
         files: Vec<String>,
         /// What has to change with them, and the config's paths for it.
         owed: Vec<String>,
+        #[serde(skip)]
+        own: Option<String>,
     },
     #[error("a change of class code needs a test to run, and the config has none")]
     NoTests,
@@ -292,7 +298,7 @@ impl Reason {
                 Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
                 Fix::or("make the change in this project", ctx.commit(id)),
             ],
-            Self::CodeBeside { files } => with.without_code(files),
+            Self::CodeBeside { files, own } => with.without_code(files, own.as_deref()),
             Self::WrongClass { surface, .. } => with.in_another_class(*surface),
             Self::ManyCommits { commits, at_tip } => with.one_of_many(commits, *at_tip),
             Self::OthersCommitted { .. } => with.start_over("start over on what is there now"),
@@ -304,6 +310,9 @@ impl Reason {
             }
             Self::BaselineNotAncestor { commits, at_tip: true, .. } => with.too_early(commits, true),
             Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
+            Self::ContractDocs { own, .. } if !with.may_amend(own.as_deref()) => {
+                with.start_over("start over, with these in the commit")
+            }
             Self::ContractDocs { owed, .. } => {
                 // `git add` includes new files.
                 let amend = with.ctx.uncommitted.add_all().and(CommandLine::git("commit --amend --no-edit"));

@@ -143,17 +143,19 @@ fn is_one_change(
     demand(is_code, Reason::NoDelta { outputs: delta.files.clone() })?;
     demand(class != Class::Code || !no_commit, Reason::NoCommit)?;
     demand(own.len() <= 1, Reason::ManyCommits { commits: own, at_tip: world.at_tip })?;
+    let only = || delta.own_commits().next().map(|commit| commit.sha.clone());
     let is_attributed = delta.base.is_none() || world.unattributed.is_empty();
     demand(is_attributed, Reason::OthersCommitted { metrics: world.unattributed.clone() })?;
     if class == Class::Tuneable {
         demand(!no_tuneable, Reason::NoTuneableChanged)?;
-        demand(delta.code.is_empty(), Reason::CodeBeside { files: delta.code.clone() })?;
+        demand(delta.code.is_empty(), Reason::CodeBeside { files: delta.code.clone(), own: only() })?;
     }
     if let Some((surface, files)) = world.not_of_class.clone() {
         return demand(false, Reason::WrongClass { class, surface, files });
     }
     let files = delta.contract_surface.clone();
-    demand(delta.contract_docs || files.is_empty(), Reason::ContractDocs { files, owed: world.owed.clone() })
+    let owed = world.owed.clone();
+    demand(delta.contract_docs || files.is_empty(), Reason::ContractDocs { files, owed, own: only() })
 }
 
 /// Gate 4: the after snapshot, of exactly the validated code. It may be taken again until the decision.

@@ -52,11 +52,11 @@ fn a_commit_of_another_change_is_not_this_one() {
     --- stderr
     refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-20260101-000000-other)
       [SHORT] other
-    # if its id is mistyped, while it is the last commit and not pushed
+    # if its id is mistyped
     next: git -c trailer.ifexists=replace commit --amend --no-edit --trailer "Optimizer-Change: chg-20260302-090000-x" && vibeship-optimizer validate --change-id chg-20260302-090000-x
     # retake the baseline with it included
     or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    # revert it, then retake the baseline
+    # revert it, retake the baseline, and make it again with this change's id
     or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     "#);
 }
@@ -160,6 +160,39 @@ fn a_commit_without_the_id_is_reported_while_it_can_be_amended() {
     let _ = told.says(&["warning: the commit [SHORT] does not carry the change's id", &amend]);
     s.git(&["commit", "-q", "--amend", "--no-edit", "--trailer", &format!("Tuning: {}", s.id())]);
     let _ = s.on(&["validate"]).ok().never_says(&["does not carry", "--amend"]);
+}
+
+/// A commit that others have or built on is never amended, and neither is one of another change.
+#[test]
+fn only_the_last_commit_that_no_remote_has_is_amended() {
+    let wrong = ["--trailer", "Optimizer-Change: chg-20260101-000000-other"];
+    let early = ["--date", "2026-01-01T00:00:00Z"];
+    for flags in [&wrong[..], &early[..], &[]] {
+        let made = || {
+            let s = ready();
+            let id = format!("Optimizer-Change: {}", s.id());
+            let own: &[&str] = if flags == early { &["--trailer", &id] } else { &[] };
+            s.tune(50.0).commit_as("tune", &[flags, own].concat());
+            s
+        };
+        let answers = |s: &Sandbox| format!("{}{}", s.run(&["status"]), s.on(&["validate"]));
+        assert!(answers(&made()).contains("commit --amend"), "{flags:?}");
+        let s = made();
+        s.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+        let said = answers(&s);
+        assert!(!said.contains("--amend"), "{flags:?}, pushed: {said}");
+        let s = made();
+        s.write("notes.txt", "theirs\n");
+        s.git(&["add", "notes.txt"]);
+        s.git(&["-c", "user.email=bob@example.org", "commit", "-q", "-m", "theirs"]);
+        let said = answers(&s);
+        assert!(!said.contains("--amend"), "{flags:?}, built on: {said}");
+    }
+    let s = ready();
+    let first = s.id();
+    s.start_with("other", &["--parallel"]).contract().before().improve(50.0).validate();
+    let refused = s.run(&["validate", "--change-id", &first]).exits(1);
+    let _ = refused.says(&["next: vibeship-optimizer snapshot"]).never_says(&["--amend"]);
 }
 
 /// The range check would report it when it is too late to fix.
