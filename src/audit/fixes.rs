@@ -70,7 +70,7 @@ impl Fixes<'_> {
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     fn of(&self, kind: &FindingKind) -> Vec<Fix> {
         let (commit, ctx) = (&self.commit, self.ctx);
-        let revert = || CommandLine::git("revert").word(commit);
+        let revert = || self.revert();
         let path = self.finding.path.as_deref().unwrap_or_default();
         let away = || CommandLine::new("mv").words([path, ".."]);
         // Reverting a revert would bring the change back; an inexact revert has a finding of its own.
@@ -118,13 +118,9 @@ impl Fixes<'_> {
                 );
                 std::iter::once(record).chain(self.other_trailer(Fix::or)).chain(self.backport()).collect()
             }
-            // The commit may contain the changes' records, which are kept.
             FindingKind::SeveralIds { .. } => {
-                let keep = CommandLine::git("checkout HEAD --").words(&ctx.own);
-                let revert = CommandLine::git("revert --no-commit").word(commit).and(keep);
-                let revert = revert.and(CommandLine::git("commit --no-edit"));
                 let again = "merge the branch again without squashing: each change is a commit of its own";
-                vec![Fix::next("take it back, and keep the records", revert), Fix::decide(How::Then, again)]
+                vec![Fix::next("take it back", revert()), Fix::decide(How::Then, again)]
             }
             FindingKind::ManyCommits { .. } => {
                 vec![Fix::next("revert it, then make one commit for each change", revert())]
@@ -334,6 +330,15 @@ impl Fixes<'_> {
         }
     }
 
+    /// Reverts the commit. Records and evidence in it stay.
+    fn revert(&self) -> CommandLine {
+        let work = &self.ctx.uncommitted;
+        match self.finding.commit.as_ref().filter(|commit| work.with_own.contains(&commit.id)) {
+            Some(commit) => work.take_back(&commit.id, &commit.subject),
+            None => CommandLine::git("revert").word(&self.commit),
+        }
+    }
+
     fn relink_commit(&self) -> Fix {
         let relink = CommandLine::tool("change relink").word(&self.commit);
         Fix::next("if it is the commit of a change after a squash, rebase or amend", relink)
@@ -343,7 +348,7 @@ impl Fixes<'_> {
     fn other_trailer(&self, how: fn(&'static str, CommandLine) -> Fix) -> Vec<Fix> {
         let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
         let amend = how("if the id is mistyped", self.ctx.with_trailer(amend, "CHANGE-ID"));
-        let revert = CommandLine::git("revert").word(&self.commit);
+        let revert = self.revert();
         if !self.ctx.uncommitted.last.as_ref().is_some_and(|last| last.may_be_amended(&self.commit, None)) {
             return vec![how("revert it, and make it again with the id of a change", revert)];
         }

@@ -89,8 +89,9 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     let (audit, repo) = (&outcome.audit, ctx.repo().ok().flatten());
     // GitHub expects paths from the repository's root.
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
-    ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes(ctx, &outcome), &prefix))?;
-    summarize(ctx, &args, markdown::render(&findings::document(audit, &fixes(ctx, &outcome))));
+    let fixes = fixes(ctx, &outcome);
+    ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes, &prefix))?;
+    summarize(ctx, &args, markdown::render(&findings::document(audit, &fixes)));
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
@@ -347,9 +348,7 @@ fn unpublished(repo: &Repo) -> Result<Range> {
 fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     let failed = outcome.audit.findings.iter().any(|found| found.level == Severity::Fail);
     let unsaved = if failed { uncommitted::unsaved(ctx) } else { Vec::new() };
-    let mut fixes = FixContext { trailer: outcome.key.clone(), unsaved, ..ctx.fix_context() };
-    fixes.uncommitted.last = if failed { ctx.last_commit(&outcome.key) } else { None };
-    fixes
+    FixContext { unsaved, ..ctx.fix_context_of(&outcome.audit, &outcome.key) }
 }
 
 /// Writes the summary. A failure is only a warning: the findings were already reported.

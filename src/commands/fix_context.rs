@@ -1,8 +1,11 @@
 //! The context of advice: the project's config, its files and its place in the repository.
 
+use std::collections::BTreeSet;
+
+use crate::audit::Audit;
 use crate::commands::{Ctx, contract};
-use crate::model::uncommitted::LastCommit;
-use crate::model::{ChangeId, FixContext, Uncommitted};
+use crate::model::uncommitted::{LastCommit, OWN};
+use crate::model::{ChangeId, CommandLine, FixContext, Uncommitted, short};
 use crate::store::Record;
 
 impl Ctx {
@@ -19,6 +22,36 @@ impl Ctx {
         };
         let held_by = lines.filter_map(|id| id.trim().parse().ok()).find(holds);
         Some(LastCommit { sha, held_by })
+    }
+
+    /// The context of advice on a range: also what may be amended, and what cannot simply be reverted.
+    pub(crate) fn fix_context_of(&self, audit: &Audit, key: &str) -> FixContext {
+        let mut fixes = FixContext { trailer: key.to_owned(), ..self.fix_context() };
+        let commits = audit.findings.iter().filter_map(|finding| Some(finding.commit.as_ref()?.id.as_str()));
+        let commits: BTreeSet<&str> = commits.collect();
+        if !commits.is_empty() {
+            fixes.uncommitted.last = self.last_commit(key);
+            fixes.uncommitted.with_own = self.with_own(commits).unwrap_or_default();
+        }
+        fixes
+    }
+
+    /// The command that reverts a commit; records and evidence in it stay.
+    pub(crate) fn take_back(&self, commit: &str) -> CommandLine {
+        if self.with_own([commit]).is_none_or(|found| found.is_empty()) {
+            return CommandLine::git("revert --no-edit").word(short(commit));
+        }
+        let log = self.repo().ok().flatten().map(|repo| repo.git().args(["log", "-1", "--no-show-signature"]));
+        let subject = log.and_then(|log| log.args(["--format=%s", commit]).line().ok()).unwrap_or_default();
+        self.fix_context().uncommitted.take_back(commit, &subject)
+    }
+
+    /// Those of the commits that touch the tool's own files; `None` if git fails.
+    pub(crate) fn with_own<'a>(&self, commits: impl IntoIterator<Item = &'a str>) -> Option<Vec<String>> {
+        let repo = self.repo().ok()??;
+        let own = OWN.map(|path| repo.full_path(path));
+        let log = repo.git().args(["log", "--no-walk", "--no-show-signature", "--format=%H"]).args(commits);
+        Some(log.arg("--").args(own).long().text().ok()?.lines().map(str::to_owned).collect())
     }
 
     /// The context of advice, from the project's files and, if it was read, the config.

@@ -163,8 +163,7 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
         };
         let outcome = audit_range::run(repo, &range, None, ctx.now())?;
         if !outcome.audit.passes() {
-            let mut fixes = FixContext { trailer: outcome.key.clone(), ..ctx.fix_context() };
-            fixes.uncommitted.last = ctx.last_commit(&outcome.key);
+            let fixes = ctx.fix_context_of(&outcome.audit, &outcome.key);
             ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &fixes)));
             exit = Exit::No;
         }

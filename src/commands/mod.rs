@@ -240,11 +240,10 @@ impl Ctx {
     }
 
     pub(crate) fn next(&self, change: &Change) -> Result<StepView> {
-        let step = next::next(change, &self.policy()?, self.now());
-        if step == Step::ConfirmRollback {
-            return Ok(StepView::rolled_back(change, delta::is_reverted(self, change)));
-        }
-        Ok(StepView::new(change, &step, &self.fix_context()))
+        Ok(match next::next(change, &self.policy()?, self.now()) {
+            step @ Step::ConfirmRollback => status::view(self, change, &step),
+            step => StepView::new(change, &step, &self.fix_context()),
+        })
     }
 
     pub(crate) fn advise(&self, steps: &[Fix]) {

@@ -12,7 +12,7 @@ use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Commit, Operation, Repo};
-use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix, short};
+use crate::model::{ChangeId, CommandLine, Event, Fix, How, InEffect, Kind, Remade, Remake, fix, short};
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, demand_fixes, gates, view_v1};
 
@@ -54,22 +54,22 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
     let text = others.chain(text).collect::<Vec<_>>().join("\n");
     let nothing = if of_logbook { "the logbook was written again" } else { "nothing relinked" };
     ctx.say(false, &answer, if text.is_empty() { nothing } else { &text })?;
-    if let (Some(commit), true) = (&only, lines.is_empty() && joined.is_empty()) {
-        if let Some(known) = changes.iter().find(|change| change.commits().contains(commit)) {
-            ctx.hint(format!("{} is recorded as the commit of {}", short(commit), known.id()));
+    if let (Some(only), true) = (&only, lines.is_empty() && joined.is_empty()) {
+        if let Some(known) = changes.iter().find(|change| change.commits().contains(only)) {
+            ctx.hint(format!("{} is recorded as the commit of {}", short(only), known.id()));
             let record = ctx.project.relative(&ctx.project.record_path(known.id()));
             if repo.is_any_uncommitted(&[repo.full_path(&record)])? {
                 ctx.advise(&go_on(ctx, repo));
             }
             return Ok(Exit::Yes);
         }
-        let commit = short(commit);
+        let commit = short(only);
         ctx.ui.warn(&format!("{commit} matches no change whose commit is missing from the history"));
         if GitHistory::new(repo, "").config(&commit)?.is_none() {
             ctx.advise(&[fix::since(How::Next, &commit), fix::exempt()]);
             return Ok(Exit::No);
         }
-        let again = CommandLine::git("revert").word(&commit).and(fix::start());
+        let again = ctx.take_back(only).and(fix::start());
         ctx.advise(&[Fix::next("revert it, then redo it under a tracked change", again), fix::exempt()]);
         return Ok(Exit::No);
     }
@@ -88,19 +88,34 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
 
 /// The fixes for the first change whose commit is lost, whether another commit has its id or none.
 fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
-    for change in changes {
+    for change in changes.iter().filter(|change| change.rollback.is_none()) {
         let (Some(old), true) = (change.commits().pop(), is_gone(ctx, change)?) else { continue };
         let head = repo.resolve("HEAD")?;
         let now = delta::commits_with_id(ctx, change, Some(&head))?.pop();
         let diff = now.map(|now| CommandLine::git("diff").words([short(&old), short(&now.sha)]));
         let see = diff.map(|diff| Fix::next("what differs from the validated commit", diff));
         let how = if see.is_some() { Fix::then } else { Fix::next };
-        let out = demand_fixes::revert(change);
+        let record = fix::with_reason(change.id(), "rollback");
+        let out = match (&see, squash_of(ctx, repo, change)?) {
+            (Some(_), _) => demand_fixes::revert(change),
+            (None, Some(squash)) => ctx.take_back(&squash).and(record),
+            (None, None) => record,
+        };
         let again = Fix::then("measure it again, with the same contract", fix::start_from(change.id()));
         let steps = [how("nothing proves what is there now: take it out", out), again];
         return Ok(see.into_iter().chain(steps).collect());
     }
     Ok(Vec::new())
+}
+
+/// The commit that brought the change's record together with code, as a squash of several changes does.
+fn squash_of(ctx: &Ctx, repo: &Repo, change: &Change) -> Result<Option<String>> {
+    let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
+    let record = ctx.project.relative(&ctx.project.record_path(change.id()));
+    let brings = |commit: &Commit| commit.files.iter().any(|file| file.name() == record);
+    let found = candidates(&history, change, None)?.into_iter().find(brings).map(|commit| vec![commit.id]);
+    let is_here = |it: &Vec<String>| delta::commits_in_effect(ctx, it.clone()).is_ok_and(|it| it == InEffect::Yes);
+    Ok(found.filter(is_here).and_then(|mut commit| commit.pop()))
 }
 
 /// A replaced commit of a change, and how the replacement was found.
@@ -136,7 +151,9 @@ fn find_again(ctx: &Ctx, repo: &Repo, changes: &[Change], only: Option<&str>) ->
             }
             match find_rewritten(&history, &policy, change, &old, only)? {
                 Some((new, by)) => found.push((old, new, by)),
-                None => lost += 1,
+                // What was rolled back needs no commit here.
+                None if change.rollback.is_none() => lost += 1,
+                None => {}
             }
         }
         for (old, new, by) in found {

@@ -161,7 +161,11 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     if delta::head_with(repo, &newest_first)?.is_none() {
         let shas = text::joined(newest_first.iter().map(|sha| text::short(sha)));
         let why = format!("the change is not in what is checked out: {shas} is not in its history");
-        return Err(failed(why).hinted("check out the branch that has it, or record the rollback without --apply"));
+        return Err(failed(why).fixed_by([
+            Fix::next("if it was squashed or rebased, find it again", fix::on(id, "change relink")),
+            Fix::or("record the rollback alone", fix::on(id, "change rollback").words(["--reason", reason])),
+            Fix::decide(How::Or, "check out the branch that has it"),
+        ]));
     }
     if !repo.can_commit() {
         let name = CommandLine::git("config user.name").placeholder("NAME");

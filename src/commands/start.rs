@@ -159,15 +159,16 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     if delta::commits_in_effect(ctx, commits.clone())? == InEffect::Yes {
         let reason = format!("taken up again as {}", new.id());
         let out = match old.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref()) {
-            // It was reverted once, and the revert was reverted.
-            Some(revert) => {
+            Some(revert) if delta::head_with(repo, std::slice::from_ref(revert))?.is_some() => {
                 let says = format!("This reverts commit {revert}");
-                let back = repo.git().args(["log", "-1", "--format=%h", "--fixed-strings", "--grep", &says]).line()?;
-                CommandLine::git("revert --no-edit").word(if back.is_empty() { short(&commit) } else { back })
+                let back = repo.git().args(["log", "-1", "--format=%H", "--fixed-strings", "--grep", &says]).line()?;
+                // Unless the revert was reverted, what differs from the state before the change is work of others.
+                (!back.is_empty()).then(|| ctx.take_back(&back))
             }
-            None => fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"]),
+            Some(_) => Some(ctx.take_back(&commit)),
+            None => Some(fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"])),
         };
-        steps.push(Fix::next("take its commit out, for the baseline", out));
+        steps.extend(out.map(|out| Fix::next("take its commit out, for the baseline", out)));
     }
     let (context, missing) = (ctx.fix_context(), new.contract.missing());
     let made = context.with_trailer(CommandLine::git("commit -m").word(subject), new.id());

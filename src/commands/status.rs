@@ -179,10 +179,14 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
 }
 
 /// The next step, without asking for what is already in the repository.
-fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
+pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     let merging = uncommitted::merging(ctx, Some(change));
     if !merging.is_empty() {
         return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
+    }
+    let is_out = || delta::still_in_effect(ctx, change).is_ok_and(|still| still.is_empty());
+    if *step == Step::ConfirmRollback && is_out() {
+        return StepView::rolled_back(change, true);
     }
     let mut fixes = ctx.fix_context();
     if change.decided_rollback().is_some() {

@@ -57,6 +57,8 @@ pub struct Uncommitted {
     pub hooked: bool,
     /// Only determined for advice that may amend it.
     pub last: Option<LastCommit>,
+    /// Commits that touch the tool's own files too, among those that advice may revert.
+    pub with_own: Vec<String>,
 }
 
 /// A git operation in progress, during which commits are not final.
@@ -270,6 +272,16 @@ impl Uncommitted {
     pub fn again(&self, commit: &str) -> CommandLine {
         let diff = CommandLine::git("diff --binary").words([format!("{commit}~1"), commit.to_owned(), "--".to_owned()]);
         diff.words(self.all_but(OWN.iter())).pipe(CommandLine::git("apply --index --3way"))
+    }
+
+    /// Reverts a commit, given by its full hash, except for the tool's own files: records and evidence stay.
+    pub(crate) fn take_back(&self, commit: &str, subject: &str) -> CommandLine {
+        let own = OWN.iter().map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));
+        let sha = text::short(commit);
+        let diff = CommandLine::git("diff --binary").words([sha.clone(), format!("{sha}~1"), "--".to_owned()]);
+        let undo = diff.word(pathspec("", "")).words(own).pipe(CommandLine::git("apply --index --3way"));
+        let subject = CommandLine::git("commit -m").word(format!("Revert \"{subject}\""));
+        undo.and(subject.word("-m").word(format!("This reverts commit {commit}.")))
     }
 
     /// Pathspecs of the work, if it is at most [`SHOWN`] paths that can all be typed.

@@ -418,7 +418,7 @@ mod tests {
         let change = fixture::passed(2);
         let known = (gate != Gate::Open).then_some(&change);
         let mut ctx = FixContext::default();
-        ctx.uncommitted.last = Some(LastCommit { sha: commit().sha, held_by: None });
+        ctx.uncommitted.last = Some(crate::model::uncommitted::LastCommit { sha: commit().sha, held_by: None });
         refusal_text(&refused(&Refusal::new(gate, missing), known, &ctx))
     }
 

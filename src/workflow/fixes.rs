@@ -91,7 +91,7 @@ impl Fixes<'_> {
         let how = if amend.is_some() { Fix::or } else { Fix::next };
         let rest = [
             how("retake the baseline with it included", baseline()),
-            Fix::or("revert it, retake the baseline, and make it again with this change's id", revert),
+            Fix::or("revert it, retake the baseline, and make it again with the right id", revert),
         ];
         amend.into_iter().chain(rest).collect()
     }

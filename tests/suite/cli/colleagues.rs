@@ -499,3 +499,35 @@ fn a_commit_whose_record_lies_in_another_checkout_is_named() {
     let _ = s.run(&["status"]).says(&told);
     let _ = s.run(&["validate"]).exits(2).says(&told);
 }
+
+/// Two changes in one commit prove nothing; what brought their records is taken back without these.
+#[test]
+fn a_squash_of_two_changes_is_taken_back_and_the_records_stay() {
+    let s = Sandbox::new();
+    s.git(&["checkout", "-q", "-b", "feat"]);
+    for (title, ops) in [("one", 50.0), ("two", 40.0)] {
+        s.start(title).contract().before().improve(ops).validate().after().compare();
+        let _ = s.on(&["change", "promote"]).ok();
+        let _ = s.on(&["change", "rollout", "full"]).ok();
+        commit_evidence(&s);
+        s.later(chrono::Duration::hours(1));
+    }
+    s.git(&["checkout", "-q", "main"]);
+    s.git(&["merge", "-q", "--squash", "feat"]);
+    s.git(&["commit", "-q", "-m", "Two things (#3)"]);
+    s.git(&["branch", "-q", "-D", "feat"]);
+    let records = s.git(&["ls-files", ".vibeship-optimizer", "reports"]);
+    let check = ["check", "--range", "HEAD~1..HEAD"];
+    let said = String::from_utf8(s.tool(&check).output().unwrap().stdout).unwrap();
+    let undo = alternatives(&said).into_iter().find(|steps| steps[0].contains("git apply"));
+    s.take(&undo.unwrap_or_else(|| panic!("{said}"))).unwrap();
+    assert_eq!((s.read("ops.json"), s.git(&["ls-files", ".vibeship-optimizer", "reports"])), (kpi(100.0), records));
+    s.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    for _ in 0..2 {
+        follow(&s, &["change", "relink"]);
+    }
+    let _ = s.run(&["status"]).ok();
+    println!("{}", s.run(&["status"]));
+    println!("{}", s.run(&["check", "--range", "HEAD~2..HEAD"]));
+    panic!();
+}

@@ -56,7 +56,7 @@ fn a_commit_of_another_change_is_not_this_one() {
     next: git -c trailer.ifexists=replace commit --amend --no-edit --trailer "Optimizer-Change: chg-20260302-090000-x" && vibeship-optimizer validate --change-id chg-20260302-090000-x
     # retake the baseline with it included
     or:   vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
-    # revert it, retake the baseline, and make it again with this change's id
+    # revert it, retake the baseline, and make it again with the right id
     or:   git revert --no-edit [SHORT] && vibeship-optimizer snapshot --label before --change-id chg-20260302-090000-x --as before
     "#);
 }
