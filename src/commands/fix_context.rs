@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::audit::Audit;
-use crate::commands::{Ctx, contract};
+use crate::commands::{Ctx, contract, delta, relink};
+use crate::error::Result;
 use crate::model::uncommitted::{LastCommit, OWN};
-use crate::model::{ChangeId, CommandLine, FixContext, Uncommitted, short};
+use crate::model::{ChangeId, CommandLine, Commit, FixContext, InEffect, Uncommitted, short};
 use crate::store::Record;
+use crate::workflow::Change;
 
 impl Ctx {
     /// The last commit, if it may be amended at all; `None` if git fails.
@@ -44,6 +46,16 @@ impl Ctx {
         let log = self.repo().ok().flatten().map(|repo| repo.git().args(["log", "-1", "--no-show-signature"]));
         let subject = log.and_then(|log| log.args(["--format=%s", commit]).line().ok()).unwrap_or_default();
         self.fix_context().uncommitted.take_back(commit, &subject)
+    }
+
+    /// The commit here that brought a change's record together with code, as a squash of several changes does.
+    pub(crate) fn squash_of(&self, change: &Change) -> Result<Option<String>> {
+        let Some(history) = self.history()? else { return Ok(None) };
+        let path = self.project.relative(&self.project.record_path(change.id()));
+        let brings = |commit: &Commit| commit.files.iter().any(|file| file.name() == path);
+        let found = relink::candidates(&history, change, None)?.into_iter().find(brings).map(|commit| commit.id);
+        let is_here = |it: &String| matches!(delta::commits_in_effect(self, vec![it.clone()]), Ok(InEffect::Yes));
+        Ok(found.filter(is_here))
     }
 
     /// Those of the commits that touch the tool's own files; `None` if git fails.

@@ -12,7 +12,7 @@ use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Commit, Operation, Repo};
-use crate::model::{ChangeId, CommandLine, Event, Fix, How, InEffect, Kind, Remade, Remake, fix, short};
+use crate::model::{ChangeId, CommandLine, Event, Fix, How, Kind, Remade, Remake, fix, short};
 use crate::store::{Exclusive, Integrity, Record, evidence, project};
 use crate::workflow::{Change, World, demand_fixes, gates, view_v1};
 
@@ -96,7 +96,7 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
         let see = diff.map(|diff| Fix::next("what differs from the validated commit", diff));
         let how = if see.is_some() { Fix::then } else { Fix::next };
         let record = fix::with_reason(change.id(), "rollback");
-        let out = match (&see, squash_of(ctx, repo, change)?) {
+        let out = match (&see, ctx.squash_of(change)?) {
             (Some(_), _) => demand_fixes::revert(change),
             (None, Some(squash)) => ctx.take_back(&squash).and(record),
             (None, None) => record,
@@ -106,16 +106,6 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
         return Ok(see.into_iter().chain(steps).collect());
     }
     Ok(Vec::new())
-}
-
-/// The commit that brought the change's record together with code, as a squash of several changes does.
-fn squash_of(ctx: &Ctx, repo: &Repo, change: &Change) -> Result<Option<String>> {
-    let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
-    let record = ctx.project.relative(&ctx.project.record_path(change.id()));
-    let brings = |commit: &Commit| commit.files.iter().any(|file| file.name() == record);
-    let found = candidates(&history, change, None)?.into_iter().find(brings).map(|commit| vec![commit.id]);
-    let is_here = |it: &Vec<String>| delta::commits_in_effect(ctx, it.clone()).is_ok_and(|it| it == InEffect::Yes);
-    Ok(found.filter(is_here).and_then(|mut commit| commit.pop()))
 }
 
 /// A replaced commit of a change, and how the replacement was found.
@@ -227,7 +217,7 @@ fn find_rewritten(
 }
 
 /// The commits since the baseline that change code, newest first, or only the named one.
-fn candidates(history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
+pub(crate) fn candidates(history: &GitHistory<'_>, change: &Change, only: Option<&str>) -> Result<Vec<Commit>> {
     let known = change.baseline_commit().and_then(|commit| history.known(commit));
     let base = known.map(|commit| history.repo.merge_base(&commit, "HEAD")).transpose()?.flatten();
     let mut found = Vec::new();

@@ -274,6 +274,11 @@ impl Uncommitted {
         diff.words(self.all_but(OWN.iter())).pipe(CommandLine::git("apply --index --3way"))
     }
 
+    /// Whether a commit is the last one, on no remote, and not of another change; no other is ever amended.
+    pub(crate) fn may_amend(&self, sha: Option<&str>, id: Option<&ChangeId>) -> bool {
+        self.last.as_ref().zip(sha).is_some_and(|(last, sha)| last.may_be_amended(sha, id))
+    }
+
     /// Reverts a commit, given by its full hash, except for the tool's own files: records and evidence stay.
     pub(crate) fn take_back(&self, commit: &str, subject: &str) -> CommandLine {
         let own = OWN.iter().map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));

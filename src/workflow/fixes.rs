@@ -53,19 +53,14 @@ impl Fixes<'_> {
         ]
     }
 
-    /// Whether a commit is the last one, on no remote, and not of another change; no other is ever amended.
-    pub(crate) fn may_amend(&self, sha: Option<&str>) -> bool {
-        let last = self.ctx.uncommitted.last.as_ref();
-        last.is_some_and(|last| last.may_be_amended(sha.unwrap_or_default(), Some(self.change.id())))
-    }
-
     pub(crate) fn without_code(&self, files: &[String], own: Option<&str>) -> Vec<Fix> {
         let route = CommandLine::tool("route --hierarchy");
         let keep = CommandLine::git("branch").word(format!("code-beside-{}", self.change.id()));
         let restore = CommandLine::git("restore --source=HEAD~1 --staged --worktree --");
         let without = keep.and(restore.words(files)).and(CommandLine::git("commit --amend --no-edit"));
         let amend = [Fix::next("take the code out, and keep it on a branch", without), self.again("")];
-        let amend = Some(amend).filter(|_| self.may_amend(own)).into_iter().flatten();
+        let amend =
+            Some(amend).filter(|_| self.ctx.uncommitted.may_amend(own, Some(self.change.id()))).into_iter().flatten();
         let rest = [
             self.reject("drop it and open it again with --class code, which tests it"),
             Fix::or("where a file holds tuneables alone, name it in surfaces.tuneables", route),
@@ -87,7 +82,11 @@ impl Fixes<'_> {
         let revert = CommandLine::git("revert --no-edit").word(short(&commit.sha)).and(baseline());
         let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
         let amend = self.ctx.with_trailer(amend, self.change.id()).and(self.pass(self.gate));
-        let amend = self.may_amend(Some(&commit.sha)).then(|| Fix::next("if its id is mistyped", amend));
+        let amend = self
+            .ctx
+            .uncommitted
+            .may_amend(Some(&commit.sha), Some(self.change.id()))
+            .then(|| Fix::next("if its id is mistyped", amend));
         let how = if amend.is_some() { Fix::or } else { Fix::next };
         let rest = [
             how("retake the baseline with it included", baseline()),

@@ -310,7 +310,7 @@ impl Reason {
             }
             Self::BaselineNotAncestor { commits, at_tip: true, .. } => with.too_early(commits, true),
             Self::BaselineNotAncestor { .. } => with.start_over("start over on this history"),
-            Self::ContractDocs { own, .. } if !with.may_amend(own.as_deref()) => {
+            Self::ContractDocs { own, .. } if !ctx.uncommitted.may_amend(own.as_deref(), Some(id)) => {
                 with.start_over("start over, with these in the commit")
             }
             Self::ContractDocs { owed, .. } => {
