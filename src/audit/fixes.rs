@@ -349,7 +349,7 @@ impl Fixes<'_> {
         let amend = CommandLine::git("-c trailer.ifexists=replace commit --amend --no-edit");
         let amend = how("if the id is mistyped", self.ctx.with_trailer(amend, "CHANGE-ID"));
         let revert = self.revert();
-        if !self.ctx.uncommitted.last.as_ref().is_some_and(|last| last.may_be_amended(&self.commit, None)) {
+        if !self.ctx.uncommitted.may_amend(Some(&self.commit), None) {
             return vec![how("revert it, and make it again with the id of a change", revert)];
         }
         vec![amend, Fix::or("revert it", revert)]

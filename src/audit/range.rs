@@ -55,6 +55,8 @@ pub(crate) struct RangeAudit<'a> {
     /// Members by change, newest first, as they come.
     members: BTreeMap<ChangeId, Vec<Member>>,
     reverts: Vec<Member>,
+    /// Those among the reverts that name no commit, as a forge writes them, with the finding if they are none.
+    unnamed: BTreeMap<String, Finding>,
     /// Data among the tool's own files that commits of changes brought.
     pub(crate) beside: Vec<(CommitName, String)>,
     /// With the project's files only, compared with the first parent.
@@ -89,6 +91,7 @@ impl<'a> RangeAudit<'a> {
             audit: Audit::default(),
             members: BTreeMap::new(),
             reverts: Vec::new(),
+            unnamed: BTreeMap::new(),
             beside: Vec::new(),
             merges: Vec::new(),
             seen: BTreeMap::new(),
@@ -158,6 +161,16 @@ impl<'a> RangeAudit<'a> {
         }
     }
 
+    /// A reverted commit and, for a merge, those that it brought and of which nothing is left at the head.
+    pub(crate) fn with_merged(&self, commit: &str, history: &dyn History) -> Vec<String> {
+        let is_merge = self.seen.get(commit).is_some_and(Commit::is_merge);
+        let brought = if is_merge { history.brought(commit) } else { Vec::new() };
+        let asked: Vec<Remake<'_>> = brought.iter().map(|it| Remake::Gone { head: &self.head, of: &it.id }).collect();
+        let gone = brought.iter().zip(history.remake(&asked));
+        let gone = gone.filter(|(_, made)| made.as_ref().is_some_and(Remade::is_same)).map(|(it, _)| it.id.clone());
+        std::iter::once(commit.to_owned()).chain(gone).collect()
+    }
+
     /// The commit that this one replaced according to a change's record.
     pub(crate) fn replaced(&self, id: &ChangeId, commit: &str) -> Option<&String> {
         self.relinked.get(commit).filter(|(of, _)| of == id).map(|(_, old)| old)
@@ -192,7 +205,12 @@ impl<'a> RangeAudit<'a> {
         if member.ids.is_empty() {
             let finding = self.policy.untracked(commit);
             let path = finding.path.clone().or_else(|| commit.paths().next().map(str::to_owned));
-            return self.add(commit, Finding { path, ..finding });
+            let finding = Finding { path, ..finding };
+            if commit.subject.starts_with("Revert \"") {
+                self.unnamed.insert(commit.id.clone(), finding);
+                return self.reverts.push(member);
+            }
+            return self.add(commit, finding);
         }
         let data = commit.files.iter().filter(|file| file.own && own::is_data(&file.path));
         self.beside.extend(data.map(|file| (commit.name(), file.name().to_owned())));
@@ -209,7 +227,7 @@ impl<'a> RangeAudit<'a> {
 
     /// Finishes the check: asks git about the commits of changes and checks each change's gate. Also returns these changes.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
-        let reverts = std::mem::take(&mut self.reverts);
+        let reverts = self.recognized(history);
         let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
         let of_merges = of_merges(&self, &settled, history);
         let unexplained = unexplained(&self, &settled, &of_merges, history);
@@ -262,6 +280,26 @@ impl<'a> RangeAudit<'a> {
             taken.any(has_it)
         };
         claimed.find(|change| is_measured(change)).map(|change| change.id().clone())
+    }
+
+    /// The reverts. One that names no commit is recognized by its content, if it exactly undoes a change that was rolled back.
+    fn recognized(&mut self, history: &dyn History) -> Vec<Member> {
+        let ended = self.records.values().filter_map(RecordFacts::change).filter(|it| it.rollback.is_some());
+        let ended: Vec<String> = ended.flat_map(Change::commits).collect();
+        let mut reverts = std::mem::take(&mut self.reverts);
+        reverts.retain(|revert| {
+            let commit = revert.name.id.as_str();
+            let Some(finding) = self.unnamed.remove(commit) else { return true };
+            let asked: Vec<Remake<'_>> = ended.iter().map(|of| Remake::Revert { commit, of }).collect();
+            let mut made = ended.iter().zip(history.remake(&asked));
+            let of = made.find(|(_, made)| made.as_ref().is_some_and(Remade::is_same)).map(|(of, _)| of);
+            match (of, self.seen.get_mut(commit)) {
+                (Some(of), Some(seen)) => seen.message = format!("This reverts commit {of}."),
+                (Some(_) | None, _) => self.audit.findings.push(finding.of_commit(&revert.name)),
+            }
+            of.is_some()
+        });
+        reverts
     }
 
     /// Finds promoted changes with the same commit: the work of a commit is measured as one change.

@@ -147,12 +147,15 @@ impl<'a> Lineage<'a> {
         let (mut settled, mut undone) = (Settled::default(), BTreeSet::new());
         for revert in reverts {
             let (id, claims) = (&revert.name.id, self.claims_of(revert));
-            if settled.taken_back.contains_key(id) || !claims.iter().all(|claim| claim.holds) {
+            let holds = claims.iter().all(|claim| claim.holds);
+            if settled.taken_back.contains_key(id) || !holds || self.is_of_another_change(revert) {
                 continue;
             }
             for claim in claims {
                 if claim.whole && !undone.contains(id) && !kept.contains(&claim.target) {
-                    settled.taken_back.entry(claim.target.clone()).or_default().push(id.clone());
+                    for gone in self.audit.with_merged(&claim.target, self.history) {
+                        settled.taken_back.entry(gone).or_default().push(id.clone());
+                    }
                 }
                 undone.insert(&claim.target);
             }
@@ -161,6 +164,13 @@ impl<'a> Lineage<'a> {
             }
         }
         settled
+    }
+
+    /// Whether it brings work back as that of other changes, which answer for it: for the first one, it stays reverted.
+    fn is_of_another_change(&self, revert: &Member) -> bool {
+        let origins = self.origins(&revert.name.id);
+        let is_other = |id: &String| self.record(id).is_some() && !origins.iter().any(|it| it.ids.contains(id));
+        !origins.iter().any(|it| it.takes_out) && !revert.ids.is_empty() && revert.ids.iter().all(is_other)
     }
 
     /// Whether a commit is that of a change that passed the demanded gate, so that parts of it may come back.

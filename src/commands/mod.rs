@@ -240,10 +240,11 @@ impl Ctx {
     }
 
     pub(crate) fn next(&self, change: &Change) -> Result<StepView> {
-        Ok(match next::next(change, &self.policy()?, self.now()) {
-            step @ Step::ConfirmRollback => status::view(self, change, &step),
-            step => StepView::new(change, &step, &self.fix_context()),
-        })
+        let step = next::next(change, &self.policy()?, self.now());
+        if step == Step::ConfirmRollback {
+            return Ok(status::view(self, change, &step));
+        }
+        Ok(StepView::new(change, &step, &self.fix_context()))
     }
 
     pub(crate) fn advise(&self, steps: &[Fix]) {

@@ -209,9 +209,6 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     {
         return StepView { text: "take out the commit that is to be taken up again, then measure".to_owned(), next };
     }
-    if *step == Step::ConfirmRollback {
-        return StepView::rolled_back(change, delta::is_reverted(ctx, change));
-    }
     let watched = change.fully_rolled_out_at().is_some();
     if let Some(expires) = change.expired_override(ctx.now()).filter(|_| watched) {
         let text = format!("the override expired at {}: take it out, or have a change take it over", moment(expires));

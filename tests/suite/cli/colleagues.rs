@@ -524,10 +524,94 @@ fn a_squash_of_two_changes_is_taken_back_and_the_records_stay() {
     assert_eq!((s.read("ops.json"), s.git(&["ls-files", ".vibeship-optimizer", "reports"])), (kpi(100.0), records));
     s.git(&["reset", "-q", "--hard", "HEAD~1"]);
     for _ in 0..2 {
-        follow(&s, &["change", "relink"]);
+        let said = s.tool(&["change", "relink"]).output().unwrap().stderr;
+        s.take(&alternatives(&String::from_utf8(said).unwrap())[0][..1]).unwrap();
     }
-    let _ = s.run(&["status"]).ok();
-    println!("{}", s.run(&["status"]));
-    println!("{}", s.run(&["check", "--range", "HEAD~2..HEAD"]));
-    panic!();
+    let left = s.run(&["change", "relink"]).ok().says(&["nothing relinked"]);
+    let _ = left.never_says(&["no match found"]);
+    commit_evidence(&s);
+    let _ = s.run(&["check", "--range", "HEAD~3..HEAD"]).ok();
+}
+
+/// What differs from the state before the change is then the work of others.
+#[test]
+fn a_change_that_was_taken_out_is_taken_up_again_without_undoing_what_others_made_since() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0).commit("tune");
+    let old = s.validate().id();
+    let _ = s.on(&["change", "hold", "--reason", "later"]).ok();
+    let _ = s.on(&["change", "rollback", "--reason", "out", "--apply"]).ok();
+    commit_evidence(&s);
+    s.write("ops.json", kpi(95.0)).commit_as("theirs", &[]);
+    let started = s.run(&["change", "start", "--from", &old]).ok();
+    let _ = started.says(&["measure without it"]).never_says(&["take its commit out", "git revert"]);
+}
+
+/// Records that a change was reverted, and measures that.
+fn recorded(s: &Sandbox) {
+    let _ = s.on(&["change", "rollback", "--reason", "it hurt"]).ok();
+    let _ = s.on(&["snapshot", "--as", "after"]).ok();
+    commit_evidence(s);
+}
+
+#[test]
+fn a_revert_by_a_forge_that_names_no_commit_is_known_by_its_content() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    let made = s.git(&["rev-parse", "HEAD"]);
+    commit_evidence(&s);
+    let base = s.git(&["rev-parse", "HEAD"]);
+    let revert = |more: &str| {
+        s.git(&["revert", "--no-commit", &made]);
+        s.write("src/main.txt", more).git(&["add", "src"]);
+        s.git(&["commit", "-q", "-m", "Revert \"Lower (#8)\" (#9)\n\nReverts acme/limits#8"]);
+    };
+    revert("more\n");
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).exits(1).says(&["COMMIT_WITHOUT_ID"]);
+    s.git(&["reset", "-q", "--hard", &base]);
+    revert("slow\n");
+    recorded(&s);
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).ok();
+    let _ = s.run(&["check", "--range", &format!("{made}~1..HEAD")]).ok();
+}
+
+#[test]
+fn the_revert_of_a_merge_takes_back_what_it_brought() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    s.git(&["checkout", "-q", "-b", "feat"]);
+    s.start("x").contract().before().tune(50.0).commit("tune").validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    s.git(&["checkout", "-q", "main"]);
+    s.git(&["merge", "-q", "--no-ff", "-m", "Merge pull request #3", "feat"]);
+    let _ = s.on(&["change", "rollout", "full"]).ok();
+    commit_evidence(&s);
+    s.git(&["revert", "--no-edit", "-m", "1", "HEAD~1"]);
+    recorded(&s);
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).ok();
+    s.git(&["revert", "--no-edit", "HEAD~1"]);
+    let _ = s.run(&["check", "--range", &format!("{base}..HEAD")]).exits(1).says(&["NOT_REVERTED"]);
+}
+
+#[test]
+fn work_that_another_change_brings_in_again_by_a_revert_of_the_revert_is_its_own() {
+    let s = Sandbox::new();
+    let base = s.git(&["rev-parse", "HEAD"]);
+    s.rolled_out("one");
+    commit_evidence(&s);
+    let _ = s.on(&["change", "rollback", "--reason", "x", "--apply"]).ok();
+    let revert = s.git(&["rev-parse", "HEAD"]);
+    let _ = s.on(&["snapshot", "--as", "after"]).ok();
+    commit_evidence(&s);
+    s.later(chrono::Duration::hours(1)).start("two").contract().before();
+    commit_evidence(&s);
+    s.git(&["revert", "--no-edit", &revert]);
+    let check = ["check", "--range", &format!("{base}..HEAD"), "--require", "promoted"];
+    let _ = s.run(&check).exits(1).says(&["NOT_REVERTED"]);
+    s.git(&["commit", "-q", "--amend", "--no-edit", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    let _ = s.run(&check).exits(1).says(&["GATE_NOT_REACHED"]);
+    s.validate().after().compare();
+    let _ = s.on(&["change", "promote"]).ok();
+    commit_evidence(&s);
+    let _ = s.run(&check).ok();
 }
