@@ -271,7 +271,7 @@ fn render_sections(ctx: &Ctx) -> Result<()> {
     // again.
     if let Some(repo) = ctx.repo()?.filter(|repo| repo.operation().is_some()) {
         relink::join(ctx, repo, None)?;
-        ctx.advise(&relink::go_on(ctx, repo));
+        ctx.advise(&ctx.go_on(repo));
     }
     let (stale, _) = stale_sections(ctx)?;
     let lock = ctx.lock()?;

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use crate::audit::Audit;
 use crate::commands::{Ctx, contract, delta, relink};
 use crate::error::Result;
+use crate::git::{Operation, Repo};
 use crate::model::uncommitted::{LastCommit, OWN};
-use crate::model::{ChangeId, CommandLine, Commit, FixContext, InEffect, Uncommitted, short};
+use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, InEffect, Uncommitted, short};
 use crate::store::Record;
 use crate::workflow::Change;
 
@@ -56,6 +57,18 @@ impl Ctx {
         let found = relink::candidates(&history, change, None)?.into_iter().find(brings).map(|commit| commit.id);
         let is_here = |it: &String| matches!(delta::commits_in_effect(self, vec![it.clone()]), Ok(InEffect::Yes));
         Ok(found.filter(is_here))
+    }
+
+    /// The commands that finish git's operation in progress after records were joined.
+    pub(crate) fn go_on(&self, repo: &Repo) -> Vec<Fix> {
+        let fixes = self.fix_context();
+        let add = CommandLine::git("add").words(&fixes.own);
+        let end = match repo.operation() {
+            Some(Operation::Bisect) => add,
+            Some(operation) => add.and(operation.go_on()),
+            None => fixes.commit_own("Join the record"),
+        };
+        vec![Fix::next("", end)]
     }
 
     /// Those of the commits that touch the tool's own files; `None` if git fails.

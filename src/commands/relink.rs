@@ -59,7 +59,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
             ctx.hint(format!("{} is recorded as the commit of {}", short(only), known.id()));
             let record = ctx.project.relative(&ctx.project.record_path(known.id()));
             if repo.is_any_uncommitted(&[repo.full_path(&record)])? {
-                ctx.advise(&go_on(ctx, repo));
+                ctx.advise(&ctx.go_on(repo));
             }
             return Ok(Exit::Yes);
         }
@@ -81,7 +81,7 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         );
         ctx.advise(&not_found(ctx, repo, &changes)?);
     } else if !lines.is_empty() || !joined.is_empty() || repo.operation().is_some() {
-        ctx.advise(&go_on(ctx, repo));
+        ctx.advise(&ctx.go_on(repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
 }
@@ -348,18 +348,6 @@ fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> R
     let id = here.id();
     let problem = format!("both sides of the conflict decided on {id}: one has it {ours}, the other {theirs}");
     Ok(failed(problem).fixed_by(fixes))
-}
-
-/// The commands that finish git's operation in progress after records were joined.
-pub(crate) fn go_on(ctx: &Ctx, repo: &Repo) -> Vec<Fix> {
-    let fixes = ctx.fix_context();
-    let add = CommandLine::git("add").words(&fixes.own);
-    let end = match repo.operation() {
-        Some(Operation::Bisect) => add,
-        Some(operation) => add.and(operation.go_on()),
-        None => fixes.commit_own("Join the record"),
-    };
-    vec![Fix::next("", end)]
 }
 
 /// The versions of a record in git, by its path from the repository's root: those of the last commits, oldest first, and both

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, GitHistory, delta, evidence, relink};
+use crate::commands::{Ctx, GitHistory, delta, evidence};
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
 use crate::git::call::records;
@@ -65,7 +65,7 @@ pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
     }
     let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
     // Whatever stops the first of them stops them all.
-    let go_on = relink::go_on(ctx, repo);
+    let go_on = ctx.go_on(repo);
     let join = CommandLine::tool("change relink");
     vec![Fix::next(purpose, go_on.iter().filter_map(Fix::command).cloned().fold(join, CommandLine::and))]
 }
