@@ -193,9 +193,26 @@ pub(crate) fn brings_the_code(
     };
     let brings = match is_on_the_baseline(change, commit, history) {
         true => is_code(&validation.revision, commit, history),
-        false => same_change(),
+        false => same_change() && is_made_again(change, commit, history),
     };
     brings && is_of_validated_files(change, paths, policy)
+}
+
+/// Whether the files of a commit give the validated code on the commit that was there before: on the parent of the validated
+/// commit, on the baseline's or, where a squash left none of them, on one that the commit builds on. What the record says
+/// of these files proves nothing.
+fn is_made_again(change: &Change, commit: &str, history: &dyn History) -> bool {
+    let Some(validation) = &change.validation else { return false };
+    let (Some(code), Some(made)) = (&validation.revision.code, history.commit(commit)) else { return false };
+    let validated = |file: &&FileChange| validation.delta.files.iter().any(|path| path == file.name());
+    let all: Vec<&FileChange> = made.files.iter().filter(|file| !file.own).collect();
+    let alone: Vec<&FileChange> = all.iter().copied().filter(validated).collect();
+    let named = [validation.delta.base.as_deref(), change.baseline_commit()];
+    let mut places = named.into_iter().flatten().map(str::to_owned).chain(history.before(commit));
+    // Files that need no change may have come with either.
+    places.any(|place| {
+        [&alone, &all].iter().any(|files| history.code_with(&place, files).as_deref() == Some(code.as_str()))
+    })
 }
 
 /// Whether the parent of a commit has exactly the code that the baseline measured.

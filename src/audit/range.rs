@@ -22,6 +22,11 @@ pub(crate) trait History {
     /// The project's files, without the tool's own, that differ between two such commits.
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
     fn code_is(&self, commit: &str, code: &str) -> bool;
+    /// The code of a commit with these files of another one in it; `None` if it is unknown or has one of them otherwise than
+    /// the other's parent.
+    fn code_with(&self, commit: &str, files: &[&FileChange]) -> Option<String>;
+    /// The newest commits that a commit builds on.
+    fn before(&self, commit: &str) -> Vec<String>;
     /// Compares commits with what git makes of the same parents, for the project's files without the tool's own; `None` if a
     /// commit is unknown here.
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>>;

@@ -14,6 +14,8 @@ use crate::store::project;
 use crate::workflow::Change;
 
 const REVERTS: u32 = 8;
+/// How many commits to search for the one that a squashed branch began on.
+const BEFORE: &str = "--max-count=200";
 /// Phrases in the messages of reverts.
 const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 
@@ -260,6 +262,16 @@ impl History for GitHistory<'_> {
     fn code_is(&self, commit: &str, code: &str) -> bool {
         let Some(commit) = &self.known(commit) else { return false };
         self.ask(self.repo.project_digest(commit).map(|it| it.as_str() == code), false)
+    }
+
+    fn code_with(&self, commit: &str, files: &[&FileChange]) -> Option<String> {
+        let code = self.repo.project_digest_with(&self.known(commit)?, files);
+        self.ask(code, None).map(|code| code.to_string())
+    }
+
+    fn before(&self, commit: &str) -> Vec<String> {
+        let call = self.repo.git().args(["rev-list", BEFORE, &format!("{commit}^@")]);
+        self.ask(call.long().text(), String::new()).lines().map(str::to_owned).collect()
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {

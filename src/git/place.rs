@@ -1,12 +1,16 @@
 //! Finds the project's directory in older commits, as it may have been moved or renamed since, and presents those
 //! commits as if the project had always been in its present directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::git::diff::raw_changes;
-use crate::git::{Commit, FileChange, GitError, Repo, Scope, Side};
+use crate::git::{Commit, FileChange, GitError, Repo, Scope, Side, TreeEntry};
+use crate::model::digest::FieldHasher;
 use crate::model::{Digest, own};
 use crate::os::files;
+
+/// Git's mode of what is not there.
+const NO_FILE: &str = "000000";
 
 impl Repo {
     /// Returns this repository with the project's directory in a commit: the present one, or that of the only project
@@ -55,6 +59,32 @@ impl Repo {
     pub(crate) fn project_digest(&self, commit: &str) -> Result<Digest, GitError> {
         let there = self.as_of(commit)?;
         there.code_digest(commit, &there.project())
+    }
+
+    /// Returns the same digest with these files, relative to the project's root, in their new version; `None` if one of
+    /// them differs from its old version in the commit.
+    pub(crate) fn project_digest_with(&self, commit: &str, files: &[&FileChange]) -> Result<Option<Digest>, GitError> {
+        let there = self.as_of(commit)?;
+        let scope = there.project();
+        let counted = there.listing(commit, scope.prefix)?;
+        let counted = counted.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular()));
+        let of = |it: &TreeEntry| (it.path[scope.prefix.len()..].to_vec(), (it.mode.clone(), it.object.clone()));
+        let mut all: BTreeMap<Vec<u8>, (String, String)> = counted.map(of).collect();
+        let is_counted = |file: &&&FileChange| scope.counts(&[scope.prefix, &file.path].concat(), file.is_regular());
+        for file in files.iter().filter(is_counted) {
+            let was = (!file.is_new()).then(|| (file.old_mode.clone(), file.old_object.clone()));
+            if all.remove(&file.path) != was {
+                return Ok(None);
+            }
+            if file.new_mode != NO_FILE {
+                all.insert(file.path.clone(), (file.new_mode.clone(), file.new_object.clone()));
+            }
+        }
+        let mut hasher = FieldHasher::default();
+        for (path, (mode, object)) in &all {
+            [mode.as_bytes(), object.as_bytes(), path].into_iter().for_each(|field| hasher.field(field));
+        }
+        Ok(Some(hasher.finish()))
     }
 
     /// Returns the project's files that differ between two commits, without the tool's own.
