@@ -17,7 +17,8 @@ pub(crate) fn of_events(
     (change, known): (&Change, usize),
 ) -> Result<Vec<Finding>> {
     let brought = change.events.get(known..).unwrap_or_default();
-    let mut found: Vec<Finding> = brought.iter().flat_map(|event| unproven(history, policy, change, event)).collect();
+    let mut found: Vec<Finding> =
+        brought.iter().flat_map(|event| unproven(history, (policy, head), change, event)).collect();
     let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
     let elsewhere = measured_elsewhere(history, change, brought);
     let versions = if verified.is_some() { touches.versions(history, change.id())? } else { Vec::new() };
@@ -91,10 +92,17 @@ pub(crate) fn takes_over(
 }
 
 /// The findings about replacements of the validated commit that do something else.
-fn unproven(history: &GitHistory<'_>, policy: &Policy, change: &Change, event: &Event) -> Vec<Finding> {
+fn unproven(history: &GitHistory<'_>, (policy, head): (&Policy, &str), change: &Change, event: &Event) -> Vec<Finding> {
     let Kind::Relinked { commits, .. } = &event.what else { return Vec::new() };
     let one = |(old, new): &(String, String)| {
-        let commit = history.commit(new)?;
+        let Some(commit) = history.commit(new) else {
+            // A rebase replaces a commit again, and the record says so.
+            let stands = change.promotion.is_some() && matches!(change.end, Some(End::Verified { .. }) | None);
+            let is_last = stands && change.commits().contains(new);
+            history.ask(history.repo.needs_whole(None, head), ());
+            let what = FindingKind::ChangeNotHere { taken_back: false };
+            return is_last.then(|| Finding::fail(what).of_change(change.id()));
+        };
         let paths = commit.files.iter().filter(|file| !file.own).map(|file| file.name().to_owned());
         let paths: Vec<String> = paths.collect();
         let proven = members::is_the_validated_one(change, (&commit.id, &paths), policy, history);
@@ -110,6 +118,10 @@ fn left(history: &GitHistory<'_>, head: &str, change: &Change) -> Option<Finding
     let what = FindingKind::NotReverted { end: end.name(), known: true };
     // The commits of an emergency are those with its id.
     let mut commits = change.commits();
+    if commits.iter().any(|commit| history.known(commit).is_none()) {
+        commits = change.every_commit();
+        commits.retain(|commit| history.reaches(head, commit));
+    }
     if commits.is_empty() {
         commits = History::earlier(history, change.id(), None).into_iter().map(|commit| commit.id).collect();
     }

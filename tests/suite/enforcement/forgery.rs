@@ -854,6 +854,37 @@ fn a_reverted_change_is_neither_relinked_nor_verified() {
     }
 }
 
+#[test]
+fn a_change_moves_to_no_commit_that_nobody_has() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = promoted();
+    let change = sandbox.git(&["log", "-1", "--format=%H", "--", "src/steps.txt"]);
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    let _ = on(&["change", "rollout", "full"]);
+    sandbox.commit_evidence();
+    let honest = sandbox.head();
+    let nobody = "d".repeat(40);
+    let moved = |from: &str, to: &str| Kind::Relinked {
+        commits: vec![(from.to_owned(), to.to_owned())],
+        by: "pick".to_owned(),
+    };
+    // A second rebase replaced what the first had made.
+    forge(&sandbox, &id, |kinds| kinds.extend([moved(&change, &nobody), moved(&nobody, &change)]));
+    sandbox.commit_evidence();
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
+    reverted(&sandbox, &change);
+    forge(&sandbox, &id, |kinds| kinds.push(moved(&change, &nobody)));
+    sandbox.commit_evidence();
+    assert!(fails(&sandbox, &since(&base), &[]).contains(&"CHANGE_NOT_HERE".to_owned()));
+    // Rolled back in the record alone.
+    sandbox.git(&["reset", "-q", "--hard", &honest]);
+    let _ = on(&["change", "rollback", "--reason", "slower"]);
+    forge(&sandbox, &id, |kinds| kinds.push(moved(&change, &nobody)));
+    sandbox.commit_evidence();
+    assert!(fails(&sandbox, &since(&honest), &[]).contains(&"NOT_REVERTED".to_owned()));
+}
+
 /// On every day that a branch from before the revert measures, main is without the change.
 #[test]
 fn days_count_from_when_a_change_was_brought_back() {
@@ -1146,6 +1177,8 @@ fn one_commit_is_the_work_of_one_change() {
     sandbox.commit_evidence();
     assert!(fails(&sandbox, &since(&base), &[]).contains(&"SEVERAL_IDS".to_owned()));
     assert!(fails(&sandbox, "HEAD^..HEAD", &[]).contains(&"SEVERAL_IDS".to_owned()), "in a push of its own");
+    let told = format!("its id is that of another measurement, of {id}");
+    let _ = sandbox.run(&["check", "--range", "HEAD^..HEAD"]).exits(1).says(&["VERDICTS_DIFFER", &told]);
 }
 
 #[test]
