@@ -287,13 +287,21 @@ pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
 /// The sources among the tool's own files, each as `KEY (PATH)`.
 fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
     let root = ctx.project.root();
-    let is_own = |source: &Source| {
+    let found = sources_among_own(ctx.config()?, |path| within(root, path));
+    Ok(found.map(|source| format!("{} ({})", source.key, source.path)).collect())
+}
+
+/// The sources of a config among the tool's own files; `places` gives the paths that one can refer to.
+pub(crate) fn sources_among_own<'p>(
+    config: &Config,
+    places: impl Fn(&str) -> BTreeSet<PathBuf> + 'p,
+) -> impl Iterator<Item = Source> + 'p {
+    let is_own = move |source: &Source| {
         // Commands may check directories of own files; a shared path includes everything below it.
         let whole = source.key == "pair.share";
-        within(root, &source.path).iter().any(|path| is_among(&files::path_bytes(path), whole))
+        places(&source.path).iter().any(|path| is_among(&files::path_bytes(path), whole))
     };
-    let found = ctx.config()?.sources().into_iter().filter(is_own);
-    Ok(found.map(|source| format!("{} ({})", source.key, source.path)).collect())
+    config.sources().into_iter().filter(is_own)
 }
 
 fn is_among(path: &[u8], whole: bool) -> bool {

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use crate::audit::evidence::Fetch;
 use crate::audit::members;
-use crate::commands::{Ctx, GitHistory, choose, collect, demands, evidence, validate};
+use crate::commands::{Ctx, GitHistory, choose, collect, delta, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
 use crate::git::Side;
 use crate::judge::{Caveat, compare};
 use crate::measure::{self, number};
 use crate::model::{
-    Artifact, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, count, ingest, scrub, short,
+    Artifact, Class, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, count, ingest, scrub, short,
 };
 use crate::os::files;
 use crate::stats::median;
@@ -74,6 +74,17 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
     };
     if let Some((name, _)) = checks.iter().find(|(name, cmd)| !ran(name, cmd)) {
         return Ok(Some(format!("the validation lacks the check `{name}` as the config of its commit has it")));
+    }
+    if change.opened.class == Class::Code && config.commands.test.is_none() {
+        return Ok(Some("a code change owes a test, and the config of its commit has no `commands.test`".to_owned()));
+    }
+    let as_written = |path: &str| BTreeSet::from([files::normal(Path::new(path))]);
+    let mut own = collect::sources_among_own(&config, as_written);
+    if let Some(source) = own.find(|source| delta::concerns(change, &source.key)) {
+        return Ok(Some(format!(
+            "{} is read from {}, which any commit may alter as evidence",
+            source.key, source.path
+        )));
     }
     let delta = &validation.delta;
     let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));

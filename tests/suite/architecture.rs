@@ -276,3 +276,60 @@ fn code_is_read_without_comments_and_string_literals() {
     assert_eq!(imports(&code), ["a".to_owned()].into());
     assert_eq!(production("x\n#[cfg(test)]\nmod tests {"), "x\n");
 }
+
+/// What the most permissive world grants on replay, and the function by which the range check asks git for it instead.
+const ASKED_BY: [(&str, &str); 37] = [
+    ("revision", "src/audit/record.rs against_objects"),
+    ("allow_dirty", "nothing: what a dirty baseline allows is only indicative"),
+    ("undecided", "nothing: advice at the opening"),
+    ("tuneables_configured", "nothing: a tuneable change leaves code alone, as `not_of_class`"),
+    ("max_emergency_days", "src/audit/members.rs expired"),
+    ("better", "src/commands/sources.rs kpi_problem"),
+    ("unknown", "nothing: an unknown metric has no values"),
+    ("commits_with_id", "src/audit/members.rs findings"),
+    ("not_in_git", "src/commands/sources.rs size_problem"),
+    ("uncommitted_config", "src/commands/audit_range.rs judged_by_changed_config"),
+    ("outputs", "src/commands/sources.rs of_validation"),
+    ("own_sources", "src/commands/sources.rs of_validation"),
+    ("unmeasured", "src/audit/evidence.rs comparison"),
+    ("met_already", "src/audit/evidence.rs comparison"),
+    ("descends", "src/audit/members.rs baseline_order"),
+    ("delta", "src/audit/record.rs other_files"),
+    ("not_of_class", "src/audit/policy.rs findings"),
+    ("owed", "src/audit/policy.rs findings"),
+    ("at_tip", "nothing: it words advice"),
+    ("unattributed", "src/audit/evidence.rs comparison"),
+    ("tuneables", "src/commands/sources.rs tuneables_problem"),
+    ("redefined", "src/commands/audit_range.rs judged_by_changed_config"),
+    ("has_tests", "src/commands/sources.rs of_validation"),
+    ("faults", "src/audit/record.rs files"),
+    ("reproduced", "src/audit/evidence.rs problem"),
+    ("in_effect", "src/commands/standing.rs measured_elsewhere"),
+    ("days", "nothing: two processes at once"),
+    ("taken_back", "src/commands/standing.rs of_events"),
+    ("undone", "nothing: uncommitted edits"),
+    ("still_in_effect", "src/commands/standing.rs left"),
+    ("policy", "src/commands/audit_range.rs loosened"),
+    ("review_counts", "src/commands/demands.rs went_past"),
+    ("review_objection", "src/commands/demands.rs went_past"),
+    ("clean_git", "src/commands/audit_range.rs loosened"),
+    ("follow_up_promoted", "src/audit/record.rs habits"),
+    ("kpi_lost", "src/audit/evidence.rs lost"),
+    ("brought_back", "src/commands/standing.rs watched_too_short"),
+];
+
+#[test]
+fn the_range_check_asks_for_what_a_replay_grants() {
+    let find = |path: &str| &sources().iter().find(|source| source.path == path).unwrap().raw;
+    let world = find("src/workflow/world.rs");
+    let fields = world.split("pub struct World {").nth(1).unwrap().split("\n}").next().unwrap();
+    let fields = fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
+    let listed: Vec<&str> = ASKED_BY.iter().map(|(field, _)| *field).collect();
+    assert_eq!(fields.collect::<Vec<_>>(), listed, "say where the range check asks for a new field");
+    for (field, asked_by) in ASKED_BY {
+        let Some((path, function)) = asked_by.split_once(' ').filter(|_| !asked_by.starts_with("nothing:")) else {
+            continue;
+        };
+        assert!(find(path).contains(&format!("fn {function}")), "{field}: {asked_by}");
+    }
+}
