@@ -1,11 +1,10 @@
 //! Recomputes what a record says about its evidence from the bytes of the files, which the caller provides.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::audit::copies::Seen;
 use crate::audit::record;
 use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
@@ -29,7 +28,7 @@ const MIN_EFFECT: &str = "pair.min_effect";
 /// The definition with which a baseline records the contract's digest.
 pub(crate) const CONTRACT: &str = "contract";
 /// Time from which every baseline has this definition, in Unix seconds: 2026-11-28.
-const CONTRACT_SINCE: i64 = 1_795_824_000;
+pub(crate) const CONTRACT_SINCE: i64 = 1_795_824_000;
 
 /// The bytes of a recorded file; `None` if it is missing or altered, which is reported elsewhere.
 pub(crate) type Fetch<'a> = dyn Fn(&Artifact) -> Option<Vec<u8>> + 'a;
@@ -122,25 +121,6 @@ fn role(what: TakenFor) -> String {
 fn made_at(id: &str) -> Option<DateTime<Utc>> {
     let (seconds, nanos) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
     Utc.timestamp_opt(i64::try_from(seconds).ok()?, nanos).single()
-}
-
-#[derive(Default)]
-struct Seen {
-    ids: BTreeSet<String>,
-    runs: BTreeSet<Vec<u64>>,
-}
-
-impl Seen {
-    /// Run times in nanoseconds never repeat exactly; if they do, a file was copied.
-    fn again(&mut self, snapshot: &Snapshot) -> Option<String> {
-        if !snapshot.id.iter().all(|id| self.ids.insert(id.clone())) {
-            return Some("its id is that of another measurement".to_owned());
-        }
-        let runs = snapshot.timings.iter().flat_map(|timing| &timing.samples).map(|run| run.wall_s.to_bits());
-        let runs: Vec<u64> = runs.collect();
-        let copied = !runs.is_empty() && !self.runs.insert(runs);
-        copied.then(|| "its run times are those of another measurement, to the last digit".to_owned())
-    }
 }
 
 /// The inputs of a change's comparison, if every file is as it was recorded, and the recomputed comparison.

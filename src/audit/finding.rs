@@ -387,6 +387,15 @@ pub(crate) struct Exempted {
 }
 
 impl Audit {
+    /// Adds the findings that are not there yet.
+    pub(crate) fn add_new(&mut self, found: Vec<Finding>) {
+        for finding in found {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
+    }
+
     pub(crate) fn worst(&self) -> Option<Severity> {
         self.findings.iter().map(|finding| finding.level).max()
     }

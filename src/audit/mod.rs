@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub(crate) mod commit_msg;
+pub(crate) mod copies;
 pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod fixes;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
+use crate::audit::evidence::CONTRACT_SINCE;
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp,
+    Audit, EarlierRecord, Finding, FindingKind, KeyChange, RangeAudit, RecordFacts, Severity, Stamp, copies,
     policy as demanded, record, timestamps,
 };
 use crate::commands::{GitHistory, Touches, collect, commit_contents, delta, demands, evidence, sources, standing};
@@ -109,7 +110,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     audit.findings.extend(evidence::unknown(&history, &range.head, &beside, &records, &audit)?);
     audit.findings.extend(touches.misnamed(&history, &range.head)?);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
-    audit.findings.extend(standing::of_changes(&history, range, unreferenced, &concerned)?);
+    audit.add_new(standing::of_changes(&history, range, unreferenced, &concerned)?);
     let at_head = records.values().filter_map(RecordFacts::change);
     audit.findings.extend(demands::budgets(repo, (&config, before.as_ref()), at_head, &range.head)?);
     history.failure()?;
@@ -194,7 +195,10 @@ impl RecordCheck<'_> {
             |it: &Finding| it.level == Severity::Fail && matches!(it.what, FindingKind::VerdictsDiffer { .. });
         if let (Some(change), false) = (record.change(), found.iter().any(verdicts_differ)) {
             let fetch = |artifact: &Artifact| self.intact(artifact);
-            let problem = sources::problem((self.config, Some(self.history)), change, &fetch)?;
+            let problem = match sources::problem((self.config, Some(self.history)), change, &fetch)? {
+                None => self.copied_or_outdated(change, before.map_or(0, |it| it.events.len()))?,
+                problem => problem,
+            };
             found.extend(problem.map(|problem| record.about(Finding::fail(FindingKind::VerdictsDiffer { problem }))));
         }
         // If the record itself is wrong, so is everything rendered from it.
@@ -202,6 +206,17 @@ impl RecordCheck<'_> {
             found.extend(self.pages(change)?);
         }
         Ok(found)
+    }
+
+    /// A problem with a measurement that the range brings: another change has it, or it is in a format that was out of
+    /// use before the base was made. What a measurement says of its own date does not count.
+    fn copied_or_outdated(&self, change: &Change, known: usize) -> Result<Option<String>> {
+        let fetch = |artifact: &Artifact| self.intact(artifact);
+        let others = self.records.values().filter_map(RecordFacts::change).filter(|it| it.id() != change.id());
+        let copied = copies::of_another((change, known), others, &fetch);
+        let made = self.range.base.as_deref().map(|base| self.history.made(base)).transpose()?;
+        let is_current = made.is_some_and(|made| made.timestamp() >= CONTRACT_SINCE);
+        Ok(copied.or_else(|| copies::outdated(change, known, &fetch).filter(|_| is_current)))
     }
 
     /// Checks that the record only grew, from version to version.

@@ -278,7 +278,7 @@ fn code_is_read_without_comments_and_string_literals() {
 }
 
 /// What the most permissive world grants on replay, and the function by which the range check asks git for it instead.
-const ASKED_BY: [(&str, &str); 37] = [
+const ASKED_BY: [(&str, &str); 38] = [
     ("revision", "src/audit/record.rs against_objects"),
     ("allow_dirty", "nothing: what a dirty baseline allows is only indicative"),
     ("undecided", "nothing: advice at the opening"),
@@ -298,6 +298,7 @@ const ASKED_BY: [(&str, &str); 37] = [
     ("not_of_class", "src/audit/policy.rs findings"),
     ("owed", "src/audit/policy.rs findings"),
     ("at_tip", "nothing: it words advice"),
+    ("one_id_each", "src/audit/range.rs assign"),
     ("unattributed", "src/audit/evidence.rs comparison"),
     ("tuneables", "src/commands/sources.rs tuneables_problem"),
     ("redefined", "src/commands/audit_range.rs judged_by_changed_config"),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::enforcement::slips::{compare, compared, forge, record_path, since};
-use crate::support::{KEY, Sandbox};
+use crate::support::{CommandOutput, KEY, Sandbox};
 
 /// Edits an evidence file of the change, and updates every digest of it.
 pub(crate) fn edit(sandbox: &Sandbox, id: &str, name: &str, how: &dyn Fn(&mut Value)) {
@@ -215,4 +215,124 @@ fn the_commit_that_took_the_place_of_a_lost_one_has_its_code_its_sizes_and_its_c
     sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
     let told = sandbox.go_to(&clone).run(&["check", "--range", &since(&base)]).exits(1);
     let _ = told.says(&["RELINK_UNPROVEN", "lacks the check `test`"]);
+}
+
+/// Commits a number of steps for a change.
+fn step(sandbox: &Sandbox, id: &str, steps: &str) -> String {
+    sandbox.write("src/steps.txt", steps);
+    sandbox.git(&["commit", "-qam", "Other steps", "--trailer", &format!("{KEY}: {id}")]);
+    sandbox.head()
+}
+
+/// Checks the main branch in a clone of it alone.
+fn check_in_clone(sandbox: &Sandbox, base: &str) -> CommandOutput {
+    let clone = sandbox.outside().join("clone");
+    let url = format!("file://{}", sandbox.root().display());
+    sandbox.git(&["clone", "-q", "--single-branch", "-b", "main", &url, &clone.display().to_string()]);
+    sandbox.go_to(&clone).run(&["check", "--range", &since(base)])
+}
+
+#[test]
+fn the_code_of_a_lost_commit_is_made_again_behind_the_commits_of_others() {
+    use vibeship_optimizer::model::{FileChange, Kind};
+    for (steps, code) in [("50\n", 0), ("1000\n", 1)] {
+        let sandbox = Sandbox::enforced();
+        let base = sandbox.head();
+        sandbox.git(&["checkout", "-q", "-b", "measured"]);
+        let id = sandbox.ready("fewer steps");
+        let lost = step(&sandbox, &id, "50\n");
+        compare(&sandbox, &id);
+        sandbox.commit_evidence();
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.write("notes/n.md", "n\n").git(&["add", "notes"]);
+        sandbox.git(&["commit", "-qm", "Notes"]);
+        let shipped = step(&sandbox, &id, steps);
+        let raw = sandbox.git(&["diff-tree", "-r", "--no-abbrev", "--no-commit-id", "HEAD"]);
+        let words: Vec<&str> = raw.split_whitespace().collect();
+        let file = FileChange {
+            old_mode: words[0][1..].to_owned(),
+            new_mode: words[1].to_owned(),
+            old_object: words[2].to_owned(),
+            new_object: words[3].to_owned(),
+            ..FileChange::default()
+        };
+        let content = FileChange::content(std::iter::once(("src/steps.txt".to_owned(), &file)));
+        sandbox.git(&["checkout", "-q", "measured", "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+        forge(&sandbox, &id, |kinds| {
+            for kind in kinds.iter_mut() {
+                let Kind::Validated(validation) = kind else { continue };
+                validation.delta.content = Some(content.clone());
+            }
+            kinds.push(Kind::Relinked { commits: vec![(lost, shipped)], by: "tree".to_owned() });
+        });
+        sandbox.commit_evidence();
+        let told = check_in_clone(&sandbox, &base);
+        assert_eq!(told.code, code, "{}{}", told.stdout, told.stderr);
+        assert_eq!(told.stdout.contains("RELINK_UNPROVEN"), code == 1, "{}", told.stdout);
+    }
+}
+
+#[test]
+fn a_config_that_only_the_measured_branch_had_passes_no_gate() {
+    let test = "commands: {test: git --version}\n";
+    let own = "file: .vibeship-optimizer/reports/steps.txt";
+    for (private, public, told) in [
+        (test, "", "a code change owes a test"),
+        ("cmd: 'git show :src/steps.txt'", own, "which any commit may alter as evidence"),
+    ] {
+        let sandbox = Sandbox::enforced();
+        let config = sandbox.read("vibeship_optimizer.yml");
+        sandbox.git(&["mv", "vibeship_optimizer.yml", ".vibeship-optimizer/config.yml"]);
+        assert!(config.contains(private), "{config}");
+        sandbox.write(".vibeship-optimizer/config.yml", config.replace(private, public));
+        sandbox.git(&["commit", "-qam", "Move the config"]);
+        let base = sandbox.head();
+        sandbox.git(&["checkout", "-q", "-b", "measured"]);
+        sandbox.write(".vibeship-optimizer/config.yml", &config);
+        sandbox.git(&["commit", "-qam", "Evidence"]);
+        let id = sandbox.ready("fewer steps");
+        let lost = step(&sandbox, &id, "50\n");
+        compare(&sandbox, &id);
+        sandbox.commit_evidence();
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git(&["cherry-pick", &lost]);
+        sandbox.git(&["checkout", "-q", "measured", "--", ".vibeship-optimizer/changes", "reports"]);
+        sandbox.run(&["change", "relink", "--change-id", &id]).ok();
+        sandbox.commit_evidence();
+        let _ = check_in_clone(&sandbox, &base).exits(1).says(&["VERDICTS_DIFFER", told]);
+    }
+}
+
+/// Early versions recorded less; how old a measurement is, the base tells and not the measurement.
+#[test]
+fn what_early_versions_left_out_is_owed_where_the_base_is_newer() {
+    let sandbox = Sandbox::enforced();
+    let at = |moment: &str| {
+        for name in ["VIBESHIP_OPTIMIZER_TEST_NOW", "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"] {
+            sandbox.set(name, moment);
+        }
+    };
+    at("2026-11-10T08:00:00Z");
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit", "--reset-author"]);
+    let old = sandbox.head();
+    sandbox.git(&["checkout", "-q", "-b", "work"]);
+    at("2026-11-10T09:00:00Z");
+    let id = sandbox.ready("fewer steps");
+    at("2026-11-10T09:01:00Z");
+    step(&sandbox, &id, "80\n");
+    compare(&sandbox, &id);
+    edit(&sandbox, &id, "before_snapshot", &|file| {
+        file["definitions"].as_object_mut().unwrap().remove("contract");
+    });
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    at("2026-12-05T09:00:00Z");
+    sandbox.write("notes/n.md", "n\n").git(&["add", "notes"]);
+    sandbox.git(&["commit", "-qm", "Notes"]);
+    let base = sandbox.head();
+    sandbox.git(&["merge", "-q", "--no-ff", "-m", "Merge work", "work"]);
+    let told = "it does not say which contract it was measured for";
+    let _ = sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    let from_then = sandbox.run(&["check", "--range", &since(&old)]);
+    assert!(!from_then.stdout.contains(told), "{}", from_then.stdout);
 }
