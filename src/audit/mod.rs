@@ -8,6 +8,7 @@ pub(crate) mod evidence;
 pub(crate) mod finding;
 pub(crate) mod fixes;
 pub(crate) mod members;
+pub(crate) mod outcome;
 pub(crate) mod policy;
 pub(crate) mod range;
 pub(crate) mod record;
@@ -18,8 +19,9 @@ mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::MessageFacts;
-pub(crate) use finding::{Audit, Exempted, Finding, FindingKind};
+pub(crate) use finding::{Finding, FindingKind};
 pub(crate) use members::Member;
+pub(crate) use outcome::{Audit, Exempted};
 pub(crate) use policy::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 pub(crate) use range::{History, RangeAudit};
 pub(crate) use record::{EarlierRecord, Found, RecordFacts, RecordState};

@@ -577,7 +577,7 @@ mod tests {
 
         refused at gate 3 (validate): the change is of class tuneable, and 1 file of code changed beside the tuneables
           lib.py
-        # while it is the last commit and not pushed: take the code out, and keep it on a branch
+        # take the code out, and keep it on a branch
         next: git branch code-beside-chg-1 && git restore --source=HEAD~1 --staged --worktree -- lib.py && git commit --amend --no-edit
         then: vibeship-optimizer validate --change-id chg-1
         # drop it and open it again with --class code, which tests it
@@ -607,11 +607,11 @@ mod tests {
 
         refused at gate 3 (validate): the commit since the baseline belongs to another change (chg-2)
           cccccccccccc Do | something ⏎ else
-        # if its id is mistyped, while it is the last commit and not pushed
+        # if its id is mistyped
         next: git -c trailer.ifexists=replace commit --amend --no-edit --trailer "Optimizer-Change: chg-1" && vibeship-optimizer validate --change-id chg-1
         # retake the baseline with it included
         or:   vibeship-optimizer snapshot --label before --change-id chg-1 --as before
-        # revert it, then retake the baseline
+        # revert it, retake the baseline, and make it again with the right id
         or:   git revert --no-edit cccccccccccc && vibeship-optimizer snapshot --label before --change-id chg-1 --as before
 
         refused at gate 3 (validate): the baseline's commit aaaaaaaaaaaa is not in the history of the present one

@@ -328,8 +328,10 @@ fn an_emergency_rolled_back_on_record_alone_is_found_with_the_command_to_revert_
     let rollback = ["change", "rollback", "--change-id", &id, "--reason", "load is normal"];
     let out = format!("next: vibeship-optimizer change rollback --change-id {id} --reason \"load is normal\" --apply");
     let _ = sandbox.run(&rollback).ok().says(&["its commit is still in the tree", &out]);
-    let _ =
-        sandbox.run(&["status"]).ok().says(&[&format!("change rollback --change-id {id} --reason \"load is normal\" --apply")]);
+    let _ = sandbox
+        .run(&["status"])
+        .ok()
+        .says(&[&format!("change rollback --change-id {id} --reason \"load is normal\" --apply")]);
     // Also if a later push brings the record of the rollback.
     let pushed = sandbox.head();
     sandbox.commit_evidence();
