@@ -246,7 +246,8 @@ fn skipped_a_stage(change: &Change, policy: &model::Policy) -> bool {
 
 fn verified_early(change: &Change, policy: &model::Policy) -> bool {
     let (Some(full), Some(at)) = (change.fully_rolled_out_at(), verified_at(change)) else { return false };
-    window::closes(full, policy.min_monitor_days) > at
+    let days = policy.min_monitor_days;
+    window::closes(full, days) > at || window::ticked_days(change, full, at).len() < days as usize
 }
 
 fn verified_at(change: &Change) -> Option<DateTime<Utc>> {

@@ -17,8 +17,10 @@ use crate::workflow::{Change, End};
 pub(crate) trait History {
     /// Whether `ancestor` is a proper ancestor of `commit`; `None` if one of them is unknown here.
     fn comes_before(&self, ancestor: &str, commit: &str) -> Option<bool>;
-    /// The tree's hash and the digest of the code at a commit; `None` if it is unknown here or has no config.
+    /// The tree's hash and the digest of the code at a commit; `None` if it is unknown here.
     fn at(&self, commit: &str) -> Option<(String, String)>;
+    /// The hash of a commit's first parent; `None` if there is none, or the commit is unknown here.
+    fn parent(&self, commit: &str) -> Option<String>;
     /// The project's files, without the tool's own, that differ between two such commits.
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
     fn code_is(&self, commit: &str, code: &str) -> bool;
@@ -27,6 +29,8 @@ pub(crate) trait History {
     fn code_with(&self, commit: &str, files: &[&FileChange]) -> Option<String>;
     /// The newest commits that a commit builds on.
     fn before(&self, commit: &str) -> Vec<String>;
+    /// Whether a commit after this one, on the way to `head`, has this code.
+    fn has_code_after(&self, commit: &str, head: &str, code: &str) -> bool;
     /// Compares commits with what git makes of the same parents, for the project's files without the tool's own; `None` if a
     /// commit is unknown here.
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>>;

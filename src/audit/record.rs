@@ -7,7 +7,9 @@ use serde::Deserialize;
 
 use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
-use crate::model::{Artifact, Attestation, ChangeId, Check, Class, Event, Kind, Revision, Stage, Strength, Validation};
+use crate::model::{
+    Artifact, Attestation, ChangeId, Check, Class, Digest, Event, Kind, Revision, Stage, Strength, Validation, short,
+};
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, End, InvalidEvent, replay};
 
@@ -210,7 +212,7 @@ pub(crate) fn expired(change: &Change, now: DateTime<Utc>) -> Option<Finding> {
 }
 
 /// The finding about the first revision or delta of a record that differs from git's objects.
-pub(crate) fn against_objects(record: &RecordFacts, history: &dyn History) -> Option<Finding> {
+pub(crate) fn against_objects(record: &RecordFacts, head: &str, history: &dyn History) -> Option<Finding> {
     let change = record.change()?;
     let problem = change.events.iter().find_map(|event| {
         let revision = revision(event)?;
@@ -224,7 +226,7 @@ pub(crate) fn against_objects(record: &RecordFacts, history: &dyn History) -> Op
         };
         Some(format!("event {}: its {what} is not the one of commit {}", event.seq, revision.short()))
     });
-    let problem = problem.or_else(|| other_files(change, history))?;
+    let problem = problem.or_else(|| other_delta(change, head, history))?;
     Some(record.about(Finding::fail(FindingKind::VerdictsDiffer { problem })))
 }
 
@@ -235,21 +237,56 @@ fn revision(event: &Event) -> Option<&Revision> {
     event.what.taken().map(|taken| &taken.revision)
 }
 
-fn other_files(change: &Change, history: &dyn History) -> Option<String> {
+/// A difference between the delta and git. Of a single commit that is known here, nothing is believed that git can show:
+/// what others committed since the baseline, which files it changes, and that its code is what was validated.
+fn other_delta(change: &Change, head: &str, history: &dyn History) -> Option<String> {
     let (baseline, validation) = (change.baseline.as_ref()?, change.validation.as_ref()?);
+    let delta = &validation.delta;
     if baseline.strength != Strength::Full {
         return None;
     }
-    let (base, head) = match change.commit_and_parent() {
-        Some((parent, commit)) => {
-            if history.at(&format!("{commit}^1"))? != history.at(parent)? {
-                return Some("the recorded parent is not the commit's parent".to_owned());
-            }
-            (parent, commit)
-        }
-        None => (change.baseline_commit()?, validation.revision.commit.as_deref()?),
+    let differing = |base: &str, head: &str| {
+        let recorded: BTreeSet<String> = delta.files.iter().cloned().collect();
+        (recorded != history.differing(base, head)?)
+            .then(|| "the files of its delta are not those that differ between its commits".to_owned())
     };
-    let files = history.differing(base, head)?;
-    let recorded: BTreeSet<String> = validation.delta.files.iter().cloned().collect();
-    (recorded != files).then(|| "the files of its delta are not those that differ between its commits".to_owned())
+    let named = delta.own_commits().next().and_then(|own| Some((own.sha.as_str(), history.at(&own.sha)?)));
+    let Some((own, (_, code))) = named else {
+        return differing(change.baseline_commit()?, validation.revision.commit.as_deref()?);
+    };
+    let parent = history.parent(own)?;
+    let before = history.at(&parent)?;
+    let says = |recorded: &Option<Digest>, code: &str| recorded.as_ref().is_none_or(|it| it.as_str() == code);
+    match &delta.base {
+        Some(recorded) if history.at(recorded).as_ref() != Some(&before) => {
+            return Some("the recorded parent is not the commit's parent".to_owned());
+        }
+        None if !says(&baseline.taken.revision.code, &before.1) => {
+            let own = short(own);
+            return Some(format!(
+                "others committed before commit {own} since its baseline, and its delta does not say so"
+            ));
+        }
+        Some(_) | None => {}
+    }
+    // What others committed may have been validated with it.
+    let with_others = || delta.base.is_some() && is_validated_after(change, own, head, history);
+    if !says(&validation.revision.code, &code) && !with_others() {
+        return Some(format!("the validated code is not the one of its commit {}", short(own)));
+    }
+    differing(&parent, own)
+}
+
+/// Whether the validated code is that of a commit after `own` in the history of `head`.
+fn is_validated_after(change: &Change, own: &str, head: &str, history: &dyn History) -> bool {
+    let Some(revision) = change.validation.as_ref().map(|validation| &validation.revision) else { return false };
+    let Some(commit) = revision.commit.as_deref() else { return false };
+    let follows = history.comes_before(own, commit);
+    // After a rebase, the relinked commit shows what was validated.
+    if change.is_moved() {
+        return follows != Some(false);
+    }
+    let reaches = || commit == head || history.comes_before(commit, head) == Some(true);
+    let in_code = || revision.code.as_ref().is_some_and(|code| history.has_code_after(own, head, code.as_str()));
+    follows == Some(true) && reaches() || in_code()
 }

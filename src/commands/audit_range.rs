@@ -183,7 +183,7 @@ impl RecordCheck<'_> {
             }
         }
         found.extend(timestamps::before_its_commit(record, self.made));
-        found.extend(record::against_objects(record, self.history));
+        found.extend(record::against_objects(record, &self.range.head, self.history));
         let by = record.change().and_then(|change| self.records.get(change.follow_up.as_ref()?)?.change());
         let by = by.filter(|by| standing::takes_over(self.history, &self.range.head, id, by, self.policy));
         let within = (self.policy.max_emergency_days, self.head.max(self.now));

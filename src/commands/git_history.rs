@@ -244,13 +244,18 @@ impl History for GitHistory<'_> {
         let look_up = || {
             let _reader = self.repo.batch().ok()?;
             let found = self.repo.commit_and_tree(commit).ok()?;
-            // Without a config the commit does not have this project, so there is nothing to compare.
-            self.config(&found.commit).ok()??;
             Some((found.tree, self.repo.project_digest(&found.commit).ok()?.to_string()))
         };
         let found = look_up();
         self.named.borrow_mut().insert(commit.to_owned(), found.clone());
         found
+    }
+
+    fn parent(&self, commit: &str) -> Option<String> {
+        let read = self.repo.batch().and_then(|mut batch| batch.commit(commit));
+        let (_, text) = self.ask(read, None)?;
+        let mut header = text.lines().take_while(|line| !line.is_empty());
+        header.find_map(|line| line.strip_prefix("parent ")).map(str::to_owned)
     }
 
     fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
@@ -272,6 +277,12 @@ impl History for GitHistory<'_> {
     fn before(&self, commit: &str) -> Vec<String> {
         let call = self.repo.git().args(["rev-list", BEFORE, &format!("{commit}^@")]);
         self.ask(call.long().text(), String::new()).lines().map(str::to_owned).collect()
+    }
+
+    fn has_code_after(&self, commit: &str, head: &str, code: &str) -> bool {
+        let range = format!("{commit}..{head}");
+        let later = self.repo.git().args(["rev-list", "--ancestry-path", &range, "--"]).long().text();
+        self.ask(later, String::new()).lines().any(|later| self.code_is(later, code))
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {

@@ -59,7 +59,12 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
     let Some(validation) = &change.validation else { return Ok(None) };
     let named = validation.revision.commit.as_deref();
     let Some(commit) = named.and_then(|commit| here(history, change, commit)) else { return Ok(None) };
-    let Some(config) = history.config(&commit)? else { return Ok(None) };
+    let Some(config) = history.config(&commit)? else {
+        return Ok(Some(format!(
+            "commit {} has no config, which names the checks that it had to pass",
+            short(&commit)
+        )));
+    };
     let mut checks: BTreeMap<String, Option<String>> = validate::planned(&config).collect();
     // For a replacement of a lost commit, only checks that existed before it count.
     if change.is_moved() && named.is_some_and(|named| history.known(named).is_none()) {
@@ -136,11 +141,12 @@ fn kpi_problem(
         let defines = |config: &&Config| !is_fixed || config.definitions().get(&key) == fixed;
         let mut known = config.filter(defines);
         if let (None, Some(history), Some(commit)) = (known, history, commit.filter(|_| is_fixed)) {
+            let here = here(history, change, commit);
             if there.is_none() {
-                there = here(history, change, commit).map(|commit| history.config(&commit)).transpose()?.flatten();
+                there = here.as_deref().map(|commit| history.config(commit)).transpose()?.flatten();
             }
             known = there.as_ref().filter(defines);
-            if known.is_none() && there.is_some() {
+            if known.is_none() && here.is_some() {
                 return Ok(Some(format!("KPI {} is not defined so in the config of its commit", kpi.name)));
             }
         }

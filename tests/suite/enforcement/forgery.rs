@@ -1214,3 +1214,100 @@ fn a_day_counts_as_committed_no_earlier_than_the_commits_before_it() {
     in_days(&sandbox, 9);
     assert!(fails(&sandbox, &since(&base), &[]).contains(&"DAYS_UNWITNESSED".to_owned()));
 }
+
+#[test]
+fn the_validated_code_is_that_of_the_changes_commit() {
+    use vibeship_optimizer::model::Kind;
+    for (has_base, keeps_config) in [(false, true), (true, true), (false, false)] {
+        let (sandbox, id, base) = slips::compared();
+        let [measured, made, before] = ["HEAD", "HEAD^", "HEAD~2"].map(|name| sandbox.git(&["rev-parse", name]));
+        sandbox.git(&["checkout", "-q", "-b", "other", &before]);
+        if !keeps_config {
+            sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
+        }
+        let other = commit(&sandbox, "src/steps.txt", "100\nanything\n", &named(&id));
+        if !keeps_config {
+            sandbox.git(&["checkout", "-q", &before, "--", "vibeship_optimizer.yml"]);
+            sandbox.git(&["commit", "-qm", "The config again"]);
+        }
+        sandbox.git(&["checkout", "-q", &measured, "--", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+        forge(&sandbox, &id, |kinds| {
+            for kind in kinds {
+                let Kind::Validated(validation) = kind else { continue };
+                validation.delta.base = has_base.then(|| before.clone());
+                let own = validation.delta.commits.iter_mut().find(|commit| commit.sha == made).unwrap();
+                own.sha.clone_from(&other);
+            }
+        });
+        sandbox.commit_evidence();
+        let told = "the validated code is not the one of its commit";
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    }
+}
+
+/// The validated commit is rewritten, as somebody does who adds evidence to it.
+#[test]
+fn a_change_gets_no_credit_for_what_others_committed_since_its_baseline() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    let other = sandbox.opened_beside("another");
+    commit(&sandbox, "src/other.txt", "other\n", &named(&other));
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    sandbox.commit_evidence();
+    slips::compare(&sandbox, &id);
+    sandbox.git(&["add", "-A", ".vibeship-optimizer", "reports", "VIBESHIP_OPTIMIZER.md"]);
+    sandbox.git(&["commit", "-q", "--amend", "--no-edit"]);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), ["GATE_NOT_REACHED"], "of the other change");
+    forge(&sandbox, &id, |kinds| {
+        for kind in kinds {
+            let Kind::Validated(validation) = kind else { continue };
+            validation.delta.base = None;
+            validation.delta.files = vec!["src/other.txt".to_owned(), "src/steps.txt".to_owned()];
+        }
+    });
+    sandbox.commit_evidence();
+    let told = "others committed before commit";
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+}
+
+#[test]
+fn as_many_days_are_monitored_as_the_config_demands_whatever_the_record_says() {
+    use vibeship_optimizer::model::Kind;
+    let sandbox = Sandbox::enforced();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    sandbox.write("vibeship_optimizer.yml", format!("{config}verification: {{min_monitor_days: 4}}\n"));
+    sandbox.git(&["commit", "-qam", "Four days"]);
+    let base = sandbox.head();
+    let id = sandbox.ready("fewer steps");
+    commit(&sandbox, "src/steps.txt", "80\n", &named(&id));
+    slips::compare(&sandbox, &id);
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat()).ok();
+    let _ = on(&["change", "promote"]);
+    let _ = on(&["change", "rollout", "full"]);
+    let tick = |day: i64| {
+        let now = in_days(&sandbox, day);
+        let _ = on(&["monitor", "tick"]);
+        sandbox.commit_evidence_at(&now);
+    };
+    (1..=3).for_each(tick);
+    let watched = sandbox.head();
+    forge_at(&sandbox, &id, 2, |kinds| {
+        for kind in kinds.iter_mut() {
+            if let Kind::Promoted(promotion) = kind {
+                promotion.policy.min_monitor_days = 3;
+            }
+        }
+        kinds.push(Kind::Verified { summary: "fewer".to_owned() });
+    });
+    sandbox.commit_evidence_at(&in_days(&sandbox, 6));
+    let told = "verification.min_monitor_days";
+    sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["POLICY_LOOSENED", told]);
+    sandbox.git(&["reset", "-q", "--hard", &watched]);
+    tick(4);
+    let now = in_days(&sandbox, 5);
+    let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]);
+    sandbox.commit_evidence_at(&now);
+    assert_eq!(fails(&sandbox, &since(&base), &[]), [""; 0]);
+}
