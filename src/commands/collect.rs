@@ -44,10 +44,10 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
                 world.unattributed = unattributed(ctx, change)?;
             }
             world.outputs = outputs(ctx, change)?;
-            let is_written = world.delta.files.iter().any(|file| world.outputs.contains(file));
-            if is_written && world.delta.tuneables.is_empty() {
-                let code = demands::code(ctx.config()?, &world.delta.files)?;
-                world.outputs.extend(world.delta.files.iter().filter(|file| !code.contains(file)).cloned());
+            if world.delta.tuneables.is_empty() {
+                let beside =
+                    demands::beside_results(ctx.config()?, &world.delta.files, |it| world.outputs.contains(it))?;
+                world.outputs.extend(beside);
             }
             world.redefined = delta::redefined(ctx, change)?;
             world.has_tests = ctx.config()?.commands.test.is_some();

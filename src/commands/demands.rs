@@ -204,6 +204,19 @@ pub(crate) fn code(config: &Config, files: &[String]) -> Result<Vec<String>> {
     Ok(files.iter().filter(|file| surfaces.is_code(file)).cloned().collect())
 }
 
+/// The files of a change that are no change by themselves, because they are not code and one of them is a result.
+pub(crate) fn beside_results(
+    config: &Config,
+    files: &[String],
+    is_result: impl Fn(&String) -> bool,
+) -> Result<Vec<String>> {
+    if !files.iter().any(is_result) {
+        return Ok(Vec::new());
+    }
+    let code = code(config, files)?;
+    Ok(files.iter().filter(|file| !code.contains(file)).cloned().collect())
+}
+
 /// The findings on what the changes in the history of `head` use of each budget of either config.
 pub(crate) fn budgets<'a>(
     repo: &Repo,

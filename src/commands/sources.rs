@@ -95,9 +95,11 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
     let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
     let results = config.results().filter(|(stem, _)| named(stem));
     let results: BTreeSet<PathBuf> = results.map(|(_, file)| files::normal(Path::new(file))).collect();
-    let only_results = delta.files.iter().all(|file| results.contains(Path::new(file)));
+    let is_result = |file: &String| results.contains(Path::new(file));
+    let beside = demands::beside_results(&config, &delta.files, is_result)?;
+    let only_results = delta.files.iter().all(|file| is_result(file) || beside.contains(file));
     let is_nothing = delta.tuneables.is_empty() && !delta.files.is_empty() && only_results;
-    Ok(is_nothing.then(|| "the change alters nothing but files that its metrics are read from".to_owned()))
+    Ok(is_nothing.then(|| "the change alters no code, only files that its metrics are read from".to_owned()))
 }
 
 /// A size in the pairs that differs from git.
