@@ -68,16 +68,25 @@ impl<'a> GitHistory<'a> {
     /// Whether a commit of a change is in the history of `head` and reverting it would change something there.
     pub(crate) fn holds(&self, head: &str, id: &ChangeId) -> bool {
         let mut commits = self.naming(None, head, &[id.as_str()]);
-        commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
+        commits.retain(|it| !it.is_merge() && !it.is_evidence_only() && self.carries(it, id));
         let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
         let is_here = |it: Remade| it.decided.is_empty() && !it.differs.is_empty();
         self.remake(&asked).into_iter().flatten().any(is_here)
     }
 
+    /// Whether a commit carries the change's id, under the present trailer key or the one that the config had there.
+    fn carries(&self, commit: &Commit, id: &ChangeId) -> bool {
+        let has = |ids: &[String]| ids.iter().any(|carried| carried == id.as_str());
+        let then = || Some(self.config(&commit.id).ok()??.enforcement.trailer);
+        let is_known = |key: &str| self.key.split(',').any(|known| known.eq_ignore_ascii_case(key));
+        let before = |key: String| self.ask(self.repo.trailers_of(commit.message.as_bytes(), &key, &[]), Vec::new());
+        has(&commit.ids) || then().filter(|key| !is_known(key)).is_some_and(|key| has(&before(key)))
+    }
+
     /// The files at `head` that a revert of the change's commits would still alter.
     pub(crate) fn files_in_effect(&self, head: &str, id: &ChangeId) -> BTreeSet<String> {
         let mut commits = self.naming(None, head, &[id.as_str()]);
-        commits.retain(|it| it.ids.iter().any(|text| text == id.as_str()) && !it.is_merge() && !it.is_evidence_only());
+        commits.retain(|it| !it.is_merge() && !it.is_evidence_only() && self.carries(it, id));
         let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
         let remade = self.remake(&asked).into_iter().flatten();
         remade.flat_map(|it| it.differs.into_iter().chain(it.decided)).map(|file| file.name().to_owned()).collect()
@@ -341,7 +350,7 @@ impl History for GitHistory<'_> {
         let all = self.naming(baseline.as_deref(), base, &[id.as_str(), REVERTING[0], REVERTING[1]]);
         let carries = |commit: &Commit| {
             let work = commit.reverted().is_empty() && !commit.is_merge() && !commit.is_evidence_only();
-            work && commit.ids.iter().any(|carried| carried == id.as_str())
+            work && self.carries(commit, id)
         };
         let mut found: Vec<CommitName> = all.iter().filter(|commit| carries(commit)).map(Commit::name).collect();
         let target = |hash: String| all.iter().find(|commit| commit.id.starts_with(&hash));

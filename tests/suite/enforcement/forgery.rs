@@ -472,6 +472,21 @@ fn a_trailer_under_its_old_name_counts_in_the_range_that_renames_it() {
 }
 
 #[test]
+fn a_commit_from_before_the_key_was_renamed_stays_one_of_its_change() {
+    let sandbox = Sandbox::enforced();
+    let id = sandbox.emergency("stop it", "2d");
+    commit(&sandbox, "src/stop.sh", "stop\n", &named(&id));
+    sandbox.write("reports/optimizer/notes.md", "x\n");
+    sandbox.commit_evidence();
+    let config = sandbox.read("vibeship_optimizer.yml").replace("  require:", "  trailer: Tuning\n  require:");
+    commit(&sandbox, "vibeship_optimizer.yml", &config, "Another key");
+    commit(&sandbox, "notes/n.md", "n\n", &format!("Notes on {id}"));
+    let base = sandbox.head();
+    commit(&sandbox, "src/more.sh", "more\n", &format!("More\n\nTuning: {id}\n"));
+    assert_eq!(sandbox.codes_with(&since(&base), &["--require", "promoted"]), ["MANY_COMMITS"]);
+}
+
+#[test]
 fn commits_before_the_setup_are_not_checked_and_no_range_can_claim_to_be_older() {
     let sandbox = Sandbox::enforced();
     sandbox.git(&["rm", "-q", "vibeship_optimizer.yml"]);
