@@ -294,7 +294,7 @@ const ASKED_BY: [(&str, &str); 38] = [
     ("unmeasured", "src/audit/evidence.rs comparison"),
     ("met_already", "src/audit/evidence.rs comparison"),
     ("descends", "src/audit/members.rs baseline_order"),
-    ("delta", "src/audit/record.rs other_files"),
+    ("delta", "src/audit/record.rs other_delta"),
     ("not_of_class", "src/audit/policy.rs findings"),
     ("owed", "src/audit/policy.rs findings"),
     ("at_tip", "nothing: it words advice"),
