@@ -2,7 +2,7 @@
 
 use chrono::Duration;
 
-use crate::support::{KEY, Sandbox, alternatives};
+use crate::support::{KEY, Sandbox};
 
 /// A change that is ready for its commit, with the improvement staged and the hooks installed.
 fn staged() -> (Sandbox, String) {
@@ -554,18 +554,22 @@ fn a_decision_survives_another_clones_day_and_a_person_picks_one_of_two() {
     assert!(record(&sandbox).contains("\"kind\": \"rolled_back\""));
     sandbox.run(&["check"]).ok();
     // After a merge neither choice would pass, as both are in its history.
-    for (choice, branch) in [(0, "server"), (1, "main")] {
-        let sandbox = on_both(&["change", "rollback", "--reason", "it hurts there, too"]);
-        let onto = sandbox.git(&["rev-parse", if choice == 0 { "main" } else { "server" }]);
-        assert_ne!(sandbox.try_git(&["merge", "-q", "main"]).code, 0, "both continued the record");
-        let told = sandbox.run(&["change", "relink"]).exits(1).says(&["a merge would bring both"]);
-        let steps = &alternatives(&told.stderr)[choice];
-        sandbox.take(&steps[..1]).expect_err("the rebase stops at the record");
-        let told = sandbox.run(&["change", "relink"]).exits(1);
-        sandbox.take(&alternatives(&told.stderr)[0]).unwrap();
-        assert_eq!(sandbox.git(&["branch", "--show-current"]), branch);
-        let told = sandbox.run(&["check", "--range", &format!("{onto}..HEAD")]);
-        let _ = told.never_says(&["RECORD_", "ARTIFACT_"]);
+    #[cfg(unix)]
+    {
+        use crate::support::alternatives;
+        for (choice, branch) in [(0, "server"), (1, "main")] {
+            let sandbox = on_both(&["change", "rollback", "--reason", "it hurts there, too"]);
+            let onto = sandbox.git(&["rev-parse", if choice == 0 { "main" } else { "server" }]);
+            assert_ne!(sandbox.try_git(&["merge", "-q", "main"]).code, 0, "both continued the record");
+            let told = sandbox.run(&["change", "relink"]).exits(1).says(&["a merge would bring both"]);
+            let steps = &alternatives(&told.stderr)[choice];
+            sandbox.take(&steps[..1]).expect_err("the rebase stops at the record");
+            let told = sandbox.run(&["change", "relink"]).exits(1);
+            sandbox.take(&alternatives(&told.stderr)[0]).unwrap();
+            assert_eq!(sandbox.git(&["branch", "--show-current"]), branch);
+            let told = sandbox.run(&["check", "--range", &format!("{onto}..HEAD")]);
+            let _ = told.never_says(&["RECORD_", "ARTIFACT_"]);
+        }
     }
 }
 
