@@ -194,7 +194,9 @@ fn two_sides_that_run_the_code_of_the_checkout_are_no_comparison() {
     };
     let kpi = format!("kpis:\n  - {{name: by_kpi, cmd: \"cd '{root}' && sh work.sh; echo 1\", better: lower}}\n");
     s.config(&format!("version: 1\ntimings:\n{}{kpi}", timings.iter().map(line).collect::<String>()));
-    let told = s.run(&["pair", "--runs", "6"]).exits(2);
+    let told = s.run(&["pair", "--runs", "6"]);
+    // The one valid command may seem to have regressed by chance, which is 1.
+    assert!([1, 2].contains(&told.code), "{told}");
     for row in told.stdout.lines().filter(|line| line.starts_with("timing.by_") || line.starts_with("kpi.by_")) {
         assert!(row.contains("invalid: a side opened work.sh of your own checkout"), "{row}\n{told}");
     }
