@@ -250,10 +250,6 @@ pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
 
-pub(crate) fn is_reverted(ctx: &Ctx, change: &Change) -> bool {
-    matches!(in_effect(ctx, change), Ok(InEffect::Reverted))
-}
-
 pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEffect> {
     let newest_first: Vec<String> = commits.into_iter().rev().collect();
     if newest_first.is_empty() {
@@ -323,6 +319,11 @@ pub(crate) fn still_in_effect(ctx: &Ctx, change: &Change) -> Result<Vec<String>>
     };
     let short = commits.iter().map(|sha| short(sha));
     Ok(if whole { short.collect() } else { Vec::new() })
+}
+
+/// Whether the change's commits are reverted, or in no history that is checked out; false if that is not known.
+pub(crate) fn is_out(ctx: &Ctx, change: &Change) -> bool {
+    matches!(in_effect(ctx, change), Ok(InEffect::Reverted | InEffect::Absent))
 }
 
 fn describe(repo: &Repo, commit: &Commit) -> DeltaCommit {

@@ -133,7 +133,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
         );
     }
     let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
-    if !args.apply && !delta::is_reverted(ctx, &change) {
+    if !args.apply && !delta::is_out(ctx, &change) {
         ctx.ui.tell(&format!("Roll back now: {}", report::rollback::action(&change)));
         // For a validated change, the next step says so.
         if change.newest_delta().is_none() {

@@ -184,8 +184,7 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     if !merging.is_empty() {
         return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
     }
-    let is_out = || delta::still_in_effect(ctx, change).is_ok_and(|still| still.is_empty());
-    if *step == Step::ConfirmRollback && is_out() {
+    if *step == Step::ConfirmRollback && delta::is_out(ctx, change) {
         return StepView::rolled_back(change, true);
     }
     let mut fixes = ctx.fix_context();

@@ -286,6 +286,17 @@ fn a_rollback_over_later_work_is_made_by_the_printed_steps_and_a_worse_kpi_is_to
     let _ = s.on(&["snapshot", "--as", "after"]).exits(1).says(&["not back to the baseline: kpi.ops <= +0% is fail"]);
 }
 
+/// Later work in the same files hides neither that the commit is still there, nor what takes it out.
+#[test]
+fn a_rollback_on_record_that_conflicts_is_still_to_be_made() {
+    let s = Sandbox::new();
+    s.rolled_out("halve it");
+    s.commit_evidence();
+    s.tune(500.0).commit_as("five times slower", &[]);
+    let _ = s.on(&["change", "rollback", "--reason", "slow"]).ok().says(&["Roll back now: "]);
+    let _ = s.run(&["status", "--change-id", &s.id()]).says(&["rolled back on record: revert the commit"]);
+}
+
 #[test]
 fn several_changes_are_monitored_at_once_with_one_measurement() {
     let sandbox = Sandbox::new();
