@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use crate::git::call::records;
-use crate::git::objects::tree_entry;
+use crate::git::objects::{Batch, tree_entry};
 use crate::git::{Call, GitError, Repo, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
@@ -159,10 +159,9 @@ impl Repo {
         if of.is_empty() {
             return Ok(Vec::new());
         }
-        let input =
-            |ids: &mut dyn Iterator<Item = &str>| ids.flat_map(|id| [id, "\n"]).collect::<String>().into_bytes();
+        let ids: String = of.iter().flat_map(|(_, id)| [*id, "\n"]).collect();
         let call = beside(self.git()).args(["cat-file", "--batch-check=%(objectsize)"]).long();
-        let said = call.input(input(&mut of.iter().map(|(_, id)| *id))).ok()?;
+        let said = call.input(ids.into_bytes()).ok()?;
         let mut sizes: Vec<Option<u64>> =
             String::from_utf8_lossy(&said).lines().map(|line| line.parse().ok()).collect();
         sizes.resize(of.len(), None);
@@ -172,15 +171,10 @@ impl Repo {
         if pointers.is_empty() {
             return Ok(sizes);
         }
-        let call = beside(self.git()).args(["cat-file", "--batch"]).long();
-        let said = call.input(input(&mut pointers.iter().map(|at| of[*at].1))).ok()?;
-        let mut rest = said.as_slice();
+        let mut batch = Batch::start(beside(self.git()))?;
         for at in pointers {
-            let Some(end) = rest.iter().position(|byte| *byte == b'\n') else { break };
-            let length = sizes[at].and_then(|size| usize::try_from(size).ok()).unwrap_or_default();
-            let Some(blob) = rest.get(end + 1..end + 1 + length) else { break };
-            sizes[at] = sizes[at].max(lfs_field(blob, "size ").and_then(|size| size.parse().ok()));
-            rest = rest.get(end + 2 + length..).unwrap_or_default();
+            let blob = batch.read_object(of[at].1, POINTERS.end)?.unwrap_or_default();
+            sizes[at] = sizes[at].max(lfs_field(&blob, "size ").and_then(|size| size.parse().ok()));
         }
         Ok(sizes)
     }

@@ -1,6 +1,5 @@
 //! Git's index: the tracked files, and those that git was told not to check for changes.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -26,9 +25,6 @@ enum Unseen {
     /// Left out by a sparse checkout.
     LeftOut,
 }
-
-/// The last index that was read; it is reused while the file has the same bytes.
-pub(crate) type LastIndex = RefCell<Option<Rc<Index>>>;
 
 impl Index {
     /// The files whose changes git does not report, without submodules, which have no content to check.
@@ -61,7 +57,7 @@ impl Repo {
     /// The current index; its file is read each time. Git lists it only if the file has an uncommon format.
     pub(crate) fn index(&self) -> Result<Rc<Index>, GitError> {
         let mut file = self.index_file();
-        let last = self.last_index().borrow().clone();
+        let last = self.memo.index.borrow().clone();
         if let Some(last) = last.filter(|last| file.is_some() && last.file == file) {
             return Ok(last);
         }
@@ -77,7 +73,7 @@ impl Repo {
         };
         let unseen = entries.iter().enumerate().filter_map(|(at, (_, unseen))| Some((at, (*unseen)?))).collect();
         let index = Rc::new(Index { entries: entries.into_iter().map(|(entry, _)| entry).collect(), unseen, file });
-        *self.last_index().borrow_mut() = Some(index.clone());
+        *self.memo.index.borrow_mut() = Some(index.clone());
         Ok(index)
     }
 

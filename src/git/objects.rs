@@ -10,7 +10,7 @@ use std::rc::Rc;
 use chrono::{DateTime, Utc};
 
 use crate::git::call::{OUTPUT_LIMIT, records};
-use crate::git::{GitError, Repo, Scope};
+use crate::git::{Call, GitError, Repo, Scope};
 use crate::model::Digest;
 use crate::model::commit::is_regular;
 use crate::model::digest::{FieldHasher, hex};
@@ -104,21 +104,26 @@ impl Repo {
         if let Some(running) = self.running_batch() {
             return Ok(running);
         }
-        let mut child = self.git().args(["cat-file", "--batch"]).spawn_piped()?;
-        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(unreadable("it has no pipes"));
-        };
-        let reader = Rc::new(RefCell::new(Reader { child, ask: Some(ask), answer: BufReader::new(answer) }));
-        *self.shared_reader().borrow_mut() = Rc::downgrade(&reader);
-        Ok(Batch(reader))
+        let batch = Batch::start(self.git())?;
+        *self.memo.reader.borrow_mut() = Rc::downgrade(&batch.0);
+        Ok(batch)
     }
 
     pub(crate) fn running_batch(&self) -> Option<Batch> {
-        self.shared_reader().borrow().upgrade().filter(|reader| reader.borrow().ask.is_some()).map(Batch)
+        self.memo.reader.borrow().upgrade().filter(|reader| reader.borrow().ask.is_some()).map(Batch)
     }
 }
 
 impl Batch {
+    /// A reader of its own, which reads the objects that `git` sees.
+    pub(crate) fn start(git: Call) -> Result<Self, GitError> {
+        let mut child = git.args(["cat-file", "--batch"]).spawn_piped()?;
+        let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(unreadable("it has no pipes"));
+        };
+        Ok(Self(Rc::new(RefCell::new(Reader { child, ask: Some(ask), answer: BufReader::new(answer) }))))
+    }
+
     /// The content of a file in a commit; `None` if the commit has no file there.
     pub(crate) fn read_path(&mut self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
         if path.contains(&b'\n') {

@@ -35,8 +35,8 @@ impl Repo {
         if commit == head {
             return Ok(Vec::new());
         }
-        if let Some(known) = self.places_seen(&key) {
-            return Ok(known);
+        if let Some(known) = self.memo.places.borrow().get(&key) {
+            return Ok(known.clone());
         }
         let names: Vec<Vec<u8>> = own::config_names().iter().map(|name| self.full(name)).collect();
         let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
@@ -51,7 +51,7 @@ impl Repo {
                 found = roots(&commit)?.difference(&now).cloned().collect();
             }
         }
-        self.saw_places(key, found.clone());
+        self.memo.places.borrow_mut().insert(key, found.clone());
         Ok(found)
     }
 

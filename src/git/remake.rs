@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::git::conflict::is_resolution;
+use crate::git::call::OUTPUT_LIMIT;
 use crate::git::diff::{parse_raw, staged_against};
+use crate::git::objects::Batch;
 use crate::git::repo::is_full_id;
 use crate::git::revert::unmerged;
 use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Scope};
@@ -141,10 +142,9 @@ impl Repo {
             call.parsed("a line and its files", |raw| differences(raw).filter(|all| all.len() == merges.len()))?;
         let mut all: Vec<Remade> =
             made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect();
-        let batch = || beside(self.git()).args(["cat-file", "--batch"]).long();
         for (remade, merge) in all.iter_mut().zip(merges).filter(|(it, _)| !it.decided.is_empty()) {
             let decided = std::mem::take(&mut remade.decided);
-            let (decided, altered) = resolutions(decided, merge, batch())?;
+            let (decided, altered) = resolutions(decided, merge, beside(self.git()))?;
             remade.decided = decided;
             remade.differs.extend(altered);
         }
@@ -213,7 +213,7 @@ fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
 fn resolutions(
     decided: Vec<FileChange>,
     merge: &Merge,
-    batch: Call,
+    git: Call,
 ) -> Result<(Vec<FileChange>, Vec<FileChange>), GitError> {
     let is_text = |file: &FileChange| {
         !file.path.contains(&b'\n') && [&file.old_mode, &file.new_mode].iter().all(|mode| mode.starts_with("100"))
@@ -222,39 +222,17 @@ fn resolutions(
     if texts.is_empty() {
         return Ok((whole, texts));
     }
-    let names = |file: &FileChange| {
-        let side = |commit: &String| [commit.as_bytes(), b":", &file.path, b"\n"].concat();
-        let here = format!("{}\n{}\n", file.old_object, file.new_object).into_bytes();
-        [here, side(&merge.ours), side(&merge.theirs[0])].concat()
-    };
-    let output = batch.input(texts.iter().flat_map(names).collect()).ok()?;
-    let mut objects = Objects(&output);
-    let mut altered = Vec::new();
+    let (mut batch, mut altered) = (Batch::start(git)?, Vec::new());
     for file in texts {
-        let [made, resolved, ours, theirs] = [(); 4].map(|()| objects.next().flatten());
+        let mut object = |id: &str| batch.read_object(id, OUTPUT_LIMIT);
+        let (made, resolved) = (object(&file.old_object)?, object(&file.new_object)?);
+        let mut side = |commit: &str| batch.read_path(commit, &file.path, OUTPUT_LIMIT);
+        let (ours, theirs) = (side(&merge.ours)?, side(&merge.theirs[0])?);
         let is_decided = resolved.is_some() && (resolved == ours || resolved == theirs)
-            || made.zip(resolved).is_none_or(|(made, resolved)| is_resolution(made, resolved));
+            || made.zip(resolved).is_none_or(|(made, resolved)| is_resolution(&made, &resolved));
         if is_decided { whole.push(file) } else { altered.push(file) }
     }
     Ok((whole, altered))
-}
-
-/// The answers of `git cat-file --batch`; `None` for what is missing.
-struct Objects<'a>(&'a [u8]);
-
-impl<'a> Iterator for Objects<'a> {
-    type Item = Option<&'a [u8]>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let end = self.0.iter().position(|byte| *byte == b'\n')?;
-        let (header, rest) = (String::from_utf8_lossy(&self.0[..end]), &self.0[end + 1..]);
-        let (id, size) = header.split_once(" blob ").unwrap_or_default();
-        let size = size.parse::<usize>().ok().filter(|_| is_full_id(id));
-        self.0 = rest;
-        let Some(size) = size else { return Some(None) };
-        self.0 = rest.get(size + 1..)?;
-        Some(rest.get(..size))
-    }
 }
 
 /// The tree and conflicting paths of each merge: git prints a status, the tree, the paths and an empty field.
@@ -290,6 +268,45 @@ fn differences(raw: &[u8]) -> Option<Vec<Vec<FileChange>>> {
         }
     }
     Some(all)
+}
+
+/// Whether a file differs from the one that git left with conflict markers only between these. A file without markers, such
+/// as one that the other side deleted, is not altered at all; a binary file may be anything.
+fn is_resolution(made: &[u8], resolved: &[u8]) -> bool {
+    if made.contains(&0) || resolved.contains(&0) {
+        return true;
+    }
+    let kept = outside_conflicts(made);
+    let [first, middle @ .., last] = kept.as_slice() else { return made == resolved };
+    let lines = lines(resolved);
+    if lines.len() < first.len() + last.len() || !lines.starts_with(first) || !lines.ends_with(last) {
+        return false;
+    }
+    let mut rest = &lines[first.len()..lines.len() - last.len()];
+    middle.iter().all(|part| {
+        let at = (0..=rest.len()).find(|at| rest[*at..].starts_with(part));
+        at.inspect(|at| rest = &rest[at + part.len()..]).is_some()
+    })
+}
+
+fn lines(text: &[u8]) -> Vec<&[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n').collect()
+}
+
+/// The lines before, between and after conflicts.
+fn outside_conflicts(made: &[u8]) -> Vec<Vec<&[u8]>> {
+    let (mut parts, mut is_inside) = (vec![Vec::new()], false);
+    for line in lines(made) {
+        if !is_inside && line.starts_with(b"<<<<<<< ") {
+            is_inside = true;
+        } else if is_inside && line.starts_with(b">>>>>>> ") {
+            is_inside = false;
+            parts.push(Vec::new());
+        } else if !is_inside && let Some(part) = parts.last_mut() {
+            part.push(line);
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -406,5 +423,20 @@ mod tests {
         );
         assert!(!same(Remake::Pick { commit: &whole, of: &both }));
         assert!(same(Remake::Gone { head: &moved, of: &made }) && !same(Remake::Gone { head: &picked, of: &made }));
+    }
+
+    #[test]
+    fn a_resolution_alters_the_conflicts_alone() {
+        let made = b"a\n<<<<<<< x\nb\n||||||| y\n0\n=======\nc\n>>>>>>> z\nd\n<<<<<<< x\n=======\ne\n>>>>>>> z\n";
+        let is_resolution = |resolved: &str| is_resolution(made, resolved.as_bytes());
+        for resolved in ["a\nb\nd\n", "a\nd\ne\n", "a\nb\nc\nand\nd\nwhatever\n", "a\nd\nd\n"] {
+            assert!(is_resolution(resolved), "{resolved}");
+        }
+        for resolved in ["evil\na\nb\nd\n", "a\nb\n", "d\na\n", "a\n", ""] {
+            assert!(!is_resolution(resolved), "{resolved}");
+        }
+        assert!(!super::is_resolution(b"a\n", b"evil\na\n") && super::is_resolution(b"a\0", b"b"));
+        // The last line may have no end.
+        assert!(super::is_resolution(b"<<<<<<< x\nb\n=======\nc\n>>>>>>> z\nd", b"c\nd"));
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
-use crate::git::index::LastIndex;
+use crate::git::index::Index;
 use crate::git::objects::Reader;
 use crate::git::{Call, GitError, Scope, TreeEntry};
 use crate::model::own;
@@ -19,23 +19,24 @@ pub(crate) struct Repo {
     git_dir: PathBuf,
     common_dir: PathBuf,
     shallow: bool,
-    memo: Rc<Memo>,
+    pub(crate) memo: Rc<Memo>,
 }
 
 /// Answers of git about full object ids. They cannot change while the program runs, since an id is the digest of the
 /// object. The same is true of the index by the bytes of its file. Nothing that depends on a branch, a checkout or the
 /// configuration is cached here.
 #[derive(Debug, Default)]
-struct Memo {
+pub(crate) struct Memo {
     commits: RefCell<BTreeSet<String>>,
     trees: RefCell<BTreeMap<String, String>>,
     /// Only the last listing, since a tree may have a million files.
     listing: RefCell<Option<Listing>>,
-    index: LastIndex,
+    /// The last index that was read; it is reused while the file has the same bytes.
+    pub(crate) index: RefCell<Option<Rc<Index>>>,
     /// A cache of [`Repo::projects_left`], by the ids of both commits.
-    places: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
+    pub(crate) places: RefCell<BTreeMap<String, Vec<Vec<u8>>>>,
     /// The reader of objects, while it is in use.
-    reader: RefCell<Weak<RefCell<Reader>>>,
+    pub(crate) reader: RefCell<Weak<RefCell<Reader>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -151,22 +152,6 @@ impl Repo {
     /// The length of object ids in bytes, if a commit was seen.
     pub(crate) fn id_bytes(&self) -> Option<usize> {
         self.memo.trees.borrow().keys().next().map(|id| id.len() / 2)
-    }
-
-    pub(crate) fn last_index(&self) -> &LastIndex {
-        &self.memo.index
-    }
-
-    pub(crate) fn shared_reader(&self) -> &RefCell<Weak<RefCell<Reader>>> {
-        &self.memo.reader
-    }
-
-    pub(crate) fn places_seen(&self, both: &str) -> Option<Vec<Vec<u8>>> {
-        self.memo.places.borrow().get(both).cloned()
-    }
-
-    pub(crate) fn saw_places(&self, both: String, found: Vec<Vec<u8>>) {
-        self.memo.places.borrow_mut().insert(both, found);
     }
 
     /// Remembers that the commit with this full id exists.

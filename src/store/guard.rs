@@ -163,7 +163,7 @@ fn destination(path: &Path) -> Result<PathBuf, StoreError> {
         let Some(next) = current.ancestors().find_map(|existing| {
             let rest = current.strip_prefix(existing).unwrap_or(Path::new(""));
             if let Ok(full) = files::canonical(existing) {
-                return Some(Ok(below(full, rest)));
+                return Some(Ok(files::normal(&full.join(rest))));
             }
             // A link to a missing file: continue from its target.
             let next = std::fs::read_link(existing).ok()?;
@@ -177,17 +177,6 @@ fn destination(path: &Path) -> Result<PathBuf, StoreError> {
         }
     }
     Ok(current)
-}
-
-fn below(mut dir: PathBuf, rest: &Path) -> PathBuf {
-    for part in rest.components() {
-        match part {
-            Component::ParentDir => drop(dir.pop()),
-            Component::Normal(name) => dir.push(name),
-            Component::Prefix(_) | Component::RootDir | Component::CurDir => {}
-        }
-    }
-    dir
 }
 
 /// A key for comparing paths on file systems that may ignore case, or (on Windows) trailing dots and spaces and text
