@@ -1,11 +1,14 @@
-//! Sends several requests to an endpoint and checks each answer against what is expected, with a server started for it
-//! if the config names one. No secret of the URL is recorded.
+//! Sends several requests to an endpoint, limited in time, size and redirects, and checks each answer against what is
+//! expected, with a server started for it if the config names one. No secret of the URL is recorded.
 
+use std::error::Error as _;
+use std::io::{self, Read as _};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ureq::ResponseExt as _;
 
 use crate::config::{ExpectJson, HttpProbe, Method};
 use crate::measure::pointer::follow;
@@ -13,9 +16,9 @@ use crate::measure::{Place, command};
 use crate::model::scrub::{is_secret_name, scrub, scrub_url};
 use crate::model::strict_json::parse_json;
 use crate::model::{Digest, Http, HttpRequest, Printed};
-use crate::os::{Answer, Finished, HttpError, Interrupt, Request, SpawnError, http, process};
+use crate::os::{Finished, Interrupt, SpawnError, process};
 
-/// How many redirects of one request are followed.
+/// The most redirects of one request that are followed.
 const MAX_REDIRECTS: u32 = 5;
 /// After this many timeouts in a row, no more requests are sent: each costs its full deadline.
 const TIMEOUTS_TO_STOP: u32 = 2;
@@ -26,25 +29,27 @@ pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) 
     let served = config.start.as_ref().map(|cmd| Served::start(config, cmd, place, stop));
     match served {
         Some(Ok(served)) => return served.ask(place, stop),
-        Some(Err(why)) => return unanswered(config, scrub(&why)),
+        Some(Err(why)) => {
+            let requests = vec![HttpRequest { latency_s: 0.0, ok: false }];
+            return Http { error: Some(scrub(&why)), requests, ..bare(config) };
+        }
         None => {}
     }
-    let request = request(config);
     let mut requests = Vec::new();
     let (mut status, mut failed, mut first_failure, mut timeouts) = (None, 0_u32, None, 0);
     for _ in 0..config.requests {
         if stop() || timeouts == TIMEOUTS_TO_STOP {
             break;
         }
-        let answer = http::ask(&request);
-        let timed_out = matches!(answer, Err(HttpError::TimedOut(_)));
-        timeouts = if timed_out { timeouts + 1 } else { 0 };
+        let answer = request(config);
+        let waited = if let Err(HttpError::TimedOut(limit)) = answer { Some(limit) } else { None };
+        timeouts = if waited.is_some() { timeouts + 1 } else { 0 };
         let (latency, failure) = match answer {
             Ok(answer) => {
                 status = Some(answer.status);
-                (answer.latency, unexpected(config, &request, &answer))
+                (answer.latency, unexpected(config, &answer))
             }
-            Err(error) => (if timed_out { request.timeout } else { Duration::ZERO }, Some(error.to_string())),
+            Err(error) => (waited.unwrap_or_default(), Some(error.to_string())),
         };
         failed += u32::from(failure.is_some());
         requests.push(HttpRequest { latency_s: latency.as_secs_f64(), ok: failure.is_none() });
@@ -52,9 +57,6 @@ pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) 
     }
     let made = requests.len();
     Http {
-        url: scrub_url(&config.url),
-        name: Some(config.name.clone()),
-        timeout_s: config.timeout_s,
         ok: failed == 0 && made > 0,
         status,
         error: match first_failure {
@@ -63,53 +65,40 @@ pub(crate) fn probe(config: &HttpProbe, place: &Place, stop: &dyn Fn() -> bool) 
             other => other,
         },
         requests,
+        ..bare(config)
     }
+}
+
+/// What is recorded of an endpoint before it is asked.
+fn bare(config: &HttpProbe) -> Http {
+    let name = Some(config.name.clone());
+    Http { url: scrub_url(&config.url), name, timeout_s: config.timeout_s, ..Http::default() }
 }
 
 /// The content of one answer, status before body; `None` if there is no answer.
 pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
-    let answer = http::ask(&request(config)).ok()?;
+    let answer = request(config).ok()?;
     let whole = [answer.status.to_string().as_bytes(), b"\n", &answer.body].concat();
     let bytes = answer.body.len() as u64;
     Some(Printed { bytes, sha256: Digest::of_bytes(&whole), seconds: answer.latency.as_secs_f64(), went_on: false })
 }
 
-/// One request without the expected answer.
-fn unanswered(config: &HttpProbe, why: String) -> Http {
-    Http {
-        url: scrub_url(&config.url),
-        name: Some(config.name.clone()),
-        timeout_s: config.timeout_s,
-        error: Some(why),
-        requests: vec![HttpRequest { latency_s: 0.0, ok: false }],
-        ..Http::default()
-    }
-}
-
-fn request(config: &HttpProbe) -> Request {
+/// How many redirects of one request are followed; with 0, the redirect itself is the answer.
+fn max_redirects(config: &HttpProbe) -> u32 {
     // The redirect may be what is expected, and a secret header must not be sent to another host.
     let wants_redirect = config.expect_status.is_some_and(|status| (300..400).contains(&status));
     let is_secret = |name: &String| is_secret_name(name) || name.to_ascii_lowercase().contains("auth");
-    let sends_secret = config.headers.keys().any(is_secret);
-    let max_redirects = if wants_redirect || sends_secret { 0 } else { MAX_REDIRECTS };
-    Request {
-        url: config.url.clone(),
-        head_only: config.method == Method::Head,
-        headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-        timeout: command::seconds(config.timeout_s),
-        max_body_bytes: config.max_body_bytes,
-        max_redirects,
-    }
+    if wants_redirect || config.headers.keys().any(is_secret) { 0 } else { MAX_REDIRECTS }
 }
 
-fn unexpected(config: &HttpProbe, request: &Request, answer: &Answer) -> Option<String> {
+fn unexpected(config: &HttpProbe, answer: &Answer) -> Option<String> {
     let status = answer.status;
     if !config.accepts_status(status) {
         let expected = config.expect_status.map_or("200 to 399".to_owned(), |status| status.to_string());
         return Some(format!("status {status}, expected {expected}"));
     }
     let unfollowed = (300..400).contains(&status) && status != 304 && config.expect_status.is_none();
-    if unfollowed && request.max_redirects == 0 {
+    if unfollowed && max_redirects(config) == 0 {
         return Some(format!("status {status}: redirects are not followed with a secret header; give the final URL"));
     }
     let looks_inside = config.expect_contains.is_some() || !config.expect_json.is_empty();
@@ -148,6 +137,140 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(x), Value::Number(y)) => x == y || (x.as_f64().is_some() && x.as_f64() == y.as_f64()),
         _ => a == b,
+    }
+}
+
+struct Answer {
+    status: u16,
+    /// Empty for a HEAD request.
+    body: Vec<u8>,
+    /// The content encoding of the body, if the answer has one.
+    encoding: Option<String>,
+    /// From the start of the request to the end of the body.
+    latency: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error("no complete answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// One request on its own connection, with the built-in root certificates. Proxy variables are honoured, except for
+/// addresses of this machine, which a proxy could not reach.
+fn request(config: &HttpProbe) -> Result<Answer, HttpError> {
+    let agent = agent(config);
+    let mut message = ureq::http::Request::builder().uri(&config.url);
+    message = message.method(if config.method == Method::Head { "HEAD" } else { "GET" });
+    for (name, value) in &config.headers {
+        message = message.header(name, value);
+    }
+    let message = message.body(()).map_err(|error| cannot_be_asked(&error))?;
+    let start = Instant::now();
+    let is_plain = !config.url.to_ascii_lowercase().starts_with("https:");
+    let answer = agent.run(message).map_err(|error| {
+        let error = explain(error, config);
+        if is_plain && matches!(&error, HttpError::Failed(said) if said == CLOSED) {
+            return HttpError::Failed(format!("{CLOSED}; if what listens there speaks TLS, try https://"));
+        }
+        error
+    })?;
+    if let Some(scheme) = unknown_scheme(&config.url, answer.get_uri().path()) {
+        return Err(HttpError::Failed(format!("a redirect leads to {scheme}, which is not a web address")));
+    }
+    let status = answer.status().as_u16();
+    let encoding = answer.headers().get("content-encoding").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    if config.method != Method::Head {
+        let limit = config.max_body_bytes;
+        // One byte more than allowed distinguishes a body that is too long from one that just fits.
+        let mut limited = answer.into_body().into_reader().take(limit.saturating_add(1));
+        limited.read_to_end(&mut body).map_err(|error| explain(error.into(), config))?;
+        if body.len() as u64 > limit {
+            let why = format!("the body is longer than the {limit} bytes that are read (max_body_bytes)");
+            return Err(HttpError::Failed(why));
+        }
+    }
+    Ok(Answer { status, body, encoding, latency: start.elapsed() })
+}
+
+const CLOSED: &str = "the connection was closed before the answer was complete";
+
+/// Schemes whose addresses have no host; the library refuses other unknown schemes.
+const WITHOUT_HOST: [&str; 12] =
+    ["view-source", "jar", "urn", "file", "data", "javascript", "vbscript", "about", "blob", "unix", "mailto", "tel"];
+
+/// The scheme of a redirect that is no web address; the library would take it for a path on the same host.
+fn unknown_scheme(asked: &str, answered: &str) -> Option<String> {
+    let is_known = |part: &&str| {
+        part.split_once(':').is_some_and(|(scheme, _)| WITHOUT_HOST.iter().any(|it| it.eq_ignore_ascii_case(scheme)))
+    };
+    let named = || answered.split('/').find(is_known).and_then(|part| part.split(':').next());
+    let found = answered.split_once(":///").and_then(|(before, _)| before.rsplit('/').next()).or_else(named);
+    found.filter(|_| !asked.contains(answered)).map(|scheme| format!("{scheme}:"))
+}
+
+fn agent(config: &HttpProbe) -> ureq::Agent {
+    let redirects = max_redirects(config);
+    let mut settings = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(command::seconds(config.timeout_s)))
+        .max_redirects(redirects)
+        .max_redirects_will_error(redirects > 0)
+        .max_idle_connections(0)
+        .user_agent(concat!("vibeship-optimizer/", env!("CARGO_PKG_VERSION")));
+    if is_own_machine(&config.url) {
+        settings = settings.proxy(None);
+    }
+    settings.build().new_agent()
+}
+
+fn is_own_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
+    let without_port = if host.starts_with('[') {
+        host.split(']').next().unwrap_or_default().trim_start_matches('[')
+    } else {
+        host.split(':').next().unwrap_or_default()
+    };
+    let loopback = without_port.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    loopback || without_port == "localhost" || without_port.ends_with(".localhost")
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum may grow")]
+fn explain(error: ureq::Error, config: &HttpProbe) -> HttpError {
+    let speaks_no_tls =
+        |said: &str| said.contains("InvalidContentType") && config.url.to_ascii_lowercase().starts_with("https:");
+    match error {
+        ureq::Error::Timeout(_) => HttpError::TimedOut(command::seconds(config.timeout_s)),
+        ureq::Error::TooManyRedirects => HttpError::Failed(format!("more than {} redirects", max_redirects(config))),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => cannot_be_asked(&error),
+        ureq::Error::HostNotFound => HttpError::Failed("the host's name cannot be resolved".to_owned()),
+        ureq::Error::Io(error) if !speaks_no_tls(&error.to_string()) => HttpError::Failed(explain_io(&error)),
+        other => {
+            let cause = other.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let said = format!("{other}{cause}");
+            let plain = speaks_no_tls(&said);
+            HttpError::Failed(if plain { "what listens there speaks no TLS; try http://".to_owned() } else { said })
+        }
+    }
+}
+
+fn cannot_be_asked(why: &dyn std::fmt::Display) -> HttpError {
+    HttpError::Failed(format!("cannot be asked: {why}"))
+}
+
+fn explain_io(error: &io::Error) -> String {
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        "connection refused: nothing listens there".to_owned()
+    } else if matches!(kind, io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof) {
+        CLOSED.to_owned()
+    } else {
+        error.to_string()
     }
 }
 
@@ -452,5 +575,57 @@ mod tests {
         let place = Place { root: std::env::temp_dir(), env: Vec::new() };
         let why = Served::start(&probe, "echo no such file >&2; exit 3", &place, &|| false).unwrap_err();
         assert!(why.contains("ended before it answered at $PORT: no such file"), "{why}");
+    }
+
+    #[test]
+    fn a_redirect_to_a_file_is_no_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, mut asked) = (stream.unwrap(), [0; 1024]);
+                let read = stream.read(&mut asked).unwrap();
+                let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
+                let to = asked.strip_prefix("GET /away?").and_then(|rest| rest.split(' ').next());
+                let head = to.map_or("200 OK".to_owned(), |to| format!("302 Found\r\nLocation: {to}"));
+                let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let ask_for = |path: &str| {
+            let url = format!("http://{address}/{path}");
+            request(&HttpProbe { url, timeout_s: 20.0, max_body_bytes: 9, ..HttpProbe::default() })
+        };
+        for to in [
+            "file:///etc/hostname",
+            "FiLe:///x",
+            "UNIX:/run/x",
+            "x-app:///x",
+            "Data:text/plain,x",
+            "mailto:x",
+            "view-source:http://x",
+            "jar:file:/x",
+        ] {
+            let scheme = &to[..=to.find(':').unwrap()];
+            assert!(
+                matches!(ask_for(&format!("away?{to}")), Err(HttpError::Failed(why)) if why.contains(scheme)),
+                "{to}"
+            );
+        }
+        for to in ["/items:list", "/at/http://x", "?a=b:c"] {
+            assert_eq!(ask_for(&format!("away?{to}")).unwrap().status, 200, "{to}");
+        }
+        assert_eq!(ask_for("here").unwrap().status, 200);
+        assert_eq!(ask_for("file:/x").unwrap().status, 200, "an address that was asked for is one");
+    }
+
+    #[test]
+    fn addresses_of_this_machine_are_known() {
+        for own in ["http://127.0.0.1:80/x", "http://u:p@localhost/", "https://[::1]:8/x", "http://a.localhost?x"] {
+            assert!(is_own_machine(own), "{own}");
+        }
+        for other in ["http://127.example.com/", "http://10.0.0.1/", "http://localhost.example.com", "nonsense"] {
+            assert!(!is_own_machine(other), "{other}");
+        }
     }
 }
