@@ -188,6 +188,7 @@ fn finding(found: &Interval) -> Finding {
         p_value: None,
         min_effect: 0.01,
         from_zero: false,
+        unit: None,
     }
 }
 

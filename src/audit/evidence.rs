@@ -10,8 +10,8 @@ use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::{self, Caveat, Comparison, CriterionRow, Role, Settings, compare};
 use crate::model::{
-    Artifact, Better, Contract, Digest, Event, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi, RolloutStage,
-    Sampling, SideRevision, Snapshot, TakenFor, Tick, Verdict, Verdicts, ingest,
+    Artifact, Better, Contract, Digest, Event, Finding, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi,
+    RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Tick, Verdict, Verdicts, ingest,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 use crate::workflow::{Change, Dated, End, watch};
@@ -360,11 +360,17 @@ fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
     Some(format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other)))
 }
 
-/// Whether two verdicts rest on the same numbers. The number of further runs is advice and may differ between versions.
+/// Whether two verdicts rest on the same numbers. The number of further runs is advice and may differ between versions, and
+/// early versions recorded no unit.
 fn rests_on_the_same(one: &Judged, other: &Judged) -> bool {
+    let finding = |it: Finding| Finding { unit: None, ..it };
     let evidence = |judged: &Judged| match judged.verdict.clone() {
-        Verdict::Inconclusive { finding, because, .. } => Verdict::Inconclusive { finding, because, more_runs: None },
-        verdict @ (Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. }) => verdict,
+        Verdict::Pass(found) => Verdict::Pass(finding(found)),
+        Verdict::Fail(found) => Verdict::Fail(finding(found)),
+        Verdict::Inconclusive { finding: found, because, .. } => {
+            Verdict::Inconclusive { finding: found.map(finding), because, more_runs: None }
+        }
+        verdict @ Verdict::Invalid { .. } => verdict,
     };
     one.criterion == other.criterion && evidence(one) == evidence(other)
 }

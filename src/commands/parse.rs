@@ -97,7 +97,7 @@ pub(crate) fn criterion(flag: &str, text: &str) -> Result<Criterion> {
 
 pub(crate) fn trigger(flag: &str, text: &str) -> Result<Trigger> {
     let text = required(flag, text)?;
-    Trigger::parse(&text).map_err(|error| pointed(flag, &error))
+    Trigger::typed(&text).map_err(|error| pointed(flag, &error))
 }
 
 fn pointed(flag: &str, error: &CriterionError) -> CommandError {

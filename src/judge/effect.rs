@@ -216,6 +216,7 @@ pub(crate) fn finding(
         p_value: None,
         min_effect: known.min_effect,
         from_zero: false,
+        unit: None,
     }
 }
 

@@ -22,7 +22,7 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
     let found = match &criterion.bound {
         Bound::Relative { share } => relative(measured, known).map(|finding| (finding, *share)),
         Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured)
-            .and_then(|bound| Ok((finite(effect::level(measured, known)?)?, bound))),
+            .and_then(|bound| Ok((usable(effect::level(measured, known)?, measured, true)?, bound))),
     };
     match found {
         Ok((finding, bound)) => decide(criterion, finding, bound, is_rate(measured), known),
@@ -39,16 +39,19 @@ fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Un
     if known.same_code && measured.paired.is_none() && !exact {
         return Err(Flaw::SameCode.into());
     }
-    finite(effect::relative(measured, known)?)
+    usable(effect::relative(measured, known)?, measured, false)
 }
 
-/// Refuses a finding that is not finite, such as a share of values that are hundreds of orders of magnitude apart.
-fn finite(finding: Finding) -> Result<Finding, Undecided> {
+/// Names the unit of an estimate that is no share. Refuses one that is not finite, such as a share of values that are
+/// hundreds of orders of magnitude apart.
+fn usable(finding: Finding, measured: Measured<'_>, is_level: bool) -> Result<Finding, Undecided> {
     let Estimate { value, low, high, confidence } = finding.estimate;
-    if [value, low, high, confidence].iter().all(|number| number.is_finite()) {
-        return Ok(finding);
+    if ![value, low, high, confidence].iter().all(|number| number.is_finite()) {
+        return Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into());
     }
-    Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into())
+    let has_unit = finding.from_zero || (is_level && !is_rate(measured));
+    let unit = spec(measured).filter(|_| has_unit).map(|spec| spec.unit.clone());
+    Ok(Finding { unit, ..finding })
 }
 
 fn is_rate(measured: Measured<'_>) -> bool {

@@ -302,13 +302,26 @@ impl Trigger {
     /// Parses a trigger. Text that parses as a criterion is one; text with a metric's prefix and an operator that does
     /// not parse is an error, as is empty text; anything else is words.
     pub fn parse(text: &str) -> Result<Self, CriterionError> {
+        Self::unless_words(text, Criterion::parse)
+    }
+
+    /// Parses a trigger typed by a user, as [`Criterion::typed`] does.
+    pub fn typed(text: &str) -> Result<Self, CriterionError> {
+        Self::unless_words(text, Criterion::typed)
+    }
+
+    fn unless_words(
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<Criterion, CriterionError>,
+    ) -> Result<Self, CriterionError> {
         let text = text.trim();
-        match Criterion::parse(text) {
+        match parse(text) {
             Ok(criterion) => Ok(Self::Measured(criterion)),
             Err(error) if text.is_empty() => Err(error),
             Err(error) => {
-                let meant = MetricId::new(text).source().is_some() && operator_span(text).is_some();
-                if meant { Err(error) } else { Ok(Self::Words(text.to_owned())) }
+                let is_metric = MetricId::new(text).source().is_some() && operator_span(text).is_some();
+                let is_ambiguous = matches!(error.kind, CriterionMistake::SignAlone { .. });
+                if is_metric || is_ambiguous { Err(error) } else { Ok(Self::Words(text.to_owned())) }
             }
         }
     }
@@ -416,6 +429,9 @@ mod tests {
         assert!(matches!(Trigger::parse("errors => many, then act"), Ok(Trigger::Words(_))));
         assert!(Trigger::parse("timing.a.wall => 10%").is_err());
         assert!(Trigger::parse("  ").is_err());
+        assert!(matches!(Trigger::parse("kpi.v > +5"), Ok(Trigger::Measured(_))), "as records have it");
+        assert!(Trigger::typed("kpi.v > +5").is_err(), "5, or 5 %?");
+        assert!(matches!(Trigger::typed("kpi.v ≥ 5"), Ok(Trigger::Measured(_))));
     }
 
     #[test]

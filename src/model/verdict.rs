@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Unit;
 use crate::model::text::{count, joined};
 
 /// The interval of a change that counts must exclude everything up to this share of the minimum effect
@@ -70,6 +71,9 @@ pub struct Finding {
     /// metric's unit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_zero: bool,
+    /// The unit of the estimate unless it is a share; early versions did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
 }
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]

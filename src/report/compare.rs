@@ -120,10 +120,7 @@ fn outcome(doc: &mut Doc, comparison: &Comparison) {
 }
 
 fn criteria(comparison: &Comparison) -> Vec<Row> {
-    let unit = |id: &MetricId| comparison.metrics.iter().find(|row| row.metric == *id).map(|row| &row.unit);
-    let row =
-        |it: &crate::judge::CriterionRow| Row::new(it.role, &it.criterion, &it.result, unit(&it.criterion.metric));
-    comparison.criteria.iter().map(row).collect()
+    comparison.criteria.iter().map(|it| Row::new(it.role, &it.criterion, &it.result)).collect()
 }
 
 fn trigger_words(doc: &mut Doc, comparison: &Comparison) {

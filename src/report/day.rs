@@ -75,7 +75,7 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
         doc.heading(2, "Against the contract");
         doc.paragraph("There is no baseline: only criteria with a bound of their own can be judged.");
     }
-    let row = |it: &CriterionRow| Row::new(it.role, &it.criterion, &it.result, None).alone();
+    let row = |it: &CriterionRow| Row::new(it.role, &it.criterion, &it.result).alone();
     doc.table(verdict::table(view.judged.into_iter().flatten().map(row).collect(), false));
 }
 

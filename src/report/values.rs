@@ -2,7 +2,7 @@
 //! times. Used everywhere, so that the same number always has the same text.
 
 pub(crate) use crate::model::text::{count, moment, short, stamp};
-use crate::model::{Bound, Criterion, Estimate, Finding, MetricId, Unit};
+use crate::model::{Bound, Criterion, Estimate, Finding, Unit};
 
 /// Significant digits of a number without an interval.
 const DIGITS: i32 = 4;
@@ -82,7 +82,8 @@ pub(crate) fn change(finding: &Finding, bound: Option<f64>) -> String {
     if !finding.from_zero {
         return share_estimate(&finding.estimate, bound);
     }
-    let number = |value: f64| plus(significant(value));
+    let unit = finding.unit.clone().unwrap_or(Unit::none());
+    let number = |value: f64| signed_quantity(value, &unit);
     format!("{} from zero", with_interval(&finding.estimate, number, number))
 }
 
@@ -123,23 +124,6 @@ pub(crate) fn bound(criterion: &Criterion) -> String {
             let number = if is_extreme(*value) { format!("{value:e}") } else { value.to_string() };
             format!("{op} {}", with_symbol(&number, unit.as_ref().map_or("", Unit::symbol)))
         }
-    }
-}
-
-/// The unit of a metric's samples, from its name; for a KPI, whose unit is only in the config, otherwise that of
-/// `bound`.
-pub(crate) fn unit_of(metric: &MetricId, bound: &Bound) -> Unit {
-    const NAMED: [(&str, &str); 6] =
-        [("_ms", "ms"), ("_us", "us"), ("_ns", "ns"), ("_s", "s"), ("_seconds", "s"), ("_bytes", "B")];
-    if let Some(kind) = metric.kind() {
-        return Unit::new(kind.row().unit);
-    }
-    if let Some((_, symbol)) = NAMED.iter().find(|(end, _)| metric.as_str().ends_with(end)) {
-        return Unit::new(symbol);
-    }
-    match bound {
-        Bound::Absolute { unit: Some(unit), .. } if !unit.is_time() && !unit.is_bytes() => unit.clone(),
-        Bound::Absolute { .. } | Bound::Relative { .. } => Unit::none(),
     }
 }
 
@@ -328,16 +312,6 @@ mod tests {
             [of("a <= +2%"), of("a < 40MiB"), of("a >= 0.32"), of("a == -12.5%")],
             ["≤ +2 %", "< 40 MiB", "≥ 0.32", "= -12.5 %"]
         );
-    }
-
-    #[test]
-    fn a_metric_is_shown_in_its_own_unit() {
-        let of = |name: &str| unit_of(&MetricId::new(name), &Bound::Relative { share: 0.1 }).symbol().to_owned();
-        assert_eq!(
-            [of("timing.t.wall"), of("timing.t.max_rss"), of("size.lib"), of("size.lib.files"), of("http.h.ok")],
-            ["s", "B", "B", "", ""]
-        );
-        assert_eq!([of("http.h.latency"), of("kpi.advisory_p95_ms"), of("kpi.score")], ["s", "ms", ""]);
     }
 
     #[test]

@@ -24,8 +24,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// `unit` is that of the metric if known from a comparison; a record only has the metric's name.
-    pub(crate) fn new(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> Self {
+    pub(crate) fn new(role: Role, criterion: &Criterion, verdict: &Verdict) -> Self {
         let (tone, word) = mark_of(role, verdict.outcome());
         let drawn = match criterion.bound {
             // Percentage points of a rate are on another scale.
@@ -34,7 +33,7 @@ impl Row {
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
-        let why = why(role, criterion, verdict, unit);
+        let why = why(role, criterion, verdict);
         // HTTP requests are not measured in pairs.
         let why = if criterion.metric.source() == Some(MetricSource::Http) { alone(&why) } else { why };
         Self { role, criterion: criterion.text.clone(), tone, word, why, drawn }
@@ -42,7 +41,7 @@ impl Row {
 
     pub(crate) fn of(role: Role, judged: &Judged) -> Self {
         match judged.criterion.criterion() {
-            Some(criterion) => Self::new(role, criterion, &judged.verdict, None),
+            Some(criterion) => Self::new(role, criterion, &judged.verdict),
             None => {
                 let (tone, word) = mark_of(role, judged.verdict.outcome());
                 let criterion = judged.criterion.to_string();
@@ -125,7 +124,7 @@ pub(crate) fn word(outcome: Outcome) -> &'static str {
 }
 
 pub(crate) fn row_line(row: &CriterionRow) -> String {
-    Row::new(row.role, &row.criterion, &row.result, None).line()
+    Row::new(row.role, &row.criterion, &row.result).line()
 }
 
 /// One line: `CRITERION is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
@@ -158,9 +157,9 @@ pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
     }
 }
 
-fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>) -> String {
+fn why(role: Role, criterion: &Criterion, verdict: &Verdict) -> String {
     let bound = values::bound(criterion);
-    let shown = |finding: &Finding| measured(criterion, finding, unit);
+    let shown = |finding: &Finding| measured(criterion, finding);
     match verdict {
         Verdict::Pass(finding) => format!("{} meets {bound} ({})", shown(finding), basis(finding)),
         Verdict::Fail(finding) => {
@@ -175,12 +174,14 @@ fn why(role: Role, criterion: &Criterion, verdict: &Verdict, unit: Option<&Unit>
     }
 }
 
-fn measured(criterion: &Criterion, finding: &Finding, unit: Option<&Unit>) -> String {
+fn measured(criterion: &Criterion, finding: &Finding) -> String {
     match &criterion.bound {
         Bound::Relative { share } => difference(&criterion.metric, finding, Some(*share)),
         Bound::Absolute { .. } if criterion.metric.is_rate() => values::rate_estimate(&finding.estimate),
-        bound @ Bound::Absolute { value, unit: written } => {
-            let unit = unit.cloned().unwrap_or_else(|| values::unit_of(&criterion.metric, bound));
+        Bound::Absolute { value, unit: written } => {
+            // Early versions recorded no unit; that of a metric that is no KPI follows from its kind.
+            let known = || criterion.metric.kind().map(|kind| Unit::new(kind.row().unit));
+            let unit = finding.unit.clone().or_else(known).unwrap_or(Unit::none());
             let factor = written.as_ref().map_or(Some(1.0), |written| written.factor_to(&unit));
             values::quantity_estimate(&finding.estimate, &unit, factor.map(|factor| value * factor))
         }
@@ -264,6 +265,7 @@ mod tests {
             p_value: Some(0.01),
             min_effect: 0.02,
             from_zero: false,
+            unit: None,
         }
     }
 

@@ -218,15 +218,14 @@ pub(crate) fn other_criterion(
         Some(Part::Hypothesis) => {}
     }
     let kpi = given.kpi.as_ref().or(change.and_then(|change| change.contract.kpi.as_ref()));
-    let kpi = kpi.map(|kpi| kpi.metric.as_str().to_owned());
-    let [proposed, guardrail, _] = &ctx.criteria;
-    let mut words = proposed.split(' ');
     // If the proposed guardrail is on the metric of the given KPI, a guardrail on the proposed KPI's metric replaces
     // it.
-    if let (true, Some(metric), Some(op)) = (guardrail.split(' ').next() == kpi.as_deref(), words.next(), words.next())
-        && Some(metric) != kpi.as_deref()
+    if let (Some(kpi), [Ok(proposed), Ok(guardrail), _]) = (kpi, ctx.criteria.each_ref().map(|it| Criterion::parse(it)))
+        && guardrail.metric == kpi.metric
+        && proposed.metric != kpi.metric
     {
-        ctx.criteria[1] = format!("{metric} {op} {}", if op.starts_with('<') { "+2%" } else { "-2%" });
+        let op = proposed.op.symbol();
+        ctx.criteria[1] = format!("{} {op} {}", proposed.metric, if op.starts_with('<') { "+2%" } else { "-2%" });
         ctx.bounds[1] = ctx.bounds[0].clone();
     }
     let line = match change {
@@ -283,7 +282,7 @@ pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixC
     let trigger = contract.measured_trigger().filter(|it| named(it)).map(|_| Part::Trigger);
     let parts: Vec<Part> = kpi.into_iter().chain(guardrails).chain(trigger).collect();
     // The config's proposals are unusable if they name a metric without a value.
-    let is_of = |text: &String| metrics.iter().any(|it| text.split(' ').next() == Some(it.as_str()));
+    let is_of = |text: &String| Criterion::parse(text).is_ok_and(|it| metrics.contains(&it.metric));
     let shapes = || FixContext { criteria: FixContext::shapes("OTHER_METRIC"), ..ctx.clone() };
     let proposed = if ctx.criteria.iter().any(is_of) { shapes() } else { ctx.clone() };
     let stay = kept.into_iter().filter(|_| !lost.is_empty()).flat_map(|it| ["--guardrail", it.text.as_str()]);

@@ -172,6 +172,7 @@ mod tests {
             p_value: None,
             min_effect: 0.01,
             from_zero: false,
+            unit: None,
         };
         let result = match outcome {
             Outcome::Pass => Verdict::Pass(finding),

@@ -50,6 +50,7 @@ pub(crate) fn finding(value: f64, low: f64, high: f64) -> Finding {
         p_value: Some(0.004),
         min_effect: 0.02,
         from_zero: false,
+        unit: None,
     }
 }
 

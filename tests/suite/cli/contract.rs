@@ -294,3 +294,12 @@ fn a_kpi_that_the_baseline_already_meets_is_refused_and_a_stricter_one_proposed(
     let _ = s.on(&["change", "contract", "--kpi", "kpi.ops <= 60"]).ok();
     let _ = s.on(&before).ok();
 }
+
+#[test]
+fn a_guardrail_is_proposed_on_a_metric_whose_name_has_a_space() {
+    let s = Sandbox::new();
+    s.config_plus("timings: [{name: unit tests, cmd: \"exit 0\"}]\n").start("x");
+    let same = ["--kpi", "kpi.ops <= -10%", "--guardrail", "kpi.ops <= -5%"];
+    let refused = s.on(&[&["change", "contract"], &same[..]].concat()).exits(1);
+    let _ = refused.says(&["--guardrail \"timing.unit tests.wall <= +2%\""]);
+}

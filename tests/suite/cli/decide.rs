@@ -433,3 +433,22 @@ fn a_decision_without_a_reason_is_asked_for_its_reason_only() {
         let _ = s.on(&["change", verb, "--reason", " "]).exits(1).says(&[&next]);
     }
 }
+
+#[test]
+fn a_refusal_gives_a_number_in_the_unit_of_its_metric() {
+    let s = Sandbox::new();
+    let of = |name: &str, unit: &str, better: &str| {
+        format!("  - {{name: {name}, unit: {unit}, file: ops.json, pointer: /ops, better: {better}, exact: true}}\n")
+    };
+    let kpis = of("requests_per_s", "req/s", "higher") + &of("latency", "ms", "lower");
+    let rest = "pair: {enabled: false}\nreview: {require_attestation: false}\n";
+    s.config(&format!("version: 1\ncommands: {{test: \"exit 0\"}}\nkpis:\n{kpis}size_paths: [src]\n{rest}"));
+    s.start("x");
+    let criteria = ["--kpi", "kpi.requests_per_s >= 5000", "--guardrail", "kpi.latency <= 0.25s"];
+    let parts = ["change", "contract", "--hypothesis", "h", "--trigger", "kpi.latency > +900%"];
+    let _ = s.on(&[&parts[..], &criteria].concat()).ok();
+    s.before().tune(312.0).validate().after().compare();
+    let told = ["312 req/s violates ≥ 5000", "312 ms violates ≤ 0.25 s"];
+    let _ = s.on(&["change", "promote"]).exits(1).says(&told);
+    let _ = s.run(&["status"]).ok().says(&told[..1]);
+}

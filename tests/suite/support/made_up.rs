@@ -145,6 +145,7 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
         p_value: Some(0.0005),
         min_effect: 0.02,
         from_zero: false,
+        unit: None,
     };
     match outcome {
         Outcome::Pass => Verdict::Pass(finding),
