@@ -210,7 +210,7 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
     let scope = repo.project();
     let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    let stat = counts.iter().map(|count| (shown(&count.path), count.lines)).collect();
+    let stat = counts.iter().map(|(path, lines)| (shown(path), *lines)).collect();
     let (whole, is_cut) = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
     let masked = scrub(&whole);
     let text: String = masked.chars().take(room).collect();

@@ -51,12 +51,8 @@ pub(crate) enum Side<'a> {
     WorkTree,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LineCount {
-    pub path: Vec<u8>,
-    /// Added and deleted lines; `None` for a binary file.
-    pub lines: Option<(u64, u64)>,
-}
+/// A path, with its added and deleted lines; `None` for a binary file.
+pub(crate) type LineCount = (Vec<u8>, Option<(u64, u64)>);
 
 impl Repo {
     pub(crate) fn changed_files(
@@ -98,7 +94,7 @@ impl Repo {
         let call = self.diff_call(base, side)?.args(["--numstat", "-z", "--"]).long();
         let mut counts: Vec<LineCount> =
             call.parsed("ADDED DELETED PATH", |output| records(output).map(line_count).collect())?;
-        counts.retain(|count| scope.counts(&count.path, true));
+        counts.retain(|(path, _)| scope.counts(path, true));
         Ok(counts)
     }
 
@@ -220,7 +216,7 @@ fn line_count(record: &[u8]) -> Option<LineCount> {
         if text == "-" { Some(None) } else { text.parse().ok().map(Some) }
     };
     let lines = count()?.zip(count()?);
-    Some(LineCount { path: fields.next()?.to_vec(), lines })
+    Some((fields.next()?.to_vec(), lines))
 }
 
 #[cfg(test)]
@@ -241,7 +237,7 @@ mod tests {
         let changed = repo.changed_files(&one, side, &scope).unwrap();
         assert_eq!(changed.iter().map(|c| c.path.as_slice()).collect::<Vec<_>>(), [&b"a b"[..], b"binary"]);
         let counts = repo.line_counts(&one, side, &scope).unwrap();
-        assert_eq!((counts[0].lines, counts[1].lines), (Some((1, 0)), None));
+        assert_eq!((counts[0].1, counts[1].1), (Some((1, 0)), None));
         let (text, is_cut) = repo.diff_text(&one, side, &scope, 100_000).unwrap();
         assert!(text.starts_with("diff --git a/a b b/a b\n") && text.contains("\n+2\n"), "{text}");
         assert!(!text.contains("record") && !is_cut);
@@ -255,7 +251,7 @@ mod tests {
         sandbox.commit("a", "1\n", "one");
         sandbox.write("a", "2\n");
         let counts = sandbox.repo().line_counts("HEAD", Side::WorkTree, &Scope::ALL).unwrap();
-        assert_eq!(counts, [LineCount { path: b"a".to_vec(), lines: Some((1, 1)) }]);
+        assert_eq!(counts, [(b"a".to_vec(), Some((1, 1)))]);
     }
 
     #[test]

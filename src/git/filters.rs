@@ -8,9 +8,11 @@ use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use tempfile::TempDir;
+
 use crate::git::call::records;
 use crate::git::objects::{Batch, tree_entry};
-use crate::git::{Call, GitError, Repo, TreeEntry};
+use crate::git::{GitError, Repo, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
 
@@ -19,8 +21,6 @@ const POINTERS: Range<u64> = 100..1024;
 
 /// Files (from the repository's root) and their size as git stores them; `None` if that is unknown.
 pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
-
-type Beside<'a> = &'a dyn Fn(Call) -> Call;
 
 /// Whether a file is at or below a path.
 pub(crate) fn is_below(file: &[u8], path: &[u8]) -> bool {
@@ -71,7 +71,7 @@ impl Repo {
         let (edited, kept): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
             asked.into_iter().partition(|entry| changed.contains(entry.path.as_slice()));
         let kept: Vec<(&[u8], &str)> = kept.iter().map(|it| (it.path.as_slice(), it.object.as_str())).collect();
-        let sizes = self.sizes(&kept, &|call| call, &|path, size| self.may_point(path, size))?;
+        let sizes = self.sizes(&kept, None, &|path, size| self.may_point(path, size))?;
         found.extend(kept.iter().zip(sizes).map(|((path, _), size)| (name(path), size)));
         let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let mut edited: Vec<&[u8]> = edited.iter().map(|entry| entry.path.as_slice()).collect();
@@ -117,7 +117,7 @@ impl Repo {
         // For git-lfs, the size of the data counts.
         let named: Vec<(&[u8], &str)> =
             entries.iter().map(|(it, _)| (it.path.as_slice(), it.object.as_str())).collect();
-        let bytes: Option<u64> = self.sizes(&named, &|call| call, &|_, _| true)?.into_iter().sum();
+        let bytes: Option<u64> = self.sizes(&named, None, &|_, _| true)?.into_iter().sum();
         let held = bytes.map(|bytes| (bytes, entries.len() as u64));
         Ok(held.filter(|_| held != said))
     }
@@ -127,12 +127,7 @@ impl Repo {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
-        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
-        let objects = tempfile::tempdir().map_err(source_error)?;
-        let beside = |call: Call| {
-            call.env("GIT_OBJECT_DIRECTORY", objects.path())
-                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.common_dir().join("objects"))
-        };
+        let objects = tempfile::tempdir().map_err(GitError::no_directory)?;
         let mut asked = String::new();
         for path in paths {
             // C-style quoting, since a path may contain any byte.
@@ -142,10 +137,10 @@ impl Repo {
             });
             asked.push_str(&format!("\"{quoted}\"\n"));
         }
-        let call = beside(self.git()).without_literal_paths().args(["hash-object", "-w", "--stdin-paths"]);
+        let call = self.git_beside(&objects).without_literal_paths().args(["hash-object", "-w", "--stdin-paths"]);
         let ids = String::from_utf8_lossy(&call.input(asked.into_bytes()).long().ok()?).into_owned();
         let named: Vec<(&[u8], &str)> = paths.iter().copied().zip(ids.lines()).collect();
-        self.sizes(&named, &beside, &|path, size| self.may_point(path, size))
+        self.sizes(&named, Some(&objects), &|path, size| self.may_point(path, size))
     }
 
     /// The size of each file's object, or of the git-lfs data that it points to if `may_point` allows it; `None` if the
@@ -153,14 +148,15 @@ impl Repo {
     fn sizes(
         &self,
         of: &[(&[u8], &str)],
-        beside: Beside<'_>,
+        beside: Option<&TempDir>,
         may_point: &dyn Fn(&[u8], u64) -> bool,
     ) -> Result<Vec<Option<u64>>, GitError> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
         let ids: String = of.iter().flat_map(|(_, id)| [*id, "\n"]).collect();
-        let call = beside(self.git()).args(["cat-file", "--batch-check=%(objectsize)"]).long();
+        let git = || beside.map_or_else(|| self.git(), |objects| self.git_beside(objects));
+        let call = git().args(["cat-file", "--batch-check=%(objectsize)"]).long();
         let said = call.input(ids.into_bytes()).ok()?;
         let mut sizes: Vec<Option<u64>> =
             String::from_utf8_lossy(&said).lines().map(|line| line.parse().ok()).collect();
@@ -171,7 +167,7 @@ impl Repo {
         if pointers.is_empty() {
             return Ok(sizes);
         }
-        let mut batch = Batch::start(beside(self.git()))?;
+        let mut batch = Batch::start(git())?;
         for at in pointers {
             let blob = batch.read_object(of[at].1, POINTERS.end)?.unwrap_or_default();
             sizes[at] = sizes[at].max(lfs_field(&blob, "size ").and_then(|size| size.parse().ok()));

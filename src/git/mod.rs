@@ -77,6 +77,10 @@ impl GitError {
         Self::Io { action: format!("{action} git {args}"), source }
     }
 
+    pub(crate) fn no_directory(source: io::Error) -> Self {
+        Self::Io { action: "create a temporary directory".to_owned(), source }
+    }
+
     /// An error with a file or directory that git named or needs.
     pub(crate) fn file(action: &str, path: &std::path::Path, source: io::Error) -> Self {
         Self::Io { action: format!("{action} {}", path.display()), source }

@@ -111,14 +111,9 @@ impl Repo {
         if merges.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        let source_error = |source| GitError::Io { action: "create a temporary directory".to_owned(), source };
-        let objects = tempfile::tempdir().map_err(source_error)?;
-        let beside = |call: Call| {
-            call.env("GIT_OBJECT_DIRECTORY", objects.path())
-                .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.common_dir().join("objects"))
-        };
-        let git = attributes.into_iter().fold(self.git(), |git, commit| git.env("GIT_ATTR_SOURCE", commit));
-        let call = beside(git).args(SETTINGS);
+        let objects = tempfile::tempdir().map_err(GitError::no_directory)?;
+        let git = || self.git_beside(&objects);
+        let call = attributes.into_iter().fold(git(), |git, commit| git.env("GIT_ATTR_SOURCE", commit)).args(SETTINGS);
         let call = call.args(["merge-tree", "--stdin", "--name-only", "--no-messages", "--allow-unrelated-histories"]);
         let line = |it: &&Merge| {
             let base = it.base.as_ref().map(|base| format!("{base} -- ")).unwrap_or_default();
@@ -137,14 +132,14 @@ impl Repo {
         let made = merged_trees(&output.stdout).filter(|made| made.len() == merges.len()).ok_or_else(unreadable)?;
         let asked: String = made.iter().zip(merges).map(|((made, _), it)| format!("{made} {}\n", it.tree)).collect();
         let args = ["diff-tree", "--stdin", "-r", "--raw", "-z", "--no-abbrev", "--no-renames"];
-        let call = beside(self.git()).args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
+        let call = git().args(args).arg("--ignore-submodules=none").input(asked.into_bytes()).long();
         let all =
             call.parsed("a line and its files", |raw| differences(raw).filter(|all| all.len() == merges.len()))?;
         let mut all: Vec<Remade> =
             made.into_iter().zip(all).map(|((_, conflicts), differs)| remade(differs, &conflicts)).collect();
         for (remade, merge) in all.iter_mut().zip(merges).filter(|(it, _)| !it.decided.is_empty()) {
             let decided = std::mem::take(&mut remade.decided);
-            let (decided, altered) = resolutions(decided, merge, beside(self.git()))?;
+            let (decided, altered) = resolutions(decided, merge, git())?;
             remade.decided = decided;
             remade.differs.extend(altered);
         }

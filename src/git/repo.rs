@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
+use tempfile::TempDir;
+
 use crate::git::index::Index;
 use crate::git::objects::Reader;
 use crate::git::{Call, GitError, Scope, TreeEntry};
@@ -147,6 +149,12 @@ impl Repo {
 
     pub(crate) fn git(&self) -> Call {
         Call::new(&self.root)
+    }
+
+    /// A call that writes its objects to this directory, beside those of the repository.
+    pub(crate) fn git_beside(&self, objects: &TempDir) -> Call {
+        let call = self.git().env("GIT_OBJECT_DIRECTORY", objects.path());
+        call.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.common_dir.join("objects"))
     }
 
     /// The length of object ids in bytes, if a commit was seen.

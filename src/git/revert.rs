@@ -29,7 +29,7 @@ impl Repo {
         let scratch = self.scratch(head)?;
         let outcome = self.revert_in(&scratch, newest_first);
         if matches!(outcome, Ok(Reverted::Applies { .. })) {
-            then(scratch.path());
+            then(&scratch.path);
         }
         scratch.remove()?;
         outcome
@@ -96,7 +96,7 @@ impl Repo {
 
     /// Whether a path is one of the tool's own files, in a project of the checkout or of the reverted commit.
     fn is_own_in(&self, path: &[u8], scratch: &Scratch, reverted: &str) -> Result<bool, GitError> {
-        Ok(self.is_own_of_any(path, scratch.commit())? || self.is_own_of_any(path, reverted)?)
+        Ok(self.is_own_of_any(path, &scratch.commit)? || self.is_own_of_any(path, reverted)?)
     }
 
     /// Restores the own files of all projects from `HEAD`, and returns the other files that are changed.
@@ -119,7 +119,7 @@ impl Repo {
         if paths.is_empty() {
             return Ok(others);
         }
-        let listed = self.listing(scratch.commit(), b"")?;
+        let listed = self.listing(&scratch.commit, b"")?;
         let (kept, gone): (Vec<_>, Vec<_>) =
             paths.into_iter().partition(|path| listed.binary_search_by(|it| it.path.cmp(path)).is_ok());
         let restore = ["restore", "--source=HEAD", "--staged", "--worktree"];
@@ -149,7 +149,7 @@ impl Repo {
 }
 
 fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
-    staged_against(scratch.git(), scratch.commit(), &Scope::ALL)
+    staged_against(scratch.git(), &scratch.commit, &Scope::ALL)
 }
 
 pub(crate) fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {

@@ -128,19 +128,11 @@ fn abandoned(base: &Path, repo: &Repo) -> bool {
 #[derive(Debug)]
 pub(crate) struct Scratch {
     dir: ScratchDir,
-    commit: String,
-    path: PathBuf,
+    pub(crate) commit: String,
+    pub(crate) path: PathBuf,
 }
 
 impl Scratch {
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) fn commit(&self) -> &str {
-        &self.commit
-    }
-
     /// Commits what is staged, without hooks, and returns the new commit, which is checked out then.
     pub(crate) fn commit_staged(&mut self, message: String) -> Result<String, GitError> {
         let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
@@ -258,7 +250,7 @@ mod tests {
         sandbox.write(".git/hooks/post-checkout", "#!/bin/sh\ntouch ran\n");
         let repo = sandbox.repo();
         let scratch = repo.scratch(&one).unwrap();
-        let path = scratch.path().to_owned();
+        let path = scratch.path.clone();
         assert_eq!(std::fs::read_to_string(path.join("a")).unwrap(), "1");
         assert!(!path.join("ran").exists());
         let linked = Repo::open(&path).unwrap();
@@ -269,7 +261,7 @@ mod tests {
         assert!(!path.exists());
         assert_eq!(repo.worktrees().unwrap().len(), 1);
         let scratch = repo.scratch("HEAD").unwrap();
-        let path = scratch.path().to_owned();
+        let path = scratch.path.clone();
         scratch.remove().unwrap();
         assert!(!path.exists() && repo.worktrees().unwrap().len() == 1);
     }

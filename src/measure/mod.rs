@@ -1,6 +1,5 @@
 //! Takes measurements: commands, sizes, HTTP, KPIs, tuneables, pairs. Judges nothing.
 
-pub(crate) mod beside;
 pub mod command;
 pub(crate) mod duration;
 pub(crate) mod freshness;

@@ -81,23 +81,16 @@ fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>
         return Err(format!(": {pointer} has unit {unit} in the file, but {}", says(declared, unit)));
     }
     let value = found.value;
-    match value {
-        Value::Array(items) if items.is_empty() => {
-            Err(not_a_number(&format!("what {pointer} leads to, an empty array,")))
-        }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .map(|(i, item)| finite(item).ok_or_else(|| not_a_number(&format!("{pointer}/{i}, {},", kind(item)))))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            finite(value).map(|number| vec![number]).ok_or_else(|| {
-                let scalar = matches!(value, Value::String(_) | Value::Bool(_));
-                let text = if scalar { format!(" ({})", shown(&value.to_string())) } else { String::new() };
-                not_a_number(&format!("what {pointer} leads to, {}{text},", kind(value)))
-            })
-        }
+    if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
+        let number = |(i, item)| finite(item).ok_or_else(|| not_a_number(&format!("{pointer}/{i}, {},", kind(item))));
+        return items.iter().enumerate().map(number).collect();
     }
+    finite(value).map(|number| vec![number]).ok_or_else(|| {
+        let what = if value.is_array() { "an empty array" } else { kind(value) };
+        let scalar = value.is_string() || value.is_boolean();
+        let text = if scalar { format!(" ({})", shown(&value.to_string())) } else { String::new() };
+        not_a_number(&format!("what {pointer} leads to, {what}{text},"))
+    })
 }
 
 /// The unit that a JSON file gives for a value: the nearest one in `within`.
@@ -110,11 +103,11 @@ pub(crate) fn unit_of<'v>(within: &[&'v Value], pointer: &str, declared: &Unit) 
         "scoreunit" => !is_time,
         _ => false,
     };
-    within.iter().rev().find_map(|&value| match value {
-        Value::Object(map) => map.iter().find(|(key, _)| is_unit(key)).and_then(|(_, unit)| unit.as_str()),
+    within.iter().rev().find_map(|&value| match (value.as_object(), value.as_array().map(Vec::as_slice)) {
+        (Some(map), _) => map.iter().find(|(key, _)| is_unit(key)).and_then(|(_, unit)| unit.as_str()),
         // For example `[1.2, "ms"]`.
-        Value::Array(items) if items.len() == 2 && items[0].is_number() => items[1].as_str(),
-        Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        (None, Some([number, unit])) if number.is_number() => unit.as_str(),
+        (None, _) => None,
     })
 }
 

@@ -116,9 +116,9 @@ fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
 fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     const SHOWN: usize = 50;
     let counts = repo.line_counts("HEAD", Side::WorkTree, &repo.project())?;
-    let line = |count: &LineCount| {
-        let lines = count.lines.map_or_else(|| "-\t-".to_owned(), |(added, deleted)| format!("{added}\t{deleted}"));
-        format!("{lines}\t{}", String::from_utf8_lossy(&count.path))
+    let line = |(path, lines): &LineCount| {
+        let lines = lines.map_or_else(|| "-\t-".to_owned(), |(added, deleted)| format!("{added}\t{deleted}"));
+        format!("{lines}\t{}", String::from_utf8_lossy(path))
     };
     let mut lines: Vec<String> = counts.iter().take(SHOWN).map(line).collect();
     if counts.len() > SHOWN {

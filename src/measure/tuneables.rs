@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::{Diagnostic, Tuneables, yaml};
 use crate::measure::pointer;
@@ -53,10 +53,7 @@ fn read_with(
         let path = located(root, file, home)?;
         let bytes = read_file(&path)?;
         if let Some(bytes) = &bytes {
-            let flat = flatten(file, bytes).map_err(|problem| TuneablesError::Invalid { path, problem })?;
-            for (key, value) in flat {
-                effective.add_layer(&key, &key, value, file);
-            }
+            effective.add_file(file, bytes).map_err(|problem| TuneablesError::Invalid { path, problem })?;
         }
         let sha256 = bytes.map(|bytes| Digest::of_bytes(&bytes));
         effective.files.push(TuneableFile { path: file.clone(), sha256 });
@@ -72,9 +69,7 @@ fn read_with(
 /// The values of one file, as they are recorded.
 pub(crate) fn values(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value>, String> {
     let mut effective = Effective::default();
-    for (key, value) in flatten(name, bytes)? {
-        effective.add_layer(&key, &key, value, name);
-    }
+    effective.add_file(name, bytes)?;
     Ok(effective.values.into_iter().map(|(key, tuneable)| (key, tuneable.value)).collect())
 }
 
@@ -110,6 +105,11 @@ fn located(root: &Path, file: &str, home: Option<&Path>) -> Result<PathBuf, Tune
 }
 
 impl Effective {
+    fn add_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), String> {
+        flatten(name, bytes)?.into_iter().for_each(|(key, value)| self.add_layer(&key, &key, value, name));
+        Ok(())
+    }
+
     /// Puts a value above the existing one. `names` decide whether it is secret.
     fn add_layer(&mut self, key: &str, names: &str, value: Value, layer: &str) {
         // A number in a group with a secret name (`password.min_length`) is a setting, unless its own name is secret.
@@ -161,14 +161,13 @@ pub(crate) fn flatten(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Value
         Some("toml") => toml_value(text(bytes, "TOML")?)?,
         _ => return Err("ends in none of .json, .yml, .yaml, .toml".to_owned()),
     };
+    let is_empty = value.is_null() && !bytes.starts_with(b"null") || value.as_object().is_some_and(Map::is_empty);
+    if !value.is_object() && !is_empty {
+        return Err(format!("holds {} where keys and values are expected", pointer::kind(&value)));
+    }
     let mut flat = BTreeMap::new();
-    match value {
-        Value::Object(map) if map.is_empty() => {}
-        Value::Object(_) => add("", value, &mut flat),
-        Value::Null if !bytes.starts_with(b"null") => {}
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            return Err(format!("holds {} where keys and values are expected", pointer::kind(&value)));
-        }
+    if !is_empty {
+        add("", value, &mut flat);
     }
     Ok(flat)
 }

@@ -46,8 +46,7 @@ pub struct MeasuredPairs {
 /// A session with two prepared places.
 pub struct Session<'a> {
     pub(crate) runner: &'a mut dyn Runner,
-    pub(crate) before: &'a Place,
-    pub(crate) after: &'a Place,
+    places: [&'a Place; 2],
     pub(crate) pin: Pin,
     /// Observes the first runs of the sides.
     pub(crate) proof: Option<Proof>,
@@ -64,10 +63,11 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// `pin` says whether both runs of a pair are pinned to one core.
     pub fn new(runner: &'a mut dyn Runner, (before, after): (&'a Place, &'a Place), pin: Pin) -> Self {
+        let places = [before, after];
         let (reference, started) = (Reference::new(), Instant::now());
         let reference = Box::new(move || Some(reference.measure_once().wall_s));
         let clock = Box::new(move || started.elapsed());
-        Self { runner, before, after, pin, proof: None, reference, clock, served: [None, None], answered: None }
+        Self { runner, places, pin, proof: None, reference, clock, served: [None, None], answered: None }
     }
 
     /// Sets the observer of the sides' first runs.
@@ -235,14 +235,12 @@ impl<'a> Session<'a> {
 
     /// The functions whose share of the command's time grew, from one more pair of runs; or why that is not known.
     pub(crate) fn grown(&mut self, plan: &Timing) -> Result<Vec<Grown>, String> {
-        profile::grown(self.runner, plan, self.before, self.after)
+        let [before, after] = self.places;
+        profile::grown(self.runner, plan, before, after)
     }
 
     pub(crate) fn place(&self, side: Which) -> &'a Place {
-        match side {
-            Which::Before => self.before,
-            Which::After => self.after,
-        }
+        self.places[side as usize]
     }
 }
 

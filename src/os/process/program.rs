@@ -7,8 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::os::process::invocation::plain_words;
-use crate::os::process::{Invocation, Launch, child_env};
+use crate::os::process::{Invocation, Launch, child_env, plain_words};
 use crate::os::{SpawnError, Spec, files};
 
 const SHELL: &str = "/bin/sh";

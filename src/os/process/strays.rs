@@ -1,23 +1,15 @@
-//! Orphaned descendants in sessions of their own: Linux makes them children of this process; other systems do not
-//! follow them.
+//! Orphaned descendants in sessions of their own, which Linux makes children of this process.
 
 use std::collections::BTreeSet;
-#[cfg(target_os = "linux")]
 use std::fs;
-#[cfg(target_os = "linux")]
 use std::sync::Once;
-#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
-use rustix::process::Pid;
-#[cfg(target_os = "linux")]
-use rustix::process::{Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
 
-#[cfg(target_os = "linux")]
 use crate::os::process::{GRACE, KILL_WAIT};
 
 /// The children of this process; from the first call on, this includes orphaned descendants.
-#[cfg(target_os = "linux")]
 pub(crate) fn children() -> BTreeSet<i32> {
     static ADOPTS: Once = Once::new();
     // If this fails, orphans are not followed.
@@ -30,14 +22,12 @@ pub(crate) fn children() -> BTreeSet<i32> {
 }
 
 /// Whether children live besides those of `before` and `leader`; after `leader` has exited, these are what it left.
-#[cfg(target_os = "linux")]
 pub(crate) fn any(before: &BTreeSet<i32>, leader: Pid) -> bool {
     let lives = |pid: &i32| field(&pid.to_string(), 0).is_some_and(|state| !matches!(state.as_str(), "Z" | "X"));
     children().difference(before).any(|pid| *pid != leader.as_raw_pid() && lives(pid))
 }
 
 /// Ends the children in sessions of their own, except those of `before`.
-#[cfg(target_os = "linux")]
 pub(crate) fn end(before: &BTreeSet<i32>) {
     let asked = Instant::now();
     while asked.elapsed() < GRACE + KILL_WAIT {
@@ -59,28 +49,13 @@ pub(crate) fn end(before: &BTreeSet<i32>) {
 }
 
 /// The session of a process; 0 if a container hides its leader (neither rustix's `Pid` nor `getsid` can express that).
-#[cfg(target_os = "linux")]
 fn session(process: &str) -> Option<i32> {
     field(process, 3)?.parse().ok()
 }
 
 /// A field of `/proc/PID/stat`, counted after the program name, which is in parentheses and may hold any character.
-#[cfg(target_os = "linux")]
 fn field(process: &str, number: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(number).map(str::to_owned)
 }
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn children() -> BTreeSet<i32> {
-    BTreeSet::new()
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn any(_: &BTreeSet<i32>, _: Pid) -> bool {
-    false
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn end(_: &BTreeSet<i32>) {}

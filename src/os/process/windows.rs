@@ -21,8 +21,7 @@ use windows_sys::Win32::System::JobObjects::{
 };
 use windows_sys::Win32::System::Threading::{CREATE_NEW_PROCESS_GROUP, WaitForSingleObject};
 
-use crate::os::process::invocation::plain_words;
-use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, child_env};
+use crate::os::process::{Captured, GRACE, Invocation, KILL_WAIT, Launch, Output, child_env, plain_words};
 use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 
 /// How long to wait before checking for an interrupt. The exit of the process is seen at once.
