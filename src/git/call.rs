@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::git::{GitError, NEEDED, Version};
+use crate::git::{GitError, NEEDED, Result, Version};
 
 const READ_LIMIT: Duration = Duration::from_secs(120);
 /// Time limit for a walk through history or a checkout.
@@ -133,7 +133,7 @@ impl Call {
         self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    pub(crate) fn output(self) -> Result<Output, GitError> {
+    pub(crate) fn output(self) -> Result<Output> {
         let limit = self.output_limit;
         let mut stdout = Vec::new();
         let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
@@ -144,32 +144,32 @@ impl Call {
     }
 
     /// Runs git and returns its standard output; any exit code but 0 is an error.
-    pub(crate) fn ok(self) -> Result<Vec<u8>, GitError> {
+    pub(crate) fn ok(self) -> Result<Vec<u8>> {
         self.output()?.ok()
     }
 
-    pub(crate) fn text(self) -> Result<String, GitError> {
+    pub(crate) fn text(self) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.ok()?).into_owned())
     }
 
-    pub(crate) fn line_bytes(self) -> Result<Vec<u8>, GitError> {
+    pub(crate) fn line_bytes(self) -> Result<Vec<u8>> {
         let mut bytes = self.ok()?;
         bytes.pop_if(|last| *last == b'\n');
         Ok(bytes)
     }
 
-    pub(crate) fn line(self) -> Result<String, GitError> {
+    pub(crate) fn line(self) -> Result<String> {
         Ok(String::from_utf8_lossy(&self.line_bytes()?).into_owned())
     }
 
     /// Like `ok`, for commands that answer "no" with exit code 1: returns `None` then.
-    pub(crate) fn answer(self) -> Result<Option<Vec<u8>>, GitError> {
+    pub(crate) fn answer(self) -> Result<Option<Vec<u8>>> {
         let output = self.output()?;
         if output.code == Some(1) { Ok(None) } else { output.ok().map(Some) }
     }
 
     /// Parses the standard output. If `parse` returns `None`, the error names what was expected.
-    pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, GitError> {
+    pub(crate) fn parsed<T>(self, expected: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Result<T> {
         let output = self.output()?;
         let args = output.args.clone();
         parse(&output.ok()?).ok_or_else(|| GitError::Unreadable { args, what: format!("not {expected}") })
@@ -177,10 +177,7 @@ impl Call {
 
     /// Streams standard output to `consume`; git is stopped when `consume` breaks. Returns the I/O errors of `consume`,
     /// and git's failure unless `consume` broke off.
-    pub(crate) fn stream(
-        self,
-        consume: impl FnOnce(&mut dyn BufRead) -> io::Result<ControlFlow<()>>,
-    ) -> Result<(), GitError> {
+    pub(crate) fn stream(self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<ControlFlow<()>>) -> Result<()> {
         let mut stopped = false;
         let output = self.read(|reader| {
             stopped = consume(reader)?.is_break();
@@ -190,12 +187,12 @@ impl Call {
     }
 
     /// Starts git with stdin and stdout piped, for a conversation. Its standard error is discarded.
-    pub(crate) fn spawn_piped(self) -> Result<Child, GitError> {
+    pub(crate) fn spawn_piped(self) -> Result<Child> {
         let spawned = self.command(true).stderr(Stdio::null()).spawn();
         spawned.map_err(|source| GitError::io("start", &self.shown(), source))
     }
 
-    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output, GitError> {
+    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output> {
         let args = self.shown();
         let io_error = |action: &'static str| |source: io::Error| GitError::io(action, &args, source);
         if !self.dir.is_dir() {
@@ -266,7 +263,7 @@ impl Call {
 }
 
 impl Output {
-    fn ok(self) -> Result<Vec<u8>, GitError> {
+    fn ok(self) -> Result<Vec<u8>> {
         if self.code == Some(0) { Ok(self.stdout) } else { Err(self.failed()) }
     }
 

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::ops::ControlFlow;
 
 use crate::git::call::records;
-use crate::git::{Call, FileChange, GitError, Repo};
+use crate::git::{Call, FileChange, GitError, Repo, Result};
 use crate::model::own;
 use crate::os::files;
 
@@ -55,12 +55,7 @@ pub(crate) enum Side<'a> {
 pub(crate) type LineCount = (Vec<u8>, Option<(u64, u64)>);
 
 impl Repo {
-    pub(crate) fn changed_files(
-        &self,
-        base: &str,
-        side: Side<'_>,
-        scope: &Scope<'_>,
-    ) -> Result<Vec<FileChange>, GitError> {
+    pub(crate) fn changed_files(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<FileChange>> {
         if matches!(side, Side::Commit(head) if head == base) {
             return Ok(Vec::new());
         }
@@ -74,7 +69,7 @@ impl Repo {
         base: Option<&str>,
         index: Option<&OsStr>,
         scope: &Scope<'_>,
-    ) -> Result<Vec<FileChange>, GitError> {
+    ) -> Result<Vec<FileChange>> {
         let base = match (base, self.head()?.at) {
             (Some(base), _) => base.to_owned(),
             (None, Some(at)) => at.commit,
@@ -85,12 +80,7 @@ impl Repo {
     }
 
     /// The line counts of the changed files in the scope.
-    pub(crate) fn line_counts(
-        &self,
-        base: &str,
-        side: Side<'_>,
-        scope: &Scope<'_>,
-    ) -> Result<Vec<LineCount>, GitError> {
+    pub(crate) fn line_counts(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<LineCount>> {
         let call = self.diff_call(base, side)?.args(["--numstat", "-z", "--"]).long();
         let mut counts: Vec<LineCount> =
             call.parsed("ADDED DELETED PATH", |output| records(output).map(line_count).collect())?;
@@ -106,7 +96,7 @@ impl Repo {
         side: Side<'_>,
         scope: &Scope<'_>,
         limit: u64,
-    ) -> Result<(String, bool), GitError> {
+    ) -> Result<(String, bool)> {
         let (mut bytes, mut truncated) = (Vec::new(), false);
         let changes = self.changed_files(base, side, scope)?;
         let paths: Vec<&[u8]> = changes.iter().map(|change| change.path.as_slice()).collect();
@@ -132,11 +122,11 @@ impl Repo {
     }
 
     /// The id of the empty tree, to compare a root commit with.
-    pub(crate) fn empty_tree(&self) -> Result<String, GitError> {
+    pub(crate) fn empty_tree(&self) -> Result<String> {
         self.git().args(["hash-object", "-t", "tree", "--stdin"]).input(Vec::new()).line()
     }
 
-    fn diff_call(&self, base: &str, side: Side<'_>) -> Result<Call, GitError> {
+    fn diff_call(&self, base: &str, side: Side<'_>) -> Result<Call> {
         let base = match self.resolve(base) {
             Err(GitError::UnknownRevision { .. }) if base == self.empty_tree()? => base.to_owned(),
             other => other?,
@@ -153,12 +143,12 @@ impl Repo {
 }
 
 /// The files in the scope that differ between a commit (or tree) and the index that `call` reads.
-pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+pub(crate) fn staged_against(call: Call, base: &str, scope: &Scope<'_>) -> Result<Vec<FileChange>> {
     let args = ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules=none"];
     raw_changes(call.args(args).arg(base).arg("--"), scope)
 }
 
-pub(crate) fn raw_changes(call: Call, scope: &Scope<'_>) -> Result<Vec<FileChange>, GitError> {
+pub(crate) fn raw_changes(call: Call, scope: &Scope<'_>) -> Result<Vec<FileChange>> {
     let mut changes = call.parsed("git's raw format", parse_raw_output)?;
     changes.retain(|change| scope.counts_change(change));
     Ok(changes)

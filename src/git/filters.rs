@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::git::call::records;
 use crate::git::objects::{Batch, tree_entry};
-use crate::git::{GitError, Repo, TreeEntry};
+use crate::git::{GitError, Repo, Result, TreeEntry};
 use crate::model::Digest;
 use crate::os::files;
 
@@ -33,14 +33,14 @@ impl Repo {
     /// at or below one of `paths`, adds the size as git stores it, or would store it after `git add`: it is the same in
     /// every checkout. For git-lfs it is the length of the data. The size is unknown if there is no file, as for a
     /// submodule without a checkout.
-    pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held, GitError> {
+    pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held> {
         let tracked = self.tracked_with_submodules(below)?;
         let mut found = tracked.into_iter().map(|path| (path, None)).collect();
         self.add_held(b"", paths, &mut found)?;
         Ok(found)
     }
 
-    fn add_held(&self, above: &[u8], paths: &[Vec<u8>], found: &mut Held) -> Result<(), GitError> {
+    fn add_held(&self, above: &[u8], paths: &[Vec<u8>], found: &mut Held) -> Result<()> {
         let index = self.index()?;
         let wanted = |file: &[u8]| paths.iter().any(|path| is_below(file, path));
         let name = |path: &[u8]| [above, path].concat();
@@ -85,12 +85,7 @@ impl Repo {
 
     /// Counts bytes and files of a project path in a commit, without the tool's own files, and returns them if they
     /// differ from `said`. Returns `None` also if they cannot be known: for a missing commit, a link or a submodule.
-    pub(crate) fn holds_other(
-        &self,
-        commit: &str,
-        path: &str,
-        said: Option<(u64, u64)>,
-    ) -> Result<Option<(u64, u64)>, GitError> {
+    pub(crate) fn holds_other(&self, commit: &str, path: &str, said: Option<(u64, u64)>) -> Result<Option<(u64, u64)>> {
         let full = files::path_bytes(&files::normal(&self.full_path(path)));
         let call = self.git().args(["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit]).long();
         let below = (!full.is_empty()).then(|| files::path_from_bytes(&full));
@@ -123,7 +118,7 @@ impl Repo {
     }
 
     /// The sizes of these files after `git add`, with the objects written to a temporary directory.
-    fn sizes_after_add(&self, paths: &[&[u8]]) -> Result<Vec<Option<u64>>, GitError> {
+    fn sizes_after_add(&self, paths: &[&[u8]]) -> Result<Vec<Option<u64>>> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }
@@ -150,7 +145,7 @@ impl Repo {
         of: &[(&[u8], &str)],
         beside: Option<&TempDir>,
         may_point: &dyn Fn(&[u8], u64) -> bool,
-    ) -> Result<Vec<Option<u64>>, GitError> {
+    ) -> Result<Vec<Option<u64>>> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
@@ -184,7 +179,7 @@ impl Repo {
 
     /// Of these files (from the repository's root), returns the tracked ones with a filter or keyword whose content is
     /// not what a new checkout would give. Line ends and encodings are left to git.
-    pub(crate) fn hidden_by_filter(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, GitError> {
+    pub(crate) fn hidden_by_filter(&self, paths: &[PathBuf]) -> Result<Vec<Vec<u8>>> {
         let filtered = self.filtered(paths)?;
         if filtered.is_empty() {
             return Ok(Vec::new());
@@ -200,7 +195,7 @@ impl Repo {
     }
 
     /// The files with a filter or keyword expansion.
-    fn filtered(&self, paths: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>, GitError> {
+    fn filtered(&self, paths: &[PathBuf]) -> Result<BTreeSet<Vec<u8>>> {
         if paths.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -212,7 +207,7 @@ impl Repo {
         Ok(fields.chunks_exact(3).filter(|of| is_set(of[2])).map(|of| of[0].to_vec()).collect())
     }
 
-    fn is_as_checked_out(&self, path: &[u8], blob: &str) -> Result<bool, GitError> {
+    fn is_as_checked_out(&self, path: &[u8], blob: &str) -> Result<bool> {
         let on_disk = self.root().join(files::path_from_bytes(path));
         let bytes = fs::read(&on_disk).map_err(|source| GitError::file("read", &on_disk, source))?;
         let raw = self.git().args(["hash-object", "--no-filters", "--stdin"]).input(bytes.clone()).line()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::git::call::Output;
 use crate::git::repo::is_full_id;
-use crate::git::{Call, GitError, Operation, Repo, is_below};
+use crate::git::{Call, GitError, Operation, Repo, Result, is_below};
 use crate::model::text::short;
 use crate::os::files;
 
@@ -23,7 +23,7 @@ pub(crate) struct CommitAndTree {
 }
 
 impl Repo {
-    pub(crate) fn head(&self) -> Result<Head, GitError> {
+    pub(crate) fn head(&self) -> Result<Head> {
         if let Some(head) = self.head_in_files() {
             return Ok(head);
         }
@@ -62,7 +62,7 @@ impl Repo {
     }
 
     /// The head before the first commit, with a damaged branch, or if another ref is named HEAD.
-    fn head_in_doubt(&self) -> Result<Head, GitError> {
+    fn head_in_doubt(&self) -> Result<Head> {
         let reference = self.git().args(["symbolic-ref", "-q", "HEAD"]).answer()?.map(|said| text(&said));
         let branch = reference.as_deref().map(branch_name);
         if !self.rev_parse("HEAD")?.is_empty() {
@@ -76,7 +76,7 @@ impl Repo {
     }
 
     /// Resolves a revision to its commit and tree. Safe for text that looks like an option.
-    pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree, GitError> {
+    pub(crate) fn commit_and_tree(&self, spec: &str) -> Result<CommitAndTree> {
         let commit = self.resolve(spec)?;
         if let Some(tree) = self.tree_seen(&commit) {
             return Ok(CommitAndTree { commit, tree });
@@ -90,7 +90,7 @@ impl Repo {
     }
 
     /// Resolves a revision to the full id of its commit. Safe for text that looks like an option.
-    pub(crate) fn resolve(&self, spec: &str) -> Result<String, GitError> {
+    pub(crate) fn resolve(&self, spec: &str) -> Result<String> {
         let unknown = || self.unknown(spec);
         if spec.is_empty() || spec.contains(['\0', '\n']) {
             return Err(unknown());
@@ -119,12 +119,12 @@ impl Repo {
     }
 
     /// Like `resolve`, for typed input: an ambiguous name is an error, where git would choose one meaning.
-    pub(crate) fn resolve_only(&self, spec: &str) -> Result<String, GitError> {
+    pub(crate) fn resolve_only(&self, spec: &str) -> Result<String> {
         self.resolve_typed(spec, self.asked(spec).map(Call::output))
     }
 
     /// Like `resolve_only` for two revisions, with git running in parallel.
-    pub(crate) fn resolve_both(&self, [one, other]: [&str; 2]) -> [Result<String, GitError>; 2] {
+    pub(crate) fn resolve_both(&self, [one, other]: [&str; 2]) -> [Result<String>; 2] {
         let [first, second] = [one, other].map(|spec| self.asked(spec));
         let second = std::thread::spawn(|| second.map(Call::output));
         let first = first.map(Call::output);
@@ -138,7 +138,7 @@ impl Repo {
         (!is_full_id(spec)).then(|| self.git().args(args))
     }
 
-    fn resolve_typed(&self, spec: &str, said: Option<Result<Output, GitError>>) -> Result<String, GitError> {
+    fn resolve_typed(&self, spec: &str, said: Option<Result<Output>>) -> Result<String> {
         let Some(said) = said.transpose()? else { return self.resolve(spec) };
         if said.stderr.contains("is ambiguous") {
             let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
@@ -155,7 +155,7 @@ impl Repo {
     }
 
     /// The full id of the only commit whose id starts with this, whatever branches have that name.
-    pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn commit_by_hash(&self, hash: &str) -> Result<Option<String>> {
         if is_full_id(hash) {
             return Ok(self.resolve(hash).ok());
         }
@@ -168,12 +168,12 @@ impl Repo {
     }
 
     /// The id that a revision resolves to; empty if git knows none.
-    fn rev_parse(&self, spec: &str) -> Result<String, GitError> {
+    fn rev_parse(&self, spec: &str) -> Result<String> {
         let output = self.git().args(["rev-parse", "--verify", "-q", "--end-of-options", spec]).output()?;
         Ok(if output.code == Some(0) { text(&output.stdout) } else { String::new() })
     }
 
-    pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool, GitError> {
+    pub(crate) fn is_ancestor(&self, ancestor: &str, of: &str) -> Result<bool> {
         let (ancestor, of) = (self.resolve(ancestor)?, self.resolve(of)?);
         if ancestor == of {
             return Ok(true);
@@ -187,7 +187,7 @@ impl Repo {
 
     /// Fails if a shallow clone may lack commits that are in `head` and not in `base`. A commit whose parents were cut
     /// off looks like a root commit.
-    pub(crate) fn needs_whole(&self, base: Option<&str>, head: &str) -> Result<(), GitError> {
+    pub(crate) fn needs_whole(&self, base: Option<&str>, head: &str) -> Result<()> {
         let Some(cut) = self.cut_off()? else { return Ok(()) };
         let listed = self.git().args(["rev-list", head]).args(base.map(|base| format!("^{base}")));
         match listed.long().text()?.lines().find(|id| cut.contains(*id)) {
@@ -197,7 +197,7 @@ impl Repo {
     }
 
     /// The commits whose parents a shallow clone lacks; `None` for a full clone.
-    pub(crate) fn cut_off(&self) -> Result<Option<BTreeSet<String>>, GitError> {
+    pub(crate) fn cut_off(&self) -> Result<Option<BTreeSet<String>>> {
         if !self.is_shallow() {
             return Ok(None);
         }
@@ -211,7 +211,7 @@ impl Repo {
     }
 
     /// The best common ancestor; `None` if the histories are unrelated.
-    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>> {
         let (one, other) = (self.resolve(one)?, self.resolve(other)?);
         Ok(self.git().args(["merge-base", &one, &other]).answer()?.map(|said| text(&said)))
     }
@@ -222,22 +222,22 @@ impl Repo {
     }
 
     /// The value of a configuration key; the last one if there are several.
-    pub(crate) fn config(&self, key: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn config(&self, key: &str) -> Result<Option<String>> {
         self.config_of(&["--get", key])
     }
 
     /// The value in this repository's own configuration, ignoring the global and system ones.
-    pub(crate) fn local_config(&self, key: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn local_config(&self, key: &str) -> Result<Option<String>> {
         self.config_of(&["--local", "--get", key])
     }
 
-    fn config_of(&self, args: &[&str]) -> Result<Option<String>, GitError> {
+    fn config_of(&self, args: &[&str]) -> Result<Option<String>> {
         let said = self.git().args(["config", "--null"]).args(args).answer()?;
         Ok(said.map(|said| String::from_utf8_lossy(&said).trim_end_matches('\0').to_owned()))
     }
 
     /// The user as `Name <address>`, or the part of it that is configured.
-    pub(crate) fn user(&self) -> Result<Option<String>, GitError> {
+    pub(crate) fn user(&self) -> Result<Option<String>> {
         let from_env = |key: &str| std::env::var(key).ok().filter(|v| !v.trim().is_empty());
         let (mut name, mut email) = (from_env("GIT_AUTHOR_NAME"), from_env("GIT_AUTHOR_EMAIL"));
         if name.is_none() || email.is_none() {
@@ -262,7 +262,7 @@ impl Repo {
     }
 
     /// Where git looks for hooks, whether or not the directory exists.
-    pub(crate) fn hooks_dir(&self) -> Result<PathBuf, GitError> {
+    pub(crate) fn hooks_dir(&self) -> Result<PathBuf> {
         let bytes = self.git().args(["rev-parse", "--git-path", "hooks"]).line_bytes()?;
         Ok(self.root().join(files::path_from_bytes(&bytes)))
     }
@@ -281,7 +281,7 @@ impl Repo {
     }
 
     /// The possible names of the default branch, without the remote.
-    pub(crate) fn default_branches(&self) -> Result<Vec<String>, GitError> {
+    pub(crate) fn default_branches(&self) -> Result<Vec<String>> {
         let head = self.git().args(["symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"]).output()?;
         let head = text(&head.stdout);
         let named = head.trim().split_once('/').map(|(_, name)| name.to_owned());
@@ -289,20 +289,20 @@ impl Repo {
     }
 
     /// The upstream of the current branch as a revision, if it has one.
-    pub(crate) fn upstream(&self) -> Result<Option<String>, GitError> {
+    pub(crate) fn upstream(&self) -> Result<Option<String>> {
         let args = ["rev-parse", "--verify", "-q", "--abbrev-ref", "--symbolic-full-name", "@{upstream}"];
         let output = self.git().args(args).output()?;
         Ok(Some(text(&output.stdout)).filter(|name| output.code == Some(0) && !name.is_empty()))
     }
 
-    pub(crate) fn is_ignored(&self, path: &Path) -> Result<bool, GitError> {
+    pub(crate) fn is_ignored(&self, path: &Path) -> Result<bool> {
         let call = self.git().without_literal_paths().args(["check-ignore", "--quiet", "--"]).arg(path);
         Ok(call.answer()?.is_some())
     }
 
     /// The tracked files at and below these paths (relative to where the repository was opened) that the sparse
     /// checkout leaves out. Without a sparse checkout, git is not asked.
-    pub(crate) fn left_out(&self, paths: &[String]) -> Result<Vec<PathBuf>, GitError> {
+    pub(crate) fn left_out(&self, paths: &[String]) -> Result<Vec<PathBuf>> {
         if !self.git_dir().join("info/sparse-checkout").exists() {
             return Ok(Vec::new());
         }
@@ -316,7 +316,7 @@ impl Repo {
     }
 
     /// The file with the rule that makes git ignore this path, both relative to where the repository was opened.
-    pub(crate) fn ignored_by(&self, path: &str) -> Result<Option<String>, GitError> {
+    pub(crate) fn ignored_by(&self, path: &str) -> Result<Option<String>> {
         let full = self.full(path);
         let call =
             self.git().without_literal_paths().args(["check-ignore", "--verbose", "--no-index", "-z", "--stdin"]);
@@ -327,7 +327,7 @@ impl Repo {
     }
 
     /// Which of these paths (relative to where the repository was opened) are ignored.
-    pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>, GitError> {
+    pub(crate) fn ignored<'p>(&self, paths: &[&'p str]) -> Result<Vec<&'p str>> {
         if paths.is_empty() {
             return Ok(Vec::new());
         }

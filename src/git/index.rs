@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::git::call::records;
-use crate::git::{GitError, Repo, TreeEntry};
+use crate::git::{Repo, Result, TreeEntry};
 use crate::model::digest::hex;
 use crate::os::files;
 
@@ -39,7 +39,7 @@ impl Index {
 
 impl Repo {
     /// The tool's own files in conflict: those of this side, and those of the other.
-    pub(crate) fn own_in_conflict(&self) -> Result<(Vec<PathBuf>, BTreeSet<String>), GitError> {
+    pub(crate) fn own_in_conflict(&self) -> Result<(Vec<PathBuf>, BTreeSet<String>)> {
         let (mut here, mut there) = (Vec::new(), BTreeSet::new());
         let listed = self.git().args(["ls-files", "--unmerged", "--full-name", "-z"]).ok()?;
         for entry in listed.split(|byte| *byte == 0) {
@@ -55,7 +55,7 @@ impl Repo {
     }
 
     /// The current index; its file is read each time. Git lists it only if the file has an uncommon format.
-    pub(crate) fn index(&self) -> Result<Rc<Index>, GitError> {
+    pub(crate) fn index(&self) -> Result<Rc<Index>> {
         let mut file = self.index_file();
         let last = self.memo.index.borrow().clone();
         if let Some(last) = last.filter(|last| file.is_some() && last.file == file) {
@@ -83,7 +83,7 @@ impl Repo {
     }
 
     /// The tracked files below a path (which ends with `/`), from the repository's root.
-    pub(crate) fn tracked(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+    pub(crate) fn tracked(&self, below: &[u8]) -> Result<Vec<Vec<u8>>> {
         let index = self.index()?;
         let mut paths: Vec<Vec<u8>> =
             index.entries.iter().filter(|it| it.path.starts_with(below)).map(|it| it.path.clone()).collect();
@@ -92,7 +92,7 @@ impl Repo {
     }
 
     /// Like `tracked`, with submodules replaced by the files in them if they are checked out.
-    pub(crate) fn tracked_with_submodules(&self, below: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+    pub(crate) fn tracked_with_submodules(&self, below: &[u8]) -> Result<Vec<Vec<u8>>> {
         let index = self.index()?;
         let submodules: Vec<&TreeEntry> = index.entries.iter().filter(|entry| entry.mode == "160000").collect();
         if submodules.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::git::call::records;
 use crate::git::diff::parse_raw;
-use crate::git::{Call, Commit, GitError, Repo, Scope};
+use crate::git::{Call, Commit, GitError, Repo, Result, Scope};
 use crate::os::files::path_from_bytes;
 
 /// Starts each commit's record; nothing else in the output can start with it.
@@ -65,7 +65,7 @@ impl Repo {
         head: &str,
         walk: &Walk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
-    ) -> Result<(), GitError> {
+    ) -> Result<()> {
         self.log_placed((base, head), walk, &mut !walk.naming.is_empty(), each)
     }
 
@@ -77,7 +77,7 @@ impl Repo {
         walk: &Walk,
         moved: &mut bool,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
-    ) -> Result<(), GitError> {
+    ) -> Result<()> {
         // The range is empty.
         if base == Some(head) {
             return Ok(());
@@ -102,7 +102,7 @@ impl Repo {
         head: &str,
         walk: &Walk,
         each: &mut dyn FnMut(Commit),
-    ) -> Result<(), GitError> {
+    ) -> Result<()> {
         let other_end =
             if self.is_long(base, head)? { Some(self.log_call(base, head, walk, &["--reverse"])?) } else { None };
         // The last commit of each side; a side is done when its next commit is the other's last one.
@@ -147,7 +147,7 @@ impl Repo {
     }
 
     /// Whether the base is not among the last commits on the head's first-parent line.
-    fn is_long(&self, base: Option<&str>, head: &str) -> Result<bool, GitError> {
+    fn is_long(&self, base: Option<&str>, head: &str) -> Result<bool> {
         let (mut batch, mut at) = (self.batch()?, self.resolve(head)?);
         for _ in 0..LONG {
             let commit = if base == Some(at.as_str()) { None } else { batch.commit(&at)? };
@@ -160,7 +160,7 @@ impl Repo {
         Ok(true)
     }
 
-    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk, more: &[&str]) -> Result<Call, GitError> {
+    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk, more: &[&str]) -> Result<Call> {
         let keys: Vec<&str> = walk.trailers.split(',').collect();
         keys.iter().try_for_each(|key| check_key(key))?;
         let head = self.resolve(head)?;
@@ -185,7 +185,7 @@ impl Repo {
     }
 
     /// The commits in `head` and not in `base`, oldest first.
-    pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>, GitError> {
+    pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>> {
         let mut commits = Vec::new();
         self.log_range(base, head, walk, &mut |commit| {
             commits.push(commit);
@@ -201,7 +201,7 @@ impl Repo {
         &self,
         (base, head): (&str, &str),
         branch: Option<(&str, bool)>,
-    ) -> Result<BTreeSet<String>, GitError> {
+    ) -> Result<BTreeSet<String>> {
         let mut call = self.git().args(["rev-list", head, &format!("^{base}"), "--not"]);
         if let Some((name, same_name)) = branch {
             let exclude = |what: String| (!name.is_empty()).then(|| format!("--exclude={what}"));
@@ -213,7 +213,7 @@ impl Repo {
 
     /// The paths that differ from the commit that last changed `file`, all from the repository's root; `None` if `file`
     /// is one of them or was never committed.
-    pub(crate) fn changed_since_commit_of(&self, file: &[u8]) -> Result<Option<Vec<Vec<u8>>>, GitError> {
+    pub(crate) fn changed_since_commit_of(&self, file: &[u8]) -> Result<Option<Vec<Vec<u8>>>> {
         let log = self.git().args(["log", "-1", "--format=%H", "--"]).arg(self.root().join(path_from_bytes(file)));
         let commit = log.line()?;
         if commit.is_empty() {
@@ -226,7 +226,7 @@ impl Repo {
 
     /// The values of a trailer in a message that is not committed yet, by git's own rules: comments and text after a
     /// scissors line do not count. `settings` are options of git that say what a comment is.
-    pub(crate) fn trailers_of(&self, message: &[u8], key: &str, settings: &[&str]) -> Result<Vec<String>, GitError> {
+    pub(crate) fn trailers_of(&self, message: &[u8], key: &str, settings: &[&str]) -> Result<Vec<String>> {
         check_key(key)?;
         let call = self.git().args(settings).args(["interpret-trailers", "--parse", "--no-divider"]);
         let text = call.input(message.to_vec()).text()?;
@@ -238,7 +238,7 @@ impl Repo {
     }
 }
 
-fn check_key(key: &str) -> Result<(), GitError> {
+fn check_key(key: &str) -> Result<()> {
     if !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return Ok(());
     }

@@ -32,6 +32,8 @@ pub(crate) use sandbox::Sandbox;
 use std::path::PathBuf;
 use std::{fmt, io};
 
+pub(crate) type Result<T, E = GitError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GitError {
     #[error("{} is not in a git repository", dir.display())]
@@ -103,7 +105,7 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    pub(crate) fn installed() -> Result<Self, GitError> {
+    pub(crate) fn installed() -> Result<Self> {
         let said = Call::new(&std::env::temp_dir()).without_literal_paths().arg("--version").line()?;
         let unreadable =
             || GitError::Unreadable { args: "--version".to_owned(), what: said.chars().take(80).collect() };

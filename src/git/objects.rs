@@ -10,7 +10,7 @@ use std::rc::Rc;
 use chrono::{DateTime, Utc};
 
 use crate::git::call::{OUTPUT_LIMIT, records};
-use crate::git::{Call, GitError, Repo, Scope};
+use crate::git::{Call, GitError, Repo, Result, Scope};
 use crate::model::Digest;
 use crate::model::commit::is_regular;
 use crate::model::digest::{FieldHasher, hex};
@@ -52,7 +52,7 @@ struct Object {
 
 impl Repo {
     /// Every file of a commit (or tree) below any of `prefixes`, in git's order; all files if there are none.
-    pub(crate) fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+    pub(crate) fn tree_entries(&self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>> {
         if let (Some(mut batch), false) = (self.running_batch(), prefixes.is_empty()) {
             return batch.tree_entries(treeish, prefixes);
         }
@@ -62,7 +62,7 @@ impl Repo {
     }
 
     /// A digest of the files of a commit (or tree) in the scope: equal for equal code.
-    pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<Digest, GitError> {
+    pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<Digest> {
         let mut hasher = FieldHasher::default();
         let entries = self.listing(treeish, scope.prefix)?;
         for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {
@@ -79,7 +79,7 @@ impl Repo {
         path: &[u8],
         limit: u64,
         is_wanted: &dyn Fn(&Vec<u8>) -> bool,
-    ) -> Result<Option<String>, GitError> {
+    ) -> Result<Option<String>> {
         let call =
             self.git().args(["log", "--all", "--full-history", "--format=%H", "--"]).arg(files::path_from_bytes(path));
         let listed = call.long().text()?;
@@ -93,14 +93,14 @@ impl Repo {
     }
 
     /// The ignored files that exist. Directories end with `/`; files below them are not listed.
-    pub(crate) fn ignored_here(&self) -> Result<Vec<String>, GitError> {
+    pub(crate) fn ignored_here(&self) -> Result<Vec<String>> {
         let listed = ["ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"];
         let output = self.git().args(listed).ok()?;
         Ok(records(&output).map(|path| String::from_utf8_lossy(path).into_owned()).collect())
     }
 
     /// The running reader, or a new one. It has no time limit: each answer comes from local objects.
-    pub(crate) fn batch(&self) -> Result<Batch, GitError> {
+    pub(crate) fn batch(&self) -> Result<Batch> {
         if let Some(running) = self.running_batch() {
             return Ok(running);
         }
@@ -116,7 +116,7 @@ impl Repo {
 
 impl Batch {
     /// A reader of its own, which reads the objects that `git` sees.
-    pub(crate) fn start(git: Call) -> Result<Self, GitError> {
+    pub(crate) fn start(git: Call) -> Result<Self> {
         let mut child = git.args(["cat-file", "--batch"]).spawn_piped()?;
         let (Some(ask), Some(answer)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(unreadable("it has no pipes"));
@@ -125,7 +125,7 @@ impl Batch {
     }
 
     /// The content of a file in a commit; `None` if the commit has no file there.
-    pub(crate) fn read_path(&mut self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    pub(crate) fn read_path(&mut self, commit: &str, path: &[u8], limit: u64) -> Result<Option<Vec<u8>>> {
         if path.contains(&b'\n') {
             return Err(unreadable("a path with a line end cannot be asked for"));
         }
@@ -133,17 +133,17 @@ impl Batch {
     }
 
     /// The content of a blob by its id; `None` if there is none.
-    pub(crate) fn read_object(&mut self, id: &str, limit: u64) -> Result<Option<Vec<u8>>, GitError> {
+    pub(crate) fn read_object(&mut self, id: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         self.read(id.as_bytes(), "blob", limit).map(|found| found.map(|it| it.bytes))
     }
 
     /// The id and text of the commit that this full id names, or that its tag leads to.
-    pub(crate) fn commit(&mut self, id: &str) -> Result<Option<(String, String)>, GitError> {
+    pub(crate) fn commit(&mut self, id: &str) -> Result<Option<(String, String)>> {
         let found = self.read(format!("{id}^{{commit}}").as_bytes(), "commit", OUTPUT_LIMIT)?;
         Ok(found.map(|it| (it.id, String::from_utf8_lossy(&it.bytes).into_owned())))
     }
 
-    fn tree_entries(&mut self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>, GitError> {
+    fn tree_entries(&mut self, treeish: &str, prefixes: &[&[u8]]) -> Result<Vec<TreeEntry>> {
         let root = self.tree(&format!("{treeish}^{{tree}}"), b"")?;
         let root = root.ok_or_else(|| GitError::UnknownRevision { spec: treeish.to_owned(), shallow: false })?;
         let mut found = Vec::new();
@@ -177,7 +177,7 @@ impl Batch {
     }
 
     /// The entries of one tree; `above` is prepended to their names.
-    fn tree(&mut self, name: &str, above: &[u8]) -> Result<Option<Vec<TreeEntry>>, GitError> {
+    fn tree(&mut self, name: &str, above: &[u8]) -> Result<Option<Vec<TreeEntry>>> {
         let Some(tree) = self.read(name.as_bytes(), "tree", OUTPUT_LIMIT)? else { return Ok(None) };
         let (mut rest, mut entries) = (tree.bytes.as_slice(), Vec::new());
         while !rest.is_empty() {
@@ -188,7 +188,7 @@ impl Batch {
         Ok(Some(entries))
     }
 
-    fn read(&mut self, name: &[u8], kind: &str, limit: u64) -> Result<Option<Object>, GitError> {
+    fn read(&mut self, name: &[u8], kind: &str, limit: u64) -> Result<Option<Object>> {
         let mut reader = self.0.borrow_mut();
         let found = reader.read(name, kind, limit);
         if matches!(found, Err(GitError::Io { .. })) {
@@ -200,7 +200,7 @@ impl Batch {
 }
 
 impl Reader {
-    fn read(&mut self, name: &[u8], wanted: &str, limit: u64) -> Result<Option<Object>, GitError> {
+    fn read(&mut self, name: &[u8], wanted: &str, limit: u64) -> Result<Option<Object>> {
         if name.is_empty() || name.contains(&b'\n') || name.starts_with(b"-") {
             return Err(unreadable("not a name of an object"));
         }
@@ -275,7 +275,7 @@ pub(crate) fn tree_entry(record: &[u8]) -> Option<TreeEntry> {
 
 impl Repo {
     /// Signs `text` in one of git's formats (`ssh`, `openpgp`) with this time.
-    pub(crate) fn sign(&self, text: &str, format: &str, at: DateTime<Utc>) -> Result<String, GitError> {
+    pub(crate) fn sign(&self, text: &str, format: &str, at: DateTime<Utc>) -> Result<String> {
         let tree = self.git().arg("mktree").input(Vec::new()).line()?;
         let format = format!("gpg.format={format}");
         let call = self.git().args(["-c", &format, "commit-tree", "--gpg-sign", "-m", text, &tree]);
@@ -287,7 +287,7 @@ impl Repo {
     }
 
     /// Whether `text` was signed by somebody whom the configuration here trusted at that time, since keys expire.
-    pub(crate) fn is_signed(&self, signature: &str, text: &str, at: DateTime<Utc>) -> Result<bool, GitError> {
+    pub(crate) fn is_signed(&self, signature: &str, text: &str, at: DateTime<Utc>) -> Result<bool> {
         let Some((head, message)) = signature.split_once("\n\n") else { return Ok(false) };
         let then = format!("> {} +0000", at.timestamp());
         let is_of_then = head.lines().any(|line| line.starts_with("committer ") && line.ends_with(&then));

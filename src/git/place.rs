@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::git::diff::raw_changes;
-use crate::git::{Commit, FileChange, GitError, Repo, Scope, Side, TreeEntry};
+use crate::git::{Commit, FileChange, Repo, Result, Scope, Side, TreeEntry};
 use crate::model::digest::FieldHasher;
 use crate::model::{Digest, own};
 use crate::os::files;
@@ -15,12 +15,12 @@ const NO_FILE: &str = "000000";
 impl Repo {
     /// Returns this repository with the project's directory in a commit: the present one, or that of the only project
     /// that `HEAD` no longer has.
-    pub(crate) fn as_of(&self, commit: &str) -> Result<Self, GitError> {
+    pub(crate) fn as_of(&self, commit: &str) -> Result<Self> {
         let former = self.former_places(commit)?;
         Ok(if let [prefix] = former.as_slice() { self.at_prefix(prefix) } else { self.clone() })
     }
 
-    fn former_places(&self, commit: &str) -> Result<Vec<Vec<u8>>, GitError> {
+    fn former_places(&self, commit: &str) -> Result<Vec<Vec<u8>>> {
         match self.resolve("HEAD") {
             Ok(head) => self.projects_left(commit, &head),
             Err(_) => Ok(Vec::new()),
@@ -29,7 +29,7 @@ impl Repo {
 
     /// Returns the directories of the projects of a commit that a later one no longer has; none if this project was
     /// already here in the commit, or is not in the later one.
-    pub(crate) fn projects_left(&self, commit: &str, head: &str) -> Result<Vec<Vec<u8>>, GitError> {
+    pub(crate) fn projects_left(&self, commit: &str, head: &str) -> Result<Vec<Vec<u8>>> {
         let commit = self.resolve(commit)?;
         let key = format!("{head} {commit}");
         if commit == head {
@@ -42,7 +42,7 @@ impl Repo {
         let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
         let mut found = Vec::new();
         if self.tree_entries(&commit, &names)?.is_empty() {
-            let roots = |commit: &str| -> Result<BTreeSet<Vec<u8>>, GitError> {
+            let roots = |commit: &str| -> Result<BTreeSet<Vec<u8>>> {
                 let files = self.listing(commit, b"")?;
                 Ok(files.iter().filter_map(|file| own::root_of_config(&file.path)).map(<[u8]>::to_vec).collect())
             };
@@ -56,14 +56,14 @@ impl Repo {
     }
 
     /// Returns a digest of the project's code in a commit, wherever the project was in it.
-    pub(crate) fn project_digest(&self, commit: &str) -> Result<Digest, GitError> {
+    pub(crate) fn project_digest(&self, commit: &str) -> Result<Digest> {
         let there = self.as_of(commit)?;
         there.code_digest(commit, &there.project())
     }
 
     /// Returns the same digest with these files, relative to the project's root, in their new version; `None` if one of
     /// them differs from its old version in the commit.
-    pub(crate) fn project_digest_with(&self, commit: &str, files: &[&FileChange]) -> Result<Option<Digest>, GitError> {
+    pub(crate) fn project_digest_with(&self, commit: &str, files: &[&FileChange]) -> Result<Option<Digest>> {
         let there = self.as_of(commit)?;
         let scope = there.project();
         let counted = there.listing(commit, scope.prefix)?;
@@ -88,7 +88,7 @@ impl Repo {
     }
 
     /// Returns the project's files that differ between two commits, without the tool's own.
-    pub(crate) fn project_changes(&self, from: &str, to: &str) -> Result<Vec<FileChange>, GitError> {
+    pub(crate) fn project_changes(&self, from: &str, to: &str) -> Result<Vec<FileChange>> {
         let mut found =
             self.changed_files(from, Side::Commit(to), &Scope { without_own_of: None, ..self.project() })?;
         // Without a sign of a move, this is checked only if it needs no new process.
@@ -100,7 +100,7 @@ impl Repo {
     }
 
     /// Returns all files of the project that differ between two commits; `None` if the project is here in both.
-    fn moved_changes(&self, from: &str, to: &str) -> Result<Option<Vec<FileChange>>, GitError> {
+    fn moved_changes(&self, from: &str, to: &str) -> Result<Option<Vec<FileChange>>> {
         let places = [(self.as_of(from)?, from), (self.as_of(to)?, to)];
         if from == to || places.iter().all(|(there, _)| there.prefix() == self.prefix()) {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Repo {
 
     /// Returns a commit with the project's files as if the project had always been here. Commits come newest first;
     /// `moved` is set from the commit that moved the project here.
-    pub(crate) fn placed(&self, commit: Commit, first_parent: bool, moved: &mut bool) -> Result<Commit, GitError> {
+    pub(crate) fn placed(&self, commit: Commit, first_parent: bool, moved: &mut bool) -> Result<Commit> {
         *moved |= commit.files.iter().any(|file| self.brings_config(file));
         if !*moved {
             return Ok(commit);

@@ -8,7 +8,7 @@ use crate::git::diff::{parse_raw, staged_against};
 use crate::git::objects::Batch;
 use crate::git::repo::is_full_id;
 use crate::git::revert::unmerged;
-use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Scope};
+use crate::git::{Call, FileChange, GitError, Remade, Remake, Repo, Result, Scope};
 
 /// Git's exit code for an unknown option.
 const USAGE: i32 = 129;
@@ -43,7 +43,7 @@ impl Repo {
     /// Repeats commits and compares them. The answer is `None` if one of the commits is unknown or has no parent. Git
     /// attributes are read from the commit `attributes`, so that later ones cannot cause a conflict; a git older than
     /// 2.41 uses those of the work tree.
-    pub(crate) fn remake(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
+    pub(crate) fn remake(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>> {
         let both: Vec<Remake<'_>> = all.iter().copied().chain(all.iter().filter_map(Remake::back)).collect();
         let mut made = self.made_again(&both, attributes)?;
         let mut taken_back = made.split_off(all.len()).into_iter();
@@ -59,7 +59,7 @@ impl Repo {
         Ok(made)
     }
 
-    fn made_again(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>, GitError> {
+    fn made_again(&self, all: &[Remake<'_>], attributes: Option<&str>) -> Result<Vec<Option<Remade>>> {
         let merges = self.merges(all)?;
         let simple: Vec<&Merge> = merges.iter().flatten().filter(|merge| merge.theirs.len() == 1).collect();
         let mut made = match self.merge_trees(&simple, attributes)? {
@@ -74,7 +74,7 @@ impl Repo {
         Ok(merges.into_iter().map(next).collect())
     }
 
-    fn merges(&self, all: &[Remake<'_>]) -> Result<Vec<Option<Merge>>, GitError> {
+    fn merges(&self, all: &[Remake<'_>]) -> Result<Vec<Option<Merge>>> {
         let before = |commit: &str| format!("{commit}^1");
         let names = |it: &Remake<'_>| -> Vec<String> {
             let (commit, others) = match *it {
@@ -107,7 +107,7 @@ impl Repo {
     }
 
     /// Merges of two sides, all in three processes; `None` if this git cannot do that (older than 2.40).
-    fn merge_trees(&self, merges: &[&Merge], attributes: Option<&str>) -> Result<Option<Vec<Remade>>, GitError> {
+    fn merge_trees(&self, merges: &[&Merge], attributes: Option<&str>) -> Result<Option<Vec<Remade>>> {
         if merges.is_empty() {
             return Ok(Some(Vec::new()));
         }
@@ -146,7 +146,7 @@ impl Repo {
         Ok(Some(all))
     }
 
-    fn merge_in_checkout(&self, merges: &[&Merge]) -> Result<Vec<Remade>, GitError> {
+    fn merge_in_checkout(&self, merges: &[&Merge]) -> Result<Vec<Remade>> {
         let Some(first) = merges.first() else { return Ok(Vec::new()) };
         let scratch = self.scratch(&first.ours)?;
         let git = || scratch.git().args(["-c", "user.name=x", "-c", "user.email=x@x"]).args(SETTINGS).long();
@@ -205,11 +205,7 @@ fn remade(differs: Vec<FileChange>, conflicts: &BTreeSet<Vec<u8>>) -> Remade {
 
 /// Separates the files of which only the conflicts were decided from those that were altered elsewhere, too. One side's
 /// whole file is a decision.
-fn resolutions(
-    decided: Vec<FileChange>,
-    merge: &Merge,
-    git: Call,
-) -> Result<(Vec<FileChange>, Vec<FileChange>), GitError> {
+fn resolutions(decided: Vec<FileChange>, merge: &Merge, git: Call) -> Result<(Vec<FileChange>, Vec<FileChange>)> {
     let is_text = |file: &FileChange| {
         !file.path.contains(&b'\n') && [&file.old_mode, &file.new_mode].iter().all(|mode| mode.starts_with("100"))
     };

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::git::index::Index;
 use crate::git::objects::Reader;
-use crate::git::{Call, GitError, Scope, TreeEntry};
+use crate::git::{Call, GitError, Result, Scope, TreeEntry};
 use crate::model::own;
 use crate::os::files;
 
@@ -59,7 +59,7 @@ const ASKED: [&str; 6] = [
 ];
 
 impl Repo {
-    pub(crate) fn open(dir: &Path) -> Result<Self, GitError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
         let call = || Call::new(dir).arg("rev-parse").args(ASKED);
         // `HEAD` does not resolve before the first commit.
         let mut output = call().args(["HEAD^{commit}", "HEAD^{tree}"]).output()?;
@@ -121,7 +121,7 @@ impl Repo {
     }
 
     /// Whether a path is one of the tool's own files in that project, or in another that has its config in this commit.
-    pub(crate) fn is_own_of_any(&self, path: &[u8], commit: &str) -> Result<bool, GitError> {
+    pub(crate) fn is_own_of_any(&self, path: &[u8], commit: &str) -> Result<bool> {
         if self.is_own(path) {
             return Ok(true);
         }
@@ -183,7 +183,7 @@ impl Repo {
     }
 
     /// The files of a commit (or tree) below a prefix. The last listing of a full id is cached.
-    pub(crate) fn listing(&self, treeish: &str, prefix: &[u8]) -> Result<Rc<[TreeEntry]>, GitError> {
+    pub(crate) fn listing(&self, treeish: &str, prefix: &[u8]) -> Result<Rc<[TreeEntry]>> {
         let last = self.memo.listing.borrow().clone();
         if let Some(last) = last.filter(|last| last.commit == treeish && last.prefix == prefix) {
             return Ok(last.entries);
@@ -242,7 +242,7 @@ fn lines(output: &[u8]) -> Option<Answers> {
     }
 }
 
-fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()], GitError> {
+fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()]> {
     let mut answers = [const { Vec::new() }; ASKED.len()];
     for (answer, what) in answers.iter_mut().zip(ASKED) {
         *answer = Call::new(dir).args(["rev-parse", what]).line_bytes()?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::git::call::records;
 use crate::git::diff::staged_against;
-use crate::git::{FileChange, GitError, Repo, Scope, Scratch};
+use crate::git::{FileChange, Repo, Result, Scope, Scratch};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reverted {
@@ -25,7 +25,7 @@ impl Repo {
         head: &str,
         newest_first: &[String],
         then: &mut dyn FnMut(&Path),
-    ) -> Result<Reverted, GitError> {
+    ) -> Result<Reverted> {
         let scratch = self.scratch(head)?;
         let outcome = self.revert_in(&scratch, newest_first);
         if matches!(outcome, Ok(Reverted::Applies { .. })) {
@@ -42,7 +42,7 @@ impl Repo {
         &self,
         newest_first: &[String],
         message: &dyn Fn(&str) -> String,
-    ) -> Result<(Reverted, Option<String>), GitError> {
+    ) -> Result<(Reverted, Option<String>)> {
         let mut scratch = self.scratch(&self.resolve("HEAD")?)?;
         let (mut all, mut made) = (Vec::new(), None);
         for id in newest_first {
@@ -66,7 +66,7 @@ impl Repo {
         Ok((if made.is_some() { Reverted::Applies { files: all } } else { Reverted::Nothing }, made))
     }
 
-    fn revert_in(&self, scratch: &Scratch, newest_first: &[String]) -> Result<Reverted, GitError> {
+    fn revert_in(&self, scratch: &Scratch, newest_first: &[String]) -> Result<Reverted> {
         let mut files = Vec::new();
         for id in newest_first {
             let commit = self.resolve(id)?;
@@ -95,16 +95,12 @@ impl Repo {
     }
 
     /// Whether a path is one of the tool's own files, in a project of the checkout or of the reverted commit.
-    fn is_own_in(&self, path: &[u8], scratch: &Scratch, reverted: &str) -> Result<bool, GitError> {
+    fn is_own_in(&self, path: &[u8], scratch: &Scratch, reverted: &str) -> Result<bool> {
         Ok(self.is_own_of_any(path, &scratch.commit)? || self.is_own_of_any(path, reverted)?)
     }
 
     /// Restores the own files of all projects from `HEAD`, and returns the other files that are changed.
-    fn restore_own(
-        &self,
-        (scratch, reverted): (&Scratch, &str),
-        unmerged: &[Vec<u8>],
-    ) -> Result<Vec<FileChange>, GitError> {
+    fn restore_own(&self, (scratch, reverted): (&Scratch, &str), unmerged: &[Vec<u8>]) -> Result<Vec<FileChange>> {
         let (mut paths, mut others) = (Vec::new(), Vec::new());
         for change in staged(scratch)? {
             match change.is_regular() && self.is_own_in(&change.path, scratch, reverted)? {
@@ -133,11 +129,7 @@ impl Repo {
     }
 
     /// Those of the paths that are own files of none of the repository's projects.
-    fn of_no_project(
-        &self,
-        (scratch, reverted): (&Scratch, &str),
-        paths: Vec<Vec<u8>>,
-    ) -> Result<Vec<Vec<u8>>, GitError> {
+    fn of_no_project(&self, (scratch, reverted): (&Scratch, &str), paths: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> {
         let mut others = Vec::new();
         for path in paths {
             if !self.is_own_in(&path, scratch, reverted)? {
@@ -148,11 +140,11 @@ impl Repo {
     }
 }
 
-fn staged(scratch: &Scratch) -> Result<Vec<FileChange>, GitError> {
+fn staged(scratch: &Scratch) -> Result<Vec<FileChange>> {
     staged_against(scratch.git(), &scratch.commit, &Scope::ALL)
 }
 
-pub(crate) fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>, GitError> {
+pub(crate) fn unmerged(scratch: &Scratch) -> Result<Vec<Vec<u8>>> {
     let output = scratch.git().args(["diff", "--name-only", "--diff-filter=U", "-z", "--no-relative"]).ok()?;
     Ok(records(&output).map(<[u8]>::to_vec).collect())
 }

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
-use crate::git::{Call, GitError, Repo, Scope, TreeEntry};
+use crate::git::{Call, GitError, Repo, Result, Scope, TreeEntry};
 use crate::model::commit::is_regular;
 use crate::model::digest::FieldHasher;
 use crate::model::{Digest, own};
@@ -40,12 +40,12 @@ impl Repo {
     /// The changes since `HEAD`, including untracked files; `None` if there are none. Files marked "assume unchanged"
     /// or "skip worktree" are compared too, since git would not report them. If the scope leaves own files out,
     /// untracked leftovers of the tool do not count either.
-    pub(crate) fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>, GitError> {
+    pub(crate) fn dirt(&self, scope: &Scope<'_>) -> Result<Option<Dirt>> {
         self.dirt_to_depth(scope, MAX_DEPTH)
     }
 
     /// The head and its uncommitted changes, read together.
-    pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>), GitError> {
+    pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>)> {
         let index = self.index_file();
         let call = self.status_of(scope);
         let looking = std::thread::spawn(|| call.ok());
@@ -68,7 +68,7 @@ impl Repo {
 
     /// If nothing is staged, the index lists the files of `HEAD`, so its objects need not be listed again. `file` is
     /// the index that was compared with the commit.
-    fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<(), GitError> {
+    fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<()> {
         let index = self.index()?;
         if file.is_some() && index.file == file {
             let below = || index.entries.iter().filter(|entry| entry.path.starts_with(prefix)).cloned().collect();
@@ -77,11 +77,11 @@ impl Repo {
         Ok(())
     }
 
-    fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
+    fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>> {
         self.dirt_of(self.status_entries(&self.status_of(scope).ok()?, scope)?.entries, scope, depth)
     }
 
-    fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>, GitError> {
+    fn dirt_of(&self, mut entries: Entries, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>> {
         for path in self.hidden_changes(scope)? {
             entries.entry(path).or_insert(false);
         }
@@ -98,7 +98,7 @@ impl Repo {
 
     /// Whether any of these files (from the repository's root) has uncommitted changes. Ignored and missing files do
     /// not count.
-    pub(crate) fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool, GitError> {
+    pub(crate) fn is_any_uncommitted(&self, files: &[PathBuf]) -> Result<bool> {
         let existing: Vec<&PathBuf> = files.iter().filter(|file| self.root().join(file).is_file()).collect();
         if existing.is_empty() {
             return Ok(false);
@@ -107,7 +107,7 @@ impl Repo {
     }
 
     /// The uncommitted paths outside the project at `prefix`, from the repository's root.
-    pub(crate) fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>, GitError> {
+    pub(crate) fn uncommitted_outside(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
         if prefix.is_empty() {
             return Ok(Vec::new());
         }
@@ -126,7 +126,7 @@ impl Repo {
         if scope.prefix.is_empty() { call } else { call.arg("--").arg(files::path_from_bytes(scope.prefix)) }
     }
 
-    fn status_entries(&self, said: &[u8], scope: &Scope<'_>) -> Result<Status, GitError> {
+    fn status_entries(&self, said: &[u8], scope: &Scope<'_>) -> Result<Status> {
         let counts = |record: &[u8], entry: &Entry<'_>| match entry.is_regular {
             Some(is_regular) => scope.counts(entry.path, is_regular),
             None if scope.is(own::is_left, entry.path) => false,
@@ -154,7 +154,7 @@ impl Repo {
     }
 
     /// Changed files that git was told not to check.
-    fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>, GitError> {
+    fn hidden_changes(&self, scope: &Scope<'_>) -> Result<Vec<Vec<u8>>> {
         let index = self.index()?;
         let mut changed = Vec::new();
         for TreeEntry { path, object, .. } in index.hidden().filter(|entry| scope.counts(&entry.path, true)) {
@@ -174,13 +174,7 @@ impl Repo {
         Ok(changed)
     }
 
-    fn hash_entry(
-        &self,
-        path: &[u8],
-        is_submodule: bool,
-        depth: u32,
-        hasher: &mut FieldHasher,
-    ) -> Result<(), GitError> {
+    fn hash_entry(&self, path: &[u8], is_submodule: bool, depth: u32, hasher: &mut FieldHasher) -> Result<()> {
         let full = self.root().join(files::path_from_bytes(path));
         if let Some(stamp) = stamp_of_large(&full) {
             hasher.field(stamp.as_bytes());

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::git::{Call, GitError, Repo};
+use crate::git::{Call, GitError, Repo, Result};
 use crate::os::files;
 
 /// Git creates the metadata of a new checkout at once; after this long, none is still being created.
@@ -30,7 +30,7 @@ pub(crate) struct ScratchDir {
 
 impl ScratchDir {
     /// Creates an empty one outside the repository: inside, it would see the configuration files around it.
-    pub(crate) fn new(repo: &Repo) -> Result<Self, GitError> {
+    pub(crate) fn new(repo: &Repo) -> Result<Self> {
         let made = || {
             let dir = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
             let base = files::canonical(dir.path())?;
@@ -50,7 +50,7 @@ impl ScratchDir {
     }
 
     /// Checks a commit out at `name` below the base.
-    pub(crate) fn add_tree(&mut self, name: &Path, commit: &str) -> Result<PathBuf, GitError> {
+    pub(crate) fn add_tree(&mut self, name: &Path, commit: &str) -> Result<PathBuf> {
         let tree = self.base.join(name);
         self.trees.push(tree.clone());
         self.repo.worktree_add(&tree, commit)?;
@@ -58,7 +58,7 @@ impl ScratchDir {
     }
 
     /// Removes everything; an error if something remains. Dropping does the same silently.
-    pub(crate) fn remove(mut self) -> Result<(), GitError> {
+    pub(crate) fn remove(mut self) -> Result<()> {
         self.clear().map_err(|source| GitError::file("remove", &self.base, source))
     }
 
@@ -134,7 +134,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Commits what is staged, without hooks, and returns the new commit, which is checked out then.
-    pub(crate) fn commit_staged(&mut self, message: String) -> Result<String, GitError> {
+    pub(crate) fn commit_staged(&mut self, message: String) -> Result<String> {
         let args = ["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "--file=-"];
         self.git().args(args).input(message.into_bytes()).long().ok()?;
         self.commit = self.git().args(["rev-parse", "HEAD"]).line()?;
@@ -146,14 +146,14 @@ impl Scratch {
     }
 
     /// Removes the checkout; unlike dropping, returns an error if that fails.
-    pub(crate) fn remove(self) -> Result<(), GitError> {
+    pub(crate) fn remove(self) -> Result<()> {
         self.dir.remove()
     }
 }
 
 impl Repo {
     /// Checks a commit out into a new directory without running hooks.
-    pub(crate) fn scratch(&self, commit: &str) -> Result<Scratch, GitError> {
+    pub(crate) fn scratch(&self, commit: &str) -> Result<Scratch> {
         let commit = self.resolve(commit)?;
         let mut dir = ScratchDir::new(self)?;
         let path = dir.add_tree(Path::new("tree"), &commit)?;
@@ -162,7 +162,7 @@ impl Repo {
 
     /// Creates a commit of a tree on a parent with a fixed author, date and message, so that it reveals nothing. No
     /// branch refers to it; git removes it in time.
-    pub(crate) fn stand_in(&self, tree: &str, parent: &str) -> Result<String, GitError> {
+    pub(crate) fn stand_in(&self, tree: &str, parent: &str) -> Result<String> {
         let call = self.git().args(["commit-tree", tree, "-p", parent, "-m", "A side of a paired measurement"]);
         let named = ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"];
         let call = named.into_iter().fold(call, |call, key| call.env(key, "vibeship-optimizer"));
@@ -173,7 +173,7 @@ impl Repo {
     }
 
     /// Checks a commit out at `path`, which must not exist, without running hooks.
-    pub(crate) fn worktree_add(&self, path: &Path, commit: &str) -> Result<(), GitError> {
+    pub(crate) fn worktree_add(&self, path: &Path, commit: &str) -> Result<()> {
         let commit = self.resolve(commit)?;
         self.despite_half_made(&|| {
             let call = self.git().without_hooks().args(["worktree", "add", "--quiet", "--detach"]).arg(path);
@@ -183,7 +183,7 @@ impl Repo {
 
     /// A killed `git worktree add` leaves metadata that makes every later call fail. If there is any, removes it and
     /// repeats the call.
-    fn despite_half_made<T>(&self, call: &dyn Fn() -> Result<T, GitError>) -> Result<T, GitError> {
+    fn despite_half_made<T>(&self, call: &dyn Fn() -> Result<T>) -> Result<T> {
         let outcome = call();
         if !matches!(outcome, Err(GitError::Failed { .. })) {
             return outcome;
@@ -195,7 +195,7 @@ impl Repo {
     }
 
     /// Removes a checkout with all its files, even if git no longer knows it.
-    pub(crate) fn worktree_remove(&self, path: &Path) -> Result<(), GitError> {
+    pub(crate) fn worktree_remove(&self, path: &Path) -> Result<()> {
         let call = self.git().without_hooks().args(["worktree", "remove", "--force", "--force"]).arg(path);
         if call.long().ok().is_ok() {
             return Ok(());
@@ -206,12 +206,12 @@ impl Repo {
         self.worktree_prune()
     }
 
-    pub(crate) fn worktree_prune(&self) -> Result<(), GitError> {
+    pub(crate) fn worktree_prune(&self) -> Result<()> {
         self.git().args(["worktree", "prune", "--expire=now"]).ok().map(|_| ())
     }
 
     /// All checkouts of the repository, the main one first.
-    pub(crate) fn worktrees(&self) -> Result<Vec<PathBuf>, GitError> {
+    pub(crate) fn worktrees(&self) -> Result<Vec<PathBuf>> {
         let list = || self.git().args(["worktree", "list", "--porcelain"]);
         match list().arg("-z").ok() {
             Ok(output) => Ok(parse(&output, 0)),

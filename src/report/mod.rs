@@ -65,5 +65,8 @@ impl Format {
 }
 
 #[cfg(test)]
+#[path = "../../tests/suite/support/enums.rs"]
+mod enums;
+#[cfg(test)]
 #[path = "../../tests/unit/changes.rs"]
 pub(crate) mod fixture;

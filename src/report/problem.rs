@@ -228,15 +228,12 @@ pub(crate) fn demand(demand: &Demand) -> String {
 
 #[cfg(test)]
 mod tests {
-    #[path = "../../../tests/suite/support/enums.rs"]
-    mod enums;
-
     use super::*;
     use crate::model::{
         ArtifactFault, Class, Criterion, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage, Surface,
     };
     use crate::model::{CommandLine, CommitName};
-    use crate::report::fixture;
+    use crate::report::{enums, fixture};
     use crate::workflow::{DemandKind, VacuousCriterion};
     use std::collections::BTreeSet;
 
@@ -416,7 +413,10 @@ mod tests {
             (Gate::Verify, Reason::FollowUp),
             (
                 Gate::Baseline,
-                Reason::ConfigUncommitted { path: "vibeship_optimizer.yml".to_owned(), what: vec!["kpis.ops".to_owned()] },
+                Reason::ConfigUncommitted {
+                    path: "vibeship_optimizer.yml".to_owned(),
+                    what: vec!["kpis.ops".to_owned()],
+                },
             ),
             (Gate::After, Reason::Redefined { what: vec!["timing.tests".to_owned()], alone: true }),
             (Gate::Validate, Reason::NoCommit),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::own::{FREE_PREFIX, LOCKED_PREFIX, is_temporary};
 use crate::os::files;
-use crate::store::StoreError;
+use crate::store::{Result, StoreError};
 
 /// No write takes that long.
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -16,13 +16,13 @@ const MAX_LINKS: usize = 32;
 
 /// Replaces a file's content, or creates the file and its directories. Requires the exclusive lock if the directory is
 /// cleaned by [`remove_stale`]. Keeps the permissions of an existing file; writes through symbolic links.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes, LOCKED_PREFIX)
 }
 
 /// Like `write`, without the lock, for a path chosen by the user. Writes directly to a device or pipe, which cannot be
 /// replaced.
-pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<()> {
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() && !meta.is_dir() => {
             let mut device = fs::OpenOptions::new().write(true).open(path).map_err(StoreError::io("open", path))?;
@@ -33,7 +33,7 @@ pub(crate) fn write_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 }
 
 /// Replaces a file that may be lost in a system crash but is never partial.
-pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = prepare_directory(path)?;
     let mut temporary = files::temporary_in(&dir, LOCKED_PREFIX).map_err(StoreError::io("write", path))?;
     temporary.write_all(bytes).map_err(StoreError::io("write", path))?;
@@ -42,15 +42,15 @@ pub(crate) fn write_cache(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 /// Creates a file and its directories. The file appears with all its content or not at all, and never replaces another,
 /// even if two processes try at once.
-pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn create_new(path: &Path, bytes: &[u8]) -> Result<()> {
     create(path, bytes, LOCKED_PREFIX)
 }
 
-pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn create_free(path: &Path, bytes: &[u8]) -> Result<()> {
     create(path, bytes, FREE_PREFIX)
 }
 
-fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
+fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<()> {
     let dir = prepare_directory(path)?;
     let temporary = filled(&dir, path, bytes, prefix)?;
     step();
@@ -64,11 +64,11 @@ fn create(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
 }
 
 /// Reads a file of at most `limit` bytes; `None` if it does not exist.
-pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     read_seen(path, fs::metadata(path), limit)
 }
 
-pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn read_seen(path: &Path, seen: io::Result<Metadata>, limit: u64) -> Result<Option<Vec<u8>>> {
     // Opening a pipe would block; a directory opens on Unix and fails only when read.
     let length = match seen {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
@@ -103,7 +103,7 @@ pub(crate) fn remove_stale(dir: &Path) {
     }
 }
 
-fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<(), StoreError> {
+fn replace(path: &Path, bytes: &[u8], prefix: &str) -> Result<()> {
     let target = follow_links(path)?;
     let existing = match fs::metadata(&target) {
         Ok(meta) if !meta.is_file() => return Err(StoreError::NotAFile { path: path.to_owned() }),
@@ -139,7 +139,7 @@ fn step() {
 }
 
 /// A synced temporary file next to `target` with this content.
-fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempfile::NamedTempFile, StoreError> {
+fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempfile::NamedTempFile> {
     let mut temporary = files::temporary_in(dir, prefix).map_err(StoreError::io("write", target))?;
     step();
     temporary.write_all(bytes).map_err(StoreError::io("write", target))?;
@@ -148,7 +148,7 @@ fn filled(dir: &Path, target: &Path, bytes: &[u8], prefix: &str) -> Result<tempf
 }
 
 /// Follows symbolic links, even if the last one points to nothing yet.
-fn follow_links(path: &Path) -> Result<PathBuf, StoreError> {
+fn follow_links(path: &Path) -> Result<PathBuf> {
     let mut current = path.to_owned();
     for _ in 0..MAX_LINKS {
         match fs::symlink_metadata(&current) {
@@ -163,7 +163,7 @@ fn follow_links(path: &Path) -> Result<PathBuf, StoreError> {
 }
 
 /// Creates the file's directory, and syncs the new entries on the way to it.
-fn prepare_directory(path: &Path) -> Result<PathBuf, StoreError> {
+fn prepare_directory(path: &Path) -> Result<PathBuf> {
     let dir = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
 use crate::model::{Artifact, ChangeId, Digest, Stage};
-use crate::store::{Exclusive, Project, StoreError, atomic, guard};
+use crate::store::{Exclusive, Project, Result, StoreError, atomic, guard};
 
 /// The largest evidence file that is read: far more than the tool writes.
 pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
@@ -84,7 +84,7 @@ pub enum Integrity {
 impl Exclusive {
     /// Writes an evidence file. An existing file with other content is kept next to it as `.superseded-N` until the new
     /// one is recorded, so that a killed process loses nothing; pictures are not kept, since they can be drawn again.
-    pub(crate) fn write_evidence(&self, id: &ChangeId, role: Role<'_>, bytes: &[u8]) -> Result<Artifact, StoreError> {
+    pub(crate) fn write_evidence(&self, id: &ChangeId, role: Role<'_>, bytes: &[u8]) -> Result<Artifact> {
         let dir = role.directory(self.project());
         let path = dir.join(role.file_name(id));
         guard::inside(self.project(), &path)?;
@@ -101,12 +101,7 @@ impl Exclusive {
     }
 
     /// Removes files kept by [`Self::write_evidence`] once their successor is recorded; unrecorded ones stay.
-    pub(crate) fn drop_replaced(
-        &self,
-        id: &ChangeId,
-        role: Role<'_>,
-        recorded: &[&Artifact],
-    ) -> Result<(), StoreError> {
+    pub(crate) fn drop_replaced(&self, id: &ChangeId, role: Role<'_>, recorded: &[&Artifact]) -> Result<()> {
         let path = role.directory(self.project()).join(role.file_name(id));
         for kept in superseded(&path) {
             let (kept, bytes) = kept?;
@@ -119,7 +114,7 @@ impl Exclusive {
     }
 
     /// Restores a recorded file from the bytes in git; returns false if they are not the recorded ones.
-    pub(crate) fn put_back(&self, artifact: &Artifact, bytes: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) fn put_back(&self, artifact: &Artifact, bytes: &[u8]) -> Result<bool> {
         let path = inside(self.project(), &artifact.path).filter(|_| artifact.holds(bytes));
         let Some(path) = path else { return Ok(false) };
         guard::inside(self.project(), &path)?;
@@ -129,13 +124,7 @@ impl Exclusive {
 
     /// Writes a file that is not evidence of a change into a state directory, never over another file: if the name is
     /// taken, adds a number. `stem` must be valid on every platform.
-    pub(crate) fn write_numbered(
-        &self,
-        dir: &Path,
-        stem: &str,
-        extension: &str,
-        bytes: &[u8],
-    ) -> Result<Artifact, StoreError> {
+    pub(crate) fn write_numbered(&self, dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> Result<Artifact> {
         let path = create_numbered(bytes, |number| {
             let number = if number == 1 { String::new() } else { format!("-{number}") };
             let path = dir.join(format!("{stem}{number}.{extension}"));
@@ -146,7 +135,7 @@ impl Exclusive {
 }
 
 /// Creates a file at the first free path, counted from 1.
-fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf, StoreError>) -> Result<PathBuf, StoreError> {
+fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf>) -> Result<PathBuf> {
     let mut number = 1;
     loop {
         let path = at(number)?;
@@ -157,7 +146,7 @@ fn create_numbered(bytes: &[u8], at: impl Fn(u32) -> Result<PathBuf, StoreError>
     }
 }
 
-pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity, StoreError> {
+pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity> {
     let Some(path) = inside(project, &artifact.path) else { return Ok(Integrity::Missing) };
     guard::inside(project, &path)?;
     let found = match atomic::read(&path, LIMIT)? {
@@ -175,7 +164,7 @@ pub(crate) fn verify(project: &Project, artifact: &Artifact) -> Result<Integrity
 }
 
 /// The content of an evidence file, current or superseded, if it is as recorded.
-pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>, StoreError> {
+pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Result<Vec<u8>, Integrity>> {
     Ok(match verify(project, artifact)? {
         Integrity::Intact(bytes) | Integrity::Superseded { bytes, .. } => Ok(bytes),
         gone @ (Integrity::Missing | Integrity::Altered { .. }) => Err(gone),
@@ -183,7 +172,7 @@ pub(crate) fn read_verified(project: &Project, artifact: &Artifact) -> Result<Re
 }
 
 /// The current content at an evidence path.
-pub(crate) fn present(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) fn present(project: &Project, recorded: &str) -> Result<Option<Vec<u8>>> {
     let Some(path) = inside(project, recorded) else { return Ok(None) };
     guard::inside(project, &path)?;
     atomic::read(&path, LIMIT)
@@ -201,7 +190,7 @@ fn inside(project: &Project, recorded: &str) -> Option<PathBuf> {
 }
 
 /// Keeps the content next to the path, unless an interrupted attempt has already done so.
-fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
+fn keep_superseded(path: &Path, old: &[u8]) -> Result<()> {
     for kept in superseded(path) {
         if kept?.1 == old {
             return Ok(());
@@ -211,7 +200,7 @@ fn keep_superseded(path: &Path, old: &[u8]) -> Result<(), StoreError> {
 }
 
 /// The files kept next to a path, oldest first.
-fn superseded(path: &Path) -> impl Iterator<Item = Result<(PathBuf, Vec<u8>), StoreError>> {
+fn superseded(path: &Path) -> impl Iterator<Item = Result<(PathBuf, Vec<u8>)>> {
     (1..).map_while(move |number| {
         let kept = superseded_path(path, number);
         atomic::read(&kept, LIMIT).transpose().map(|read| read.map(|bytes| (kept, bytes)))

@@ -6,7 +6,7 @@ use crate::git::{Call, Repo};
 use crate::model::strict_json::parse_json;
 use crate::os::files;
 use crate::store::project::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
-use crate::store::{Project, StoreError, atomic};
+use crate::store::{Project, Result, StoreError, atomic};
 
 const REPORT_LIMIT: u64 = 64 * 1024 * 1024;
 const SCHEMAS: &str = "vibeship_optimizer.";
@@ -24,7 +24,7 @@ const REPORTS: [(&str, &str); 6] = [
 
 /// Refuses one of the tool's own paths if a link leads it out of the project: files there are neither evidence nor part
 /// of the project.
-pub(crate) fn inside(project: &Project, path: &Path) -> Result<(), StoreError> {
+pub(crate) fn inside(project: &Project, path: &Path) -> Result<()> {
     if is_without_links(project, path) {
         return Ok(());
     }
@@ -46,13 +46,13 @@ fn is_without_links(project: &Project, path: &Path) -> bool {
 }
 
 /// Like `atomic::write`, for the tool's own files: fails if a link leads out of the project.
-pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write(project: &Project, path: &Path, bytes: &[u8]) -> Result<()> {
     inside(project, path)?;
     atomic::write(path, bytes)
 }
 
 /// Appends lines to a file of the project, which is created if necessary.
-pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<(), StoreError> {
+pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<()> {
     let mut text = atomic::read(path, 1 << 20)?.unwrap_or_default();
     if !text.is_empty() && !text.ends_with(b"\n") {
         text.push(b'\n');
@@ -64,7 +64,7 @@ pub(crate) fn append(project: &Project, path: &Path, lines: &str) -> Result<(), 
 /// Refuses an output path that leads to a protected file in any way: an input, a record, evidence, the logbook, a
 /// config, a file of git, or a tracked file that is not an earlier report. (Writing replaces the name, not the file
 /// behind it, so hard links are harmless.)
-pub(crate) fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<(), StoreError> {
+pub(crate) fn guard_out_path(project: &Project, out: &Path, inputs: &[&Path]) -> Result<()> {
     let target = destination(out)?;
     match keeper(project, &target, inputs) {
         Some(what) => Err(StoreError::Protected { path: out.to_owned(), what }),
@@ -156,7 +156,7 @@ fn is_tracked(target: &Path) -> bool {
 }
 
 /// Where a path leads: follows links as far as they exist, and resolves `..` in the rest.
-fn destination(path: &Path) -> Result<PathBuf, StoreError> {
+fn destination(path: &Path) -> Result<PathBuf> {
     let mut current = std::path::absolute(path).map_err(StoreError::io("resolve", path))?;
     // A longer chain of links is a cycle, which writing refuses anyway.
     for _ in 0..64 {

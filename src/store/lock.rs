@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Project, StoreError, atomic, guard};
+use crate::store::{Project, Result, StoreError, atomic, guard};
 
 pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(10);
 /// The environment variable that overrides it, in seconds.
@@ -27,7 +27,7 @@ pub struct Holder {
     pub since: DateTime<Utc>,
 }
 
-pub(crate) fn parse_wait(text: &str) -> Result<Duration, StoreError> {
+pub(crate) fn parse_wait(text: &str) -> Result<Duration> {
     match text.trim().parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(StoreError::BadWait { value: text.chars().take(40).collect() }),
@@ -48,7 +48,7 @@ impl Exclusive {
     }
 
     /// Waits until the lock is free and takes it. Creates the state directory, and removes what killed writers left.
-    pub(crate) fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self, StoreError> {
+    pub(crate) fn acquire(project: &Project, holder: &Holder, wait: Duration) -> Result<Self> {
         let path = project.lock_path();
         for written in project.written_directories().iter().chain([&path]) {
             guard::inside(project, written)?;
@@ -84,7 +84,7 @@ impl Drop for Exclusive {
     }
 }
 
-fn wait_for(file: &File, project: &Project, wait: Duration) -> Result<(), StoreError> {
+fn wait_for(file: &File, project: &Project, wait: Duration) -> Result<()> {
     let start = Instant::now();
     let path = project.lock_path();
     loop {

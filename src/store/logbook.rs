@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::ChangeId;
 use crate::store::project::{LEGACY_LOGBOOK, LOGBOOK};
-use crate::store::{Exclusive, StoreError, atomic, guard};
+use crate::store::{Exclusive, Result, StoreError, atomic, guard};
 
 const BEGIN: &str = "<!-- vibeship-optimizer:begin ";
 const END: &str = "<!-- vibeship-optimizer:end ";
@@ -144,7 +144,7 @@ pub(crate) fn update(
     section: &str,
     heading: &str,
     all: &dyn Fn() -> Sections,
-) -> Result<Vec<MarkerProblem>, StoreError> {
+) -> Result<Vec<MarkerProblem>> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
     let old = atomic::read(&path, LIMIT)?;
@@ -171,7 +171,7 @@ pub(crate) fn update(
     Ok(new.problems)
 }
 
-pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf, StoreError> {
+pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf> {
     let path = lock.project().logbook_path();
     guard::inside(lock.project(), &path)?;
     match atomic::create_new(&path, heading.as_bytes()) {
@@ -182,7 +182,7 @@ pub(crate) fn create(lock: &Exclusive, heading: &str) -> Result<PathBuf, StoreEr
 }
 
 /// Renames a logbook with the old name if there is none with the new one. Returns whether it did.
-pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool, StoreError> {
+pub(crate) fn adopt_legacy(lock: &Exclusive) -> Result<bool> {
     let old = lock.project().root().join(LEGACY_LOGBOOK);
     let new = lock.project().root().join(LOGBOOK);
     if !old.is_file() || new.symlink_metadata().is_ok() {

@@ -18,6 +18,8 @@ pub(crate) use unsettled::Unsettled;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot {action} {}: {source}", path.display())]
@@ -55,7 +57,7 @@ pub enum StoreError {
 }
 
 /// The sorted names in a directory; empty if it does not exist. Names that are not Unicode are skipped.
-pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn names_in(dir: &Path) -> Result<Vec<String>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(StoreError::io("list", dir))?,

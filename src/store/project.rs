@@ -10,7 +10,7 @@ pub(crate) use crate::model::own::{
     config_names,
 };
 use crate::os::files;
-use crate::store::{StoreError, atomic};
+use crate::store::{Result, StoreError, atomic};
 
 /// What git must ignore in the state directory.
 const STATE_IGNORES: &str = "# What belongs to one checkout alone; everything else here is meant to be committed.\n\
@@ -34,7 +34,7 @@ impl Project {
     /// Finds the project of `start`: the nearest directory upwards with a state directory or a config, or else the root
     /// of the git checkout, or else `start`. Directories above a checkout's root belong to other projects. An
     /// `explicit_root` is used as it is.
-    pub(crate) fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self, StoreError> {
+    pub(crate) fn find(start: &Path, explicit_root: Option<&Path>) -> Result<Self> {
         let wanted = explicit_root.unwrap_or(start);
         let no_root = || StoreError::NoRoot { path: wanted.to_owned() };
         let full = files::canonical(wanted).ok().filter(|full| full.is_dir()).ok_or_else(no_root)?;
@@ -139,14 +139,14 @@ impl Project {
         [self.root.clone(), self.state_dir(), self.evidence_dir()].into_iter().chain(in_state).collect()
     }
 
-    pub(crate) fn prepare_state(&self) -> Result<(), StoreError> {
+    pub(crate) fn prepare_state(&self) -> Result<()> {
         let dir = self.state_dir();
         create_once(&dir.join(".gitignore"), STATE_IGNORES)?;
         create_once(&dir.join(ATTRIBUTES), NO_CONVERSION)
     }
 
     /// Creates a directory of evidence with git attributes; the state directory has them already.
-    pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<(), StoreError> {
+    pub(crate) fn prepare_evidence(&self, dir: &Path) -> Result<()> {
         if dir == self.evidence_dir() { create_once(&dir.join(ATTRIBUTES), NO_CONVERSION) } else { Ok(()) }
     }
 
@@ -158,7 +158,7 @@ impl Project {
 }
 
 /// Creates a file if there is none; an edited one is kept.
-fn create_once(path: &Path, text: &str) -> Result<(), StoreError> {
+fn create_once(path: &Path, text: &str) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return Ok(());
     }
@@ -182,7 +182,7 @@ fn nearest_root(start: &Path) -> PathBuf {
 }
 
 /// The state directory in use. An error if both contain state, since using one would hide the other.
-fn state_name(root: &Path) -> Result<&'static str, StoreError> {
+fn state_name(root: &Path) -> Result<&'static str> {
     let holds_state = |name: &str| {
         let entries = std::fs::read_dir(root.join(name)).into_iter().flatten().flatten();
         entries

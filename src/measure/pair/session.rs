@@ -314,8 +314,7 @@ mod tests {
         Session {
             proof: None,
             runner,
-            before,
-            after,
+            places: [before, after],
             pin: Pin::Auto,
             reference: Box::new(reference),
             clock: Box::new(clock),
