@@ -1,4 +1,4 @@
-//! Collects the facts that gates ask for: the only place that fills a `World` from git, config and files. Nothing may be
+//! Collects the facts that gates ask for: fills a `World` from git, config and files, apart from what a single command knows. Nothing may be
 //! measured from the tool's own files, whose changes do not count, or from bytes that git would not check out.
 
 use std::collections::{BTreeMap, BTreeSet};
