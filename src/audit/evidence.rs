@@ -198,7 +198,7 @@ impl Watched {
         found.extend(kpi.filter_map(|row| {
             let judge::Change::Regressed(finding) = row.result else { return None };
             let bound = if row.better == Better::Higher { ">= -0%" } else { "<= +0%" };
-            Some(Judged { criterion: format!("{} {bound}", row.metric).into(), verdict: Verdict::Fail(finding) })
+            Some(Judged { criterion: format!("{} {bound}", row.metric), verdict: Verdict::Fail(finding) })
         }));
         found
     }
@@ -266,7 +266,7 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option<String> {
     let exact: Vec<MetricId> =
         after.kpis.iter().filter(|kpi| kpi.sampling == Sampling::Exact).map(|kpi| MetricId::kpi(&kpi.name)).collect();
-    let is_exact = |judged: &Judged| judged.criterion.criterion().is_some_and(|it| exact.contains(&it.metric));
+    let is_exact = |judged: &Judged| judged.parsed().is_some_and(|it| exact.contains(&it.metric));
     let mut both = criteria(paired).into_iter().zip(criteria(alone));
     let differs = |(one, other): &(&Judged, &Judged)| is_exact(one) && one.verdict.outcome() != other.verdict.outcome();
     let (one, other) = both.find(differs)?;

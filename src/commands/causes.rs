@@ -19,7 +19,7 @@ fn find(ctx: &Ctx, change: &Change, judged: &[Judged]) -> Result<Causes> {
         return Ok(Causes::default());
     };
     let history = GitHistory::new(repo, &config.enforcement.trailer);
-    let metric = |it: &'_ Judged| it.criterion.criterion().map(|it| it.metric.clone());
+    let metric = |it: &'_ Judged| it.parsed().map(|it| it.metric);
     let metrics: Vec<MetricId> = judged.iter().filter_map(metric).collect();
     let is_redefined =
         |it: &&Judged| matches!(&it.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Redefined } });

@@ -9,7 +9,6 @@ use serde_json::json;
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
 use crate::config::{Config, Timing};
 use crate::error::{Exit, Result, trouble};
-use crate::judge::effect;
 use crate::model::{
     Better, Bound, Class, Contract, Criterion, DEFAULT_ROLLBACK, Kind, Measurable, MetricId, MetricKind, MetricSource,
     MetricSpec, Op, Part, Proposed, Sampling, Unmeasurable,
@@ -151,7 +150,7 @@ pub(crate) fn warn_of_bounds(ctx: &Ctx, parts: &Contract, class: Class) -> Resul
         let (Op::Ge | Op::Gt, Bound::Absolute { value, unit }) = (criterion.op, &criterion.bound) else { continue };
         let share = if unit.as_ref().is_some_and(|unit| unit.symbol() == "%") { value / 100.0 } else { *value };
         let most = timing.runs.max(if config.pair.enabled { config.pair.max_pairs } else { 0 });
-        let needed = Successes::flawless_for(share, effect::CONFIDENCE);
+        let needed = Successes::flawless_for(share);
         if let Some(needed) = needed.filter(|needed| *needed > most as usize) {
             ctx.ui.warn(&format!(
                 "{criterion} takes {needed} runs without one failure to show, and the config makes {most} at most: it \

@@ -294,7 +294,7 @@ fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
     let verdicts = &change.comparison.as_ref()?.verdicts;
     let mut judged = std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger);
     let share = judged.find_map(|judged| {
-        let criterion = judged.criterion.criterion()?;
+        let criterion = judged.parsed()?;
         let of_it = criterion.metric == spec.id && criterion.is_relative();
         judged.verdict.finding()?.share().filter(|_| of_it)
     })?;

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series, machines};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricKind, Sampling, Unusable};
-use crate::stats::{Interval, Successes, looks, median, median_interval, proportion, rank_sum, winsorized};
-
-pub const CONFIDENCE: f64 = 0.95;
+use crate::stats::{CONFIDENCE, Interval, Successes, looks, median, median_interval, proportion, rank_sum, winsorized};
 
 /// Fewest samples per side for comparing two separate sessions: with 4 and 4 the smallest two-sided p-value of the
 /// rank-sum test is 2/70 = 0.029, with 3 and 3 it is 0.1.
@@ -287,7 +285,7 @@ fn rate_difference(
     let (before, after) = (&before.samples, &after.samples);
     let (first, second) = (Successes::of(before), Successes::of(after));
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(before.len().min(after.len())), need: 1 });
-    let found = proportion::difference(first, second, CONFIDENCE).ok_or_else(too_few)?;
+    let found = proportion::difference(first, second).ok_or_else(too_few)?;
     let p_value = proportion::fisher_exact(first, second);
     Ok(Finding { p_value, ..finding(found, design, (before.len(), after.len()), known) })
 }
@@ -342,7 +340,7 @@ fn level_of(
     let n = count(values.len());
     let too_few = |need: u32| Undecided::Doubt(Doubt::TooFew { have: n, need });
     let found = if series.spec.sampling == Sampling::Rate {
-        Successes::of(values).wilson(CONFIDENCE).ok_or_else(|| too_few(1))?
+        Successes::of(values).wilson().ok_or_else(|| too_few(1))?
     } else {
         let (confidence, floor) = precision.ok_or_else(|| too_few(FEWEST_LEVEL))?;
         let found = median_interval(values, confidence).ok_or_else(|| too_few(FEWEST_LEVEL))?;

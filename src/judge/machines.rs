@@ -1,9 +1,9 @@
 //! A change measured on several machines: the combined estimate, and whether the machines disagree.
 
-use crate::judge::effect::{self, CONFIDENCE};
+use crate::judge::effect;
 use crate::judge::{Caveat, Circumstances, PairedReading, PairedSeries, Undecided, series};
 use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, PairSession};
-use crate::stats::{Interval, normal, pooled};
+use crate::stats::{normal, pooled};
 
 /// The I² from which machines are reported to disagree.
 const DISAGREE: f64 = 0.5;
@@ -26,14 +26,13 @@ pub fn caveat(pair: &PairSession) -> Option<Caveat> {
 /// the planned looks as well.
 fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64)>, Undecided> {
     let least = f64::EPSILON.sqrt();
-    let width = -2.0 * normal::quantile((1.0 - CONFIDENCE) / 2.0);
     let one = |machine: &PairedSeries| {
         if machine.pairs.iter().any(|pair| pair.before <= 0.0 || pair.after <= 0.0) {
             let what = "values of zero or below have no ratio to compare between machines".to_owned();
             return Err(Flaw::NotComparable { what }.into());
         }
         let Estimate { value, low, high, .. } = effect::paired_relative(machine, known)?.estimate;
-        Ok((value.ln_1p(), ((high.ln_1p() - low.ln_1p()) / width).max(least).powi(2)))
+        Ok((value.ln_1p(), ((high.ln_1p() - low.ln_1p()) / (2.0 * normal::Z_95)).max(least).powi(2)))
     };
     series.machines.iter().map(one).collect()
 }
@@ -43,8 +42,7 @@ pub(crate) fn relative(series: &PairedSeries, known: &Circumstances) -> Result<F
     let effects = on_each(series, known)?;
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: effect::count(effects.len()), need: 2 });
     let found = pooled::random_effects(&effects).ok_or_else(too_few)?;
-    let (low, high) = found.interval(CONFIDENCE);
-    let shares = effect::shares_of(Interval { value: found.value, low, high, coverage: CONFIDENCE });
+    let shares = effect::shares_of(found.interval());
     let n = series.pairs.len();
     Ok(Finding { p_value: Some(found.p_value()), ..effect::finding(shares, Design::Paired, (n, n), known) })
 }

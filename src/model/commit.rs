@@ -42,36 +42,19 @@ pub struct FileChange {
 /// A commit that git can recompute from others by a three-way merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remake<'a> {
-    Merge {
-        commit: &'a str,
-        parents: &'a [String],
-    },
+    /// A merge of these parents.
+    Merge { commit: &'a str, parents: &'a [String] },
     /// A commit that reverts another one (a merge relative to its first parent).
-    Revert {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Revert { commit: &'a str, of: &'a str },
     /// The parent of `commit`, a revert of `of`, recomputed by picking `of` on it again: the revert took out all of `of`.
-    Unrevert {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Unrevert { commit: &'a str, of: &'a str },
     /// A commit with the same change as another one: cherry-picking `of` onto its parent gives it, and reverting `of`
     /// on it gives its parent. The second half fails if the parent already had part of the change.
-    Pick {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Pick { commit: &'a str, of: &'a str },
     /// The parent of `commit`, recomputed by reverting `of` on `commit`.
-    Unpick {
-        commit: &'a str,
-        of: &'a str,
-    },
+    Unpick { commit: &'a str, of: &'a str },
     /// A head on which `of` is reverted: nothing changes if the head no longer has the work of `of`.
-    Gone {
-        head: &'a str,
-        of: &'a str,
-    },
+    Gone { head: &'a str, of: &'a str },
 }
 
 /// How a commit differs from what git recomputes.

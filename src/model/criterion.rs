@@ -244,51 +244,6 @@ impl<'de> Deserialize<'de> for Criterion {
     }
 }
 
-/// A criterion as written in a record.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(from = "String")]
-pub enum Stated {
-    Criterion(Criterion),
-    /// Text of an older record that this version cannot parse as a criterion; shown verbatim.
-    Text(String),
-}
-
-impl Stated {
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Criterion(criterion) => &criterion.text,
-            Self::Text(text) => text,
-        }
-    }
-
-    pub fn criterion(&self) -> Option<&Criterion> {
-        match self {
-            Self::Criterion(criterion) => Some(criterion),
-            Self::Text(_) => None,
-        }
-    }
-}
-
-impl From<String> for Stated {
-    fn from(text: String) -> Self {
-        // The text is part of the record's digest, so it must be written back exactly as it was read.
-        let read = Criterion::parse(&text).ok().filter(|criterion| criterion.text == text);
-        read.map_or(Self::Text(text), Self::Criterion)
-    }
-}
-
-impl fmt::Display for Stated {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Stated {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// When to roll back: a measured criterion, or a condition in words that a person judges.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trigger {
@@ -353,6 +308,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::{Flaw, Judged, Verdict};
 
     fn absolute(value: f64, unit: &str) -> Bound {
         Bound::Absolute { value, unit: (!unit.is_empty()).then(|| Unit::new(unit)) }
@@ -464,9 +420,11 @@ mod tests {
     #[test]
     fn a_record_keeps_text_that_is_no_criterion_or_is_spelled_differently() {
         for (text, read) in [("m <= +5%", true), ("m about 5", false), (" m <= +5%", false)] {
-            let stated: Stated = serde_json::from_value(text.into()).unwrap();
-            assert_eq!((stated.criterion().is_some(), stated.as_str()), (read, text));
-            assert_eq!(serde_json::to_value(&stated).unwrap(), text);
+            let verdict = Verdict::Invalid { because: Flaw::SameCode };
+            let judged = serde_json::to_value(Judged { criterion: text.to_owned(), verdict }).unwrap();
+            assert_eq!(judged["criterion"], text);
+            let judged: Judged = serde_json::from_value(judged).unwrap();
+            assert_eq!((judged.parsed().is_some(), judged.criterion.as_str()), (read, text));
         }
     }
 }

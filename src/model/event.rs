@@ -31,75 +31,50 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
+    /// The change was begun.
     Opened(Opened),
     /// The contract was written, or rewritten before the baseline.
-    ContractSet {
-        contract: Contract,
-    },
+    ContractSet { contract: Contract },
+    /// The state before the change was measured, which freezes the contract.
     BaselineTaken(Baseline),
     /// The delta is there and every check passed.
     Validated(Validation),
     /// A check failed, or the delta is not one; `rejects` tells whether the change is rejected for it.
-    ValidationFailed {
-        delta: Delta,
-        checks: Vec<Check>,
-        artifact: Artifact,
-        rejects: bool,
-    },
+    ValidationFailed { delta: Delta, checks: Vec<Check>, artifact: Artifact, rejects: bool },
+    /// The state after the change was measured.
     AfterTaken(After),
+    /// Both states were compared, and the contract's criteria judged.
     Compared(Compared),
+    /// It was decided to roll it out, and what that demands from here on is fixed.
     Promoted(Promotion),
     /// It was held: kept as an experiment, not promoted.
-    Held {
-        reason: String,
-    },
-    Rejected {
-        reason: String,
-    },
+    Held { reason: String },
+    /// It was given up.
+    Rejected { reason: String },
+    /// A stage of the rollout began.
     RolledOut(RolloutStage),
     /// It was said for how many days the change is to be measured.
-    MonitorStarted {
-        days: u32,
-    },
+    MonitorStarted { days: u32 },
+    /// A day after the rollout was measured.
     Ticked(Tick),
     /// An alarm was looked into and judged harmless.
-    AlarmResolved {
-        reason: String,
-    },
-    Attested {
-        attestation: Attestation,
-    },
+    AlarmResolved { reason: String },
+    /// A review was put on record.
+    Attested { attestation: Attestation },
     /// An emergency's override was taken over by a proper change.
-    FollowedUp {
-        by: ChangeId,
-    },
+    FollowedUp { by: ChangeId },
     /// It was taken back, by this commit where the tool made one.
-    RolledBack {
-        reason: String,
-        commit: Option<String>,
-    },
+    RolledBack { reason: String, commit: Option<String> },
     /// A snapshot after the rollback told which criteria are not back at the baseline.
-    RollbackConfirmed {
-        taken: Taken,
-        not_back: Vec<Judged>,
-    },
-    Verified {
-        summary: String,
-    },
-    Noted {
-        text: String,
-    },
+    RollbackConfirmed { taken: Taken, not_back: Vec<Judged> },
+    /// Everything demanded of it is met.
+    Verified { summary: String },
+    /// Somebody wrote a note.
+    Noted { text: String },
     /// The change's commits were found again after a squash or rebase, by `pick` (earlier `patch-id`) or `tree`.
-    Relinked {
-        commits: Vec<(String, String)>,
-        by: String,
-    },
+    Relinked { commits: Vec<(String, String)>, by: String },
     /// It was decided at the end of a day what to do.
-    DayDecided {
-        utc_date: NaiveDate,
-        decision: String,
-        reason: String,
-    },
+    DayDecided { utc_date: NaiveDate, decision: String, reason: String },
 }
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]

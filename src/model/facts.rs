@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::fix::PLACEHOLDERS;
 use crate::model::text::short;
-use crate::model::{Artifact, Contract, Digest, Outcome, Revision, Stated, Verdict};
+use crate::model::{Artifact, Contract, Criterion, Digest, Outcome, Revision, Verdict};
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,8 +112,16 @@ pub enum CheckKind {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
-    pub criterion: Stated,
+    /// The criterion as it was stated. An older record may hold a text that is none to this version.
+    pub criterion: String,
     pub verdict: Verdict,
+}
+
+impl Judged {
+    /// `None` for such a text, and for a criterion that is spelled in another way than this version writes it.
+    pub fn parsed(&self) -> Option<Criterion> {
+        Criterion::parse(&self.criterion).ok().filter(|criterion| criterion.text == self.criterion)
+    }
 }
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -135,7 +143,7 @@ impl Verdicts {
     /// Whether these are the verdicts on exactly the contract's criteria, in its order.
     pub fn are_on(&self, contract: &Contract) -> bool {
         let judged = std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger);
-        judged.map(|judged| judged.criterion.as_str()).eq(contract.criteria().map(|criterion| criterion.text.as_str()))
+        judged.map(|judged| &judged.criterion).eq(contract.criteria().map(|criterion| &criterion.text))
     }
 
     pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {

@@ -47,15 +47,10 @@ impl How {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "lowercase")]
 pub enum Action {
-    Run {
-        command: CommandLine,
-    },
+    /// A command to run.
+    Run { command: CommandLine },
     /// A line that belongs under a key of a file.
-    Edit {
-        file: String,
-        key: String,
-        line: String,
-    },
+    Edit { file: String, key: String, line: String },
     /// What only a person can do; the purpose says it.
     Decide,
 }

@@ -31,7 +31,7 @@ pub use advised::{Causes, Proposed};
 pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange, Remade, Remake};
 pub use contract::{Contract, DEFAULT_ROLLBACK, Part};
-pub use criterion::{Bound, Criterion, CriterionError, Op, Stated, Trigger};
+pub use criterion::{Bound, Criterion, CriterionError, Op, Trigger};
 pub use digest::{Artifact, Digest, is_page};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
 pub use facts::{

@@ -23,18 +23,14 @@ pub struct Revision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum WorkTree {
+    /// Nothing is uncommitted.
     Clean,
     /// Uncommitted changes, with the digest of their paths and content.
-    Dirty {
-        paths: u32,
-        digest: Digest,
-    },
+    Dirty { paths: u32, digest: Digest },
     /// Not under git (or no commit yet): there is nothing to be clean against; `code` stands for the files.
     Unversioned,
     /// Git could not say; never read as clean.
-    Unknown {
-        reason: String,
-    },
+    Unknown { reason: String },
 }
 
 impl Default for WorkTree {

@@ -18,60 +18,42 @@ enum Dimension {
     Share,
 }
 
-/// Symbol, dimension, and factor to the base unit (seconds, bytes, 1).
-const KNOWN: &[(&str, Dimension, f64)] = &[
-    ("ns", Dimension::Time, 1e-9),
-    ("us", Dimension::Time, 1e-6),
-    ("µs", Dimension::Time, 1e-6),
-    ("ms", Dimension::Time, 1e-3),
-    ("s", Dimension::Time, 1.0),
-    ("min", Dimension::Time, 60.0),
-    ("h", Dimension::Time, 3600.0),
-    ("d", Dimension::Time, 86_400.0),
-    ("week", Dimension::Time, 604_800.0),
-    ("B", Dimension::Bytes, 1.0),
-    ("kB", Dimension::Bytes, 1e3),
-    ("KB", Dimension::Bytes, 1e3),
-    ("MB", Dimension::Bytes, 1e6),
-    ("GB", Dimension::Bytes, 1e9),
-    ("TB", Dimension::Bytes, 1e12),
-    ("KiB", Dimension::Bytes, 1024.0),
-    ("MiB", Dimension::Bytes, 1_048_576.0),
-    ("GiB", Dimension::Bytes, 1_073_741_824.0),
-    ("TiB", Dimension::Bytes, 1_099_511_627_776.0),
-    ("Ki", Dimension::Bytes, 1024.0),
-    ("Mi", Dimension::Bytes, 1_048_576.0),
-    ("Gi", Dimension::Bytes, 1_073_741_824.0),
-    ("Ti", Dimension::Bytes, 1_099_511_627_776.0),
-    ("", Dimension::Share, 1.0),
-    ("%", Dimension::Share, 0.01),
-    ("‰", Dimension::Share, 0.001),
+/// Symbols of one unit, its dimension, and its factor to the base unit (seconds, bytes, 1).
+const KNOWN: [(&[&str], Dimension, f64); 20] = [
+    (&["ns"], Dimension::Time, 1e-9),
+    (&["us", "µs"], Dimension::Time, 1e-6),
+    (&["ms"], Dimension::Time, 1e-3),
+    (&["s"], Dimension::Time, 1.0),
+    (&["min"], Dimension::Time, 60.0),
+    (&["h"], Dimension::Time, 3600.0),
+    (&["d"], Dimension::Time, 86_400.0),
+    (&["week"], Dimension::Time, 604_800.0),
+    (&["B"], Dimension::Bytes, 1.0),
+    (&["kB", "KB"], Dimension::Bytes, 1e3),
+    (&["MB"], Dimension::Bytes, 1e6),
+    (&["GB"], Dimension::Bytes, 1e9),
+    (&["TB"], Dimension::Bytes, 1e12),
+    (&["KiB", "Ki"], Dimension::Bytes, 1024.0),
+    (&["MiB", "Mi"], Dimension::Bytes, 1_048_576.0),
+    (&["GiB", "Gi"], Dimension::Bytes, 1_073_741_824.0),
+    (&["TiB", "Ti"], Dimension::Bytes, 1_099_511_627_776.0),
+    (&[""], Dimension::Share, 1.0),
+    (&["%"], Dimension::Share, 0.01),
+    (&["‰"], Dimension::Share, 0.001),
 ];
 
-/// Spelled-out units, without the plural `s`.
-const SPELLED: &[(&str, &str)] = &[
-    ("nanosecond", "ns"),
-    ("nano", "ns"),
-    ("nsec", "ns"),
-    ("microsecond", "us"),
-    ("micro", "us"),
-    ("usec", "us"),
-    ("μ", "us"),
-    ("millisecond", "ms"),
-    ("milli", "ms"),
-    ("millisekunden", "ms"),
-    ("msec", "ms"),
-    ("second", "s"),
-    ("seconde", "s"),
-    ("sekunden", "s"),
-    ("sec", "s"),
-    ("minute", "min"),
-    ("minuten", "min"),
-    ("hour", "h"),
-    ("day", "d"),
-    ("byte", "B"),
-    ("week", "week"),
-    ("percent", "%"),
+/// The symbols of units that are spelled out, here without the plural `s`.
+const SPELLED: [(&str, &[&str]); 10] = [
+    ("ns", &["nanosecond", "nano", "nsec"]),
+    ("us", &["microsecond", "micro", "usec", "μ"]),
+    ("ms", &["millisecond", "milli", "millisekunden", "msec"]),
+    ("s", &["second", "seconde", "sekunden", "sec"]),
+    ("min", &["minute", "minuten"]),
+    ("h", &["hour"]),
+    ("d", &["day"]),
+    ("week", &["week"]),
+    ("B", &["byte"]),
+    ("%", &["percent"]),
 ];
 
 impl Unit {
@@ -119,8 +101,8 @@ impl Unit {
     /// The unit that a program prints after a number, as a symbol or a word.
     pub fn spelled(word: &str) -> Self {
         let lower = word.to_lowercase();
-        let spelled = SPELLED.iter().find(|(stem, _)| lower.trim_end_matches('s') == *stem);
-        spelled.map_or_else(|| Self::new(word), |(_, symbol)| Self::new(symbol))
+        let spelled = SPELLED.iter().find(|(_, words)| words.contains(&lower.trim_end_matches('s')));
+        Self::new(spelled.map_or(word, |(symbol, _)| symbol))
     }
 
     pub fn is_known(&self) -> bool {
@@ -128,7 +110,8 @@ impl Unit {
     }
 
     fn known(&self) -> Option<(Dimension, f64)> {
-        KNOWN.iter().find(|(symbol, _, _)| *symbol == self.0).map(|(_, dimension, factor)| (*dimension, *factor))
+        let found = KNOWN.iter().find(|(symbols, ..)| symbols.contains(&self.symbol()));
+        found.map(|(_, dimension, factor)| (*dimension, *factor))
     }
 }
 

@@ -80,16 +80,14 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "doubt", rename_all = "snake_case")]
 pub enum Doubt {
+    /// The bound lies within the interval.
     Straddles,
-    TooFew {
-        have: u32,
-        need: u32,
-    },
+    /// There are fewer samples than an interval needs.
+    TooFew { have: u32, need: u32 },
+    /// The change is smaller than what counts, or too close to that.
     BelowMinEffect,
     /// The reference workload moved too much between the two sessions: by this ratio of its medians, after over before.
-    Drift {
-        ratio: f64,
-    },
+    Drift { ratio: f64 },
     /// An exact metric gave different values for the same code.
     NotExact,
 }

@@ -341,7 +341,7 @@ mod tests {
     use crate::report::fixture;
 
     fn row(role: Role, judged: &Judged) -> CriterionRow {
-        CriterionRow { role, criterion: judged.criterion.criterion().unwrap().clone(), result: judged.verdict.clone() }
+        CriterionRow { role, criterion: judged.parsed().unwrap(), result: judged.verdict.clone() }
     }
 
     fn watched(settled: bool) -> Vec<CriterionRow> {

@@ -40,11 +40,11 @@ impl Row {
     }
 
     pub(crate) fn of(role: Role, judged: &Judged) -> Self {
-        match judged.criterion.criterion() {
-            Some(criterion) => Self::new(role, criterion, &judged.verdict),
+        match judged.parsed() {
+            Some(criterion) => Self::new(role, &criterion, &judged.verdict),
             None => {
                 let (tone, word) = mark_of(role, judged.verdict.outcome());
-                let criterion = judged.criterion.to_string();
+                let criterion = judged.criterion.clone();
                 Self { role, criterion, tone, word, why: "not a criterion".to_owned(), drawn: None }
             }
         }
@@ -270,7 +270,7 @@ mod tests {
     }
 
     fn said(criterion: &str, verdict: Verdict) -> String {
-        Row::of(Role::Guardrail, &Judged { criterion: criterion.to_owned().into(), verdict }).line()
+        Row::of(Role::Guardrail, &Judged { criterion: criterion.to_owned(), verdict }).line()
     }
 
     fn doubted(because: Doubt, more_runs: Option<u32>) -> String {
@@ -307,8 +307,7 @@ mod tests {
         inconclusive: declared exact, but the same code gave different values
         ");
         let drift = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 1.081 }, more_runs: None };
-        let drift =
-            Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned().into(), verdict: drift });
+        let drift = Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned(), verdict: drift });
         assert!(drift.alone().why.ends_with("between the two sessions (reference workload)"));
     }
 
@@ -340,10 +339,8 @@ mod tests {
 
     #[test]
     fn a_trigger_that_holds_has_fired() {
-        let judged = Judged {
-            criterion: "timing.t.wall > +20%".to_owned().into(),
-            verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)),
-        };
+        let judged =
+            Judged { criterion: "timing.t.wall > +20%".to_owned(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
         assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
     }
 }

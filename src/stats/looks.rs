@@ -9,7 +9,7 @@
 //! confidence intervals (C. Jennison, B. W. Turnbull, JRSS B 51 (1989) 305–361): all of them together cover with
 //! probability 1 − α, so stopping at any of them, for whatever reason, does no harm.
 
-use crate::stats::{normal, real};
+use crate::stats::{falls_to, normal, real};
 
 /// The error rate of all looks together. The promise is 5 %, but 4 % is spent, since a machine's noise does not quite
 /// meet the tests' assumptions (in 354 trials, unchanged programs raised 6.2 % alarms at a nominal 5 %).
@@ -106,14 +106,9 @@ impl Process {
         self.points.iter().zip(&self.masses).map(|(at, mass)| mass * leaves(*at)).sum()
     }
 
-    /// The boundary at `size` that is crossed with probability `wanted`, by bisection (the probability decreases).
+    /// The boundary at `size` that is crossed with probability `wanted`.
     fn boundary_for(&self, size: f64, wanted: f64) -> f64 {
-        let (mut low, mut high) = (0.0, 12.0);
-        for _ in 0..60 {
-            let middle = f64::midpoint(low, high);
-            if self.exit_probability(size, middle) > wanted { low = middle } else { high = middle }
-        }
-        high
+        falls_to(wanted, 12.0, |boundary| self.exit_probability(size, boundary))
     }
 
     fn advance(&mut self, size: f64, boundary: f64) {

@@ -14,6 +14,9 @@ pub use looks::Plan;
 pub use pooled::Pooled;
 pub use proportion::Successes;
 
+/// The coverage of every interval that a verdict rests on.
+pub const CONFIDENCE: f64 = 0.95;
+
 /// A point estimate with a two-sided interval. All numbers are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -83,6 +86,17 @@ pub(crate) fn critical(probabilities: impl Iterator<Item = f64>, tail: f64) -> O
 pub(crate) fn critical_near(mean: f64, deviation: f64, tail: f64) -> Option<(usize, f64)> {
     let k = (mean - 0.5 + normal::quantile(tail) * deviation).floor();
     (k >= 0.0).then(|| (k as usize, normal::cdf((k + 0.5 - mean) / deviation)))
+}
+
+/// Where a decreasing function of 0 to `most` falls to `wanted`, by bisection.
+pub(crate) fn falls_to(wanted: f64, most: f64, function: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0, most);
+    // Enough to reach neighbouring numbers.
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if function(middle) > wanted { low = middle } else { high = middle }
+    }
+    high
 }
 
 /// A count as a number. Counts of samples are far below 2^53.

@@ -3,7 +3,7 @@
 //! and the I² of J. P. T. Higgins, S. G. Thompson, "Quantifying heterogeneity in a meta-analysis", Statistics in
 //! Medicine 21 (2002) 1539–1558.
 
-use crate::stats::{normal, real};
+use crate::stats::{CONFIDENCE, Interval, normal, real};
 
 /// The combination of several estimates of one effect.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,10 +18,10 @@ pub struct Pooled {
 }
 
 impl Pooled {
-    /// The interval with this confidence, as (low, high).
-    pub fn interval(&self, confidence: f64) -> (f64, f64) {
-        let reach = -normal::quantile((1.0 - confidence) / 2.0) * self.standard_error;
-        (self.value - reach, self.value + reach)
+    /// The 95 % interval.
+    pub fn interval(&self) -> Interval {
+        let reach = normal::Z_95 * self.standard_error;
+        Interval { value: self.value, low: self.value - reach, high: self.value + reach, coverage: CONFIDENCE }
     }
 
     /// Two-sided p-value of "no effect".
@@ -73,7 +73,7 @@ mod tests {
             (-0.0173, 0.0714),
         ];
         let found = random_effects(&trials).unwrap();
-        let (low, high) = found.interval(0.95);
+        let Interval { low, high, .. } = found.interval();
         let near = |found: f64, published: f64, by: f64| assert!((found - published).abs() < by, "{found} {published}");
         near(found.value, -0.7141, 1e-3);
         near(found.standard_error, 0.1787, 1e-3);

@@ -3,7 +3,7 @@
 //! interval for their difference from Wilson scores (R. G. Newcombe, "Interval estimation for the difference between
 //! independent proportions: comparison of eleven methods", Statistics in Medicine 17 (1998) 873–890, method 10).
 
-use crate::stats::{Interval, normal, real};
+use crate::stats::{CONFIDENCE, Interval, normal::Z_95, real};
 
 /// P(B <= k) for B ~ Binomial(n, 1/2).
 pub fn fair_cdf(n: usize, k: usize) -> f64 {
@@ -46,23 +46,22 @@ impl Successes {
         (self.trials > 0).then(|| real(self.successes) / real(self.trials))
     }
 
-    /// Wilson's score interval for the share (E. B. Wilson, "Probable inference, the law of succession, and
+    /// Wilson's 95 % score interval for the share (E. B. Wilson, "Probable inference, the law of succession, and
     /// statistical inference", JASA 22 (1927) 209–212); `None` without trials.
-    pub fn wilson(self, confidence: f64) -> Option<Interval> {
+    pub fn wilson(self) -> Option<Interval> {
         let share = self.share()?;
         let n = real(self.trials);
-        let z = normal::quantile(f64::midpoint(1.0, confidence));
+        let z = Z_95;
         let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
         let reach = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
         let low = if self.successes == 0 { 0.0 } else { centre - reach };
         let high = if self.successes == self.trials { 1.0 } else { centre + reach };
-        Some(Interval { value: share, low, high, coverage: confidence })
+        Some(Interval { value: share, low, high, coverage: CONFIDENCE })
     }
 
     /// How many trials without a failure are needed until the interval is above `share`; `None` if no number suffices.
-    pub fn flawless_for(share: f64, confidence: f64) -> Option<usize> {
-        let z = normal::quantile(f64::midpoint(1.0, confidence));
-        let trials = (z * z * share / (1.0 - share)).ceil();
+    pub fn flawless_for(share: f64) -> Option<usize> {
+        let trials = (Z_95 * Z_95 * share / (1.0 - share)).ceil();
         (0.0..1e9).contains(&trials).then_some(trials as usize)
     }
 }
@@ -83,14 +82,14 @@ pub fn fisher_exact(first: Successes, second: Successes) -> Option<f64> {
     Some(p.min(1.0))
 }
 
-/// The share of `second` minus that of `first` with its interval; `None` if either has no trials.
-pub fn difference(first: Successes, second: Successes, confidence: f64) -> Option<Interval> {
-    let a = first.wilson(confidence)?;
-    let b = second.wilson(confidence)?;
+/// The share of `second` minus that of `first` with its 95 % interval; `None` if either has no trials.
+pub fn difference(first: Successes, second: Successes) -> Option<Interval> {
+    let a = first.wilson()?;
+    let b = second.wilson()?;
     let value = b.value - a.value;
     let below = ((b.value - b.low).powi(2) + (a.high - a.value).powi(2)).sqrt();
     let above = ((b.high - b.value).powi(2) + (a.value - a.low).powi(2)).sqrt();
-    Some(Interval { value, low: value - below, high: value + above, coverage: confidence })
+    Some(Interval { value, low: value - below, high: value + above, coverage: CONFIDENCE })
 }
 
 #[cfg(test)]
@@ -116,11 +115,11 @@ mod tests {
     #[test]
     fn wilsons_interval_matches_scipy() {
         // scipy 1.17.1: scipy.stats.binomtest(56, 70).proportion_ci(0.95, method="wilson")
-        let found = of(56, 70).wilson(0.95).unwrap();
+        let found = of(56, 70).wilson().unwrap();
         close(found.low, 0.691_833_555_037_469_3, 1e-9);
         close(found.high, 0.876_952_607_516_370_4, 1e-9);
         // binomtest(0, 12)
-        close(of(0, 12).wilson(0.95).unwrap().high, 0.242_494_006_655_240_85, 1e-9);
+        close(of(0, 12).wilson().unwrap().high, 0.242_494_006_655_240_85, 1e-9);
     }
 
     #[test]
@@ -131,7 +130,7 @@ mod tests {
             (of(0, 29), of(5, 56), -0.0381, 0.1926),
             (of(0, 20), of(10, 10), 0.6791, 1.0),
         ] {
-            let found = difference(first, second, 0.95).unwrap();
+            let found = difference(first, second).unwrap();
             close(found.low, low, 5.1e-5);
             close(found.high, high, 5.1e-5);
         }
@@ -139,7 +138,7 @@ mod tests {
 
     #[test]
     fn without_trials_there_is_no_answer() {
-        assert_eq!(difference(of(0, 0), of(1, 2), 0.95), None);
+        assert_eq!(difference(of(0, 0), of(1, 2)), None);
         assert_eq!(fisher_exact(of(0, 0), of(1, 2)), None);
     }
 

@@ -77,12 +77,14 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     let of_snapshots = |judged: &Judged| {
         let paired =
             matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
-        let metric = judged.criterion.criterion().map(|it| &it.metric);
-        let source = metric.and_then(MetricId::source);
+        let metric = judged.parsed().map(|it| it.metric);
+        let source = metric.as_ref().and_then(MetricId::source);
         let is_imported = |name: &str| ctx.imported.iter().any(|it| it == name);
         let how = if source == Some(MetricSource::Http) {
             "with the command that serves it (start of the probe in the config), or with more requests"
-        } else if source == Some(MetricSource::Timing) && metric.and_then(MetricId::subject).is_some_and(is_imported) {
+        } else if source == Some(MetricSource::Timing)
+            && metric.as_ref().and_then(MetricId::subject).is_some_and(is_imported)
+        {
             "with the command itself (cmd in place of hyperfine in the config), which is measured in pairs"
         } else if !ctx.pairs && !change.has_no_commit() {
             "with pairs (pair.enabled in the config), or with more runs"

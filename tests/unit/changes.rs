@@ -55,7 +55,7 @@ pub(crate) fn finding(value: f64, low: f64, high: f64) -> Finding {
 }
 
 pub(crate) fn judged(criterion: &str, verdict: Verdict) -> Judged {
-    Judged { criterion: criterion.to_owned().into(), verdict }
+    Judged { criterion: criterion.to_owned(), verdict }
 }
 
 pub(crate) fn straddling() -> Judged {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::judge::compare::Comparison;
-use crate::model::{CommandLine, CommitName, Criterion, Event, PairSession, Snapshot, Stated, Trigger};
+use crate::model::{CommandLine, CommitName, Criterion, Event, PairSession, Snapshot, Trigger};
 use crate::report::StatusAnswer;
 use crate::report::findings::CheckAnswer;
 use crate::workflow::view_v1::ViewV1;
@@ -35,7 +35,6 @@ macro_rules! texts {
 texts! {
     CommandLine: "A command line as it is to be run.";
     Criterion: "`METRIC OP BOUND`, such as `timing.tests.wall <= -10%`.";
-    Stated: "A criterion as it was stated.";
     Trigger: "A criterion, or words for a person to judge by.";
 }
 

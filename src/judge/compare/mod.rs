@@ -21,7 +21,7 @@ use crate::judge::compare::rows::{Sides, metric_rows};
 use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, effect, rule, series};
 use crate::model::{
     Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
-    Snapshot, Stated, Trigger, Verdict, Verdicts,
+    Snapshot, Trigger, Verdict, Verdicts,
 };
 pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
 
@@ -125,7 +125,7 @@ pub struct CriterionRow {
 
 impl CriterionRow {
     pub fn judged(&self) -> Judged {
-        Judged { criterion: Stated::Criterion(self.criterion.clone()), verdict: self.result.clone() }
+        Judged { criterion: self.criterion.text.clone(), verdict: self.result.clone() }
     }
 }
 

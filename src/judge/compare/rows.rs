@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::judge::compare::changes;
 use crate::judge::series::NOT_MEASURED;
 use crate::judge::{
-    Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, effect, rule, series,
+    Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, rule, series,
 };
 use crate::model::{
     Better, MetricId, MetricKind, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable,
 };
-use crate::stats::{median, median_interval};
+use crate::stats::{CONFIDENCE, median, median_interval};
 
 /// A metric on both sides.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -175,7 +175,7 @@ fn level(samples: &[f64], sampling: Sampling) -> Level {
         let value = samples.iter().sum::<f64>() / f64::from(n.max(1));
         return Level { n, value, interval: None };
     }
-    let interval = median_interval(samples, effect::CONFIDENCE).map(|found| (found.low, found.high));
+    let interval = median_interval(samples, CONFIDENCE).map(|found| (found.low, found.high));
     Level { n, value: median(samples).unwrap_or_default(), interval }
 }
 

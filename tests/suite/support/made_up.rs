@@ -158,7 +158,7 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
 }
 
 pub(crate) fn judged(criterion: &str, outcome: Outcome) -> Judged {
-    Judged { criterion: criterion.to_owned().into(), verdict: verdict(outcome) }
+    Judged { criterion: criterion.to_owned(), verdict: verdict(outcome) }
 }
 
 /// Verdicts on [`contract`]: KPI, both guardrails, and whether the trigger fired.
