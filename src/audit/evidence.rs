@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::audit::copies::Seen;
 use crate::audit::record;
-use crate::judge::calibration::LEAST_SESSION_FLOOR;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
+use crate::judge::noise::LEAST_SESSION_FLOOR;
 use crate::judge::{self, Caveat, Comparison, CriterionRow, Role, Settings, compare};
 use crate::model::{
     Artifact, Better, Contract, Digest, Event, Finding, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi,

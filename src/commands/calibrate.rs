@@ -15,8 +15,8 @@ use crate::config::{Pin, Timing};
 use crate::error::{Exit, Result, trouble};
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
-    CalibratedCommand, Calibration, Change, Circumstances, Decision, Decisive, Injected, Row, Settings, calibration,
-    decisive, noise, series,
+    CalibratedCommand, Calibration, Change, Circumstances, Decision, Decisive, Injected, Row, Settings, decisive,
+    noise, series,
 };
 use crate::measure::pair::{Budget, Session};
 use crate::measure::{Place, Reference, SystemRunner, TOOL, machine};
@@ -74,7 +74,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
             .hinted("name one under `timings` in the config file"));
     }
     // An existing file that cannot be extended is reported before anything is measured.
-    calibrated(ctx, &calibration::key(&machine::fingerprint()))?;
+    calibrated(ctx, &noise::key(&machine::fingerprint()))?;
     warn_of_load(ctx);
     let pin = ctx.config()?.pair.pin;
     let mut bar = Bar::new(&ctx.ui);
@@ -94,8 +94,8 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
 }
 
 fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<()> {
-    let (machine, tool, schema) = (machine::fingerprint(), TOOL.to_owned(), calibration::SCHEMA.to_owned());
-    let key = calibration::key(&machine);
+    let (machine, tool, schema) = (machine::fingerprint(), TOOL.to_owned(), noise::CALIBRATION_SCHEMA.to_owned());
+    let key = noise::key(&machine);
     let mut found = Calibration { schema, tool, generated_at: ctx.now(), machine, commands };
     let lock = ctx.lock()?;
     let new: Vec<String> = found.commands.iter().map(|command| command.name.clone()).collect();
@@ -235,7 +235,7 @@ pub(crate) fn settings(ctx: &Ctx, contract: Option<&Contract>) -> Result<Setting
     let config = ctx.config()?;
     let min_effect = contract.and_then(|contract| contract.min_effect).unwrap_or(config.pair.min_effect);
     let mut settings = Settings { min_effect, ..Settings::default() };
-    if let Some(found) = calibrated(ctx, &calibration::key(&machine::fingerprint()))? {
+    if let Some(found) = calibrated(ctx, &noise::key(&machine::fingerprint()))? {
         let configured = |name: &str| config.timings.iter().find(|timing| timing.name == name)?.cmd.as_deref();
         found.apply(configured, &mut settings);
     }
@@ -251,8 +251,8 @@ pub(crate) fn calibrated(ctx: &Ctx, key: &str) -> Result<Option<Calibration>> {
             .fixed_by([Fix::then("calibrate again", CommandLine::tool("calibrate"))])
     };
     let found: Calibration = Json::parse(&bytes).and_then(|json| json.read()).map_err(|error| wrong(&error))?;
-    if found.schema != calibration::SCHEMA {
-        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, calibration::SCHEMA)));
+    if found.schema != noise::CALIBRATION_SCHEMA {
+        return Err(wrong(&format!("its schema is {:?}, expected {}", found.schema, noise::CALIBRATION_SCHEMA)));
     }
     Ok(Some(found))
 }

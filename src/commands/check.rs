@@ -27,7 +27,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
     range: Option<String>,
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
-    #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(gates().map(|(name, _)| name)).try_map(|name| gate(&name)))]
+    #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(Gate::by_name().map(|(name, _)| name)).try_map(|name| gate(&name)))]
     require: Option<Gate>,
     /// Fail where an event of the range's records is not signed by somebody who may, by git's configuration
     #[arg(long, requires = "range")]
@@ -45,14 +45,8 @@ pub(crate) fn trouble_in(format: &str, message: &str) -> Option<String> {
     findings::trouble(clap::ValueEnum::from_str(format, false).ok(), message)
 }
 
-/// The gates by name, with two more names by their results, which the documents use.
-fn gates() -> impl Iterator<Item = (&'static str, Gate)> {
-    let also = [("promoted", Gate::Decide), ("verified", Gate::Verify)];
-    Gate::ALL.iter().map(|gate| (gate.name(), *gate)).chain(also)
-}
-
 fn gate(name: &str) -> Result<Gate, String> {
-    gates().find(|(known, _)| *known == name).map(|(_, gate)| gate).ok_or_else(|| "no gate".to_owned())
+    Gate::by_name().find(|(known, _)| *known == name).map(|(_, gate)| gate).ok_or_else(|| "no gate".to_owned())
 }
 
 pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {

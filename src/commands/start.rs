@@ -2,8 +2,8 @@
 //! it owes.
 
 use chrono::{DateTime, Utc};
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum as _};
 use serde_json::json;
 
 use crate::commands::{
@@ -259,7 +259,7 @@ pub(crate) fn route(ctx: &Ctx, args: RouteArgs) -> Result<Exit> {
 }
 
 fn hierarchy(ctx: &Ctx) -> Result<Exit> {
-    let layers = Surface::ALL.iter().map(|surface| (surface.name(), layer(*surface)));
+    let layers = Surface::value_variants().iter().map(|surface| (surface.name(), layer(*surface)));
     let json: Vec<_> = layers.clone().map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
     let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
     let answer = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": json });

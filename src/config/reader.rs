@@ -13,7 +13,7 @@ use serde_saphyr::{Location, Spanned};
 use crate::config::Config;
 use crate::config::yaml::{Diagnostic, Kind, Node, to_json};
 use crate::model::Gate;
-use crate::model::text::nearest;
+use crate::model::text::{joined, nearest};
 
 /// The most values of a wrong type that are reported; each takes another pass over the tree.
 const MAX_UNREADABLE: usize = 50;
@@ -353,12 +353,8 @@ pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D
 }
 
 pub(crate) fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gate, D::Error> {
-    let mut gates: Vec<(&str, Gate)> = Gate::ALL.iter().map(|gate| (gate.name(), *gate)).collect();
-    gates.extend([("promoted", Gate::Decide), ("verified", Gate::Verify)]);
     let text = String::deserialize(deserializer)?;
-    let found = gates.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text));
-    found.map(|(_, gate)| *gate).ok_or_else(|| {
-        let names: Vec<&str> = gates.iter().map(|(name, _)| *name).collect();
-        serde::de::Error::custom(format!("one of {}", names.join(", ")))
-    })
+    let found = Gate::by_name().find(|(name, _)| name.eq_ignore_ascii_case(&text));
+    let names = || joined(Gate::by_name().map(|(name, _)| name));
+    found.map(|(_, gate)| gate).ok_or_else(|| serde::de::Error::custom(format!("one of {}", names())))
 }

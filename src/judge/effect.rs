@@ -1,11 +1,14 @@
-//! The effect of a change on a metric, with its interval: from alternating pairs, from two separate sessions, or exact.
+//! The effect of a change on a metric, with its interval: from alternating pairs on one machine or several, from two
+//! separate sessions, or exact.
 //! Owns which method applies to which samples and by how much an interval is widened; knows no bounds.
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Measured, PairSample, PairedSeries, Reading, Series, machines};
-use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricKind, Sampling, Unusable};
-use crate::stats::{CONFIDENCE, Interval, Successes, looks, median, median_interval, proportion, rank_sum, winsorized};
+use crate::judge::{Caveat, Measured, PairSample, PairedReading, PairedSeries, Reading, Series, series};
+use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, MetricKind, PairSession, Sampling, Unusable};
+use crate::stats::{
+    CONFIDENCE, Interval, Successes, looks, median, median_interval, normal, pooled, proportion, rank_sum, winsorized,
+};
 
 /// Fewest samples per side for comparing two separate sessions: with 4 and 4 the smallest two-sided p-value of the
 /// rank-sum test is 2/70 = 0.029, with 3 and 3 it is 0.1.
@@ -26,6 +29,9 @@ pub const DEFAULT_SESSION_FLOOR: f64 = 0.10;
 
 /// If the reference workload moved by more than this share between two sessions, they cannot be compared.
 pub const MOST_DRIFT: f64 = 0.10;
+
+/// The I² from which machines are reported to disagree.
+const DISAGREE: f64 = 0.5;
 
 /// What is known about the circumstances of a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -148,12 +154,12 @@ fn converted(before: &Series, after: &Series) -> Vec<f64> {
     before.samples.iter().map(|sample| sample * factor).collect()
 }
 
-pub(crate) fn count(n: usize) -> u32 {
+fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Converts an interval of log-ratios to shares of the baseline.
-pub(crate) fn shares_of(logs: Interval) -> Interval {
+fn shares_of(logs: Interval) -> Interval {
     Interval { value: logs.value.exp_m1(), low: logs.low.exp_m1(), high: logs.high.exp_m1(), ..logs }
 }
 
@@ -174,9 +180,9 @@ fn repeated(kind: Option<MetricKind>, before: &[f64], after: &[f64]) -> Option<I
     Some(shares_of(found.widened(apart(before)? + apart(after)?)))
 }
 
-pub(crate) fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
     if !series.machines.is_empty() {
-        return machines::relative(series, known);
+        return over_machines(series, known);
     }
     let n = series.pairs.len();
     let (before, after) = (series.side(|pair| pair.before), series.side(|pair| pair.after));
@@ -200,12 +206,7 @@ pub(crate) fn paired_relative(series: &PairedSeries, known: &Circumstances) -> R
     })
 }
 
-pub(crate) fn finding(
-    found: Interval,
-    design: Design,
-    (n_before, n_after): (usize, usize),
-    known: &Circumstances,
-) -> Finding {
+fn finding(found: Interval, design: Design, (n_before, n_after): (usize, usize), known: &Circumstances) -> Finding {
     Finding {
         estimate: Estimate { value: found.value, low: found.low, high: found.high, confidence: CONFIDENCE },
         design,
@@ -353,4 +354,43 @@ fn level_of(
 pub fn reference_ratio(before: &[f64], after: &[f64]) -> Option<f64> {
     let ratio = median(after)? / median(before)?;
     ratio.is_finite().then_some(ratio)
+}
+
+/// The caveat of a measurement on several machines, with the metrics about which they disagree.
+pub fn several_machines(pair: &PairSession) -> Option<Caveat> {
+    let machines = u32::try_from(pair.others.len()).ok().filter(|others| *others > 0)? + 1;
+    let disagreement = |(id, reading): (MetricId, PairedReading)| {
+        let effects = on_each(&reading.ok()?, &Circumstances::default()).ok()?;
+        let share = pooled::random_effects(&effects)?.disagreement;
+        (share >= DISAGREE).then_some((id, share))
+    };
+    Some(Caveat::SeveralMachines {
+        machines,
+        disagree: series::pair_metrics(pair).into_iter().filter_map(disagreement).collect(),
+    })
+}
+
+/// The log-ratio on each machine, with its variance. The variance is derived from the interval, so that it accounts for
+/// the planned looks as well.
+fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64)>, Undecided> {
+    let least = f64::EPSILON.sqrt();
+    let one = |machine: &PairedSeries| {
+        if machine.pairs.iter().any(|pair| pair.before <= 0.0 || pair.after <= 0.0) {
+            let what = "values of zero or below have no ratio to compare between machines".to_owned();
+            return Err(Flaw::NotComparable { what }.into());
+        }
+        let Estimate { value, low, high, .. } = paired_relative(machine, known)?.estimate;
+        Ok((value.ln_1p(), ((high.ln_1p() - low.ln_1p()) / (2.0 * normal::Z_95)).max(least).powi(2)))
+    };
+    series.machines.iter().map(one).collect()
+}
+
+/// The combined estimate of all machines, as a share.
+fn over_machines(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+    let effects = on_each(series, known)?;
+    let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(effects.len()), need: 2 });
+    let found = pooled::random_effects(&effects).ok_or_else(too_few)?;
+    let shares = shares_of(found.interval());
+    let n = series.pairs.len();
+    Ok(Finding { p_value: Some(found.p_value()), ..finding(shares, Design::Paired, (n, n), known) })
 }

@@ -3,21 +3,18 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod bisect;
-pub mod calibration;
 pub mod caveat;
 pub mod compare;
 pub mod decisive;
 pub mod effect;
-pub mod machines;
 pub mod noise;
 pub mod rule;
 pub mod series;
 
-pub use calibration::{CalibratedCommand, Calibration, Injected};
 pub use caveat::{Caveat, Which};
 pub use compare::{Comparison, CriterionRow, Level, MetricRow, PairRow, Role, Settings, Side};
 pub use decisive::{CpuReason, Decision, Decisive, WallReason};
 pub use effect::{Circumstances, Undecided};
-pub use noise::{Row, Tally};
+pub use noise::{CalibratedCommand, Calibration, Injected, Row, Tally};
 pub use rule::Change;
 pub use series::{Measured, PairSample, PairedReading, PairedSeries, Reading, Series};

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum as _;
+
 use crate::model::metric::{Reads, flag};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{
@@ -101,12 +103,10 @@ fn not_finite() -> Unusable {
     Unusable::NoValue { message: "a sample is not a finite number".to_owned() }
 }
 
-/// The metric kinds that are sampled once per run of a command.
-fn kinds_of_runs() -> impl Iterator<Item = (MetricKind, fn(&Run) -> Option<f64>)> {
-    MetricKind::ALL.into_iter().filter_map(|kind| match kind.row().reads {
-        Reads::Run(read) => Some((kind, read)),
-        Reads::Size(_) | Reads::Answer(_) => None,
-    })
+/// The metrics of the command, path or probe `name`: of each kind for which `read` gives a reading.
+fn of_kinds<T>(name: &str, read: impl Fn(MetricKind, Reads) -> Option<T>) -> Vec<(MetricId, T)> {
+    let one = |kind: &MetricKind| Some((kind.of(name), read(*kind, kind.row().reads)?));
+    MetricKind::value_variants().iter().filter_map(one).collect()
 }
 
 /// Whether a failed run makes the metric's other samples unusable: true for all but success rates.
@@ -120,12 +120,12 @@ fn timing(timing: &Timing) -> Vec<(MetricId, Reading)> {
     }
     let stale = timing.read_from.as_ref().and_then(ReadFile::stale);
     let failure = stale.or_else(|| failure_of(timing.samples.iter(), timing.timeout_s));
-    let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
+    of_kinds(&timing.name, |kind, reads| {
+        let Reads::Run(read) = reads else { return None };
         let samples: Option<Vec<f64>> = timing.samples.iter().map(read).collect();
         let reading = series(kind.spec(&timing.name), samples.unwrap_or_default());
-        (kind.of(&timing.name), failure.clone().filter(|_| needs_success(kind)).map_or(reading, Err))
-    };
-    kinds_of_runs().map(read).collect()
+        Some(failure.clone().filter(|_| needs_success(kind)).map_or(reading, Err))
+    })
 }
 
 /// Version 1 recorded only wall times and the last exit code.
@@ -138,12 +138,13 @@ fn timing_v1(timing: &Timing) -> Vec<(MetricId, Reading)> {
     };
     let no_times = || Unusable::NoValue { message: "the record holds no run times".to_owned() };
     let failure = failure.or_else(|| timing.all_s.is_empty().then(no_times));
-    let read = |kind: MetricKind| {
-        let walls = || failure.clone().map_or(series(kind.spec(&timing.name), timing.all_s.clone()), Err);
-        let reading = if kind == MetricKind::Wall { walls() } else { Err(Unusable::NotMeasured) };
-        (kind.of(&timing.name), reading)
-    };
-    MetricSource::Timing.kinds().filter(|kind| needs_success(*kind)).map(read).collect()
+    of_kinds(&timing.name, |kind, reads| match reads {
+        Reads::Run(_) if kind == MetricKind::Wall => {
+            Some(failure.clone().map_or(series(kind.spec(&timing.name), timing.all_s.clone()), Err))
+        }
+        Reads::Run(_) => needs_success(kind).then_some(Err(Unusable::NotMeasured)),
+        Reads::Size(_) | Reads::Answer(_) => None,
+    })
 }
 
 /// Why the times of runs are unusable, if any run failed. A timeout takes precedence over other failures.
@@ -157,36 +158,31 @@ fn failure_of<'a>(runs: impl Iterator<Item = &'a Run> + Clone, timeout_s: f64) -
     let failed = u32::try_from(failing.len()).unwrap_or(u32::MAX);
     Some(Unusable::CommandFailed { failed, runs: all, code: last.exit_code })
 }
+
 fn size(path: &str, size: &Size, v1: bool) -> Vec<(MetricId, Reading)> {
-    let read = |kind: MetricKind| {
-        let Reads::Size(read) = kind.row().reads else { return None };
-        let value = read(size);
-        // Version 1 wrote 0 both for an empty path and for one that does not exist.
-        let reading = match value {
+    of_kinds(path, |kind, reads| {
+        let Reads::Size(read) = reads else { return None };
+        Some(match read(size) {
+            // Version 1 wrote 0 both for an empty path and for one that does not exist.
             Some(0) if v1 => Err(Unusable::MissingOrEmpty { path: path.to_owned() }),
             value => series(kind.spec(path), value.map(|value| value as f64).into_iter().collect()),
-        };
-        Some((kind.of(path), reading))
-    };
-    MetricKind::ALL.into_iter().filter_map(read).collect()
+        })
+    })
 }
 
 fn http(http: &Http) -> Vec<(MetricId, Reading)> {
     let name = http.name.as_deref().unwrap_or(&http.url);
-    let read = |kind: MetricKind| {
-        let Reads::Answer(read) = kind.row().reads else { return None };
+    of_kinds(name, |kind, reads| {
+        let Reads::Answer(read) = reads else { return None };
         // Version 1 recorded a single response, without its latency.
         let v1 = kind == MetricKind::Answered && http.requests.is_empty();
         let samples = if v1 { vec![flag(http.ok)] } else { http.requests.iter().filter_map(read).collect() };
-        let reading = if samples.is_empty() && !http.requests.is_empty() {
+        if samples.is_empty() && !http.requests.is_empty() {
             let message = http.error.clone().unwrap_or_else(|| "no request gave the expected answer".to_owned());
-            Err(Unusable::NoValue { message })
-        } else {
-            series(kind.spec(name), samples)
-        };
-        Some((kind.of(name), reading))
-    };
-    MetricKind::ALL.into_iter().filter_map(read).collect()
+            return Some(Err(Unusable::NoValue { message }));
+        }
+        Some(series(kind.spec(name), samples))
+    })
 }
 
 fn kpi_spec(kpi: &Kpi) -> MetricSpec {
@@ -233,14 +229,14 @@ pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> 
     let failure = failure.or_else(|| failed(|pair| &pair.after).map(|reason| Flaw::After { reason }));
     let untrue = command.first_runs.flaw();
     let plan = Plan::new(command.min_pairs, command.max_pairs);
-    let read = |(kind, read): (MetricKind, fn(&Run) -> Option<f64>)| {
+    of_kinds(&command.name, |kind, reads| {
+        let Reads::Run(read) = reads else { return None };
         let pair = |pair: &Pair| Some(PairSample { before: read(&pair.before)?, after: read(&pair.after)? });
         let pairs: Option<Vec<PairSample>> = command.pairs.iter().map(pair).collect();
         let reading = paired(kind.spec(&command.name), plan, pairs.unwrap_or_default());
         let flaw = untrue.clone().or_else(|| failure.clone().filter(|_| needs_success(kind)));
-        (kind.of(&command.name), flaw.map_or(reading, Err))
-    };
-    kinds_of_runs().map(read).collect()
+        Some(flaw.map_or(reading, Err))
+    })
 }
 
 pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::contract::DEFAULT_ROLLBACK;
 use crate::model::text::short;
 use crate::model::uncommitted::OWN;
-use crate::model::{Causes, ChangeId, Class, CommandLine, Gate, Part, Proposed, Stage, Uncommitted};
+use crate::model::{Causes, ChangeId, Class, CommandLine, DEFAULT_ROLLBACK, Gate, Part, Proposed, Stage, Uncommitted};
 
 pub const WHY: &str = "WHY";
 pub const NAME: &str = "NAME";

@@ -1,10 +1,11 @@
 //! The gates in their order, the classes of change with their gates, and the surfaces that a class may touch.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// A step that may be entered only when what it demands is there.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     Open,
@@ -19,17 +20,11 @@ pub enum Gate {
 }
 
 impl Gate {
-    pub const ALL: [Self; 9] = [
-        Self::Open,
-        Self::Contract,
-        Self::Baseline,
-        Self::Validate,
-        Self::After,
-        Self::Compare,
-        Self::Decide,
-        Self::Rollout,
-        Self::Verify,
-    ];
+    /// The gates by name; two have another name by their results, too, which the documents use.
+    pub fn by_name() -> impl Iterator<Item = (&'static str, Self)> {
+        let also = [("promoted", Self::Decide), ("verified", Self::Verify)];
+        Self::value_variants().iter().map(|gate| (gate.name(), *gate)).chain(also)
+    }
 
     pub fn number(self) -> u8 {
         self as u8
@@ -58,7 +53,7 @@ impl std::fmt::Display for Gate {
 
 /// What kind of change it is: which gates and which evidence it owes.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// A threshold, weight, cooldown or limit that already exists
@@ -84,7 +79,7 @@ impl Class {
     /// The gates a change must pass, in order. An experiment is never verified.
     pub fn gates(self) -> &'static [Gate] {
         match self {
-            Self::Tuneable | Self::Code => &Gate::ALL,
+            Self::Tuneable | Self::Code => Gate::value_variants(),
             Self::Emergency => &[Gate::Open, Gate::Contract, Gate::Rollout, Gate::Verify],
             Self::Experiment => {
                 &[Gate::Open, Gate::Contract, Gate::Baseline, Gate::Validate, Gate::After, Gate::Compare]
@@ -99,7 +94,7 @@ impl Class {
 
 /// Which layer of the control hierarchy a path belongs to.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {
     /// Code safety and invariants, the highest authority.
@@ -112,8 +107,6 @@ pub enum Surface {
 }
 
 impl Surface {
-    pub const ALL: [Self; 5] = [Self::Invariants, Self::Contracts, Self::Env, Self::Tuneables, Self::Overlays];
-
     pub fn name(self) -> &'static str {
         match self {
             Self::Invariants => "invariants",

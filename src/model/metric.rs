@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::model::text::nearest;
@@ -30,7 +31,7 @@ impl MetricId {
 
     /// The source, from the prefix of its name.
     pub fn source(&self) -> Option<MetricSource> {
-        MetricSource::ALL.into_iter().find(|source| self.0.starts_with(source.prefix()))
+        MetricSource::value_variants().iter().copied().find(|source| self.0.starts_with(source.prefix()))
     }
 
     /// The kind, from prefix and suffix of its name; `None` for KPIs, whose unit and direction are in the config.
@@ -82,7 +83,7 @@ pub enum Sampling {
 }
 
 /// What a metric measures: the first part of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MetricSource {
     Timing,
     Size,
@@ -91,8 +92,6 @@ pub enum MetricSource {
 }
 
 impl MetricSource {
-    pub const ALL: [Self; 4] = [Self::Timing, Self::Size, Self::Http, Self::Kpi];
-
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Timing => "timing.",
@@ -103,11 +102,11 @@ impl MetricSource {
     }
 
     pub fn kinds(self) -> impl Iterator<Item = MetricKind> {
-        MetricKind::ALL.into_iter().filter(move |kind| kind.source() == self)
+        MetricKind::value_variants().iter().copied().filter(move |kind| kind.source() == self)
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum MetricKind {
     Wall,
     Cpu,
@@ -140,19 +139,6 @@ pub enum Reads {
 }
 
 impl MetricKind {
-    pub const ALL: [Self; 10] = [
-        Self::Wall,
-        Self::Cpu,
-        Self::MaxRss,
-        Self::Instructions,
-        Self::Succeeded,
-        Self::Bytes,
-        Self::TrackedBytes,
-        Self::Files,
-        Self::Answered,
-        Self::Latency,
-    ];
-
     /// The table of kinds: suffix of the name, unit, better direction, sampling, and how to read a sample.
     pub fn row(self) -> KindRow {
         use Better::{Higher, Lower};
@@ -316,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_name_tells_its_kind_and_its_subject() {
-        for kind in MetricKind::ALL {
+        for kind in MetricKind::value_variants().iter().copied() {
             let id = kind.of("a.b");
             assert_eq!((id.kind(), id.subject(), id.source()), (Some(kind), Some("a.b"), Some(kind.source())));
         }

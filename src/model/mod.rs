@@ -5,7 +5,6 @@
 pub mod advised;
 pub mod command_line;
 pub mod commit;
-pub mod contract;
 pub mod criterion;
 pub mod digest;
 pub mod event;
@@ -30,8 +29,7 @@ pub mod verdict;
 pub use advised::{Causes, Proposed};
 pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange, Remade, Remake};
-pub use contract::{Contract, DEFAULT_ROLLBACK, Part};
-pub use criterion::{Bound, Criterion, CriterionError, Op, Trigger};
+pub use criterion::{Bound, Contract, Criterion, CriterionError, DEFAULT_ROLLBACK, Op, Part, Trigger};
 pub use digest::{Artifact, Digest, is_page};
 pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
 pub use facts::{

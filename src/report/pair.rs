@@ -1,8 +1,7 @@
 //! Reports on measurements without a change: two revisions in pairs, a calibration, and a self-test.
 
 use crate::judge::compare::caveats::cpu_against_wall;
-use crate::judge::machines;
-use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings};
+use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings, effect};
 use crate::model::{Finding, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
@@ -17,7 +16,7 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
     doc.table(table);
     bars(&mut doc, rows);
     let instructions = method::instructions(rows.iter().map(|row| &row.metric));
-    doc.list(machines::caveat(session).iter().map(method::caveat).chain(instructions));
+    doc.list(effect::several_machines(session).iter().map(method::caveat).chain(instructions));
     for command in &session.commands {
         let of_command = || rows.iter().filter(|row| row.command.as_ref() == Some(&command.name));
         let decisive = of_command().find(|row| row.decisive);

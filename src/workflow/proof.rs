@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::model::contract::DEFAULT_ROLLBACK;
-use crate::model::{Artifact, Class, Delta, Digest, Kind, Strength, TuneableChange, Validation};
+use crate::model::{Artifact, Class, DEFAULT_ROLLBACK, Delta, Digest, Kind, Strength, TuneableChange, Validation};
 use crate::workflow::Change;
 
 pub const COMMIT_PLACEHOLDER: &str = "<sha>";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::compare::{MetricRow, files_read, governs, variable_changes};
-use crate::judge::{Caveat, Change, Circumstances, Which, machines};
+use crate::judge::{Caveat, Change, Circumstances, Which, effect};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
@@ -48,7 +48,7 @@ pub(crate) fn caveats(
                 found.push(caveat);
             }
         }
-        found.extend(machines::caveat(pair));
+        found.extend(effect::several_machines(pair));
     }
     about_endpoints(metrics, known, &mut found);
     about_files([before, after], metrics, &mut found);
