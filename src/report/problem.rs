@@ -751,6 +751,40 @@ mod tests {
 
         refused at gate 8 (verify): only an emergency is followed up, by a change of class code or tuneable that was opened after it
         next: vibeship-optimizer status --change-id chg-1
+
+        refused at gate 2 (baseline): vibeship_optimizer.yml says otherwise than the committed config, and is not committed: kpis.ops
+        # commit it by itself
+        next: git add -f vibeship_optimizer.yml && git commit -m "Set up the measurement" -- vibeship_optimizer.yml
+        then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 4 (after): the config measures timing.tests in another way than the baseline did, so the two cannot be compared
+        # nothing of the change is made yet: take the baseline again, by the new config
+        next: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
+
+        refused at gate 3 (validate): a change of class code needs a commit, and there is none since the baseline
+        # commit the change
+        next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
+        then: vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 4 (after): a tuneable does not have the value that was validated: limit
+        # set them to what was validated, or unset the variable that overrides them, then
+        next: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
+        # validate the new values
+        or:   vibeship-optimizer validate --change-id chg-1
+
+        refused at gate 8 (verify): a later commit took the change back
+        # record that it was taken out
+        next: vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
+        then: vibeship-optimizer monitor tick --change-id chg-1
+
+        refused at gate 8 (verify): what is committed is not in effect: files of the change differ from it: lib.py
+        # stash the work
+        next: git stash push -u -- ':(top)lib.py'
+        then: vibeship-optimizer monitor tick --change-id chg-1
+        # bring the work back
+        then: git stash pop
+        # if it was taken out
+        or:   vibeship-optimizer change rollback --change-id chg-1 --reason "WHY"
         "#);
     }
 
