@@ -5,9 +5,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::audit::Finding;
-use crate::commands::{Ctx, audit_here, commit, elsewhere};
+use crate::commands::{Ctx, audit_here, commit};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::model::{ChangeId, Class, CommandLine, Fix, fix, joined, nearest};
+use crate::os::files;
 use crate::store::{Record, RecordError, atomic, guard};
 use crate::workflow::{Change, End, Step, next};
 
@@ -194,8 +195,8 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
         false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
     };
     let error = removed_record(ctx, slug)?.unwrap_or(error);
-    if let Some((place, steps)) = whole.and_then(|id| elsewhere::record(ctx, &id)) {
-        return Err(trouble(format!("the record of {text} is not here, but {place}")).fixed_by(steps));
+    if let Some((place, go)) = whole.and_then(|id| elsewhere(ctx, &id)) {
+        return Err(trouble(format!("the record of {text} is not here, but {place}")).fixed_by([Fix::next("", go)]));
     }
     let error = if ids.is_empty() { error } else { error.hinted(format!("did you mean {}?", joined(&ids))) };
     Err(error.fixed_by([list]))
@@ -205,6 +206,44 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
 fn may_be_meant(typed: &ChangeId, known: &ChangeId) -> bool {
     let (Some(typed), Some(known)) = (typed.time_and_slug(), known.time_and_slug()) else { return true };
     typed.0 == known.0 || !nearest(typed.1, [known.1], 1).is_empty()
+}
+
+/// If there are more branches, the oldest are not searched.
+const MOST: &str = "--count=200";
+
+/// Where a record that is missing here is instead (in another worktree, on another branch, in a stash), and the command that
+/// leads there; `None` if it is unknown or git fails.
+fn elsewhere(ctx: &Ctx, id: &ChangeId) -> Option<(String, CommandLine)> {
+    let repo = ctx.repo().ok()??;
+    let path = repo.full(&ctx.project.relative(&ctx.project.record_path(id)));
+    let mut others = repo.worktrees().unwrap_or_default().into_iter().filter(|root| root != repo.root());
+    if let Some(root) = others.find(|root| root.join(files::path_from_bytes(&path)).is_file()) {
+        let root = root.display().to_string();
+        return Some((format!("in the worktree {root}"), CommandLine::new("cd").word(&root)));
+    }
+    // All reads of objects below share one reader.
+    let _reader = repo.batch().ok()?;
+    let read = |at: &str| repo.batch()?.read_path(at, &path, u64::MAX);
+    let holds = |at: &str| matches!(read(at), Ok(Some(_)));
+    let listed = ["for-each-ref", "--sort=-committerdate", MOST, "--format=%(refname:lstrip=2)"];
+    let branches = |below: &str| repo.git().args(listed).arg(below).text().ok();
+    let locals = branches("refs/heads")?;
+    if let Some(name) = locals.lines().find(|name| holds(&format!("refs/heads/{name}"))) {
+        return Some((format!("on the branch {name}"), CommandLine::git("switch").word(name)));
+    }
+    let stashes = repo.git().args(["stash", "list", "--format=%gd"]).text().ok()?;
+    // Untracked files are in the stash's third parent.
+    if let Some(at) = stashes.lines().find(|at| holds(at) || holds(&format!("{at}^3"))) {
+        return Some((format!("in {at}"), CommandLine::git("stash pop").word(at)));
+    }
+    let remotes = branches("refs/remotes")?;
+    let name = remotes.lines().find(|name| holds(&format!("refs/remotes/{name}")))?;
+    let local = name.split_once('/').map_or(name, |(_, local)| local);
+    let go = match locals.lines().any(|it| it == local) {
+        true => CommandLine::git("switch").word(local).and(CommandLine::git("merge").word(name)),
+        false => CommandLine::git("switch --track").word(name),
+    };
+    Some((format!("on {name}"), go))
 }
 
 pub(crate) fn active(ctx: &Ctx) -> Result<Option<ChangeId>> {
@@ -259,7 +298,7 @@ pub(crate) fn changes(ctx: &Ctx) -> Result<(Vec<Change>, usize)> {
     records_as(ctx, Record::into_change)
 }
 
-fn open_changes(records: &[Record]) -> impl Iterator<Item = &Change> {
+pub(crate) fn open_changes(records: &[Record]) -> impl Iterator<Item = &Change> {
     records.iter().filter_map(Record::change).filter(|change| change.is_open())
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, contract, delta, demands, evidence, relink, standing, uncommitted};
+use crate::commands::{Ctx, contract, delta, demands, evidence, record_check, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
@@ -186,7 +186,7 @@ fn follow_up_promoted(ctx: &Ctx, change: &Change) -> Result<bool> {
         return Ok(false);
     }
     let policy = demands::here(ctx.config()?)?;
-    if ctx.history()?.is_some_and(|history| !standing::takes_over(&history, "HEAD", change.id(), &by, &policy)) {
+    if ctx.history()?.is_some_and(|history| !record_check::takes_over(&history, "HEAD", change.id(), &by, &policy)) {
         return Ok(false);
     }
     let (faults, reproduced) = proof(ctx, &by)?;

@@ -6,8 +6,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{EarlierRecord, FindingKind, Found, History, RecordFacts, RecordState, range};
-use crate::commands::touches::stamps;
+use crate::audit::{EarlierRecord, FindingKind, Found, History, KeyChange, RecordFacts, RecordState, range};
+use crate::commands::audit_range::stamps;
 use crate::commands::{GitHistory, Range, demands};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
@@ -80,9 +80,9 @@ impl GitHistory<'_> {
 
     /// Whether all commits of a change are in the history of `head` and reverting them would change something there.
     pub(crate) fn is_in_effect(&self, head: &str, commits: &[String]) -> bool {
-        let would_change = |it: &Remade| it.decided.is_empty() && !it.differs.is_empty();
         let known = self.taken_back(head, commits);
-        !known.is_empty() && commits.iter().all(|commit| self.reaches(head, commit)) && known.iter().all(would_change)
+        let are_here = || commits.iter().all(|commit| self.reaches(head, commit));
+        !known.is_empty() && are_here() && known.iter().all(Remade::is_applied)
     }
 
     /// Whether a commit is `head`, or in its history.
@@ -98,6 +98,12 @@ impl GitHistory<'_> {
     pub(crate) fn config_value(&self, commit: &str) -> Result<Value> {
         let text = self.config_text(commit)?;
         Ok(text.and_then(|(text, _)| yaml::parse(&text).ok()).unwrap_or_default())
+    }
+
+    /// The keys of the config that differ between two commits; none without the first.
+    pub(crate) fn config_changes(&self, from: Option<&str>, to: &str) -> Result<Vec<KeyChange>> {
+        let Some(from) = from else { return Ok(Vec::new()) };
+        Ok(demands::differences(&self.config_value(from)?, &self.config_value(to)?))
     }
 
     fn config_text(&self, commit: &str) -> Result<Option<(String, String)>> {

@@ -8,14 +8,14 @@ use chrono::NaiveDate;
 
 use crate::audit::evidence::{CONTRACT, EXACT_TOLERANCE, Fetch, Judgement, Watched};
 use crate::audit::{self, Audit, CommitName, Finding, FindingKind, RecordFacts, Severity};
-use crate::commands::{Ask, Ctx, GitHistory, Pairing, Probes, commit, compare, pair, pairing, sources};
+use crate::commands::{Ask, Ctx, GitHistory, Pairing, Probes, commit, pair, pairing, sources};
 use crate::error::{Result, failed, trouble};
 use crate::judge::{self, Comparison, CriterionRow, Settings};
 use crate::measure::TOOL;
 use crate::measure::pair::Versions;
 use crate::model::{
-    Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Kind, MetricId, Outcome, Sampling,
-    Snapshot, Tick, Verdict, fix, ingest, is_page, parse_json, text,
+    Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Judged, Kind, MetricId, Outcome,
+    Sampling, Snapshot, Tick, Verdict, fix, ingest, is_page, parse_json, text,
 };
 use crate::report::{self, CompareView, DayView, plot, verdict};
 use crate::store::{Integrity, Role, evidence, logbook, project};
@@ -211,8 +211,7 @@ pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding
 
 /// The picture beside the comparison's report; `None` if nothing can be drawn.
 pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
-    let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
-    plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).map(String::into_bytes)
+    plot::picture(&Judgement::of(change, fetch)?).map(String::into_bytes)
 }
 
 fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
@@ -232,21 +231,13 @@ fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
 /// The comparison's report and its data.
 fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Page<'a>>> {
     let recorded = &change.comparison.as_ref()?.what;
-    let Judgement { before, after, pair, comparison } = Judgement::of(change, fetch)?;
+    let judged = Judgement::of(change, fetch)?;
     let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
     let inputs: Vec<Artifact> = sides.into_iter().chain(&recorded.pair).cloned().collect();
-    let is_drawn = plot::svg(&compare::strips(&comparison, (&before, &after), pair.as_ref())).is_some();
-    let picture = is_drawn.then(|| Role::ComparePicture.file_name(change.id()));
-    let view = CompareView {
-        comparison: &comparison,
-        change: Some((change.id(), &change.opened.title)),
-        pair: pair.as_ref(),
-        machine: after.machine.as_ref(),
-        inputs: &inputs,
-        picture: picture.as_deref(),
-    };
-    let data = String::from_utf8(text::json(&comparison).ok()?).ok()?;
-    let page = |recorded, text| Page { recorded, text, tool: after.tool.clone() };
+    let picture = plot::picture(&judged).map(|_| Role::ComparePicture.file_name(change.id()));
+    let view = CompareView::of(&judged, Some(change), &inputs, picture.as_deref());
+    let data = String::from_utf8(text::json(view.comparison).ok()?).ok()?;
+    let page = |recorded, text| Page { recorded, text, tool: judged.after.tool.clone() };
     Some(vec![page(&recorded.markdown, report::compare::markdown(&view)), page(&recorded.json, data)])
 }
 
@@ -263,16 +254,20 @@ fn day_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
 fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page<'a>> {
     let today = audit::evidence::snapshot(&tick.taken.snapshot, fetch)?;
     let watched = Watched::of(then, fetch)?;
-    let view = DayView {
-        change: then,
-        day: tick.day,
-        utc_date: tick.utc_date,
-        snapshot: &today,
-        judged: Some(&watched.watch(then, &today)),
-        drift: Some(&watched.drift(&today)),
-        alarms: &tick.alarms,
-    };
-    Some(Page { recorded: &tick.report, text: report::day::markdown(&view), tool: today.tool.clone() })
+    let text = day_text(then, Some(&watched), &today, (tick.day, tick.utc_date, &tick.alarms));
+    Some(Page { recorded: &tick.report, text, tool: today.tool })
+}
+
+/// The page of a day, without verdicts if there is no reference to compare with.
+pub(crate) fn day_text(
+    change: &Change,
+    watched: Option<&Watched>,
+    snapshot: &Snapshot,
+    (day, utc_date, alarms): (u32, NaiveDate, &[Judged]),
+) -> String {
+    let (judged, drift) = watched.map(|it| (it.watch(change, snapshot), it.drift(snapshot))).unzip();
+    let (judged, drift) = (judged.as_deref(), drift.as_ref());
+    report::day::markdown(&DayView { change, day, utc_date, snapshot, judged, drift, alarms })
 }
 
 /// The changes whose section of the logbook changed or disappeared and does not match their record, and new sections

@@ -67,11 +67,15 @@ impl<'a> GitHistory<'a> {
 
     /// Whether a commit of a change is in the history of `head` and reverting it would change something there.
     pub(crate) fn holds(&self, head: &str, id: &ChangeId) -> bool {
+        self.reverts(head, id).any(|it| it.is_applied())
+    }
+
+    /// What a revert of each commit of the change in the history of `head` would alter there.
+    fn reverts(&self, head: &str, id: &ChangeId) -> impl Iterator<Item = Remade> {
         let mut commits = self.naming(None, head, &[id.as_str()]);
         commits.retain(|it| !it.is_merge() && !it.is_evidence_only() && self.carries(it, id));
         let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
-        let is_here = |it: Remade| it.decided.is_empty() && !it.differs.is_empty();
-        self.remake(&asked).into_iter().flatten().any(is_here)
+        self.remake(&asked).into_iter().flatten()
     }
 
     /// Whether a commit carries the change's id, under the present trailer key or the one that the config had there.
@@ -85,11 +89,8 @@ impl<'a> GitHistory<'a> {
 
     /// The files at `head` that a revert of the change's commits would still alter.
     pub(crate) fn files_in_effect(&self, head: &str, id: &ChangeId) -> BTreeSet<String> {
-        let mut commits = self.naming(None, head, &[id.as_str()]);
-        commits.retain(|it| !it.is_merge() && !it.is_evidence_only() && self.carries(it, id));
-        let asked: Vec<Remake<'_>> = commits.iter().map(|it| Remake::Gone { head, of: &it.id }).collect();
-        let remade = self.remake(&asked).into_iter().flatten();
-        remade.flat_map(|it| it.differs.into_iter().chain(it.decided)).map(|file| file.name().to_owned()).collect()
+        let files = self.reverts(head, id).flat_map(|it| it.differs.into_iter().chain(it.decided));
+        files.map(|file| file.name().to_owned()).collect()
     }
 
     pub(crate) fn failure(&self) -> Result<()> {
@@ -146,7 +147,7 @@ impl<'a> GitHistory<'a> {
                 return Remade::default();
             }
         }
-        if here.decided.is_empty() && !here.differs.is_empty() {
+        if here.is_applied() {
             return here;
         }
         let (commit, of) = match *it {

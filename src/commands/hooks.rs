@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::commands::{Ctx, audit_here, check};
 use crate::error::{CommandError, Exit, Result};
-use crate::git::{HOOK_RUN, Repo};
+use crate::git::Repo;
 use crate::hooks::{self, Done, Fired, Hook, HookError, Row, State, Status, Target, status};
 use crate::model::{CommandLine, Fix, Problem, Severity};
 use crate::os::files;
@@ -70,8 +70,8 @@ fn show(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
     let stray: Vec<String> = status.stray.iter().map(|path| path.display().to_string()).collect();
     let (mut hooks, mut lines) = (Vec::new(), vec![format!("directory: {dir}")]);
     for row in &status.rows {
-        let (hook, state, fires) = (row.hook.name(), state_word(row.state), row.fired.as_ref().map(fired_word));
-        hooks.push(json!({"hook": hook, "state": state, "fires": fires}));
+        let (hook, state, fires) = (row.hook.name(), row.state, row.fired.as_ref().map(ToString::to_string));
+        hooks.push(json!({"hook": hook, "state": state.to_string(), "fires": fires}));
         lines.push(format!("{hook}: {state}{}", fires.map(|fires| format!("; {fires}")).unwrap_or_default()));
     }
     lines.extend(stray.iter().map(|path| format!("git does not run: {path}")));
@@ -94,30 +94,6 @@ pub(crate) fn install_here(ctx: &Ctx) -> Result<()> {
         hooks::install(repo, &target(repo)?)?;
     }
     Ok(())
-}
-
-pub(crate) fn state_word(state: State) -> &'static str {
-    match state {
-        State::Installed { chained: false } => "installed",
-        State::Installed { chained: true } => "installed, after the hook that was there",
-        State::Outdated => "installed for another path or version of vibeship-optimizer",
-        State::OtherProject => "installed for another project of this repository",
-        State::NotExecutable => "not executable, so that git ignores it",
-        State::HandsOver => "another program's hook that calls ours",
-        State::Foreign => "another program's hook, without ours",
-        State::Missing => "missing",
-    }
-}
-
-pub(crate) fn fired_word(fired: &Fired) -> String {
-    match fired {
-        Fired::Yes => "git runs it".to_owned(),
-        Fired::Ignored => "git runs it and goes on when it refuses: the hook drops its exit code".to_owned(),
-        Fired::No { said, .. } if said.is_empty() => "git does not run it".to_owned(),
-        Fired::No { said, .. } => format!("git does not run it: {said}"),
-        Fired::CannotAsk => format!("not proven: git is older than {HOOK_RUN}"),
-        Fired::NotAsked => "not tested, since it would run other checks too".to_owned(),
-    }
 }
 
 fn install_line() -> CommandLine {
@@ -218,9 +194,8 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
 
 fn unproven(status: &Status) -> Option<Problem> {
     let doubtful = |row: &&Row| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
-    let row = status.rows.iter().find(doubtful)?;
-    let fired = row.fired.as_ref().map(fired_word).unwrap_or_default();
-    let message = format!("{} is {}; {fired}", row.hook.name(), state_word(row.state));
+    let (row, fired) = status.rows.iter().filter(doubtful).find_map(|row| Some((row, row.fired.as_ref()?)))?;
+    let message = format!("{} is {}; {fired}", row.hook.name(), row.state);
     let fixes = vec![Fix::next("", CommandLine::tool("hooks status"))];
     Some(Problem::info("HOOKS_UNPROVEN", message, fixes))
 }
@@ -236,8 +211,8 @@ fn outdated(status: &Status) -> Option<Problem> {
 fn broken(status: &Status) -> String {
     let bad = status.rows.iter().filter(|row| !row.works());
     let words = bad.map(|row| {
-        let fired = row.fired.as_ref().map(|fired| format!(" ({})", fired_word(fired))).unwrap_or_default();
-        format!("{} is {}{fired}", row.hook.name(), state_word(row.state))
+        let fired = row.fired.as_ref().map(|fired| format!(" ({fired})")).unwrap_or_default();
+        format!("{} is {}{fired}", row.hook.name(), row.state)
     });
     words.collect::<Vec<_>>().join(", ")
 }

@@ -4,7 +4,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here, preflight, said, startable};
+use crate::commands::{Ctx, audit_here, doctor, preflight, said};
 use crate::config::{Edited, Guess, Timing, file, template};
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
@@ -42,7 +42,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
             None
         }
     };
-    for problem in untracked.into_iter().chain(startable::problems(ctx)?) {
+    for problem in untracked.into_iter().chain(doctor::cannot_start(ctx)?) {
         ctx.ui.warn(&problem.message);
         ctx.advise(&problem.fixes);
     }

@@ -23,7 +23,6 @@ use crate::workflow::{Change, Reason, Step, next};
 pub(crate) mod autopilot;
 pub(crate) mod bisect;
 pub(crate) mod calibrate;
-mod causes;
 pub(crate) mod check;
 mod collect;
 pub(crate) mod compare;
@@ -42,7 +41,6 @@ pub(crate) mod review;
 pub(crate) mod rollout;
 pub(crate) mod snapshot;
 pub(crate) mod start;
-pub(crate) mod startable;
 pub(crate) mod status;
 pub(crate) mod validate;
 
@@ -53,7 +51,6 @@ pub(crate) mod commit;
 mod commit_contents;
 pub(crate) mod delta;
 pub(crate) mod demands;
-mod elsewhere;
 pub(crate) mod evidence;
 mod fix_context;
 mod git_history;
@@ -62,12 +59,11 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
+mod record_check;
 mod sources;
-mod standing;
-mod touches;
 mod uncommitted;
 
-pub(crate) use audit_range::Range;
+pub(crate) use audit_range::{Range, Touches};
 pub(crate) use choose::ChangeArg;
 pub(crate) use commit::Pending;
 pub(crate) use contract::ContractFlags;
@@ -78,7 +74,6 @@ pub(crate) use monitor::tick::{self, Ticked};
 pub(crate) use pair::BudgetArgs;
 pub(crate) use pairing::{Ask, Pairing, Probes};
 pub(crate) use snapshot::{RoleArg, SnapshotArgs};
-pub(crate) use touches::Touches;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Globals {
@@ -331,7 +326,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             if let (Some(ctx), Some(change)) = (ctx, change) {
                 let alarms = change.open_alarms.as_slice();
                 let judged = if let Reason::StageGuardrails { judged } = &refusal.missing { judged } else { alarms };
-                fixes.causes = causes::of(ctx, change, judged);
+                fixes.causes = ctx.causes(change, judged);
             }
             fixes.uncommitted.last = ctx.and_then(|ctx| ctx.last_commit(&fixes.trailer));
             let refused = problem::refused(refusal, change.as_deref(), &fixes);

@@ -1,4 +1,5 @@
-//! `pair`: measures two revisions in alternating pairs, without a change.
+//! `pair`: measures two revisions in alternating pairs, without a change. Also reads the pairs that several machines
+//! measured.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +14,11 @@ use crate::judge::compare::pair_rows;
 use crate::judge::{Change, PairRow, Settings, effect};
 use crate::measure::command;
 use crate::measure::pair::{Budget, Versions};
-use crate::model::{CommandLine, Fix, Flaw, Pair, PairSession, Unusable};
+use crate::model::{CommandLine, Fix, Flaw, IngestError, Pair, PairSession, PairedCommand, Unusable, ingest, scrub};
 use crate::report;
 use crate::stats::looks;
 use crate::store::{atomic, guard};
+use crate::workflow;
 
 // How many pairs are measured, and for how long.
 #[derive(Debug, Default, Args)]
@@ -103,6 +105,60 @@ pub(crate) fn run(ctx: &Ctx, args: PairArgs) -> Result<Exit> {
         }
     };
     tell(ctx, args.json_out.as_deref(), &session, &settings)
+}
+
+const LIMIT: u64 = 64 * 1024 * 1024;
+
+pub(crate) fn read_or(path: &Path, make: impl Fn() -> Fix) -> Result<Vec<u8>> {
+    let missing = || trouble(format!("{} does not exist", path.display()));
+    atomic::read(path, LIMIT)?.ok_or_else(|| missing().fixed_by([make()]))
+}
+
+/// The pairs that several machines measured, joined to one session.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<PairSession> {
+    let make = || {
+        let pair = CommandLine::tool("pair").ask("--before", "REV").ask("--after", "REV").ask("--json-out", "FILE");
+        Fix::next("measure pairs into a file on each machine", pair)
+    };
+    let one = |path: &PathBuf| {
+        let wrong = |error: IngestError| trouble(format!("{}: {error}", path.display())).fixed_by([make()]);
+        ingest::parse_pair(&read_or(path, make)?).map_err(wrong)
+    };
+    let sessions = paths.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    PairSession::joined(sessions).map_err(|(at, problem)| trouble(format!("{} {problem}", paths[at].display())))
+}
+
+/// The same as the pairs of a change: they must be of its two commits, by the commands in the config, and measured
+/// after its state after was recorded.
+pub(crate) fn of_change(ctx: &Ctx, change: &workflow::Change, paths: &[PathBuf]) -> Result<PairSession> {
+    let session = read_all(paths)?;
+    if change.commit_and_parent().is_some() {
+        return Err(trouble(
+            "others committed since the baseline, so the pairs have to be measured here: leave out --machines",
+        ));
+    }
+    let after = change.after.as_ref();
+    let commits = [change.baseline_commit(), after.and_then(|after| after.taken.revision.commit.as_deref())];
+    let named = commits.map(Option::unwrap_or_default);
+    let again = CommandLine::tool("pair").words(["--before", named[0], "--after", named[1], "--json-out"]);
+    let again = Fix::next("measure on each machine", again.placeholder("FILE"));
+    let configured = &ctx.config()?.timings;
+    let is_other = |command: &&PairedCommand| {
+        !configured.iter().any(|timing| timing.name == command.name && scrub(timing.command()) == command.cmd)
+    };
+    for (path, machine) in paths.iter().zip(std::iter::once(&session).chain(&session.others)) {
+        let problem = if commits != [machine.before.commit.as_deref(), machine.after.commit.as_deref()] {
+            "measured other commits than the change's baseline and state after".to_owned()
+        } else if after.is_some_and(|after| machine.started_at < after.at) {
+            "was measured before the state after was recorded".to_owned()
+        } else if let Some(command) = machine.commands.iter().find(is_other) {
+            format!("timed `{}` as {}, which the config does not", command.cmd, command.name)
+        } else {
+            continue;
+        };
+        return Err(trouble(format!("{} {problem}", path.display())).fixed_by([again]));
+    }
+    Ok(PairSession { change_id: Some(change.id().to_string()), ..session })
 }
 
 /// The command line with the revisions that were typed.

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::record;
-use crate::commands::{Ctx, audit_here, check, choose, commit, delta, measure, startable};
+use crate::commands::{Ctx, audit_here, check, choose, commit, delta, doctor, measure};
 use crate::config::{Config, Timing};
 use crate::error::{CommandError, Exit, Result};
 use crate::measure::size;
@@ -83,7 +83,7 @@ pub(crate) fn findings(ctx: &Ctx, only: Option<&ChangeId>) -> Result<Vec<Problem
     found.extend(audit_here::state_ignored(ctx)?.map(|(problem, _)| problem));
     found.extend(unfetched(ctx)?);
     found.extend(of_config(ctx, &tracked)?);
-    found.extend(startable::problems(ctx)?);
+    found.extend(doctor::cannot_start(ctx)?);
     let open = |change: &&Change| change.is_open() && only.is_none_or(|id| id == change.id());
     let open: Vec<&Change> = tracked.iter().filter(open).collect();
     // Not while a change is between its baseline and its promotion, since that may be the cause.

@@ -8,13 +8,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::audit::evidence::Judgement;
-use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, compare, delta, demands, evidence, parse};
+use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, demands, evidence, parse};
 use crate::error::{Exit, Result, failed};
 use crate::git::{GitError, Repo, Side};
 use crate::measure;
 use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind, scrub};
-use crate::report::plot::Strip;
-use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, problem, review};
+use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, plot, problem, review};
 use crate::store::{Record, Role};
 use crate::workflow::{Change, World, next};
 
@@ -233,12 +232,13 @@ pub(crate) fn report(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     let (changes, problems, damaged) = read_all(ctx, args.open)?;
     let (policy, now) = (ctx.policy()?, ctx.now());
     let mut entries = Vec::new();
+    // The page reports a file that is missing or altered, of which there is nothing to plot.
     for change in &changes {
         entries.push(Entry {
             change,
             step: next::next(change, &policy, now),
             fixes: ctx.fix_context(),
-            plots: strips(ctx, change),
+            plots: Judgement::of(change, &evidence::fetch(ctx)).map(|it| plot::strips(&it)).unwrap_or_default(),
             faults: evidence::faults(ctx, change)?.into_iter().map(|fault| fault.path).collect(),
         });
     }
@@ -281,10 +281,4 @@ fn read_all(ctx: &Ctx, open_only: bool) -> Result<(Vec<Change>, Vec<String>, boo
     }
     changes.sort_by_key(|change| (!change.is_open(), Reverse(change.opened_at), change.id().to_string()));
     Ok((changes, problems, damaged))
-}
-
-/// The samples that the change was judged by; none if a file is missing or altered, which the page reports.
-fn strips(ctx: &Ctx, change: &Change) -> Vec<Strip> {
-    let found = Judgement::of(change, &evidence::fetch(ctx));
-    found.map(|it| compare::strips(&it.comparison, (&it.before, &it.after), it.pair.as_ref())).unwrap_or_default()
 }

@@ -27,25 +27,20 @@ pub(crate) fn problem(
     fetch: &Fetch<'_>,
 ) -> Result<Option<String>> {
     if let Some(history) = history {
-        let problem = match of_validation(history, change)? {
-            None => of_pairs(history, change, fetch)?,
-            problem => problem,
-        };
-        if problem.is_some() {
-            return Ok(problem);
+        let of_pairs = || of_pairs(history, change, fetch);
+        if let Some(problem) = of_validation(history, change)?.map_or_else(of_pairs, |it| Ok(Some(it)))? {
+            return Ok(Some(problem));
         }
     }
     let current = change.artifacts();
     let taken = change.events.iter().filter_map(|event| event.what.taken());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
-        let problem = match (kpi_problem((config, history), change, taken, &snapshot, fetch)?, history) {
-            (None, Some(history)) => match size_problem(history, change, &snapshot)? {
-                None => tuneables_problem(history, &snapshot)?,
-                problem => problem,
-            },
-            (problem, _) => problem,
-        };
+        let mut problem = kpi_problem((config, history), change, taken, &snapshot, fetch)?;
+        if let Some(history) = history {
+            problem = problem.map_or_else(|| size_problem(history, change, &snapshot), |it| Ok(Some(it)))?;
+            problem = problem.map_or_else(|| tuneables_problem(history, &snapshot), |it| Ok(Some(it)))?;
+        }
         if let Some(problem) = problem {
             return Ok(Some(format!("{}: {problem}", taken.snapshot.path)));
         }
@@ -181,10 +176,14 @@ fn kept_in<'t>(change: &Change, taken: &'t Taken, role: &str, kpi: &Kpi) -> Opti
     taken.kpi_artifacts.iter().find(|file| file.path.contains(name.trim_end_matches('x')))
 }
 
+/// The commit that was measured, unless there was other work.
+fn clean_commit(snapshot: &Snapshot) -> Option<&str> {
+    snapshot.revision.as_ref().filter(|it| it.work_tree == WorkTree::Clean)?.commit.as_deref()
+}
+
 /// A size that differs from git's in the snapshot's commit or, after the change, in a replacement on the same code.
 fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) -> Result<Option<String>> {
-    let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
-    let Some(commit) = revision.and_then(|revision| revision.commit.as_deref()) else { return Ok(None) };
+    let Some(commit) = clean_commit(snapshot) else { return Ok(None) };
     let is_after = change.after.as_ref().is_some_and(|after| after.taken.revision.commit.as_deref() == Some(commit));
     let moved = || here(history, change, commit).filter(|it| members::is_on_the_baseline(change, it, history));
     let commit = match change.is_moved() && history.known(commit).is_none() {
@@ -215,9 +214,8 @@ fn other_sizes<'s>(
 
 /// The first tuneable with another value in its tracked file.
 fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Option<String>> {
-    let revision = snapshot.revision.as_ref().filter(|revision| revision.work_tree == WorkTree::Clean);
-    let revision = revision.filter(|_| !snapshot.tuneables.is_empty());
-    let Some(commit) = revision.and_then(|it| history.known(it.commit.as_deref()?)) else { return Ok(None) };
+    let commit = clean_commit(snapshot).filter(|_| !snapshot.tuneables.is_empty());
+    let Some(commit) = commit.and_then(|commit| history.known(commit)) else { return Ok(None) };
     let _reader = history.repo.batch()?;
     for file in snapshot.tuneable_files.iter().filter(|file| !file.path.starts_with(['~', '/'])) {
         let Some(bytes) = history.file(&commit, &file.path)? else { continue };

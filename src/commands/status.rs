@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::{
-    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, causes, check, choose, collect, commit, compare, delta,
-    evidence, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
+    ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
+    monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{CommandError, Exit, Result, failed};
 use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
@@ -28,12 +28,13 @@ pub(crate) struct StatusArgs {
 /// Shows all open changes if it is not clear which one is meant.
 pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     check::needs_project(ctx, "status")?;
-    if args.run && !nothing_is_open(ctx, args.change.typed())? {
-        return run_next(ctx, &args.change);
+    let ran = args.run.then(|| run_next(ctx, &args.change)).transpose()?.flatten();
+    if let Some(exit) = ran {
+        return Ok(exit);
     }
     let (records, damaged) = records_to_report(ctx)?;
     let tracked = || records.iter().filter_map(Record::change);
-    let open: Vec<&Change> = tracked().filter(|change| change.is_open()).collect();
+    let open: Vec<&Change> = choose::open_changes(&records).collect();
     let meant = match choose::named(ctx, args.change.typed())? {
         Some(id) => Some(id),
         None => choose::active(ctx).map(|_| choose::among(ctx, &records, damaged, false).ok())?,
@@ -91,30 +92,22 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }
 
-fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Exit> {
-    if all_are_watched(ctx, change.typed())? {
-        return tick::run(ctx, tick::TickArgs { change_id: None, force: false });
+/// Performs the steps of the change that is meant; if several are open, none is named or selected and all are watched, a day of
+/// all of them. `None` if none is open, named or selected, so that only a person can decide what to do.
+fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Option<Exit>> {
+    if choose::named(ctx, change.typed())?.is_none() {
+        let (selected, (records, damaged)) = (choose::active(ctx)?, choose::unsettled(ctx)?);
+        let open: Vec<&Change> = choose::open_changes(&records).collect();
+        if selected.is_none() && damaged == 0 && open.is_empty() {
+            return Ok(None);
+        }
+        let is_selected = selected.is_some_and(|id| open.iter().any(|change| *change.id() == id));
+        let are_watched = open.len() > 1 && open.iter().all(|change| change.fully_rolled_out_at().is_some());
+        if damaged == 0 && !is_selected && are_watched {
+            return tick::run(ctx, tick::TickArgs { change_id: None, force: false }).map(Some);
+        }
     }
-    advance(ctx, &change.choose(ctx)?)
-}
-
-/// Whether no change is open, named or selected, so that only a person can decide what to do.
-fn nothing_is_open(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
-    let is_named = choose::named(ctx, typed)?.is_some() || choose::active(ctx)?.is_some();
-    let (records, damaged) = choose::unsettled(ctx)?;
-    Ok(!is_named && damaged == 0 && !records.iter().filter_map(Record::change).any(Change::is_open))
-}
-
-/// Whether several changes are open, none of them is named or selected, and all of them are watched.
-fn all_are_watched(ctx: &Ctx, typed: Option<&str>) -> Result<bool> {
-    if choose::named(ctx, typed)?.is_some() {
-        return Ok(false);
-    }
-    let (records, damaged) = choose::unsettled(ctx)?;
-    let open: Vec<&Change> = records.iter().filter_map(Record::change).filter(|change| change.is_open()).collect();
-    let is_selected = choose::active(ctx)?.is_some_and(|id| open.iter().any(|change| *change.id() == id));
-    let watched = open.iter().all(|change| change.fully_rolled_out_at().is_some());
-    Ok(damaged == 0 && open.len() > 1 && !is_selected && watched)
+    advance(ctx, &change.choose(ctx)?).map(Some)
 }
 
 /// The records to report on, and the number of damaged ones. Ended changes are many: they are dropped while reading,
@@ -126,13 +119,8 @@ fn records_to_report(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
         None => Some(Ok(record)),
     };
     let (all, damaged) = choose::records_as(ctx, kept)?;
-    let (mut records, mut ended) = (Vec::new(), Vec::new());
-    for it in all {
-        match it {
-            Ok(record) => records.push(record),
-            Err(it) => ended.push(it),
-        }
-    }
+    let mut ended = Vec::new();
+    let mut records: Vec<Record> = all.into_iter().filter_map(|it| it.map_err(|it| ended.push(it)).ok()).collect();
     ended.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     let left = ended.iter().filter(|(_, may_be_left, _)| *may_be_left).take(rollout::LOOKED_AT);
     let again: BTreeSet<&ChangeId> = left.chain(ended.first()).map(|(.., id)| id).collect();
@@ -192,7 +180,7 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::new(change, step, &fixes);
     }
     if *step == Step::Alarms {
-        fixes.causes = causes::of(ctx, change, &change.open_alarms);
+        fixes.causes = ctx.causes(change, &change.open_alarms);
     }
     let refused = |refusal, fixes| StepView::validate(change, &Progressed::Refused(Box::new(refusal)), fixes);
     if *step == Step::Validate {

@@ -4,43 +4,42 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::git::Repo;
+use crate::git::{HOOK_RUN, Repo};
 use crate::hooks::{self, Hook, HookError, Place, Target};
 use crate::os::files;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum State {
-    Installed {
-        /// Whether an earlier hook runs first.
-        chained: bool,
-    },
-    /// Installed for another path or version of this program.
+    #[error("installed{}", if *.chained { ", after the hook that was there" } else { "" })]
+    Installed { chained: bool },
+    #[error("installed for another path or version of vibeship-optimizer")]
     Outdated,
-    /// Installed for another project of the repository; a repository's hooks serve one project.
+    /// A repository's hooks serve one project.
+    #[error("installed for another project of this repository")]
     OtherProject,
-    /// Installed, but git does not run it because it is not executable.
+    #[error("not executable, so that git ignores it")]
     NotExecutable,
-    /// Another program's hook, which calls this program.
+    #[error("another program's hook that calls ours")]
     HandsOver,
+    #[error("another program's hook, without ours")]
     Foreign,
+    #[error("missing")]
     Missing,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whether git runs a hook, to its end, and heeds our check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fired {
-    /// It ran and called this program.
+    #[error("git runs it")]
     Yes,
-    /// It ran our check, which failed, but let git continue.
+    #[error("git runs it and goes on when it refuses: the hook drops its exit code")]
     Ignored,
-    /// It did not run, or not to its end.
-    No {
-        said: String,
-        /// Whether the hook let git continue.
-        passed: bool,
-    },
-    /// This git is older than [`HOOK_RUN`](crate::git::HOOK_RUN).
+    /// `passed` tells whether the hook let git continue.
+    #[error("git does not run it{}{said}", if .said.is_empty() { "" } else { ": " })]
+    No { said: String, passed: bool },
+    #[error("not proven: git is older than {HOOK_RUN}")]
     CannotAsk,
-    /// The hook belongs to another program and runs more than our check.
+    #[error("not tested, since it would run other checks too")]
     NotAsked,
 }
 

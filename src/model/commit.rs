@@ -83,6 +83,11 @@ impl Remade {
     pub fn is_same(&self) -> bool {
         self.decided.is_empty() && self.differs.is_empty()
     }
+
+    /// Whether it alters something, and without a conflict.
+    pub fn is_applied(&self) -> bool {
+        self.decided.is_empty() && !self.differs.is_empty()
+    }
 }
 
 impl Commit {

@@ -61,6 +61,7 @@ pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Anal
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
     let footprint = Footprint::measure(root);
+    let python_unused_dep_hints = unused_dependencies(root, &footprint.files, &config.python_ignore_deps);
     let dir_sizes = footprint.dir_sizes.into_iter().map(|(path, bytes)| FileSize { path, bytes });
     Analysis {
         schema: "vibeship_optimizer.analyze.v1",
@@ -70,7 +71,7 @@ pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Anal
         dir_sizes: largest(dir_sizes.collect(), usize::MAX),
         largest_files: largest(footprint.files, LARGEST),
         questions: questions(&languages, &config.intents),
-        python_unused_dep_hints: unused_dependencies(root, &config.python_ignore_deps),
+        python_unused_dep_hints,
         languages_detected: languages,
         unread_paths: Some(footprint.unread).filter(|unread| *unread > 0),
     }
@@ -218,7 +219,7 @@ const MAX_FILES: usize = 5000;
 
 /// Declared dependencies, and those that are never imported. This is a hint, not a finding: a dependency may be used as
 /// a command, as a plugin, or under another name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct DependencyHints {
     pub(crate) declared: Vec<String>,
     pub(crate) maybe_unused: Vec<String>,
@@ -227,39 +228,25 @@ pub(crate) struct DependencyHints {
     pub(crate) incomplete: bool,
 }
 
-/// Scans the project at `root`; `None` if it declares no dependencies. Those in `ignore` are never reported.
-pub(crate) fn unused_dependencies(root: &Path, ignore: &[String]) -> Option<DependencyHints> {
+/// Scans these files of the project at `root`; `None` if it declares no dependencies. Those in `ignore` are never reported.
+fn unused_dependencies(root: &Path, files: &[FileSize], ignore: &[String]) -> Option<DependencyHints> {
     let declared = declared(root);
     if declared.is_empty() {
         return None;
     }
-    let mut imported = BTreeSet::new();
-    let mut hints = DependencyHints::default();
-    let walk = WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(|entry| {
-        let name = entry.file_name().to_string_lossy();
-        entry.depth() == 0 || !entry.file_type().is_dir() || !(name.starts_with('.') || is_foreign(&name))
-    });
-    for entry in walk.flatten().filter(|entry| entry.file_type().is_file()) {
-        if !entry.path().extension().is_some_and(|extension| extension == "py" || extension == "pyi") {
-            continue;
-        }
-        if hints.files_read == MAX_FILES {
-            hints.incomplete = true;
-            break;
-        }
-        hints.files_read += 1;
-        imported.extend(text(entry.path()).iter().flat_map(|source| imports(source)));
-    }
+    let sources = || files.iter().filter(|file| file.path.ends_with(".py") || file.path.ends_with(".pyi"));
+    let texts = sources().take(MAX_FILES).filter_map(|file| text(&root.join(&file.path)));
+    let imported: BTreeSet<String> = texts.flat_map(|source| imports(&source)).collect();
+    let (files_read, incomplete) = (sources().take(MAX_FILES).count(), sources().count() > MAX_FILES);
     let ignored: BTreeSet<String> = ignore.iter().map(|name| normalized(name)).collect();
     let is_unused = |name: &&String| {
-        !hints.incomplete
+        !incomplete
             && !ignored.contains(*name)
             && !KNOWN.python.run.contains(name)
             && !import_names(name).iter().any(|import| imported.contains(&import.to_lowercase()))
     };
-    hints.maybe_unused = declared.iter().filter(is_unused).cloned().collect();
-    hints.declared = declared.into_iter().collect();
-    Some(hints)
+    let maybe_unused = declared.iter().filter(is_unused).cloned().collect();
+    Some(DependencyHints { maybe_unused, declared: declared.into_iter().collect(), files_read, incomplete })
 }
 
 /// The dependencies in `pyproject.toml` (standard or Poetry's tables), or else in `requirements.txt`.
@@ -456,7 +443,8 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        unused_dependencies(dir.path(), &ignore.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+        let files = Footprint::measure(dir.path()).files;
+        unused_dependencies(dir.path(), &files, &ignore.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
     }
 
     const PYPROJECT: &str = "\u{feff}[project]\ndependencies = [\n  'PyYAML>=6', \"requests[socks] ; python_version>'3'\",\n  'scikit-learn', 'left.pad', 'uvicorn', 'Ignored_Dep', 'pkg @ git+https://x/y',\n]\n";

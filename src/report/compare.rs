@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::audit::evidence::Judgement;
 use crate::judge::{Caveat, Comparison, MetricRow, Side};
 use crate::model::{
     Artifact, ChangeId, Estimate, GitV1, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
 };
 use crate::report::verdict::Row;
 use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, metric, values, verdict};
+use crate::workflow::Change;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CompareView<'a> {
@@ -19,6 +21,24 @@ pub(crate) struct CompareView<'a> {
     pub(crate) inputs: &'a [Artifact],
     /// Path of the picture of the samples, relative to the report's directory.
     pub(crate) picture: Option<&'a str>,
+}
+
+impl<'a> CompareView<'a> {
+    pub(crate) fn of(
+        judged: &'a Judgement,
+        change: Option<&'a Change>,
+        inputs: &'a [Artifact],
+        picture: Option<&'a str>,
+    ) -> Self {
+        Self {
+            comparison: &judged.comparison,
+            change: change.map(|change| (change.id(), change.opened.title.as_str())),
+            pair: judged.pair.as_ref(),
+            machine: judged.after.machine.as_ref(),
+            inputs,
+            picture,
+        }
+    }
 }
 
 pub(crate) fn markdown(view: &CompareView<'_>) -> String {

@@ -1,8 +1,10 @@
 //! Plots the samples of metrics, each side as a strip of points with its median and 95 % interval: one standalone SVG
 //! without script, font or link, in colours that follow the reader's colour scheme.
 
-use crate::judge::{PairedSeries, Series};
+use crate::audit::evidence::Judgement;
+use crate::judge::{PairedSeries, Series, series};
 use crate::model::{MetricId, Sampling, Unit};
+use crate::report::compare::headline;
 use crate::report::values;
 use crate::report::visible::xml_line;
 use crate::stats::{median, median_interval};
@@ -149,6 +151,33 @@ impl Strip {
             xml_line(&words)
         )
     }
+}
+
+/// Most metrics in one picture.
+const MOST: usize = 12;
+
+/// The samples to draw of a comparison: those of the contract's metrics, or without a contract of the decisive ones; as
+/// pairs if there are any.
+pub(crate) fn strips(judged: &Judgement) -> Vec<Strip> {
+    let (before, after) = (series::metrics(&judged.before), series::metrics(&judged.after));
+    let paired = judged.pair.as_ref().map(series::pair_metrics).unwrap_or_default();
+    let strip = |id: &MetricId| match paired.get(id) {
+        Some(Ok(series)) => Strip::of_pairs(series),
+        Some(Err(_)) | None => Strip::of_sides(series::reading(&before, id).ok()?, series::reading(&after, id).ok()?),
+    };
+    let comparison = &judged.comparison;
+    let is_headline = headline(comparison);
+    let of_contract = |id: &MetricId| comparison.criteria.iter().any(|row| row.criterion.metric == *id);
+    let rows = comparison.metrics.iter().filter(|row| match comparison.criteria.is_empty() {
+        true => is_headline(row),
+        false => of_contract(&row.metric),
+    });
+    rows.filter_map(|row| strip(&row.metric)).take(MOST).collect()
+}
+
+/// The picture of a comparison's samples; `None` if nothing can be drawn.
+pub(crate) fn picture(judged: &Judgement) -> Option<String> {
+    svg(&strips(judged))
 }
 
 /// The picture; `None` without strips.

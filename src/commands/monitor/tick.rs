@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
-    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, causes, check, choose, collect, commit, delta,
-    evidence, measure, monitor, pair, pairing, uncommitted,
+    Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, check, choose, collect, commit, delta, evidence,
+    measure, monitor, pair, pairing, uncommitted,
 };
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
@@ -15,7 +15,7 @@ use crate::model::{
     CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
     joined,
 };
-use crate::report::{self, DayView};
+use crate::report;
 use crate::store::Role;
 use crate::workflow::{Change, Idle, World, demand_fixes, gates, watch, window};
 
@@ -227,18 +227,8 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     measurement.dedicate(change.id(), &role);
     let watched = evidence::watched(ctx, change)?;
     let judged = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
-    let drift = watched.as_ref().map(|it| it.drift(&measurement.snapshot));
     let alarms = judged.as_deref().map(watch::alarms).unwrap_or_default();
-    let view = DayView {
-        change,
-        day,
-        utc_date,
-        snapshot: &measurement.snapshot,
-        judged: judged.as_deref(),
-        drift: drift.as_ref(),
-        alarms: &alarms,
-    };
-    let text = report::day::markdown(&view);
+    let text = evidence::day_text(change, watched.as_ref(), &measurement.snapshot, (day, utc_date, &alarms));
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id());
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms });
@@ -265,7 +255,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     for judged in &change.open_alarms {
         ctx.error_once(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
-    let causes = causes::of(ctx, change, &change.open_alarms);
+    let causes = ctx.causes(change, &change.open_alarms);
     if causes.steps().is_empty() {
         ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
     }

@@ -1,26 +1,25 @@
 //! `compare`: judges after against before. For a change it uses the recorded snapshots and, if possible, pairs measured
-//! now, and records the result; or it compares any two snapshot files.
+//! now, and records the result; or it compares any two snapshot files, without a contract and without recording.
 
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
-use crate::commands::compare::files::{Input, Outs};
+use crate::audit::evidence::Judgement;
 use crate::commands::{
     BudgetArgs, Ctx, Pairing, Pending, calibrate, choose, collect, commit, evidence, pair, pairing, snapshot, sources,
 };
 use crate::error::{CommandError, Exit, Result, failed, trouble};
-use crate::judge::{Settings, compare};
+use crate::judge::{Comparison, Settings, compare};
 use crate::model::{
-    ChangeId, CommandLine, Compared, Digest, Fix, Gate, Kind, Outcome, PairSession, Snapshot, fix, ingest, text,
+    Artifact, ChangeId, CommandLine, Compared, Contract, Digest, Fix, Gate, IngestError, Json, Kind, Outcome,
+    PairSession, Snapshot, fix, hyperfine, ingest, text,
 };
+use crate::os::files;
 use crate::report::{self, CompareView, Format, plot};
-use crate::store::{Record, Role};
+use crate::store::{Project, Record, Role, atomic, guard};
 use crate::workflow::{Change, gates};
-
-mod files;
-
-pub(crate) use files::strips;
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct CompareArgs {
@@ -52,13 +51,20 @@ pub(crate) struct CompareArgs {
     exit_code: bool,
 }
 
+impl CompareArgs {
+    fn outs(&self) -> Outs<'_> {
+        Outs { report: self.out.as_deref(), data: self.json_out.as_deref() }
+    }
+}
+
 /// If the two named files are identical to a change's recorded snapshots, the comparison is recorded.
 pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
     if args.out.is_some() && args.out == args.json_out {
         return Err(trouble("--out and --json-out name the same file; give each its own"));
     }
     if let (Some(before), Some(after)) = (&args.before, &args.after) {
-        let (old, new) = Input::read_both(before, after)?;
+        let (old, new) = on_two_cores(|| Input::read(before), || Input::read(after));
+        let (old, new) = (old?, new?);
         if let Some(change) = owner(ctx, &args, &old.digest, &new.digest)? {
             return of_change(ctx, &change, &args);
         }
@@ -73,16 +79,15 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
             }
             ctx.ui.warn(&what);
         }
-        return files::compare(ctx, &args, &old, &new);
+        return of_files(ctx, &args, &old, &new);
     }
     if !args.machines.is_empty() && args.change_id.is_none() {
-        let inputs: Vec<&Path> = args.machines.iter().map(PathBuf::as_path).collect();
-        Outs { report: args.out.as_deref(), data: args.json_out.as_deref() }.guard(ctx, &inputs)?;
+        args.outs().guard(ctx, &args.machines.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         if args.out.is_some() {
             let message = "--out: without a change there is a table, and no report; --json-out keeps the joined pairs";
             return Err(trouble(message));
         }
-        let session = files::read_pairs(&args.machines)?;
+        let session = pair::read_all(&args.machines)?;
         return pair::tell(ctx, args.json_out.as_deref(), &session, &calibrate::settings(ctx, None)?);
     }
     let id = choose::before_rollout(ctx, args.change_id.as_deref())?;
@@ -130,15 +135,12 @@ fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit>
     } else {
         ctx.show(&report::compare::short(view))?;
     }
-    Ok(if args.exit_code { exit_of(view.comparison.outcome) } else { Exit::Yes })
-}
-
-pub(crate) fn exit_of(outcome: Outcome) -> Exit {
-    match outcome {
+    Ok(match view.comparison.outcome {
+        _ if !args.exit_code => Exit::Yes,
         Outcome::Pass => Exit::Yes,
         Outcome::Fail | Outcome::Invalid => Exit::No,
         Outcome::Inconclusive => Exit::NotYet,
-    }
+    })
 }
 
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Result<Exit> {
@@ -147,57 +149,49 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     // The report in the evidence is written in any case.
     let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id()));
     let copy = |out: &&Path| !is_same(out, &own);
-    let outs = Outs { report: args.out.as_deref().filter(copy), data: args.json_out.as_deref().filter(copy) };
+    let outs = Outs { report: args.outs().report.filter(copy), data: args.outs().data.filter(copy) };
     outs.guard(ctx, &[])?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return Err(trouble("the change has no snapshots to compare"));
     };
-    let old = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let new = evidence::snapshot(ctx, &after.taken.snapshot)?;
+    let sides = [&baseline.taken.snapshot, &after.taken.snapshot];
+    let [before, after] = [evidence::snapshot(ctx, sides[0])?, evidence::snapshot(ctx, sides[1])?];
     let settings = calibrate::settings(ctx, Some(&change.contract))?;
-    let (pair, not_paired) = pairs(ctx, change, (&old, &new), &settings, args)?;
-    let mut comparison = compare::compare(&old, &new, pair.as_ref(), &change.contract, &settings);
-    comparison.not_paired = not_paired;
+    let (pair, not_paired) = pairs(ctx, change, (&before, &after), &settings, args)?;
+    let comparison = compare::compare(&before, &after, pair.as_ref(), &change.contract, &settings);
+    let mut comparison = Comparison { not_paired, ..comparison };
     comparison.caveats.extend(sources::caveats(ctx, change, pair.as_ref().map_or(0, |pair| pair.continues.len()))?);
+    let judged = Judgement { before, after, pair, comparison };
 
     let (id, mut files) = (change.id(), Vec::new());
-    let mut inputs = vec![baseline.taken.snapshot.clone(), after.taken.snapshot.clone()];
-    if let Some(pair) = &pair {
+    let mut inputs: Vec<Artifact> = sides.map(Clone::clone).to_vec();
+    if let Some(pair) = &judged.pair {
         let pending = Pending { role: Role::Pair, bytes: text::json(pair)? };
         inputs.push(pending.artifact(id));
         files.push(pending);
     }
-    let svg = plot::svg(&files::strips(&comparison, (&old, &new), pair.as_ref()));
+    let svg = plot::picture(&judged);
     let svg_name = Role::ComparePicture.file_name(id);
     files.extend(svg.clone().map(|svg| Pending { role: Role::ComparePicture, bytes: svg.into_bytes() }));
-    let view = CompareView {
-        comparison: &comparison,
-        change: Some((id, &change.opened.title)),
-        pair: pair.as_ref(),
-        machine: new.machine.as_ref(),
-        inputs: &inputs,
-        picture: svg.as_ref().map(|_| svg_name.as_str()),
-    };
+    let view = CompareView::of(&judged, Some(change), &inputs, svg.as_ref().map(|_| svg_name.as_str()));
     let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
-    let json = Pending { role: Role::CompareData, bytes: text::json(&comparison)? };
-    let compared = Compared {
-        markdown: markdown.artifact(id),
-        json: json.artifact(id),
-        pair: inputs.get(2).cloned(),
-        verdicts: compare::verdicts(&comparison.criteria).ok_or_else(|| trouble("the contract has no KPI"))?,
-    };
+    let json = Pending { role: Role::CompareData, bytes: text::json(view.comparison)? };
+    let verdicts = compare::verdicts(&view.comparison.criteria).ok_or_else(|| trouble("the contract has no KPI"))?;
+    let (pair, written) = (inputs.get(2).cloned(), [markdown.artifact(id), json.artifact(id)]);
+    let [report, data] = written;
+    let compared = Compared { markdown: report, json: data, pair, verdicts };
     files.extend([markdown, json]);
-    let change = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
+    let recorded = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
 
     // A copy within the project shows the evidence's picture; elsewhere it has its own.
-    let evidence = outs.report.and_then(|out| files::to_evidence(&ctx.project, out));
+    let evidence = outs.report.and_then(|out| to_evidence(&ctx.project, out));
     let kept = evidence.map(|place| format!("{place}{svg_name}"));
     outs.write(CompareView { picture: kept.as_deref().filter(|_| svg.is_some()), ..view }, svg.as_deref())?;
     let exit = answer(ctx, args, &view)?;
-    if let Some(pair) = &pair {
+    if let Some(pair) = &judged.pair {
         snapshot::tell_if_none_ran(ctx, pair)?;
     }
-    ctx.hint_next(&change)?;
+    ctx.hint_next(&recorded)?;
     Ok(exit)
 }
 
@@ -232,17 +226,18 @@ fn pairs(
     args: &CompareArgs,
 ) -> Result<(Option<PairSession>, Option<String>)> {
     if !args.machines.is_empty() {
-        return Ok((Some(files::pairs_of_change(ctx, change, &args.machines)?), None));
+        return Ok((Some(pair::of_change(ctx, change, &args.machines)?), None));
     }
     let needed = change.commit_and_parent().is_some();
-    if args.no_pair {
-        if needed {
-            return Err(only_in_pairs(change, "--no-pair was given"));
-        }
-        return Ok((None, Some("--no-pair was given".to_owned())));
-    }
-    if !ctx.config()?.pair.enabled && !needed {
-        return Ok((None, Some("the config says pair.enabled: false".to_owned())));
+    let left_out = if args.no_pair {
+        Some("--no-pair was given")
+    } else {
+        (!ctx.config()?.pair.enabled && !needed).then_some("the config says pair.enabled: false")
+    };
+    match left_out {
+        Some(why) if needed => return Err(only_in_pairs(change, why)),
+        Some(why) => return Ok((None, Some(why.to_owned()))),
+        None => {}
     }
     let mut budget = args.budget.of(&collect::demanded(ctx)?)?;
     let prior = undecided(ctx, change)?;
@@ -266,4 +261,106 @@ fn pairs(
             Ok((None, Some(reason)))
         }
     }
+}
+
+/// A snapshot file as it was named on the command line.
+struct Input<'a> {
+    path: &'a Path,
+    bytes: Vec<u8>,
+    digest: Digest,
+}
+
+impl<'a> Input<'a> {
+    fn read(path: &'a Path) -> Result<Self> {
+        let make = || Fix::next("take a snapshot, which prints its path", CommandLine::tool("snapshot"));
+        let bytes = pair::read_or(path, make)?;
+        Ok(Self { path, digest: Digest::of_bytes(&bytes), bytes })
+    }
+
+    /// The artifact of the file, with its name alone: no record has it, and a report must not disclose its path on this
+    /// machine.
+    fn named(&self) -> Artifact {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        Artifact { path: name.to_string_lossy().into_owned(), sha256: self.digest.clone() }
+    }
+
+    fn parse(&self) -> Result<Snapshot> {
+        let wrong = |error: &dyn std::fmt::Display| trouble(format!("{}: {error}", self.path.display()));
+        let label = self.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let written = std::fs::metadata(self.path).and_then(|file| file.modified()).map(DateTime::<Utc>::from)?;
+        let json = Json::parse(&self.bytes).map_err(IngestError::from);
+        if let Some(export) = json.as_ref().ok().and_then(|json| hyperfine::snapshot(&label, written, json)) {
+            return export.map_err(|error| wrong(&error));
+        }
+        let make = Fix::next("write a snapshot file", CommandLine::tool("snapshot"));
+        json.and_then(|json| ingest::snapshot(&json)).map_err(|error| wrong(&error).fixed_by([make]))
+    }
+}
+
+fn on_two_cores<T: Send>(one: impl FnOnce() -> T + Send, other: impl FnOnce() -> T) -> (T, T) {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), other)
+    })
+}
+
+fn of_files(ctx: &Ctx, args: &CompareArgs, before: &Input<'_>, after: &Input<'_>) -> Result<Exit> {
+    args.outs().guard(ctx, &[before.path, after.path])?;
+    let (old, new) = on_two_cores(|| before.parse(), || after.parse());
+    let (old, new) = (old?, new?);
+    let comparison = compare::compare(&old, &new, None, &Contract::default(), &calibrate::settings(ctx, None)?);
+    let judged = Judgement { before: old, after: new, pair: None, comparison };
+    let inputs = [before.named(), after.named()];
+    let view = CompareView::of(&judged, None, &inputs, None);
+    args.outs().write(view, plot::picture(&judged).as_deref())?;
+    answer(ctx, args, &view)
+}
+
+#[derive(Clone, Copy)]
+struct Outs<'a> {
+    report: Option<&'a Path>,
+    data: Option<&'a Path>,
+}
+
+impl Outs<'_> {
+    fn guard(self, ctx: &Ctx, inputs: &[&Path]) -> Result<()> {
+        let picture = self.report.map(beside);
+        for out in self.report.into_iter().chain(self.data).chain(picture.as_deref()) {
+            guard::guard_out_path(&ctx.project, out, inputs)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the requested files. If the view names no picture, the report gets this one beside it.
+    fn write(self, view: CompareView<'_>, svg: Option<&str>) -> Result<()> {
+        if let Some(out) = self.report {
+            let picture = beside(out);
+            let svg = svg.filter(|_| view.picture.is_none());
+            if let Some(svg) = svg {
+                atomic::write_free(&picture, svg.as_bytes())?;
+            }
+            let name = picture.file_name().unwrap_or_default().to_string_lossy();
+            let view = CompareView { picture: view.picture.or(svg.map(|_| &*name)), ..view };
+            atomic::write_free(out, report::compare::markdown(&view).as_bytes())?;
+        }
+        if let Some(out) = self.data {
+            atomic::write_free(out, &text::json(view.comparison)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// The path of a report's picture: `cmp_samples.svg` beside `cmp.md`.
+fn beside(report: &Path) -> PathBuf {
+    report.with_file_name(format!("{}_samples.svg", report.file_stem().unwrap_or_default().to_string_lossy()))
+}
+
+/// The relative path from a report at `out` to the evidence; `None` if the report is outside the project.
+fn to_evidence(project: &Project, out: &Path) -> Option<String> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let root = files::canonical(project.root()).ok()?;
+    let parent = files::canonical(parent).ok()?;
+    let depth = parent.strip_prefix(&root).ok()?.components().count();
+    Some(format!("{}{}/", "../".repeat(depth), project.relative(&project.evidence_dir())))
 }
