@@ -3,8 +3,8 @@
 
 use crate::audit::{Policy, RecordFacts, RecordState};
 use crate::model::fix::WHAT_CHANGED;
-use crate::model::text::{joined, nearest, short, slug};
-use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, Gate, Operation, fix};
+use crate::model::text::slug;
+use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, Gate, Operation, fix, joined, nearest, short};
 use crate::workflow::Change;
 
 /// The input of the hook: the commit to be made (message without comments, ids as git reads them, author, files) and git's

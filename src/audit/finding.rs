@@ -5,9 +5,10 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::audit::KeyChange;
-use crate::model::text::{count, cut, few, moment, short};
+use crate::model::text::cut;
 use crate::model::{
-    Artifact, ChangeId, Class, CommitName, Digest, FixContext, Gate, MetricId, Problem, Severity, Subject, Surface, fix,
+    Artifact, ChangeId, Class, CommitName, Digest, FixContext, Gate, MetricId, Problem, Severity, Subject, Surface,
+    count, few, fix, moment, short,
 };
 
 /// What was found. The name in upper snake case is the stable code.

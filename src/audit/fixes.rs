@@ -1,10 +1,8 @@
 //! The fixes for each finding, in the order to apply them; these avoid rewriting history where possible.
 
 use crate::audit::{Finding, FindingKind, Severity};
-use crate::model::digest::is_page;
-use crate::model::fix::{WHAT_CHANGED, WHAT_HAPPENED};
-use crate::model::text::short;
-use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, fix};
+use crate::model::fix::WHAT_CHANGED;
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, WHAT_HAPPENED, fix, is_page, short};
 
 impl Finding {
     /// The fixes; empty if none applies in every case.

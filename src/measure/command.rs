@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use crate::config;
 use crate::measure::profile;
-use crate::model::scrub::scrub;
 use crate::model::text::excerpt;
-use crate::model::{Run, Timing};
+use crate::model::{Run, Timing, scrub};
 use crate::os::process::{self, Captured, Invocation, Launch, Output};
 use crate::os::{Ended, Finished, Interrupt, SpawnError, Spec};
 

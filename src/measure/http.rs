@@ -13,9 +13,8 @@ use ureq::ResponseExt as _;
 use crate::config::{ExpectJson, HttpProbe, Method};
 use crate::measure::pointer::follow;
 use crate::measure::{Place, command};
-use crate::model::scrub::{is_secret_name, scrub, scrub_url};
-use crate::model::strict_json::parse_json;
-use crate::model::{Digest, Http, HttpRequest, Printed};
+use crate::model::scrub::{is_secret_name, scrub_url};
+use crate::model::{Digest, Http, HttpRequest, Printed, parse_json, scrub};
 use crate::os::{Finished, Interrupt, SpawnError, process};
 
 /// The most redirects of one request that are followed.

@@ -7,8 +7,7 @@ use serde_json::Value;
 use crate::config::{Extract, KpiProbe, Matches};
 use crate::measure::pointer::{Found, follow, kind};
 use crate::measure::{duration, results};
-use crate::model::Unit;
-use crate::model::strict_json::parse_json;
+use crate::model::{Unit, parse_json};
 
 /// Separators of digit groups that have no other meaning.
 const GROUPING: [char; 8] = ['\'', '\u{2019}', '_', '\u{a0}', '\u{202f}', '\u{2009}', '\u{66b}', '\u{66c}'];

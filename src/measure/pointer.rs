@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::model::text::nearest;
+use crate::model::nearest;
 
 /// The maximum number of names that are listed in a message.
 const SHOWN: usize = 5;

@@ -11,8 +11,7 @@ use crate::git::Repo;
 use crate::measure::freshness::Freshness;
 use crate::measure::machine::{self, Reference};
 use crate::measure::{Place, Runner, TOOL, TuneablesError, command, http, kpi, profile, size, tuneables};
-use crate::model::scrub::scrub;
-use crate::model::{Kpi, Snapshot, System, Timing, hyperfine};
+use crate::model::{Kpi, Snapshot, System, Timing, hyperfine, scrub};
 use crate::os::{Interrupt, files};
 
 /// The largest hyperfine export that is read.

@@ -11,8 +11,7 @@ use serde_json::{Map, Value};
 use crate::config::{Diagnostic, Tuneables, yaml};
 use crate::measure::pointer;
 use crate::model::scrub::{conceal, conceal_text};
-use crate::model::strict_json::parse_json;
-use crate::model::{Digest, Tuneable, TuneableFile};
+use crate::model::{Digest, Tuneable, TuneableFile, parse_json};
 use crate::os::files;
 
 /// The maximum size of a tuneables file, in bytes.

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::git::{Call, Repo};
-use crate::model::strict_json::parse_json;
+use crate::model::parse_json;
 use crate::os::files;
 use crate::store::project::{LEGACY_LOGBOOK, LEGACY_STATE_DIR, LOGBOOK, ROOT_CONFIGS, STATE_DIR};
 use crate::store::{Project, Result, StoreError, atomic};

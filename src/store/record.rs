@@ -9,8 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use crate::model::strict_json::parse_json;
-use crate::model::{BadId, ChangeId, Class, Contract, Digest, Event, Fix, JsonError, Kind, Opened, fix};
+use crate::model::{BadId, ChangeId, Class, Contract, Digest, Event, Fix, JsonError, Kind, Opened, fix, parse_json};
 use crate::store::{self, Exclusive, Project, StoreError, Unsettled, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::judge::decisive;
-use crate::model::digest::is_page;
 use crate::model::fix::WHY;
-use crate::model::text::{joined, short};
 use crate::model::{
     Artifact, ArtifactFault, Causes, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId,
-    MetricSource, Stage, Taken, Unusable, Verdict, fix,
+    MetricSource, Stage, Taken, Unusable, Verdict, fix, is_page, joined, short,
 };
 use crate::workflow::Change;
 

@@ -1,9 +1,7 @@
 //! Fixes shared by several reasons for a refusal, or longer than a line of `reason.rs`.
 
-use crate::model::fix::How;
-use crate::model::text::short;
 use crate::model::{
-    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, Part, Rehearsal, Surface, Uncommitted, fix,
+    Class, CommandLine, DeltaCommit, Fix, FixContext, Gate, How, Part, Rehearsal, Surface, Uncommitted, fix, short,
 };
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, revert, take_out};

@@ -4,10 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::model::text::{count, joined, moment, short};
 use crate::model::{
     ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, Gate, Judged, MetricId, Part, Rehearsal, Stage,
-    Surface, WHAT_HAPPENED, fix,
+    Surface, WHAT_HAPPENED, count, fix, joined, moment, short,
 };
 use crate::workflow::demand_fixes::{decisions, restore, take_out, taken_out};
 use crate::workflow::fixes::Fixes;

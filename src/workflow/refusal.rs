@@ -4,11 +4,10 @@
 use serde::Serialize;
 
 use crate::judge::compare;
-use crate::model::fix::{SHORT_HYPOTHESIS, WHAT_HAPPENED};
-use crate::model::text::{count, joined, short};
 use crate::model::{
     ChangeId, Class, CommandLine, Contract, Criterion, DeltaCommit, Fix, FixContext, Gate, How, MetricId, MetricKind,
-    MetricSource, Opened, Outcome, Part, Rehearsal, Trigger, fix,
+    MetricSource, Opened, Outcome, Part, Rehearsal, SHORT_HYPOTHESIS, Trigger, WHAT_HAPPENED, count, fix, joined,
+    short,
 };
 use crate::workflow::fixes::Fixes;
 use crate::workflow::{Change, Reason, VacuousCriterion};

@@ -13,9 +13,7 @@ use crate::judge::Which;
 use crate::measure::command::{Env, error_tail, failure, seconds};
 use crate::measure::pair::environment::{self, SidePaths};
 use crate::measure::{Place, Runner, size};
-use crate::model::SideRevision;
-use crate::model::scrub::scrub;
-use crate::model::text::short;
+use crate::model::{SideRevision, scrub, short};
 use crate::os::{Ended, SpawnError, Spec, files};
 
 #[derive(Debug, Clone, Copy)]

@@ -9,8 +9,7 @@ use crate::measure::kpi::{self, KpiError, Sample};
 use crate::measure::pair::pin::{CorePinning, Waited};
 use crate::measure::pair::proof::{self, Did};
 use crate::measure::pair::session::{Budget, Session, after_first, order};
-use crate::model::scrub::scrub;
-use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit};
+use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit, scrub};
 use crate::os::Core;
 
 #[derive(Debug)]
