@@ -267,20 +267,11 @@ fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option
     let exact: Vec<MetricId> =
         after.kpis.iter().filter(|kpi| kpi.sampling == Sampling::Exact).map(|kpi| MetricId::kpi(&kpi.name)).collect();
     let is_exact = |judged: &Judged| judged.parsed().is_some_and(|it| exact.contains(&it.metric));
-    let mut both = criteria(paired).into_iter().zip(criteria(alone));
+    let mut both = paired.all().zip(alone.all());
     let differs = |(one, other): &(&Judged, &Judged)| is_exact(one) && one.verdict.outcome() != other.verdict.outcome();
     let (one, other) = both.find(differs)?;
-    let (criterion, word) =
-        (&one.criterion, |judged: &Judged| format!("{:?}", judged.verdict.outcome()).to_lowercase());
-    Some(format!(
-        "`{criterion}` is {} by the pairs and {} by the snapshots, though the KPI is exact",
-        word(one),
-        word(other)
-    ))
-}
-
-fn criteria(verdicts: &Verdicts) -> Vec<&Judged> {
-    std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger).collect()
+    let [paired, alone] = [one, other].map(|judged| judged.verdict.outcome().name());
+    Some(format!("`{}` is {paired} by the pairs and {alone} by the snapshots, though the KPI is exact", one.criterion))
 }
 
 /// Checks that the pairs belong to this change and its commits, were measured between the state after and the comparison,
@@ -348,16 +339,15 @@ fn settings(contract: &Contract, baseline: &Snapshot, settings: &Settings) -> Op
 
 /// The first criterion that was not judged as the evidence gives it.
 fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
-    let (recorded, again) = (criteria(recorded), criteria(again));
-    if recorded.len() != again.len() {
+    if recorded.all().count() != again.all().count() {
         return Some("the record judges other criteria than the contract has".to_owned());
     }
-    let (one, other) = recorded.into_iter().zip(again).find(|(one, other)| !rests_on_the_same(one, other))?;
+    let (one, other) = recorded.all().zip(again.all()).find(|(one, other)| !rests_on_the_same(one, other))?;
     if one.verdict.outcome() == other.verdict.outcome() {
         return Some(format!("the numbers of `{}` are not those that the evidence gives", one.criterion));
     }
-    let word = |judged: &Judged| format!("{:?}", judged.verdict.outcome()).to_lowercase();
-    Some(format!("`{}` was recorded as {}, the evidence gives {}", one.criterion, word(one), word(other)))
+    let [was, is] = [one, other].map(|judged| judged.verdict.outcome().name());
+    Some(format!("`{}` was recorded as {was}, the evidence gives {is}", one.criterion))
 }
 
 /// Whether two verdicts rest on the same numbers. The number of further runs is advice and may differ between versions, and

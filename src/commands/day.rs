@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::commands::{Ctx, check, choose, commit, measure, parse, preflight, tick, validate};
 use crate::error::{Exit, Result, failed, trouble};
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
-use crate::report::{Decision, Evening, Morning, Probed, day, problem};
+use crate::report::{Decision, Morning, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};
 
 /// The possible decisions; `undecided` is one, too, if it has a reason.
@@ -121,16 +121,16 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
     let open = open_changes(ctx)?;
     // Decisions from earlier today still count.
     let decisions: Vec<Decision> = open.iter().filter_map(|change| of_today(ctx, change)).collect();
-    let evening = Evening { now: ctx.now(), changes: &open, decisions: &decisions };
+    let now = ctx.now();
     let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
     let answer = json!({
         "schema": "vibeship_optimizer.day_close.v1",
-        "generated_at": evening.now,
-        "utc_date": evening.now.date_naive(),
+        "generated_at": now,
+        "utc_date": now.date_naive(),
         "decisions": decisions.iter().map(decided).collect::<Vec<_>>(),
-        "stable": evening.is_stable(),
+        "stable": day::is_stable(&open, &decisions),
     });
-    ctx.answer(false, &answer, &day::evening(&evening))?;
+    ctx.answer(false, &answer, &day::evening(now.date_naive(), &open, &decisions))?;
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
     // A decided rollback is printed above.
     for change in calm.into_iter().filter(|change| change.decided_rollback().is_none()) {

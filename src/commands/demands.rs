@@ -292,8 +292,7 @@ fn budget_finding(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> 
 /// The share by which a change made the metric worse, according to its verdicts.
 fn cost(spec: &MetricSpec, change: &Change) -> Option<f64> {
     let verdicts = &change.comparison.as_ref()?.verdicts;
-    let mut judged = std::iter::once(&verdicts.kpi).chain(&verdicts.guardrails).chain(&verdicts.trigger);
-    let share = judged.find_map(|judged| {
+    let share = verdicts.all().find_map(|judged| {
         let criterion = judged.parsed()?;
         let of_it = criterion.metric == spec.id && criterion.is_relative();
         judged.verdict.finding()?.share().filter(|_| of_it)

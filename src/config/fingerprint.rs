@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{Config, HttpProbe, Matches, OnFailure};
@@ -75,8 +76,8 @@ impl Config {
             let how = json!([timing.cmd, timing.cwd, timing.env, timing.shell, timing.hyperfine]);
             let around = [&timing.prepare, &timing.conclude];
             let how = if around.iter().any(|cmd| cmd.is_some()) { json!([how, around]) } else { how };
-            let how = timing.instructions.map_or(how.clone(), |counter| json!([how, counter]));
-            put(format!("timing.{}", timing.name), with_reason(how, timing.stale_ok.as_ref()));
+            let how = with(with(how, timing.instructions.as_ref()), timing.stale_ok.as_ref());
+            put(format!("timing.{}", timing.name), how);
         }
         for probe in &self.http_probes {
             put(format!("http.{}", probe.name), asked(probe));
@@ -87,7 +88,7 @@ impl Config {
                 source = json!([source, kpi.matches]);
             }
             let how = json!([source, kpi.unit, kpi.better, kpi.exact]);
-            put(format!("kpi.{}", kpi.name), with_reason(how, kpi.stale_ok.as_ref()));
+            put(format!("kpi.{}", kpi.name), with(how, kpi.stale_ok.as_ref()));
         }
         put(TUNEABLES.to_owned(), json!([self.tuneables.files, self.tuneables.env]));
         self.pairing(&mut put);
@@ -141,15 +142,15 @@ impl Config {
     }
 }
 
-/// Accepting old results makes it another definition.
-fn with_reason(how: Value, stale_ok: Option<&String>) -> Value {
-    stale_ok.map_or(how.clone(), |reason| json!([how, reason]))
+/// Another definition with what it says beside: how instructions are counted, why old results are accepted.
+fn with(how: Value, more: Option<&impl Serialize>) -> Value {
+    more.map_or(how.clone(), |more| json!([how, more]))
 }
 
 fn asked(probe: &HttpProbe) -> Value {
     let expected = json!([probe.expect_status, probe.expect_contains, probe.expect_json]);
     let how = json!([json!([probe.url, probe.method, probe.headers]), expected]);
-    probe.start.as_ref().map_or(how.clone(), |start| json!([how, start]))
+    with(how, probe.start.as_ref())
 }
 
 fn named(key: &str, path: &str) -> Source {

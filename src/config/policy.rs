@@ -183,7 +183,7 @@ impl Default for Rollout {
 
 /// One stage.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct StageConfig {
     /// Which one.
@@ -192,12 +192,6 @@ pub struct StageConfig {
     pub soak_hours: f64,
     /// Command that must succeed when it is entered.
     pub check: Option<String>,
-}
-
-impl Default for StageConfig {
-    fn default() -> Self {
-        Self { name: Stage::Full, soak_hours: 0.0, check: None }
-    }
 }
 
 /// Settings of the last gate.

@@ -93,15 +93,12 @@ impl Reader {
         }
         match self.unit(&name) {
             None if !has_unit => {
-                let why = match self {
-                    Self::Jmh => "the `scoreUnit` of the results, such as ns/op".to_owned(),
-                    Self::K6 => format!("{name} may be a time (ms) or something else"),
-                    Self::Hyperfine
-                    | Self::Criterion
-                    | Self::PytestBenchmark
-                    | Self::GoogleBenchmark
-                    | Self::GoBench
-                    | Self::Oha => format!("{name} is no time"),
+                let why = if self == Self::Jmh {
+                    "the `scoreUnit` of the results, such as ns/op".to_owned()
+                } else if self == Self::K6 {
+                    format!("{name} may be a time (ms) or something else")
+                } else {
+                    format!("{name} is no time")
                 };
                 return Some(("unit", format!("is needed: {why}")));
             }

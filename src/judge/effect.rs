@@ -266,14 +266,13 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
 /// The difference between two sessions without any change, on the logarithmic scale: the movement of the reference
 /// workload plus the session floor.
 pub fn drift(known: &Circumstances) -> Result<f64, Undecided> {
-    let moved = match known.reference_ratio {
-        Some(ratio) if ratio > 0.0 && ratio.is_finite() => ratio.ln().abs(),
-        Some(ratio) => return Err(Undecided::Doubt(Doubt::Drift { ratio })),
-        None => 0.0,
-    };
-    match known.reference_ratio {
-        Some(ratio) if moved > MOST_DRIFT.ln_1p() => Err(Undecided::Doubt(Doubt::Drift { ratio })),
-        _ => Ok(moved + known.session_floor.ln_1p()),
+    let ratio = known.reference_ratio.unwrap_or(1.0);
+    let moved = ratio.ln().abs();
+    // Infinite, or no number, where the ratio is not a positive one: that is never small enough.
+    if moved <= MOST_DRIFT.ln_1p() {
+        Ok(moved + known.session_floor.ln_1p())
+    } else {
+        Err(Undecided::Doubt(Doubt::Drift { ratio }))
     }
 }
 

@@ -73,10 +73,7 @@ fn bound_in_unit_of_metric(value: f64, unit: Option<&Unit>, measured: Measured<'
 }
 
 fn missing_runs(doubt: &Doubt) -> Option<u32> {
-    match doubt {
-        Doubt::TooFew { have, need } => Some(need.saturating_sub(*have).max(1)),
-        Doubt::Straddles | Doubt::BelowMinEffect | Doubt::Drift { .. } | Doubt::NotExact => None,
-    }
+    if let Doubt::TooFew { have, need } = doubt { Some(need.saturating_sub(*have).max(1)) } else { None }
 }
 
 /// Whether the criterion holds on the whole interval or nowhere in it; `None` if on a part.

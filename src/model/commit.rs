@@ -68,14 +68,7 @@ pub struct Remade {
 impl Remake<'_> {
     /// For a pick, the reverse check that must hold as well.
     pub fn back(&self) -> Option<Self> {
-        match *self {
-            Self::Pick { commit, of } => Some(Self::Unpick { commit, of }),
-            Self::Merge { .. }
-            | Self::Revert { .. }
-            | Self::Unrevert { .. }
-            | Self::Unpick { .. }
-            | Self::Gone { .. } => None,
-        }
+        if let Self::Pick { commit, of } = *self { Some(Self::Unpick { commit, of }) } else { None }
     }
 }
 

@@ -136,14 +136,18 @@ pub struct Verdicts {
 }
 
 impl Verdicts {
+    /// KPI, guardrails and trigger, in the contract's order.
+    pub fn all(&self) -> impl Iterator<Item = &Judged> {
+        std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger)
+    }
+
     pub fn fired(&self) -> bool {
         self.trigger.as_ref().is_some_and(|judged| judged.verdict.outcome() == Outcome::Pass)
     }
 
     /// Whether these are the verdicts on exactly the contract's criteria, in its order.
     pub fn are_on(&self, contract: &Contract) -> bool {
-        let judged = std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger);
-        judged.map(|judged| &judged.criterion).eq(contract.criteria().map(|criterion| &criterion.text))
+        self.all().map(|judged| &judged.criterion).eq(contract.criteria().map(|criterion| &criterion.text))
     }
 
     pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {
@@ -232,7 +236,7 @@ pub enum Strength {
 
 /// A stage of the rollout.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// A small share first
@@ -240,6 +244,7 @@ pub enum Stage {
     /// A short window on everything
     Live,
     /// Everything, for good
+    #[default]
     Full,
 }
 

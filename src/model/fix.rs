@@ -100,10 +100,7 @@ impl Fix {
     }
 
     pub fn command(&self) -> Option<&CommandLine> {
-        match &self.action {
-            Action::Run { command } => Some(command),
-            Action::Edit { .. } | Action::Decide => None,
-        }
+        if let Action::Run { command } = &self.action { Some(command) } else { None }
     }
 }
 

@@ -254,16 +254,13 @@ impl Measurable {
                 nearest: nearest(criterion.metric.as_str(), names, 3).into_iter().map(MetricId::new).collect(),
             });
         };
-        match &criterion.bound {
-            Bound::Absolute { unit: Some(unit), .. } if unit.factor_to(&spec.unit).is_none() => {
-                Err(Unmeasurable::OtherUnit {
-                    metric: spec.id.clone(),
-                    measured: spec.unit.clone(),
-                    bound: unit.clone(),
-                })
-            }
-            Bound::Absolute { .. } | Bound::Relative { .. } => Ok(spec),
+        if let Bound::Absolute { unit: Some(unit), .. } = &criterion.bound
+            && unit.factor_to(&spec.unit).is_none()
+        {
+            let (metric, measured, bound) = (spec.id.clone(), spec.unit.clone(), unit.clone());
+            return Err(Unmeasurable::OtherUnit { metric, measured, bound });
         }
+        Ok(spec)
     }
 }
 

@@ -49,6 +49,10 @@ pub struct PairSession {
 }
 
 impl PairSession {
+    pub fn kpi(&self, name: &str) -> Option<&PairedKpi> {
+        self.kpis.iter().find(|it| !it.http && it.kpi.name == name)
+    }
+
     /// Combines sessions of the same comparison from different machines. The error is the index of the first session
     /// that does not fit and the reason, as a predicate for the name of its file.
     pub fn joined(sessions: Vec<Self>) -> Result<Self, (usize, String)> {

@@ -51,10 +51,7 @@ impl Revision {
     }
 
     pub fn dirty_digest(&self) -> Option<&Digest> {
-        match &self.work_tree {
-            WorkTree::Dirty { digest, .. } => Some(digest),
-            WorkTree::Clean | WorkTree::Unversioned | WorkTree::Unknown { .. } => None,
-        }
+        if let WorkTree::Dirty { digest, .. } = &self.work_tree { Some(digest) } else { None }
     }
 
     /// The first 12 digits of the commit hash, or else the digest of the files, or "unknown".

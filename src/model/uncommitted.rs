@@ -108,12 +108,7 @@ impl Operation {
     }
 
     pub fn abort(self) -> CommandLine {
-        match self {
-            Self::Bisect => self.go_on(),
-            Self::Merge | Self::CherryPick | Self::Revert | Self::Rebase | Self::Apply => {
-                CommandLine::git(self.name()).word("--abort")
-            }
-        }
+        if self == Self::Bisect { self.go_on() } else { CommandLine::git(self.name()).word("--abort") }
     }
 }
 

@@ -170,6 +170,17 @@ pub enum Outcome {
     Fail,
 }
 
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Inconclusive => "inconclusive",
+            Self::Invalid => "invalid",
+            Self::Fail => "fail",
+        }
+    }
+}
+
 impl Finding {
     /// Whether the change counts: the estimate is at least the minimum effect, and the interval excludes everything up
     /// to half of it. Excluding zero is not enough: if the noise is as large as the minimum effect, every interval that

@@ -103,28 +103,19 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     };
     let bars = doc::on_one_scale(headline.iter().map(estimate).collect());
     let has_bars = has_bounds || bars.iter().any(Option::is_some);
-    let mut table = Table::new("lrrlrl", ["Metric", "Before", "After", "", "Change", "Result"]);
-    for (row, bar) in headline.into_iter().zip(bars) {
-        table.row([
-            code(row.metric.as_str()),
-            metric::median(row.before, row),
-            metric::median(row.after, row),
-            bar.map_or_else(Text::new, Text::from),
-            metric::difference(row),
-            metric::change_mark(&row.result),
-        ]);
-    }
-    doc.table(table);
+    let rows = headline.into_iter().zip(bars).map(|(row, bar)| {
+        let [before, after] = [row.before, row.after].map(|level| metric::median(level, row));
+        let bar = bar.map_or_else(Text::new, Text::from);
+        [code(row.metric.as_str()), before, after, bar, metric::difference(row), metric::change_mark(&row.result)]
+    });
+    doc.table(Table::new("lrrlrl", ["Metric", "Before", "After", "", "Change", "Result"], rows));
     if has_bars {
         doc.paragraph(doc::legend(has_bounds));
     }
     if comparison.pair_id.is_some() {
         doc.paragraph(metric::MEDIANS);
     }
-    if !comparison.caveats.is_empty() {
-        doc.heading(2, "What cannot be concluded");
-        doc.list(comparison.caveats.iter().map(method::caveat));
-    }
+    doc.section(2, "What cannot be concluded", |doc| doc.list(comparison.caveats.iter().map(method::caveat)));
     doc
 }
 
@@ -136,7 +127,7 @@ fn outcome(doc: &mut Doc, comparison: &Comparison) {
     } else {
         " (the worst verdict among KPI and guardrails)"
     };
-    doc.field("Outcome", mark(comparison.outcome.into(), verdict::word(comparison.outcome)).plain(basis));
+    doc.field("Outcome", Text::from(comparison.outcome).plain(basis));
 }
 
 fn criteria(comparison: &Comparison) -> Vec<Row> {
@@ -168,7 +159,7 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     rest.retain(|row| row.metric.source() != Some(MetricSource::Size));
     if !headline.is_empty() {
         doc.heading(2, "Metrics");
-        doc.table(metric_table(&headline));
+        doc.table(metric_table(headline.iter().copied()));
         if headline.iter().any(|row| row.pairs.is_some()) {
             doc.paragraph(metric::MEDIANS);
         }
@@ -176,46 +167,37 @@ fn metrics(doc: &mut Doc, view: &CompareView<'_>) {
     if let Some(path) = view.picture {
         doc.image("Samples before and after", path);
     }
-    if !rest.is_empty() {
-        doc.heading(2, "Other metrics");
-        doc.table(metric_table(&rest));
-    }
+    doc.section(2, "Other metrics", |doc| doc.table(metric_table(rest.into_iter())));
 }
 
 pub(crate) fn measured(comparison: &Comparison) -> Table {
     let is_headline = headline(comparison);
-    metric_table(&comparison.metrics.iter().filter(|row| is_headline(row)).collect::<Vec<_>>())
+    metric_table(comparison.metrics.iter().filter(|row| is_headline(row)))
 }
 
-fn metric_table(rows: &[&MetricRow]) -> Table {
-    let mut table = Table::new("lrrrll", ["Metric", "Before", "After", "Change, 95 % interval", "Measured", "Result"]);
-    for row in rows {
-        table.row([
-            code(row.metric.as_str()),
-            metric::level(row.before, row),
-            metric::level(row.after, row),
-            metric::difference(row),
-            metric::amount(row).into(),
-            metric::result(row),
-        ]);
-    }
-    table
+fn metric_table<'a>(rows: impl Iterator<Item = &'a MetricRow>) -> Table {
+    let cells = |row: &MetricRow| {
+        let [before, after] = [row.before, row.after].map(|level| metric::level(level, row));
+        let (change, amount) = (metric::difference(row), metric::amount(row).into());
+        [code(row.metric.as_str()), before, after, change, amount, metric::result(row)]
+    };
+    let titles = ["Metric", "Before", "After", "Change, 95 % interval", "Measured", "Result"];
+    Table::new("lrrrll", titles, rows.map(cells))
 }
 
 fn git(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Git");
-    let mut table = Table::new("lll", ["", "Before", "After"]);
-    let mut add = |name: &str, of: fn(&Side) -> Text| {
-        table.row([name.into(), of(&comparison.before), of(&comparison.after)]);
-    };
-    add("Label", |side| code(side.label.as_str()));
-    add("Taken", |side| values::moment(side.generated_at).into());
-    add("Branch", |side| code_or_dash(side.git.branch.as_deref()));
-    add("Commit", |side| code_or_dash(side.git.commit.as_deref()));
-    add("Describe", |side| code_or_dash(side.git.describe.as_deref()));
-    add("Uncommitted", |side| uncommitted(&side.git));
-    add("Snapshot", |side| code_or_dash(side.id.as_deref()));
-    doc.table(table);
+    let parts: [(&str, fn(&Side) -> Text); 7] = [
+        ("Label", |side| code(side.label.as_str())),
+        ("Taken", |side| values::moment(side.generated_at).into()),
+        ("Branch", |side| code_or_dash(side.git.branch.as_deref())),
+        ("Commit", |side| code_or_dash(side.git.commit.as_deref())),
+        ("Describe", |side| code_or_dash(side.git.describe.as_deref())),
+        ("Uncommitted", |side| uncommitted(&side.git)),
+        ("Snapshot", |side| code_or_dash(side.id.as_deref())),
+    ];
+    let rows = parts.map(|(name, of)| [name.into(), of(&comparison.before), of(&comparison.after)]);
+    doc.table(Table::new("lll", ["", "Before", "After"], rows));
 }
 
 fn code_or_dash(text: Option<&str>) -> Text {
@@ -236,28 +218,28 @@ pub(crate) fn uncommitted(git: &GitV1) -> Text {
 /// Sizes, and the difference of the tracked bytes.
 fn sizes(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Size deltas");
-    let mut table = Table::new("lrrrrr", ["Path", "Before", "After", "Delta", "Share", "Delta of tracked files"]);
     let signed = |bytes: f64| values::signed_quantity(bytes, &Unit::bytes());
     let bytes = |value: Option<u64>| {
         value.map_or_else(|| "not measured".into(), |it| values::quantity(it as f64, &Unit::bytes()).into())
     };
-    let rows: BTreeMap<&MetricId, &MetricRow> = comparison.metrics.iter().map(|row| (&row.metric, row)).collect();
-    for (path, delta) in &comparison.deltas.sizes {
+    let of: BTreeMap<&MetricId, &MetricRow> = comparison.metrics.iter().map(|row| (&row.metric, row)).collect();
+    let rows = comparison.deltas.sizes.iter().map(|(path, delta)| {
         let difference = delta.delta_bytes.map(|it| it as f64);
         let share = difference.zip(delta.before_bytes.filter(|it| *it > 0)).map(|(it, of)| it / of as f64);
         let id = MetricKind::TrackedBytes.of(path);
-        let tracked = rows.get(&id).and_then(|row| row.before.zip(row.after));
+        let tracked = of.get(&id).and_then(|row| row.before.zip(row.after));
         let tracked = tracked.map(|(old, new)| signed(new.value - old.value));
-        table.row([
+        [
             code(path.as_str()),
             bytes(delta.before_bytes),
             bytes(delta.after_bytes),
             difference.map(signed).into(),
             share.map(values::share).into(),
             tracked.unwrap_or_else(|| "not recorded".to_owned()).into(),
-        ]);
-    }
-    doc.table_or(table, "No size was measured.");
+        ]
+    });
+    let titles = ["Path", "Before", "After", "Delta", "Share", "Delta of tracked files"];
+    doc.table_or(Table::new("lrrrrr", titles, rows), "No size was measured.");
 }
 
 /// Wall times as in the Python tool's report: means and 95th percentiles of all runs of a side, without intervals.
@@ -265,11 +247,10 @@ fn timings(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Timing deltas");
     let titles =
         ["Command", "Mean before", "Mean after", "Delta", "95th percentile before", "after", "Delta", "Exit codes"];
-    let mut table = Table::new("lrrrrrrl", titles);
     let time = |value: Option<f64>| value.map(|it| values::quantity(it, &Unit::seconds())).into();
     let signed = |value: Option<f64>| value.map(|it| values::signed_quantity(it, &Unit::seconds())).into();
-    for delta in &comparison.deltas.timings {
-        table.row([
+    let rows = comparison.deltas.timings.iter().map(|delta| {
+        [
             code(delta.name.as_str()),
             time(delta.before_mean_s),
             time(delta.after_mean_s),
@@ -278,9 +259,9 @@ fn timings(doc: &mut Doc, comparison: &Comparison) {
             time(delta.after_p95_s),
             signed(delta.delta_p95_s),
             exit_codes(delta.before_last_rc, delta.after_last_rc),
-        ]);
-    }
-    doc.table_or(table, "No command was timed.");
+        ]
+    });
+    doc.table_or(Table::new("lrrrrrrl", titles, rows), "No command was timed.");
     if !comparison.deltas.timings.is_empty() {
         doc.paragraph("Means of separate runs, as a description; the verdicts above do not rest on them.");
     }
@@ -294,7 +275,6 @@ fn exit_codes(before: Option<i32>, after: Option<i32>) -> Text {
 
 fn http(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "HTTP probes");
-    let mut table = Table::new("llll", ["URL", "Before", "After", "Error after"]);
     let answer = |ok: Option<bool>, status: Option<u16>| {
         let status = status.map_or_else(String::new, |status| format!(" ({status})"));
         match ok {
@@ -303,41 +283,28 @@ fn http(doc: &mut Doc, comparison: &Comparison) {
             None => "not measured".into(),
         }
     };
-    for delta in &comparison.deltas.http {
-        table.row([
-            code(delta.url.as_str()),
-            answer(delta.before_ok, delta.before_status),
-            answer(delta.after_ok, delta.after_status),
-            delta.after_error.clone().into(),
-        ]);
-    }
-    doc.table_or(table, "No endpoint was probed.");
+    let rows = comparison.deltas.http.iter().map(|delta| {
+        let before = answer(delta.before_ok, delta.before_status);
+        let after = answer(delta.after_ok, delta.after_status);
+        [code(delta.url.as_str()), before, after, delta.after_error.clone().into()]
+    });
+    doc.table_or(Table::new("llll", ["URL", "Before", "After", "Error after"], rows), "No endpoint was probed.");
 }
 
 /// Tuneables whose effective value or layer changed, and watched variables whose value changed.
 fn changed_settings(doc: &mut Doc, comparison: &Comparison) {
-    if !comparison.tuneables.is_empty() {
-        doc.heading(2, "Tuneables changed");
-        let mut table = Table::new("lll", ["Key", "Before", "After"]);
-        let shown = |value: &Option<serde_json::Value>, layer: &Option<String>| match (value, layer) {
-            (Some(_), Some(layer)) => setting(value.as_ref()).plain(" from ").code(layer.as_str()),
-            _ => setting(value.as_ref()),
-        };
-        for change in &comparison.tuneables {
-            let (old, new) = (shown(&change.old, &change.old_layer), shown(&change.new, &change.new_layer));
-            table.row([code(change.key.as_str()), old, new]);
-        }
-        doc.table(table);
-    }
-    if !comparison.env.is_empty() {
-        doc.heading(2, "Variables changed");
-        let mut table = Table::new("lll", ["Variable", "Before", "After"]);
-        let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".into(), code);
-        for change in &comparison.env {
-            table.row([code(change.name.as_str()), shown(&change.old), shown(&change.new)]);
-        }
-        doc.table(table);
-    }
+    let shown = |value: &Option<serde_json::Value>, layer: &Option<String>| match (value, layer) {
+        (Some(_), Some(layer)) => setting(value.as_ref()).plain(" from ").code(layer.as_str()),
+        _ => setting(value.as_ref()),
+    };
+    let rows = comparison
+        .tuneables
+        .iter()
+        .map(|it| [code(it.key.as_str()), shown(&it.old, &it.old_layer), shown(&it.new, &it.new_layer)]);
+    doc.section(2, "Tuneables changed", |doc| doc.table(Table::new("lll", ["Key", "Before", "After"], rows)));
+    let shown = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".into(), code);
+    let rows = comparison.env.iter().map(|it| [code(it.name.as_str()), shown(&it.old), shown(&it.new)]);
+    doc.section(2, "Variables changed", |doc| doc.table(Table::new("lll", ["Variable", "Before", "After"], rows)));
 }
 
 pub(crate) fn setting(value: Option<&serde_json::Value>) -> Text {

@@ -82,21 +82,14 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
 fn drift(doc: &mut Doc, change: &Change, comparison: &Comparison) {
     let since = if change.after.is_some() { "the state after the change" } else { "the rollout" };
     doc.heading(2, format!("Drift since {since}"));
-    let mut table = Table::new("lrrrl", ["Metric", "Then", "Today", "Drift, 95 % interval", "Result"]);
-    for row in &comparison.metrics {
-        // A rate without failures has not drifted.
-        if row.never_failed() && row.before.is_some() && row.after.is_some() {
-            continue;
-        }
-        table.row([
-            code(row.metric.as_str()),
-            metric::level(row.before, row),
-            metric::level(row.after, row),
-            metric::difference(row),
-            metric::result(row),
-        ]);
-    }
-    doc.table(table);
+    // A rate without failures has not drifted.
+    let shown =
+        comparison.metrics.iter().filter(|row| !row.never_failed() || row.before.is_none() || row.after.is_none());
+    let rows = shown.map(|row| {
+        let [then, today] = [row.before, row.after].map(|level| metric::level(level, row));
+        [code(row.metric.as_str()), then, today, metric::difference(row), metric::result(row)]
+    });
+    doc.table(Table::new("lrrrl", ["Metric", "Then", "Today", "Drift, 95 % interval", "Result"], rows));
     // Drift compares the same code, so caveats about that do not apply.
     let beside =
         |it: &&Caveat| !matches!(it, Caveat::SameCommit { .. } | Caveat::SameCode | Caveat::ServedAsFound { .. });
@@ -120,26 +113,24 @@ pub(crate) fn unjudged(unjudged: &Unjudged) -> Vec<String> {
 }
 
 pub(crate) fn ticked(done: &[(&Change, Option<Idle>)], now: DateTime<Utc>) -> Doc {
-    let mut table = Table::new("lrll", ["Change", "Day", "Today", "Alarms"]);
-    for (change, idle) in done {
+    let rows = done.iter().map(|(change, idle)| {
         let today = match idle {
             None => mark(Tone::Good, "measured"),
             Some(Idle::AlreadyMeasured) => mark(Tone::Quiet, "measured already"),
             Some(Idle::Complete) => mark(Tone::Good, "every day is in"),
             Some(Idle::ClockBackwards) => mark(Tone::Broken, "not measured: the clock went backwards"),
         };
-        table.row([code(change.id().as_str()), day_number(change, now), today, alarms(change)]);
-    }
-    monitored(table)
+        [code(change.id().as_str()), day_number(change, now), today, alarms(change)]
+    });
+    monitored(Table::new("lrll", ["Change", "Day", "Today", "Alarms"], rows))
 }
 
 pub(crate) fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) -> Doc {
     let titles = ["Change", "Title", "Day", "Days measured", "Verified from", "Measured until", "Alarms"];
-    let mut table = Table::new("llrllll", titles);
-    for change in changes {
+    let rows = changes.iter().map(|change| {
         let from = change.fully_rolled_out_at();
         let closing = |days: u32| from.map(|from| values::moment(window::earliest(change, from, days, now)));
-        table.row([
+        [
             code(change.id().as_str()),
             visible_line(&change.opened.title).into(),
             day_number(change, now),
@@ -147,9 +138,9 @@ pub(crate) fn monitors(changes: &[Change], now: DateTime<Utc>, policy: &Policy) 
             closing(window::verify_days(change, policy)).into(),
             closing(window::monitor_days(change, policy)).into(),
             alarms(change),
-        ]);
-    }
-    monitored(table)
+        ]
+    });
+    monitored(Table::new("llrllll", titles, rows))
 }
 
 fn monitored(table: Table) -> Doc {
@@ -245,9 +236,8 @@ fn tuneables(doc: &mut Doc, view: &Morning<'_>) {
         Some(path) => doc.paragraph(Text::from("Expected as measured last, in ").link(path).plain(".")),
         None => doc.paragraph("Nothing was measured yet, so nothing is expected of them."),
     }
-    let mut table = Table::new("llll", ["Key", "In force", "Layer", "As expected"]);
     let gone = view.moved.iter().filter(|moved| moved.new.is_none()).map(|moved| moved.key.as_str());
-    for key in view.tuneables.keys().map(String::as_str).chain(gone) {
+    let rows = view.tuneables.keys().map(String::as_str).chain(gone).map(|key| {
         let set = view.tuneables.get(key);
         let mut layer = set.map_or_else(Text::new, |it| code(it.layer.as_str()));
         if let Some(hidden) = set.and_then(|it| it.hides.first()) {
@@ -260,9 +250,9 @@ fn tuneables(doc: &mut Doc, view: &Morning<'_>) {
                 mark(Tone::Bad, "no").plain(", it was ").text(compare::setting(moved.old.as_ref()))
             }
         };
-        table.row([code(key), compare::setting(set.map(|it| &it.value)), layer, expected]);
-    }
-    doc.table(table);
+        [code(key), compare::setting(set.map(|it| &it.value)), layer, expected]
+    });
+    doc.table(Table::new("llll", ["Key", "In force", "Layer", "As expected"], rows));
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,39 +262,31 @@ pub(crate) struct Decision {
     pub(crate) reason: String,
 }
 
-pub(crate) struct Evening<'a> {
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) changes: &'a [Change],
-    pub(crate) decisions: &'a [Decision],
+/// Whether the next change may be started: no alarm is open, and every change is decided.
+pub(crate) fn is_stable(changes: &[Change], decisions: &[Decision]) -> bool {
+    let calm = changes.iter().all(|change| change.open_alarms.is_empty() && change.is_decided());
+    calm && decisions.iter().all(|decision| matches!(decision.word, "promote" | "hold"))
 }
 
-impl Evening<'_> {
-    /// Whether the next change may be started: no alarm is open, and every change is decided.
-    pub(crate) fn is_stable(&self) -> bool {
-        let calm = self.changes.iter().all(|change| change.open_alarms.is_empty() && change.is_decided());
-        calm && self.decisions.iter().all(|decision| matches!(decision.word, "promote" | "hold"))
-    }
-}
-
-pub(crate) fn evening(view: &Evening<'_>) -> Doc {
+/// `changes` are the open ones, and `decisions` those of the day.
+pub(crate) fn evening(utc_date: NaiveDate, changes: &[Change], decisions: &[Decision]) -> Doc {
     let mut doc = Doc::new();
-    doc.heading(1, format!("End of {} (UTC)", view.now.date_naive()));
-    let mut table = Table::new("llll", ["Change", "State", "Days", "Decision"]);
-    for change in view.changes {
+    doc.heading(1, format!("End of {utc_date} (UTC)"));
+    let rows = changes.iter().map(|change| {
         let mut days: Vec<u32> = change.ticks.iter().map(|tick| tick.day).collect();
         days.dedup();
-        let decision = view.decisions.iter().find(|decision| decision.id == *change.id());
+        let decision = decisions.iter().find(|decision| decision.id == *change.id());
         let decision = decision
             .map_or_else(Text::new, |it| Text::new().strong(it.word).plain(format!(": {}", visible_line(&it.reason))));
-        table.row([code(change.id().as_str()), logbook::status_mark(change), joined(days).into(), decision]);
-    }
-    doc.table_or(table, "No change is open.");
-    let act: Vec<Fix> = view.decisions.iter().filter_map(|decision| perform(view, decision)).collect();
+        [code(change.id().as_str()), logbook::status_mark(change), joined(days).into(), decision]
+    });
+    doc.table_or(Table::new("llll", ["Change", "State", "Days", "Decision"], rows), "No change is open.");
+    let act: Vec<Fix> = decisions.iter().filter_map(|decision| perform(changes, decision)).collect();
     if !act.is_empty() {
         doc.paragraph("Written down; what is left to do:");
         problem::add(&mut doc, &act);
     }
-    doc.paragraph(match view.is_stable() {
+    doc.paragraph(match is_stable(changes, decisions) {
         true => mark(Tone::Good, "stable").plain(": the next smallest delta may be queued"),
         false => mark(Tone::Unsure, "not stable").plain(": queue no further delta before this is settled"),
     });
@@ -312,11 +294,11 @@ pub(crate) fn evening(view: &Evening<'_>) -> Doc {
 }
 
 /// The command that carries out a decision; the gates may still refuse it.
-fn perform(view: &Evening<'_>, decision: &Decision) -> Option<Fix> {
+fn perform(changes: &[Change], decision: &Decision) -> Option<Fix> {
     let id = &decision.id;
     match decision.word {
         "rollback" => {
-            let change = view.changes.iter().find(|change| change.id() == id)?;
+            let change = changes.iter().find(|change| change.id() == id)?;
             Some(Fix::next("", take_out(change, Some(&decision.reason))))
         }
         "promote" => Some(Fix::next("", fix::on(id, "status"))),

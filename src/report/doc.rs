@@ -151,6 +151,12 @@ impl From<Bar> for Text {
     }
 }
 
+impl From<Outcome> for Text {
+    fn from(outcome: Outcome) -> Self {
+        mark(outcome.into(), outcome.name())
+    }
+}
+
 /// The text, or a dash if there is none.
 impl From<Option<String>> for Text {
     fn from(text: Option<String>) -> Self {
@@ -185,17 +191,19 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table without rows. `aligns` has a letter per column, as in LaTeX: `l` or `r`.
-    pub(crate) fn new<const N: usize>(aligns: &str, titles: [&str; N]) -> Self {
+    /// `aligns` has a letter per column, as in LaTeX: `l` or `r`. Missing cells at the end of a row are empty.
+    pub(crate) fn new<const N: usize, Row: IntoIterator<Item = Text>>(
+        aligns: &str,
+        titles: [&str; N],
+        rows: impl IntoIterator<Item = Row>,
+    ) -> Self {
         let align = |letter| if letter == 'r' { Align::Right } else { Align::Left };
         let aligns = aligns.chars().map(align).chain(std::iter::repeat(Align::Left));
-        Self { columns: titles.map(str::to_owned).into_iter().zip(aligns).collect(), rows: Vec::new() }
-    }
-
-    /// Adds a row; missing cells at the end are empty.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = Text>) {
-        let empty = std::iter::repeat_with(Text::new);
-        self.rows.push(cells.into_iter().chain(empty).take(self.columns.len()).collect());
+        let cells = |row: Row| row.into_iter().chain(std::iter::repeat_with(Text::new)).take(N).collect();
+        Self {
+            columns: titles.map(str::to_owned).into_iter().zip(aligns).collect(),
+            rows: rows.into_iter().map(cells).collect(),
+        }
     }
 }
 
@@ -236,6 +244,16 @@ impl Doc {
 
     pub(crate) fn heading(&mut self, level: u8, text: impl Into<Text>) {
         self.blocks.push(Block::Heading(level, text.into()));
+    }
+
+    /// Adds a heading and what `body` adds below it; nothing if that is nothing.
+    pub(crate) fn section(&mut self, level: u8, title: &str, body: impl FnOnce(&mut Self)) {
+        let mut below = Self::new();
+        body(&mut below);
+        if !below.blocks.is_empty() {
+            self.heading(level, title);
+            self.append(below);
+        }
     }
 
     pub(crate) fn paragraph(&mut self, text: impl Into<Text>) {

@@ -135,23 +135,19 @@ pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
     let verdict = if audit.passes() { "The check passes" } else { "The check fails" };
     let mut doc = Doc::new();
     doc.heading(2, format!("{verdict}: {}", summary(audit)));
-    let mut table = Table::new("llll", ["Level", "Code", "Where", "What"]);
-    for finding in &audit.findings {
+    let rows = audit.findings.iter().map(|finding| {
         let found = finding.problem(ctx);
         let what = problem::with_steps(visible_line(&found.message).into(), &found.fixes);
         let (tone, code) = (problem::tone(finding.level), Text::new().code(found.code));
         let place = Text::from(problem::place(&found.subject));
-        table.row([Text::new().mark(tone, finding.level.name()), code, place, what]);
-    }
-    doc.table(table);
-    if !audit.exempted.is_empty() {
-        doc.heading(3, "Exempt by the config");
-    }
+        [Text::new().mark(tone, finding.level.name()), code, place, what]
+    });
+    doc.table(Table::new("llll", ["Level", "Code", "Where", "What"], rows));
     let exempted = audit.exempted.iter().map(|exempted| {
         let commit = Text::new().code(short(&exempted.commit.id));
         commit.plain(format!(" {}: {}", exempted.commit.subject, exempted.reason))
     });
-    doc.list(exempted);
+    doc.section(3, "Exempt by the config", |doc| doc.list(exempted));
     doc
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn document(change: &Change) -> Doc {
         doc.heading(3, "Verdicts");
         doc.table(verdict::table(verdict::rows(&comparison.verdicts), false));
     }
-    decision(&mut doc, change);
+    doc.section(3, "Decision", |doc| decision(doc, change));
     days(&mut doc, change);
     evidence(&mut doc, change);
     notes(&mut doc, change);
@@ -99,47 +99,42 @@ fn contract_and_delta(doc: &mut Doc, change: &Change) {
     doc.heading(3, "Delta");
     let commit = |it: &DeltaCommit| code(values::short(&it.sha)).plain(format!(" {}", it.subject));
     doc.list(validation.delta.own_commits().map(commit));
-    let mut tuneables = Table::new("llll", ["Tuneable", "Before", "After", "Layer"]);
-    for TuneableChange { key, before, after, layer } in &validation.delta.tuneables {
-        let layer = layer.as_deref().map_or_else(Text::new, code);
-        tuneables.row([code(key.as_str()), compare::setting(before.as_ref()), compare::setting(after.as_ref()), layer]);
-    }
-    doc.table(tuneables);
+    let tuneable = |it: &TuneableChange| {
+        let layer = it.layer.as_deref().map_or_else(Text::new, code);
+        [code(it.key.as_str()), compare::setting(it.before.as_ref()), compare::setting(it.after.as_ref()), layer]
+    };
+    let tuneables = validation.delta.tuneables.iter().map(tuneable);
+    doc.table(Table::new("llll", ["Tuneable", "Before", "After", "Layer"], tuneables));
     doc.list(validation.checks.iter().map(check));
 }
 
 fn decision(doc: &mut Doc, change: &Change) {
-    let mut decided = Doc::new();
     if let Some(promotion) = &change.promotion {
-        decided.field("Promoted", values::moment(promotion.at));
+        doc.field("Promoted", values::moment(promotion.at));
     }
     for done in &change.rollout {
         let mut text = Text::from(values::moment(done.at));
         for judged in done.verdicts.iter().flat_map(Verdicts::unsettled_guards) {
             text = text.plain("; ").mark(Tone::Unsure, "undecided").plain(" ").code(judged.criterion.as_str());
         }
-        decided.field(&format!("Rollout {}", done.stage.name()), text);
+        doc.field(&format!("Rollout {}", done.stage.name()), text);
     }
     match &change.end {
-        Some(End::Held { reason }) => decided.field("Held, because", reason.as_str()),
-        Some(End::Rejected { reason }) => decided.field("Rejected, because", reason.as_str()),
+        Some(End::Held { reason }) => doc.field("Held, because", reason.as_str()),
+        Some(End::Rejected { reason }) => doc.field("Rejected, because", reason.as_str()),
         Some(End::Verified { summary, at }) => {
-            decided.field("Verified", values::moment(*at));
-            decided.field("Observed", summary.as_str());
+            doc.field("Verified", values::moment(*at));
+            doc.field("Observed", summary.as_str());
         }
         Some(End::RolledBack) | None => {}
     }
     if let Some(rollback) = &change.rollback {
-        decided.field("Rolled back", values::moment(rollback.at));
-        decided.field("Because", rollback.reason.as_str());
+        doc.field("Rolled back", values::moment(rollback.at));
+        doc.field("Because", rollback.reason.as_str());
         if let Some(sha) = &rollback.commit {
-            decided.field("Reverted by", code(sha.as_str()));
+            doc.field("Reverted by", code(sha.as_str()));
         }
-        decided.field("Confirmed", confirmed(rollback));
-    }
-    if !decided.blocks().is_empty() {
-        doc.heading(3, "Decision");
-        doc.append(decided);
+        doc.field("Confirmed", confirmed(rollback));
     }
 }
 
@@ -155,33 +150,25 @@ fn confirmed(rollback: &RolledBack) -> Text {
 }
 
 fn days(doc: &mut Doc, change: &Change) {
-    let mut table = Table::new("rll", ["Day", "UTC date", "Alarms"]);
-    for tick in &change.ticks {
+    let rows = change.ticks.iter().map(|tick| {
         let alarms = if tick.alarms.is_empty() {
             mark(Tone::Good, "none")
         } else {
             let lines: Vec<String> = tick.alarms.iter().map(verdict::alarm_line).collect();
             mark(Tone::Bad, "alarm").plain(format!(" {}", lines.join("; ")))
         };
-        table.row([tick.day.to_string().into(), tick.utc_date.to_string().into(), alarms]);
-    }
-    if !change.ticks.is_empty() {
-        doc.heading(3, "Monitored days");
-        doc.table(table);
-    }
+        [tick.day.to_string().into(), tick.utc_date.to_string().into(), alarms]
+    });
+    doc.section(3, "Monitored days", |doc| doc.table(Table::new("rll", ["Day", "UTC date", "Alarms"], rows)));
 }
 
 fn evidence(doc: &mut Doc, change: &Change) {
-    let mut table = Table::new("ll", ["Evidence", "SHA-256, first 12 digits"]);
     let mut seen = BTreeSet::new();
     let failed = pipeline::failed_validation(change).map(|(_, _, artifact)| artifact);
-    for artifact in change.artifacts().into_iter().chain(failed) {
-        let path = &artifact.path;
-        // Two measurements with identical output share a file.
-        if seen.insert((path.clone(), artifact.sha256.as_str())) {
-            table.row([Text::new().link(path), code(artifact.sha256.short())]);
-        }
-    }
+    // Two measurements with identical output share a file.
+    let all = change.artifacts().into_iter().chain(failed).filter(|it| seen.insert((&it.path, it.sha256.as_str())));
+    let rows = all.map(|it| [Text::new().link(&it.path), code(it.sha256.short())]);
+    let table = Table::new("ll", ["Evidence", "SHA-256, first 12 digits"], rows);
     if table.rows.is_empty() {
         return;
     }
@@ -205,11 +192,7 @@ fn strength(strength: Strength, taken: &Taken) -> Text {
 
 fn notes(doc: &mut Doc, change: &Change) {
     let item = |event: &Event| Some(format!("{}: {}", values::moment(event.at), note(&event.what)?).into());
-    let items: Vec<Text> = change.events.iter().filter_map(item).collect();
-    if !items.is_empty() {
-        doc.heading(3, "Notes");
-        doc.list(items);
-    }
+    doc.section(3, "Notes", |doc| doc.list(change.events.iter().filter_map(item)));
 }
 
 /// The text for events that no other part of the section shows.

@@ -181,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_hostile_cell_stays_in_its_cell() {
-        let mut table = Table::new("lr", ["Metric", "Value"]);
-        table.row([Text::new().code("a|b"), Text::from("x | y\n| z |")]);
-        table.row([Text::new().mark(Tone::Bad, "fail")]);
+        let rows =
+            [vec![Text::new().code("a|b"), Text::from("x | y\n| z |")], vec![Text::new().mark(Tone::Bad, "fail")]];
+        let table = Table::new("lr", ["Metric", "Value"], rows);
         let mut doc = Doc::new();
         doc.table(table);
         insta::assert_snapshot!(render(&doc), @r"

@@ -30,29 +30,19 @@ pub(crate) fn section(doc: &mut Doc, view: &CompareView<'_>) {
     }
     commands(doc, view);
     settings(doc, view);
-    if !view.inputs.is_empty() {
-        doc.heading(2, "Inputs");
-        let mut table = Table::new("ll", ["File", "SHA-256"]);
-        for input in view.inputs {
-            table.row([code(input.path.as_str()), code(input.sha256.as_str())]);
-        }
-        doc.table(table);
-    }
+    let inputs = view.inputs.iter().map(|input| [code(input.path.as_str()), code(input.sha256.as_str())]);
+    doc.section(2, "Inputs", |doc| doc.table(Table::new("ll", ["File", "SHA-256"], inputs)));
 }
 
 fn commands(doc: &mut Doc, view: &CompareView<'_>) {
-    let mut table = Table::new("llrll", ["Command", "Decided by", "Pairs", "Cores", "Sampling ended because"]);
-    for row in &view.comparison.decisive {
+    let rows = view.comparison.decisive.iter().map(|row| {
         let paired = view.pair.and_then(|pair| pair.commands.iter().find(|command| command.name == row.timing));
-        table.row([
-            code(row.timing.as_str()),
-            decisive(row.time).into(),
-            paired.map(|command| command.pairs.len().to_string()).into(),
-            paired.map(cores).into(),
-            paired.map(|command| stopped(command.stopped).to_owned()).into(),
-        ]);
-    }
-    doc.table(table);
+        let pairs = paired.map(|command| command.pairs.len().to_string());
+        let ended = paired.map(|command| stopped(command.stopped).to_owned());
+        [code(row.timing.as_str()), decisive(row.time).into(), pairs.into(), paired.map(cores).into(), ended.into()]
+    });
+    let titles = ["Command", "Decided by", "Pairs", "Cores", "Sampling ended because"];
+    doc.table(Table::new("llrll", titles, rows));
     doc.list(view.pair.iter().flat_map(|pair| &pair.commands).filter_map(grown));
 }
 

@@ -163,17 +163,13 @@ pub(crate) fn document(page: &Page<'_>) -> Doc {
     doc.heading(1, format!("{}: changes", page.project));
     doc.paragraph(format!("As of {}.", values::moment(page.now)));
     doc.list(page.problems.iter().map(|(tone, text)| mark(*tone, text.as_str())));
-    let mut table = Table::new("lllll", ["Change", "Title", "State", "Verdict", "Days"]);
-    for Entry { change, .. } in &page.entries {
+    let rows = page.entries.iter().map(|Entry { change, .. }| {
         let outcome = change.comparison.as_ref().map(|comparison| comparison.verdicts.overall());
-        table.row([
-            code(change.id().as_str()),
-            visible_line(&change.opened.title).into(),
-            logbook::status_mark(change),
-            outcome.map_or_else(Text::new, |outcome| mark(outcome.into(), verdict::word(outcome))),
-            measured_days(change, page.now),
-        ]);
-    }
+        let (id, title) = (code(change.id().as_str()), visible_line(&change.opened.title).into());
+        let verdict = outcome.map_or_else(Text::new, Text::from);
+        [id, title, logbook::status_mark(change), verdict, measured_days(change, page.now)]
+    });
+    let table = Table::new("lllll", ["Change", "Title", "State", "Verdict", "Days"], rows);
     doc.table_or(table, "There is no change yet.");
     for entry in page.entries.iter().filter(|entry| entry.is_unfinished() || !entry.faults.is_empty()) {
         one(&mut doc, entry);
@@ -229,15 +225,9 @@ fn html(doc: &Doc, lower: u8) -> String {
     doc.blocks().iter().map(|it| block(it, lower)).collect()
 }
 
-fn class(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "good",
-        Tone::Bad => "bad",
-        Tone::Unsure => "unsure",
-        Tone::Broken => "broken",
-        Tone::Now => "now",
-        Tone::Quiet => "quiet",
-    }
+/// The CSS class: the name of the variant.
+fn class(tone: Tone) -> String {
+    format!("{tone:?}").to_lowercase()
 }
 
 fn block(block: &Block, lower: u8) -> String {

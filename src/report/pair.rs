@@ -2,18 +2,15 @@
 
 use crate::judge::compare::caveats::cpu_against_wall;
 use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings, effect};
-use crate::model::{Finding, MetricKind, PairSession, SideRevision};
+use crate::model::{Finding, MetricId, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
 /// `calibrates`: whether the config has the measured command, so that it can be calibrated.
 pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Settings, calibrates: bool) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("{} → {}", side(&session.before), side(&session.after)));
-    let mut table = Table::new("lrrrrl", ["Metric", "Before", "After", "Change", "Pairs", "Verdict"]);
-    for row in rows {
-        table.row(cells(row));
-    }
-    doc.table(table);
+    let titles = ["Metric", "Before", "After", "Change", "Pairs", "Verdict"];
+    doc.table(Table::new("lrrrrl", titles, rows.iter().map(cells)));
     bars(&mut doc, rows);
     let instructions = method::instructions(rows.iter().map(|row| &row.metric));
     doc.list(effect::several_machines(session).iter().map(method::caveat).chain(instructions));
@@ -52,12 +49,9 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
 fn bars(doc: &mut Doc, rows: &[PairRow]) {
     let estimate =
         |row: &PairRow| row.change.finding().and_then(Finding::share).map(|share| (share, None, Tone::Quiet));
-    let mut table = Table::new("ll", ["Metric", "Change, 95 % interval"]);
-    for (row, bar) in rows.iter().zip(doc::on_one_scale(rows.iter().map(estimate).collect())) {
-        if let Some(bar) = bar {
-            table.row([code(row.metric.as_str()), bar.into()]);
-        }
-    }
+    let bars = rows.iter().zip(doc::on_one_scale(rows.iter().map(estimate).collect()));
+    let drawn = bars.filter_map(|(row, bar)| Some([code(row.metric.as_str()), bar?.into()]));
+    let table = Table::new("ll", ["Metric", "Change, 95 % interval"], drawn);
     if !table.rows.is_empty() {
         doc.table(table);
         doc.paragraph(doc::legend(false));
@@ -97,36 +91,26 @@ fn cells(row: &PairRow) -> Vec<Text> {
 }
 
 pub(crate) fn calibration(found: &Calibration) -> Doc {
-    let mut floors = Table::new("lrr", ["Metric", "Pairs", "Noise floor"]);
-    let mut apart = Table::new("lrr", ["Metric", "Sessions", "Differ by"]);
-    let mut injected = Table::new("lrlrl", ["Command", "Added", "Decided by", "Seen", "Verdict"]);
-    for command in &found.commands {
-        let pairs = || command.pairs.to_string().into();
-        for (metric, floor) in &command.floors {
-            floors.row([code(metric.as_str()), pairs(), values::plain_share(*floor).into()]);
-        }
-        for (metric, floor) in &command.session_floors {
-            let sessions = command.sessions.to_string().into();
-            apart.row([code(metric.as_str()), sessions, values::plain_share(*floor).into()]);
-        }
-        if let Some(it) = &command.injected {
-            let seen = it.seen.finding().map(|finding| &finding.estimate);
-            // The whole interval is above the added share.
-            let is_more = seen.is_some_and(|seen| seen.low > it.share);
-            injected.row([
-                code(command.name.as_str()),
-                values::share(it.share).into(),
-                code(it.metric.as_str()),
-                seen.map(|seen| values::share_estimate(seen, None)).into(),
-                metric::change_mark(&it.seen).plain(if is_more { ": more than was added" } else { "" }),
-            ]);
-        }
-    }
+    let floor = |(n, metric, floor): (u32, &MetricId, &f64)| {
+        [code(metric.as_str()), n.to_string().into(), values::plain_share(*floor).into()]
+    };
+    let floors = found.commands.iter().flat_map(|it| it.floors.iter().map(move |(id, floor)| (it.pairs, id, floor)));
+    let apart =
+        found.commands.iter().flat_map(|it| it.session_floors.iter().map(move |(id, by)| (it.sessions, id, by)));
+    let injected = found.commands.iter().filter_map(|command| {
+        let it = command.injected.as_ref()?;
+        let seen = it.seen.finding().map(|finding| &finding.estimate);
+        // The whole interval is above the added share.
+        let is_more = seen.is_some_and(|seen| seen.low > it.share);
+        let verdict = metric::change_mark(&it.seen).plain(if is_more { ": more than was added" } else { "" });
+        let seen = seen.map(|seen| values::share_estimate(seen, None)).into();
+        Some([code(command.name.as_str()), values::share(it.share).into(), code(it.metric.as_str()), seen, verdict])
+    });
     let mut doc = Doc::new();
     doc.heading(1, "Calibration");
-    doc.table(floors);
-    doc.table(apart);
-    doc.table(injected);
+    doc.table(Table::new("lrr", ["Metric", "Pairs", "Noise floor"], floors.map(floor)));
+    doc.table(Table::new("lrr", ["Metric", "Sessions", "Differ by"], apart.map(floor)));
+    doc.table(Table::new("lrlrl", ["Command", "Added", "Decided by", "Seen", "Verdict"], injected));
     doc.paragraph(
         "On this machine no difference below a command's noise floor counts as a change. The added slowdown is this tool's own \
          work, run after the command on one side; starting it costs both sides the same, so less than was added may \
@@ -147,11 +131,10 @@ pub(crate) fn selftest(rows: &[Row], min_effect: f64) -> Doc {
         "Changed, any size",
         "Error of 9 in 10",
     ];
-    let mut table = Table::new("lrrrrrrrr", titles);
-    for row in rows {
+    let rows = rows.iter().map(|row| {
         let tally = &row.tally;
         let part = |n: u32| values::plain_share(f64::from(n) / f64::from(tally.trials.max(1))).into();
-        table.row([
+        [
             code(row.metric.as_str()),
             values::share(row.slowdown).into(),
             tally.trials.to_string().into(),
@@ -161,11 +144,11 @@ pub(crate) fn selftest(rows: &[Row], min_effect: f64) -> Doc {
             part(tally.open),
             values::plain_share(row.without_min_effect.share_changed()).into(),
             row.error_90.map(values::plain_share).into(),
-        ]);
-    }
+        ]
+    });
     let mut doc = Doc::new();
     doc.heading(1, "Self-test");
-    doc.table(table);
+    doc.table(Table::new("lrrrrrrrr", titles, rows));
     doc.paragraph(format!(
         "A true change of 0 % is the program against itself: there, \"slower\" and \"faster\" are false alarms. With the \
          minimum effect of {} unless said otherwise; such an alarm is to come in at most 5 % of trials, and the exit code is \

@@ -3,7 +3,7 @@
 
 use crate::audit::evidence::Judgement;
 use crate::judge::{PairedSeries, Series, series};
-use crate::model::{MetricId, Sampling, Unit};
+use crate::model::{MetricId, MetricSpec, Sampling, Unit};
 use crate::report::compare::headline;
 use crate::report::values;
 use crate::report::visible::xml_line;
@@ -45,26 +45,23 @@ pub(crate) struct Strip {
 }
 
 impl Strip {
-    /// From the series of two snapshots; `None` if there is too little to see (one sample on a side, exact values,
-    /// rates) or the units differ.
+    /// From the series of two snapshots; `None` if there is too little to see or the units differ.
     pub(crate) fn of_sides(before: &Series, after: &Series) -> Option<Self> {
         let basis = format!("unpaired, {} and {} runs", before.samples.len(), after.samples.len());
-        let (before, unit) =
-            (before.samples.clone(), (before.spec.unit == after.spec.unit).then(|| after.spec.unit.clone())?);
-        Self { metric: after.spec.id.clone(), unit, basis, before, after: after.samples.clone() }
-            .worth_drawing(after.spec.sampling)
+        let strip = Self::new(&after.spec, basis, before.samples.clone(), after.samples.clone());
+        strip.filter(|_| before.spec.unit == after.spec.unit)
     }
 
-    /// From pairs; `None` for fewer than two, and for metrics that are not sampled.
+    /// From pairs; `None` if there is too little to see.
     pub(crate) fn of_pairs(series: &PairedSeries) -> Option<Self> {
-        let (before, after): (Vec<f64>, Vec<f64>) = series.pairs.iter().map(|pair| (pair.before, pair.after)).unzip();
-        let basis = values::count(before.len() as u64, "pair", "pairs");
-        Self { metric: series.spec.id.clone(), unit: series.spec.unit.clone(), basis, before, after }
-            .worth_drawing(series.spec.sampling)
+        let basis = values::count(series.pairs.len() as u64, "pair", "pairs");
+        Self::new(&series.spec, basis, series.side(|pair| pair.before), series.side(|pair| pair.after))
     }
 
-    fn worth_drawing(self, sampling: Sampling) -> Option<Self> {
-        (sampling == Sampling::Sampled && self.before.len() >= 2 && self.after.len() >= 2).then_some(self)
+    /// `None` for one sample on a side, exact values and rates.
+    fn new(spec: &MetricSpec, basis: String, before: Vec<f64>, after: Vec<f64>) -> Option<Self> {
+        let is_enough = spec.sampling == Sampling::Sampled && before.len() >= 2 && after.len() >= 2;
+        is_enough.then(|| Self { metric: spec.id.clone(), unit: spec.unit.clone(), basis, before, after })
     }
 
     fn title(&self) -> String {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::model::{Better, Measurable, Problem, Unit};
-use crate::report::{Doc, Table, Text, Tone, code, mark, problem, values, visible::visible_line};
+use crate::report::{Doc, Table, Tone, code, mark, problem, values, visible::visible_line};
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
@@ -22,22 +22,12 @@ pub(crate) fn analysis(analysis: &Value) -> Doc {
     doc.field("Languages", words("languages_detected"));
     doc.field("Intents", words("intents"));
     let bytes = |value: &Value| values::quantity(value.as_f64().unwrap_or_default(), &Unit::bytes()).into();
-    let mut sizes = Table::new("lr", ["Directory", "Size"]);
-    for dir in list(&analysis["dir_sizes"]) {
-        sizes.row([code(word(&dir["path"])), bytes(&dir["bytes"])]);
+    for (key, title) in [("dir_sizes", "Directory"), ("largest_files", "Largest file")] {
+        let rows = list(&analysis[key]).map(|it| [code(word(&it["path"])), bytes(&it["bytes"])]);
+        doc.table(Table::new("lr", [title, "Size"], rows));
     }
-    doc.table(sizes);
-    let mut files = Table::new("lr", ["Largest file", "Size"]);
-    for file in list(&analysis["largest_files"]) {
-        files.row([code(word(&file["path"])), bytes(&file["bytes"])]);
-    }
-    doc.table(files);
-    let unused: Vec<Text> =
-        list(&analysis["python_unused_dep_hints"]["maybe_unused"]).map(|it| code(word(it))).collect();
-    if !unused.is_empty() {
-        doc.heading(2, "Declared and never imported, as far as can be seen");
-        doc.list(unused);
-    }
+    let unused = list(&analysis["python_unused_dep_hints"]["maybe_unused"]).map(|it| code(word(it)));
+    doc.section(2, "Declared and never imported, as far as can be seen", |doc| doc.list(unused));
     doc.heading(2, "Questions");
     doc.list(list(&analysis["questions"]).map(|question| word(&question["text"]).into()));
     doc
@@ -59,14 +49,14 @@ pub(crate) fn doctor(actions: &[(Problem, bool)], notes: &[Problem], git: &Value
         None => format!("{version} is there; {} or newer is needed.", word(&git["needed"])).into(),
     });
     doc.heading(2, "Metrics that the config measures");
-    let mut table = Table::new("lll", ["Metric", "Unit", "Better"]);
-    for spec in measures.iter() {
+    let rows = measures.iter().map(|spec| {
         let better = match spec.better {
             Better::Lower => "lower",
             Better::Higher => "higher",
         };
-        table.row([code(spec.id.as_str()), spec.unit.symbol().into(), better.into()]);
-    }
+        [code(spec.id.as_str()), spec.unit.symbol().into(), better.into()]
+    });
+    let table = Table::new("lll", ["Metric", "Unit", "Better"], rows);
     doc.table_or(table, "None: name a timing, a size path, a health probe or a KPI in the config.");
     doc
 }

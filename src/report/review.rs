@@ -89,12 +89,11 @@ pub(crate) fn diff(view: &BundleView<'_>) -> String {
             doc.code(fix::on(view.change.id(), "change relink").to_string());
             continue;
         }
-        let mut table = Table::new("lrr", ["File", "Added", "Deleted"]);
-        for (path, lines) in &commit.stat {
+        let rows = commit.stat.iter().map(|(path, lines)| {
             let shown = |count: Option<u64>| count.map_or_else(|| "binary".to_owned(), |n| n.to_string()).into();
-            table.row([code(path.as_str()), shown(lines.map(|it| it.0)), shown(lines.map(|it| it.1))]);
-        }
-        doc.table(table);
+            [code(path.as_str()), shown(lines.map(|it| it.0)), shown(lines.map(|it| it.1))]
+        });
+        doc.table(Table::new("lrr", ["File", "Added", "Deleted"], rows));
         if !commit.text.is_empty() {
             doc.code(commit.text.as_str());
         }

@@ -31,19 +31,13 @@ pub(crate) fn legacy(fields: &Map<String, Value>, sentence: &str, fixes: &[Fix])
 fn events(change: &Change) -> Doc {
     let mut doc = Doc::new();
     doc.heading(3, "Events");
-    let mut table = Table::new("rllll", ["", "Recorded", "What", "By", "Digest"]);
-    for event in &change.events {
+    let rows = change.events.iter().map(|event| {
         let kind = serde_json::to_value(&event.what).ok();
         let kind = kind.as_ref().and_then(|value| value["kind"].as_str()).unwrap_or("event").replace('_', " ");
-        table.row([
-            event.seq.to_string().into(),
-            values::stamp(event.at).into(),
-            kind.into(),
-            event.actor.clone().into(),
-            code(event.digest.short()),
-        ]);
-    }
-    doc.table(table);
+        let (seq, at) = (event.seq.to_string().into(), values::stamp(event.at).into());
+        [seq, at, kind.into(), event.actor.clone().into(), code(event.digest.short())]
+    });
+    doc.table(Table::new("rllll", ["", "Recorded", "What", "By", "Digest"], rows));
     doc
 }
 
@@ -97,8 +91,7 @@ pub(crate) fn passed(passed: bool) -> Text {
 /// All changes, one line each, from the entries of the JSON answer (see [`entry`]); `damaged` is the number of
 /// unreadable records.
 pub(crate) fn list(entries: &[Value], damaged: usize) -> Doc {
-    let mut table = Table::new("llll", ["Change", "State", "Opened", "Title"]);
-    for entry in entries {
+    let rows = entries.iter().map(|entry| {
         let text = |key: &str| entry[key].as_str().unwrap_or_default();
         let status = text("status");
         let legacy = entry["legacy"] == true;
@@ -109,13 +102,10 @@ pub(crate) fn list(entries: &[Value], damaged: usize) -> Doc {
             "held" => Tone::Quiet,
             _ => Tone::Now,
         };
-        table.row([
-            code(text("change_id")),
-            mark(tone, status.replace('_', " ")).plain(if legacy { " (Python tool, unproven)" } else { "" }),
-            text("started_at").into(),
-            visible_line(text("title")).into(),
-        ]);
-    }
+        let state = mark(tone, status.replace('_', " ")).plain(if legacy { " (Python tool, unproven)" } else { "" });
+        [code(text("change_id")), state, text("started_at").into(), visible_line(text("title")).into()]
+    });
+    let table = Table::new("llll", ["Change", "State", "Opened", "Title"], rows);
     let mut doc = Doc::new();
     let records = values::count(damaged as u64, "record", "records");
     let unread = format!("{records} cannot be read, so it is not known which changes there are.");
@@ -160,15 +150,11 @@ fn demand_item(demand: &Demand, change: &Change, ctx: &FixContext) -> Text {
 pub(crate) fn validation(change: &Change, checks: &[Check]) -> Doc {
     let mut doc = Doc::new();
     doc.heading(2, format!("Validation of {}", change.opened.title));
-    let mut table = Table::new("llrl", ["Check", "Result", "Time", "Ran"]);
-    for check in checks {
-        table.row([
-            code(check.name.as_str()),
-            passed(check.passed),
-            values::quantity(check.seconds, &Unit::seconds()).into(),
-            code(check.what.as_str()),
-        ]);
-    }
+    let rows = checks.iter().map(|check| {
+        let time = values::quantity(check.seconds, &Unit::seconds());
+        [code(check.name.as_str()), passed(check.passed), time.into(), code(check.what.as_str())]
+    });
+    let table = Table::new("llrl", ["Check", "Result", "Time", "Ran"], rows);
     doc.table_or(table, "No check is configured; the delta alone was looked at.");
     let mut failed = checks.iter().filter(|check| !check.passed).peekable();
     if failed.peek().is_none() {

@@ -160,16 +160,12 @@ fn others(doc: &mut Doc, view: &StatusView<'_>) {
 
 /// Open changes with their next steps, one line each.
 pub(crate) fn open_changes(changes: &[(&Change, Step)]) -> Table {
-    let mut table = Table::new("llll", ["Change", "Title", "State", "Next"]);
-    for (change, step) in changes {
-        table.row([
-            code(change.id().as_str()),
-            visible_line(&change.opened.title).into(),
-            logbook::status_mark(change),
-            StepView::new(change, step, &FixContext::default()).text.into(),
-        ]);
-    }
-    table
+    let rows = changes.iter().map(|(change, step)| {
+        let (id, title) = (code(change.id().as_str()), visible_line(&change.opened.title).into());
+        let next = StepView::new(change, step, &FixContext::default()).text.into();
+        [id, title, logbook::status_mark(change), next]
+    });
+    Table::new("llll", ["Change", "Title", "State", "Next"], rows)
 }
 
 fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
@@ -179,7 +175,7 @@ fn one(doc: &mut Doc, view: &StatusView<'_>, change: &Change, next: &StepView) {
     doc.field("gates", pipeline::line(change));
     if let Some(comparison) = &change.comparison {
         let (outcome, why) = verdict::overall(&comparison.verdicts);
-        doc.field("verdict", mark(outcome.into(), verdict::word(outcome)).plain(why));
+        doc.field("verdict", Text::from(outcome).plain(why));
     }
     if let Some(expires) = change.opened.expires {
         let until = match change.expired_override(view.now) {
@@ -265,7 +261,7 @@ impl StepView {
             }
             Step::Decide { outcome } => {
                 let verdicts = change.comparison.as_ref().map(|comparison| &comparison.verdicts);
-                let text = format!("the comparison came out as {}: decide", verdict::word(*outcome));
+                let text = format!("the comparison came out as {}: decide", outcome.name());
                 let steps = decisions(change, verdicts.iter().flat_map(|it| it.not_passing()), ctx);
                 (text, steps)
             }

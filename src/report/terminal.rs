@@ -69,9 +69,12 @@ impl Terminal {
         let cell = |cell: &Text| self.glyphs(cell, Style::new(), visible);
         let rows: Vec<Vec<Vec<Glyph>>> = table.rows.iter().map(|cells| cells.iter().map(cell).collect()).collect();
         let all = || std::iter::once(&heads).chain(&rows);
-        let widest = |at: usize, of: fn(&[Glyph]) -> usize| all().map(|row| of(&row[at])).max().unwrap_or(0);
-        let mut widths: Vec<usize> = (0..heads.len()).map(|at| widest(at, widest_line)).collect();
-        let least: Vec<usize> = (0..heads.len()).map(|at| widest(at, longest_word)).collect();
+        // The widest line of each column, and its longest word.
+        let widest = |ends: fn(char) -> bool| -> Vec<usize> {
+            let parts = |at: usize| all().flat_map(move |row| row[at].split(move |glyph| ends(glyph.0)));
+            (0..heads.len()).map(|at| parts(at).map(columns).max().unwrap_or(0)).collect()
+        };
+        let (mut widths, least) = (widest(|c| c == '\n'), widest(|c| c == ' ' || c == '\n'));
         if !self.narrow(&mut widths, &least) {
             return self.stacked(&heads, &rows);
         }
@@ -168,14 +171,6 @@ fn columns(line: &[Glyph]) -> usize {
     line.iter().map(|glyph| char_width(glyph.0)).sum()
 }
 
-fn widest_line(text: &[Glyph]) -> usize {
-    text.split(|glyph| glyph.0 == '\n').map(columns).max().unwrap_or(0)
-}
-
-fn longest_word(text: &[Glyph]) -> usize {
-    text.split(|glyph| glyph.0 == ' ' || glyph.0 == '\n').map(columns).max().unwrap_or(0)
-}
-
 fn styled(text: &str, style: Style) -> Vec<Glyph> {
     text.chars().map(|c| (c, style)).collect()
 }
@@ -233,9 +228,11 @@ fn trimmed(mut line: Vec<Glyph>) -> Vec<Glyph> {
 mod tests {
     use super::*;
     fn sample() -> Doc {
-        let mut table = Table::new("llr", ["Metric", "Verdict", "Change"]);
-        table.row([Text::new().code("timing.tests.wall"), Text::new().mark(Tone::Good, "pass"), Text::from("-12.0 %")]);
-        table.row([Text::new().code("kpi.漢字"), Text::new().mark(Tone::Unsure, "inconclusive"), "+0.4 %".into()]);
+        let rows = [
+            [Text::new().code("timing.tests.wall"), Text::new().mark(Tone::Good, "pass"), Text::from("-12.0 %")],
+            [Text::new().code("kpi.漢字"), Text::new().mark(Tone::Unsure, "inconclusive"), "+0.4 %".into()],
+        ];
+        let table = Table::new("llr", ["Metric", "Verdict", "Change"], rows);
         let mut doc = Doc::new();
         doc.heading(1, "A\u{1b}[2Jtitle");
         doc.table(table);

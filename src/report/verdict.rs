@@ -72,17 +72,16 @@ pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
 
 /// Criteria with their verdicts and, if `is_drawn`, bars where possible.
 pub(crate) fn table(rows: Vec<Row>, is_drawn: bool) -> Table {
-    let mut table = match is_drawn {
-        true => Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"]),
-        false => Table::new("llll", ["", "Criterion", "Verdict", "Why"]),
-    };
     let bars = doc::on_one_scale(rows.iter().map(|row| row.drawn).collect());
-    for (row, bar) in rows.into_iter().zip(bars) {
+    let rows = rows.into_iter().zip(bars).map(|(row, bar)| {
         let bar = is_drawn.then(|| bar.map_or_else(Text::new, Text::from));
         let start = [role(row.role).into(), code(row.criterion), mark(row.tone, row.word)];
-        table.row(start.into_iter().chain(bar).chain([row.why.into()]));
+        start.into_iter().chain(bar).chain([row.why.into()])
+    });
+    match is_drawn {
+        true => Table::new("lllll", ["", "Criterion", "Verdict", "", "Why"], rows),
+        false => Table::new("llll", ["", "Criterion", "Verdict", "Why"], rows),
     }
-    table
 }
 
 fn role(role: Role) -> &'static str {
@@ -96,7 +95,7 @@ fn role(role: Role) -> &'static str {
 /// The mark of a verdict; for a trigger, a pass is bad.
 fn mark_of(role: Role, outcome: Outcome) -> (Tone, &'static str) {
     match (role, outcome) {
-        (Role::Kpi | Role::Guardrail, outcome) => (outcome.into(), word(outcome)),
+        (Role::Kpi | Role::Guardrail, outcome) => (outcome.into(), outcome.name()),
         (Role::Trigger, Outcome::Pass) => (Tone::Bad, "fired"),
         (Role::Trigger, Outcome::Fail) => (Tone::Good, "not fired"),
         (Role::Trigger, Outcome::Inconclusive) => (Tone::Unsure, "undecided"),
@@ -112,15 +111,6 @@ pub(crate) fn alone(line: &str) -> String {
 /// The note that a stage begins although a guardrail or the trigger is undecided.
 pub(crate) fn goes_on(judged: &Judged) -> String {
     format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
-}
-
-pub(crate) fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Fail => "fail",
-        Outcome::Inconclusive => "inconclusive",
-        Outcome::Invalid => "invalid",
-    }
 }
 
 pub(crate) fn row_line(row: &CriterionRow) -> String {

@@ -35,7 +35,8 @@ pub fn interval(differences: &[f64], level: f64) -> Option<Interval> {
         Some(next) => score_sum(differences, f64::midpoint(walsh[j], *next)),
         None => 0,
     };
-    let first_at_most = |limit: usize| first_index(walsh.len(), |j| sum_above(j) <= limit);
+    let gaps: Vec<usize> = (0..walsh.len()).collect();
+    let first_at_most = |limit: usize| gaps.partition_point(|gap| sum_above(*gap) > limit);
     let low = *walsh.get(first_at_most(all - k - 1))?;
     let high = *walsh.get(first_at_most(k))?;
     // The sum exceeds its mean for centres below `from` and is less than its mean for centres above `to`.
@@ -78,16 +79,6 @@ fn mean_score_sum(differences: &[f64]) -> f64 {
         start += group.len();
     }
     sum
-}
-
-/// The first index below `len` for which a monotonic condition holds; `len` if there is none.
-fn first_index(len: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut from, mut to) = (0, len);
-    while from < to {
-        let middle = from.midpoint(to);
-        if holds(middle) { to = middle } else { from = middle + 1 }
-    }
-    from
 }
 
 fn score_sum(differences: &[f64], centre: f64) -> usize {

@@ -189,16 +189,8 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     found.extend((!unpaired.is_empty()).then_some(Caveat::Unpaired { metrics: unpaired }));
     for row in metrics {
         let Change::Invalid { because } = &row.result else { continue };
-        let (side, reason) = match because {
-            Flaw::Before { reason } => (Which::Before, reason),
-            Flaw::After { reason } => (Which::After, reason),
-            Flaw::OtherMachine { .. }
-            | Flaw::SameCode
-            | Flaw::SharedCode { .. }
-            | Flaw::NotComparable { .. }
-            | Flaw::ZeroBaseline
-            | Flaw::Altered { .. } => continue,
-        };
+        let (Flaw::Before { reason } | Flaw::After { reason }) = because else { continue };
+        let side = if matches!(because, Flaw::Before { .. }) { Which::Before } else { Which::After };
         let never_recorded = *reason == Unusable::NotMeasured && row.before.is_none() && row.after.is_none();
         if !never_recorded {
             found.push(Caveat::Unusable { side, metric: row.metric.clone(), reason: reason.clone() });

@@ -216,7 +216,7 @@ pub fn attributed(snapshot: &Snapshot, pair: &PairSession, side: Which) -> Snaps
     found.http.clear();
     found.timings.retain(|timing| pair.commands.iter().any(|command| command.name == timing.name));
     for kpi in &mut found.kpis {
-        let paired = pair.kpis.iter().find(|paired| !paired.http && paired.kpi.name == kpi.name);
+        let paired = pair.kpi(&kpi.name);
         match paired.and_then(|paired| paired.pairs.last()) {
             Some(values) if kpi.sampling == Sampling::Exact => kpi.values = vec![of(side, *values)],
             Some(_) => {}
@@ -247,11 +247,7 @@ pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession
     }
     for kpi in found.kpis.iter_mut().filter(|kpi| kpi.sampling == Sampling::Exact) {
         let now = after.kpis.iter().find(|now| now.name == kpi.name).and_then(|now| now.values.first());
-        let alone = pair
-            .kpis
-            .iter()
-            .find(|alone| !alone.http && alone.kpi.name == kpi.name)
-            .and_then(|alone| alone.pairs.last());
+        let alone = pair.kpi(&kpi.name).and_then(|alone| alone.pairs.last());
         if let (Some(value), Some(now), Some((_, alone))) = (kpi.values.first_mut(), now, alone) {
             *value += now - alone;
         }
