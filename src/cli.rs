@@ -72,7 +72,7 @@ enum Command {
     Route(commands::start::RouteArgs),
     /// Run one of the installed hooks
     #[command(hide = true)]
-    HookRun(commands::hook_run::HookRunArgs),
+    HookRun(commands::hooks::HookRunArgs),
     /// Measure rolled out changes day by day
     #[command(subcommand)]
     Monitor(commands::monitor::MonitorCommand),
@@ -261,7 +261,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit> {
         Command::Onboard(args) => commands::init::onboard(ctx, args),
         Command::Change(command) => dispatch_change(ctx, command),
         Command::Snapshot(args) => commands::snapshot::run(ctx, args),
-        Command::Validate(args) => commands::validate::run(ctx, args),
+        Command::Validate(args) => commands::validate::run(ctx, &args.choose_early(ctx)?),
         Command::Compare(args) => commands::compare::run(ctx, args),
         Command::Pair(args) => commands::pair::run(ctx, args),
         Command::Bisect(args) => commands::bisect::run(ctx, args),
@@ -274,7 +274,7 @@ fn dispatch(ctx: &Ctx, command: Command) -> Result<Exit> {
         Command::Check(args) => commands::check::run(ctx, args),
         Command::Hooks(command) => commands::hooks::run(ctx, command),
         Command::Route(args) => commands::start::route(ctx, args),
-        Command::HookRun(args) => commands::hook_run::run(ctx, args),
+        Command::HookRun(args) => commands::hooks::run_one(ctx, args),
         Command::Monitor(command) => commands::monitor::run(ctx, command),
         Command::Analyze(args) => commands::preflight::analyze(ctx, args),
         Command::Doctor(args) => commands::doctor::run(ctx, args),
@@ -296,7 +296,7 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
         ChangeCommand::Show(args) => commands::status::show_change(ctx, args),
         ChangeCommand::Use(args) => commands::choose::run_use(ctx, args),
         ChangeCommand::Note(args) => commands::decide::note(ctx, args),
-        ChangeCommand::Promote(args) => commands::decide::promote(ctx, args),
+        ChangeCommand::Promote(args) => commands::decide::promote(ctx, &args.choose_early(ctx)?),
         ChangeCommand::Hold(args) => commands::decide::hold(ctx, args),
         ChangeCommand::Reject(args) => commands::decide::reject(ctx, args),
         ChangeCommand::Rollout(args) => commands::rollout::run(ctx, args),
@@ -311,18 +311,25 @@ fn dispatch_change(ctx: &Ctx, command: ChangeCommand) -> Result<Exit> {
 
 /// Handles help and version, which are answers, and all usage errors.
 fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let error = if asked { error } else { suggest(error, arguments) };
-    if !asked && asks_for(arguments, "json") {
-        let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, arguments)));
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return answered(error.print());
+    }
+    let mut grammar = Cli::command();
+    let (group, _) = named(&grammar, arguments);
+    grammar.build();
+    let (command, _) = named(&grammar, arguments);
+    let error = commands::completions::suggest(error, &grammar, (group.as_ref(), command.as_ref()));
+    if asks_for(arguments, "json") {
+        let usage = command.unwrap_or(grammar).render_usage().to_string();
+        let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, usage.trim_start_matches("Usage: "))));
     }
     // Some services treat a report without tests as a success.
-    let report = ["junit", "github"].into_iter().filter(|format| !asked && asks_for(arguments, format));
+    let report = ["junit", "github"].into_iter().filter(|format| asks_for(arguments, format));
     for report in report.filter_map(|format| commands::check::trouble_in(format, &usage_message(&error))) {
         let _ = Ui::default().answer(&report);
     }
-    let printed = error.print();
-    if asked { answered(printed) } else { Exit::Trouble }
+    let _ = error.print();
+    Exit::Trouble
 }
 
 /// The exit code after printing help or version; a broken pipe is not an error.
@@ -330,14 +337,6 @@ fn answered(printed: io::Result<()>) -> Exit {
     let Some(error) = printed.err().filter(|it| it.kind() != io::ErrorKind::BrokenPipe) else { return Exit::Yes };
     Ui::default().error(&error.to_string());
     Exit::Trouble
-}
-
-fn suggest(error: clap::Error, arguments: &[OsString]) -> clap::Error {
-    let mut grammar = Cli::command();
-    let (group, _) = named(&grammar, arguments);
-    grammar.build();
-    let (command, _) = named(&grammar, arguments);
-    commands::completions::suggest(error, &grammar, (group.as_ref(), command.as_ref()))
 }
 
 /// Whether a format was requested in a command line that could not be parsed.
@@ -357,9 +356,9 @@ fn usage_message(error: &clap::Error) -> String {
     if missing { "no command is named" } else { message.trim_start_matches("error: ").trim_end() }.to_owned()
 }
 
-fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value {
+/// `usage` is the usage line of the command that the arguments name, or of the program.
+fn usage_json(error: &clap::Error, usage: &str) -> serde_json::Value {
     let message = usage_message(error);
-    let usage = usage_of(arguments);
     let called: Vec<&str> = usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
     let next = format!("{} --help", called.join(" "));
     let fixes = [serde_json::json!({ "how": "next", "action": "run", "command": next })];
@@ -367,14 +366,6 @@ fn usage_json(error: &clap::Error, arguments: &[OsString]) -> serde_json::Value 
     serde_json::json!({
         "error": message, "kind": kind, "message": message, "usage": usage, "hints": [], "next": [next], "fixes": fixes,
     })
-}
-
-/// The usage line of the command that the arguments name, or of the program.
-fn usage_of(arguments: &[OsString]) -> String {
-    let mut grammar = Cli::command();
-    grammar.build();
-    let text = named(&grammar, arguments).0.unwrap_or(grammar).render_usage().to_string();
-    text.trim_start_matches("Usage: ").to_owned()
 }
 
 fn snake_case(name: &str) -> String {

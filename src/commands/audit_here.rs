@@ -44,11 +44,9 @@ pub(crate) fn run(ctx: &Ctx) -> Result<Audit> {
         audit.findings.extend(found);
         audit.findings.extend(unrecorded_measurements(ctx, record, &names)?);
     }
-    if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
-        && !config.budget.is_empty()
-    {
+    if let Some(repo) = ctx.repo()? {
         let changes = records.iter().filter_map(RecordFacts::change);
-        audit.findings.extend(demands::budgets(repo, (config, None), changes, &repo.resolve("HEAD")?)?);
+        audit.findings.extend(demands::budgets(repo, (ctx.config()?, None), changes, "HEAD")?);
     }
     audit.findings.extend(all_misnamed(ctx)?);
     audit.findings.extend(removed(ctx)?.into_iter().map(|lost| Finding { level: Severity::Warn, ..lost }));
@@ -99,13 +97,12 @@ fn facts(ctx: &Ctx, id: &ChangeId, read: Result<Record, RecordError>) -> Option<
     is_known.then(|| RecordFacts { id: id.clone(), state: commit_contents::state(read, id, kept), path: path.clone() })
 }
 
-/// Records in HEAD that are missing in the work tree, with their paths. Files that a sparse checkout leaves out on
-/// purpose do not count as missing for git.
-pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
-    let Some(repo) = ctx.repo()? else { return Ok(Vec::new()) };
-    if repo.resolve("HEAD").is_err() {
-        return Ok(Vec::new());
-    }
+/// Records in HEAD that are missing in the work tree. Files that a sparse checkout leaves out on purpose do not count as
+/// missing for git.
+pub(crate) fn gone(ctx: &Ctx) -> Result<Vec<Finding>> {
+    // If git fails, that is reported elsewhere.
+    let repo = ctx.repo().ok().flatten().filter(|repo| repo.resolve("HEAD").is_ok());
+    let Some(repo) = repo else { return Ok(Vec::new()) };
     let dir = format!("{}/", ctx.project.relative(&ctx.project.changes_dir()));
     let below = repo.full(&dir);
     // Git would look at every file. As long as no name is missing, the names are enough.
@@ -120,12 +117,12 @@ pub(crate) fn missing(ctx: &Ctx) -> Result<Vec<(ChangeId, String)>> {
     }
     let args = ["diff-index", "--name-only", "--no-renames", "--diff-filter=D", "-z", "HEAD", "--"];
     let gone = repo.git().args(args).arg(repo.full_path(&dir)).ok()?;
-    let record = |path: &[u8]| {
+    let finding = |path: &[u8]| {
         let path = String::from_utf8_lossy(path.strip_prefix(repo.prefix())?).into_owned();
         let id = path.strip_prefix(&dir)?.strip_suffix(".json")?.parse().ok()?;
-        Some((id, path))
+        Some(Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path))
     };
-    Ok(gone.split(|byte| *byte == 0).filter_map(record).collect())
+    Ok(gone.split(|byte| *byte == 0).filter_map(finding).collect())
 }
 
 /// How many commits to search for one that removed or shortened a record.
@@ -202,13 +199,6 @@ fn lost_of(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     lost.extend(all_misnamed(ctx)?);
     lost.extend(gone(ctx)?);
     Ok(lost)
-}
-
-pub(crate) fn gone(ctx: &Ctx) -> Result<Vec<Finding>> {
-    // If git fails, that is reported elsewhere.
-    let gone = if ctx.repo().is_ok() { missing(ctx)? } else { Vec::new() };
-    let finding = |(id, path)| Finding::fail(FindingKind::RecordMissing).of_change(&id).at(path);
-    Ok(gone.into_iter().map(finding).collect())
 }
 
 pub(crate) fn lost_problems(ctx: &Ctx) -> Result<Vec<Problem>> {

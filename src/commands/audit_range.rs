@@ -26,6 +26,27 @@ pub(crate) struct Range {
     pub(crate) head: String,
 }
 
+/// The newest commit of `local` that a remote has; without one, the commit that introduced this tool.
+pub(crate) fn nearest_published(repo: &Repo, local: &str) -> Result<Option<String>> {
+    let call = repo.git().args(["rev-list", "--topo-order", "--boundary", local, "--not", "--remotes"]);
+    let listed = call.long().text()?;
+    if listed.is_empty() {
+        return Ok(Some(local.to_owned()));
+    }
+    if let Some(boundary) = listed.lines().find_map(|line| line.strip_prefix('-')) {
+        return Ok(Some(boundary.to_owned()));
+    }
+    adopted(repo, local)
+}
+
+/// The commit that introduced this tool to the project: earlier ones could not follow its workflow.
+pub(crate) fn adopted(repo: &Repo, head: &str) -> Result<Option<String>> {
+    repo.needs_whole(None, head)?;
+    let call = repo.git().args(["log", "--format=%H", "--reverse", "--diff-filter=A", head, "--"]);
+    let adopted = call.arg(repo.full_path(project::STATE_DIR)).long().text()?;
+    Ok(adopted.lines().next().map(str::to_owned))
+}
+
 pub(crate) struct Checked {
     pub(crate) audit: Audit,
     pub(crate) key: String,
@@ -253,10 +274,9 @@ impl Touches {
     fn made(&self) -> &BTreeMap<String, i64> {
         self.made.get_or_init(|| {
             let base = self.walked.first().filter(|(_, parents, _)| parents.is_empty());
-            let each = base
-                .into_iter()
-                .chain(self.walked.iter().rev())
-                .map(|(id, parents, time)| (id.as_str(), parents.iter().map(String::as_str).collect(), *time));
+            let all = base.into_iter().chain(self.walked.iter().rev());
+            let each =
+                all.map(|(id, parents, time)| (id.as_str(), parents.iter().map(String::as_str).collect(), *time));
             timestamps::no_earlier(each, self.now).into_iter().map(|(id, made)| (id.to_owned(), made)).collect()
         })
     }

@@ -86,7 +86,7 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
 }
 
 /// Prints the lines of the Python tool, also in a pipe; one block per change.
-fn show(ctx: &Ctx, answer: &Value) -> Result<()> {
+fn show(ctx: &Ctx, answer: &Value) -> Result<Exit> {
     let tick = |at: usize| answer["monitor"]["changes"].get(at).unwrap_or(&answer["monitor"]);
     let all = answer["changes"].as_array().filter(|all| !all.is_empty());
     let verified = all.map_or(std::slice::from_ref(&answer["verify"]), Vec::as_slice);
@@ -275,8 +275,7 @@ pub(crate) fn openclaw(ctx: &Ctx, OpenclawCommand::CronSetup(args): OpenclawComm
         },
     });
     if !args.apply {
-        ctx.print(&json!({ "spec": spec, "command": command, "applied": false }))?;
-        return Ok(Exit::Yes);
+        return ctx.print(&json!({ "spec": spec, "command": command, "applied": false }));
     }
     let mut result = added(ctx, &argv)?;
     let ok = result["ok"] == true;

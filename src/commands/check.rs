@@ -3,20 +3,21 @@
 //! another measurement.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, hook_run, in_text, preflight, uncommitted};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, in_text, preflight, uncommitted};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::{GitError, Repo};
-use crate::model::{CommandLine, Fix, FixContext, Gate, PROGRAM, Severity, joined};
+use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, joined, own};
 use crate::os::files;
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
+use crate::workflow::{Change, End};
 
 const REVERSED: &str = "the range is reversed, so it holds no commit";
 const UNPUBLISHED: &str = "@{upstream}...HEAD";
@@ -37,7 +38,7 @@ pub(crate) struct CheckArgs {
     remeasure: Option<String>,
     /// Also write the findings as markdown to this file [default with --format github: the step summary]
     #[arg(long, value_name = "FILE")]
-    summary: Option<std::path::PathBuf>,
+    summary: Option<PathBuf>,
 }
 
 /// A failure in this format; `None` if the format has no form for it.
@@ -113,13 +114,14 @@ fn unsigned(ctx: &Ctx, outcome: &mut Checked) -> Result<()> {
     Ok(())
 }
 
-/// Measures the named change again, or without a name those of the range.
+/// Measures the named change again, or without a name those of the range, where there is a verdict to contradict.
 fn remeasure(ctx: &Ctx, outcome: &mut Checked, id: &str) -> Result<()> {
     let changes = match id {
         "" => outcome.changes.iter().filter(|it| it.is_new).map(|it| it.change.clone()).collect(),
         id => vec![commit::load(ctx, &choose::find(ctx, id)?)?],
     };
-    for change in changes.iter().filter(|change| evidence::can_be_remeasured(change)) {
+    let is_out = |change: &Change| matches!(change.end, Some(End::Rejected { .. } | End::RolledBack));
+    for change in changes.iter().filter(|change| change.comparison.is_some() && !is_out(change)) {
         let path = ctx.project.relative(&ctx.project.record_path(change.id()));
         let found = evidence::remeasured(ctx, change)?;
         if found.is_empty() {
@@ -178,21 +180,16 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
         return Ok(());
     }
     let Some(repo) = ctx.repo()? else { return Ok(()) };
-    let of = |path: &[u8]| {
-        let path = String::from_utf8_lossy(path).into_owned();
-        let dir = project::config_names().iter().find_map(|name| path.strip_suffix(name.as_str()))?;
-        (dir.is_empty() || dir.ends_with('/')).then(|| dir.trim_end_matches('/').to_owned())
-    };
-    let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
-    let mut dirs: BTreeSet<String> = repo.tracked(b"")?.iter().filter_map(|path| of(path)).collect();
+    let tracked = repo.tracked(b"")?;
+    let mut dirs: BTreeSet<&[u8]> = tracked.iter().filter_map(|path| own::root_of_config(path)).collect();
     // A config of this directory that is not checked out is reported as such.
-    dirs.remove(prefix.trim_end_matches('/'));
+    dirs.remove(repo.prefix());
     if dirs.is_empty() {
         return Ok(());
     }
     let here = std::env::current_dir().and_then(|here| files::canonical(&here)).unwrap_or_default();
-    let shown = |dir: &String| {
-        let place = repo.root().join(dir);
+    let shown = |dir: &&[u8]| {
+        let place: PathBuf = repo.root().join(files::path_from_bytes(dir)).components().collect();
         let below = place.strip_prefix(&here).ok().filter(|below| !below.as_os_str().is_empty());
         below.unwrap_or(&place).display().to_string()
     };
@@ -206,10 +203,7 @@ pub(crate) fn needs_project(ctx: &Ctx, command: &str) -> Result<()> {
 /// Refuses two state directories that both hold state, and a nearest project that differs between base and head:
 /// whoever adds a project would choose what is checked.
 fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, command: &str) -> Result<()> {
-    let check = |dir: &Path| {
-        let words = command.split(' ').map(str::to_owned).chain(["-C".to_owned(), dir.display().to_string()]);
-        CommandLine::new(PROGRAM).words(words)
-    };
+    let check = |dir: &Path| CommandLine::tool(command).word("-C").word(dir.to_string_lossy());
     let unclear =
         |places: &[String]| trouble(format!("it is not clear which project is meant: {}", places.join(" and ")));
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
@@ -316,7 +310,7 @@ fn fork_point(repo: &Repo, head: &str) -> Result<Option<String>> {
     // The new branch may be the default branch itself.
     match shared.filter(|shared| shared != head) {
         Some(shared) => Ok(Some(shared)),
-        None => hook_run::adopted(repo, head),
+        None => audit_range::adopted(repo, head),
     }
 }
 
@@ -348,7 +342,7 @@ fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
 /// Writes the summary. A failure is only a warning: the findings were already reported.
 fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: String) {
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
-    let step = step.filter(|_| ctx.globals.format == Some(Format::Github)).map(std::path::PathBuf::from);
+    let step = step.filter(|_| ctx.globals.format == Some(Format::Github)).map(PathBuf::from);
     let written = match (&args.summary, &step) {
         (Some(path), _) => {
             let markdown = findings::cut_summary(markdown, 0);

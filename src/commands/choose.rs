@@ -26,7 +26,7 @@ pub(crate) struct ChangeArg {
 
 impl ChangeArg {
     pub(crate) fn choose(&self, ctx: &Ctx) -> Result<ChangeId> {
-        change(ctx, self.typed())
+        change(ctx, self.typed(), false)
     }
 
     pub(crate) fn load(&self, ctx: &Ctx) -> Result<Change> {
@@ -45,10 +45,11 @@ impl ChangeArg {
                 return Ok(only.id().clone());
             }
         }
-        choose_or_default(ctx, self.typed(), true)
+        change(ctx, self.typed(), true)
     }
 
-    pub(crate) fn choose_unsettled(&self, ctx: &Ctx) -> Result<ChangeId> {
+    /// The change of a step before the rollout.
+    pub(crate) fn choose_early(&self, ctx: &Ctx) -> Result<ChangeId> {
         before_rollout(ctx, self.typed())
     }
 
@@ -57,13 +58,9 @@ impl ChangeArg {
     }
 }
 
-pub(crate) fn change(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
-    choose_or_default(ctx, typed, false)
-}
-
 /// If no change is named, those whose rollout is complete, or is not, as `rolled_out` says, take precedence over
 /// others.
-fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId> {
+pub(crate) fn change(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result<ChangeId> {
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
@@ -73,7 +70,7 @@ fn choose_or_default(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
 
 /// The change of a step before the rollout; a change that is already rolled out must be named or selected.
 pub(crate) fn before_rollout(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
-    let id = change(ctx, typed)?;
+    let id = change(ctx, typed, false)?;
     if named(ctx, typed)?.is_some() || active(ctx)?.as_ref() == Some(&id) {
         return Ok(id);
     }
@@ -165,18 +162,16 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
     let is_enough = slug.len() >= LEAST_PART;
     let begins = |id: &ChangeId| is_enough && id.as_str().starts_with(&part);
     let holds = |id: &ChangeId| is_enough && id.as_str().to_lowercase().contains(slug);
-    let found: Vec<ChangeId> = match ids.iter().filter(|id| begins(id)).count() {
-        1 => ids.iter().filter(|id| begins(id)).cloned().collect(),
-        _ => ids.iter().filter(|id| holds(id)).cloned().collect(),
-    };
+    let mut found: Vec<&ChangeId> = ids.iter().filter(|id| begins(id)).collect();
+    if found.len() != 1 {
+        found = ids.iter().filter(|id| holds(id)).collect();
+    }
     let list = Fix::next("see the changes", CommandLine::tool("change list"));
-    match found.as_slice() {
-        [only] => return Ok(only.clone()),
-        [] => {}
-        several => {
-            let message = format!("`{text}` is ambiguous: {}", joined(several));
-            return Err(trouble(message).fixed_by([list]));
-        }
+    if let [only] = found[..] {
+        return Ok(only.clone());
+    }
+    if !found.is_empty() {
+        return Err(trouble(format!("`{text}` is ambiguous: {}", joined(&found))).fixed_by([list]));
     }
     let near: Vec<String> = nearest(text, ids.iter().map(ChangeId::as_str), 3).into_iter().map(str::to_owned).collect();
     if ids.len() > 1 {
@@ -348,7 +343,7 @@ pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
             Ok(()) | Err(_) => ctx.ui.status("No change is chosen."),
         }
         let answer = json!({ "change_id": null });
-        return if ctx.json(false) { ctx.print(&answer) } else { Ok(()) }.map(|()| Exit::Yes);
+        return if ctx.json(false) { ctx.print(&answer) } else { Ok(Exit::Yes) };
     };
     let change = commit::load(ctx, &find(ctx, &text)?)?;
     let id = change.id();
@@ -361,6 +356,5 @@ pub(crate) fn run_use(ctx: &Ctx, args: UseArgs) -> Result<Exit> {
     }
     let _lock = ctx.lock()?;
     guard::write(&ctx.project, &path, format!("{id}\n").as_bytes())?;
-    ctx.say(false, &json!({ "change_id": id }), id.as_str())?;
-    Ok(Exit::Yes)
+    ctx.say(false, &json!({ "change_id": id }), id.as_str())
 }

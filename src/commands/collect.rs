@@ -123,11 +123,16 @@ pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> 
     Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })
 }
 
-/// The files that the contract's metrics are read from, including the links that lead to them.
+/// The files that this config reads the contract's metrics from.
+pub(crate) fn results<'c>(config: &'c Config, contract: &Contract) -> impl Iterator<Item = &'c str> {
+    let named = |stem: &str| contract.criteria().any(|it| compare::governs(stem, &it.metric));
+    config.results().filter(move |(stem, _)| named(stem)).map(|(_, file)| file)
+}
+
+/// The same, including the links that lead to them.
 fn outputs(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
-    let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    let files = ctx.config()?.results().filter(|(stem, _)| named(stem));
-    let paths = files.flat_map(|(_, file)| within(ctx.project.root(), file));
+    let files = results(ctx.config()?, &change.contract);
+    let paths = files.flat_map(|file| within(ctx.project.root(), file));
     Ok(paths.map(|path| ctx.project.relative(&path)).collect())
 }
 

@@ -27,11 +27,6 @@ impl GitHistory<'_> {
         Ok(Some(file::parse(&text, Path::new(&shown))?.0))
     }
 
-    /// The same for a commit that may be missing here.
-    pub(crate) fn known_config(&self, commit: &str) -> Result<Option<Config>> {
-        self.known(commit).map_or(Ok(None), |commit| self.config(&commit))
-    }
-
     /// The config in a commit, or the last one before it if the config was removed and the records were not.
     pub(crate) fn last_config(&self, commit: &str) -> Result<Option<Config>> {
         let config = self.config(commit)?;

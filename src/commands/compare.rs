@@ -177,9 +177,8 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
     let json = Pending { role: Role::CompareData, bytes: text::json(view.comparison)? };
     let verdicts = compare::verdicts(&view.comparison.criteria).ok_or_else(|| trouble("the contract has no KPI"))?;
-    let (pair, written) = (inputs.get(2).cloned(), [markdown.artifact(id), json.artifact(id)]);
-    let [report, data] = written;
-    let compared = Compared { markdown: report, json: data, pair, verdicts };
+    let pair = inputs.get(2).cloned();
+    let compared = Compared { markdown: markdown.artifact(id), json: json.artifact(id), pair, verdicts };
     files.extend([markdown, json]);
     let recorded = commit::commit(ctx, id, Kind::Compared(compared), &world, &files)?;
 

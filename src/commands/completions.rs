@@ -50,10 +50,12 @@ pub(crate) fn run(ctx: &Ctx, args: CompletionsArgs, grammar: clap::Command) -> R
             Names::Ids => Record::ids(&ctx.project)?.iter().map(ToString::to_string).collect(),
             Names::Metrics => ctx.measurable()?.iter().map(|spec| spec.id.to_string()).collect(),
         };
-        ctx.ui.answer(&names.join("\n"))?;
-    } else if let Some(shell) = args.shell {
-        ctx.ui.answer(&completion_script(shell, &grammar))?;
-    } else if let Some(dir) = args.dir {
+        return ctx.put(&names.join("\n"));
+    }
+    if let Some(shell) = args.shell {
+        return ctx.put(&completion_script(shell, &grammar));
+    }
+    if let Some(dir) = args.dir {
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         for shell in Shell::value_variants() {
             let name = clap_complete::Generator::file_name(shell, PROGRAM);

@@ -66,7 +66,7 @@ impl ContractFlags {
 
 /// Writes the given parts; without any, asks for the missing ones on a terminal, or else lists them.
 pub(crate) fn run(ctx: &Ctx, args: ContractArgs) -> Result<Exit> {
-    let change = commit::load(ctx, &args.change.choose_unsettled(ctx)?)?;
+    let change = commit::load(ctx, &args.change.choose_early(ctx)?)?;
     let measurable = ctx.measurable()?;
     let mut parts = args.parts.parts()?;
     if parts == Contract::default() && ctx.ui.can_ask() {

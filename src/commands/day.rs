@@ -52,9 +52,8 @@ fn open(ctx: &Ctx) -> Result<Exit> {
     let expected = in_force.expected.as_ref().map(|(path, _)| path.as_str());
     let (tuneables, moved) = (&in_force.now.values, &in_force.moved);
     let morning = Morning { now, probes: &probes, tuneables, expected, moved, changes: &open };
-    let mut changes = Vec::new();
-    for (change, step) in &open {
-        changes.push(json!({
+    let one = |(change, step): &(&Change, Step)| {
+        Ok(json!({
             "change_id": change.id(),
             "title": change.opened.title,
             "status": view_v1::status(change),
@@ -62,8 +61,8 @@ fn open(ctx: &Ctx) -> Result<Exit> {
             "expires": change.opened.expires,
             "next": step,
             "commands": problem::commands(&ctx.next(change)?.next),
-        }));
-    }
+        }))
+    };
     let overrides = preflight::env_overrides(ctx, &open.iter().map(|(change, _)| *change).collect::<Vec<_>>())?;
     let answer = json!({
         "schema": "vibeship_optimizer.day_open.v1",
@@ -75,7 +74,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
         "expected_from": expected,
         "tuneables_moved": moved,
         "env_overrides": overrides.as_ref().map(problem::json),
-        "changes": changes,
+        "changes": open.iter().map(one).collect::<Result<Vec<_>>>()?,
     });
     ctx.answer(false, &answer, &day::morning(&morning))?;
     if let Some(set) = &overrides {

@@ -14,7 +14,7 @@ use crate::commands::{
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result};
 use crate::git::Reverted;
-use crate::model::{Class, Fix, Gate, Kind, Promotion, Proposed, Rehearsal, few};
+use crate::model::{ChangeId, Class, Fix, Gate, Kind, Promotion, Proposed, Rehearsal, few};
 use crate::os::files;
 use crate::report;
 use crate::store::{RecordError, Role};
@@ -49,19 +49,19 @@ pub(crate) struct FollowUpArgs {
 }
 
 pub(crate) fn hold(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
-    let reason = parse::prose("--reason", &args.reason)?;
-    ended(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Held { reason })?)
+    end(ctx, &args, |reason| Kind::Held { reason })
 }
 
 pub(crate) fn reject(ctx: &Ctx, args: DecisionArgs) -> Result<Exit> {
-    let reason = parse::prose("--reason", &args.reason)?;
-    ended(ctx, &commit::record(ctx, &args.change.choose(ctx)?, Kind::Rejected { reason })?)
+    end(ctx, &args, |reason| Kind::Rejected { reason })
 }
 
-/// Shows what remains to do after a change ended, since no later step would.
-fn ended(ctx: &Ctx, change: &Change) -> Result<Exit> {
-    let exit = status::state(ctx, change)?;
-    rollout::hint_left(ctx, change);
+/// Ends a change by a decision with a reason, and shows what remains to do, since no later step would.
+fn end(ctx: &Ctx, args: &DecisionArgs, event: fn(String) -> Kind) -> Result<Exit> {
+    let event = event(parse::prose("--reason", &args.reason)?);
+    let change = commit::record(ctx, &args.change.choose(ctx)?, event)?;
+    let exit = status::state(ctx, &change)?;
+    rollout::hint_left(ctx, &change);
     Ok(exit)
 }
 
@@ -94,8 +94,8 @@ pub(crate) fn follow_up(ctx: &Ctx, args: FollowUpArgs) -> Result<Exit> {
 }
 
 /// Exits with 0 when promoted, 1 when refused, 3 when refused only because a verdict is inconclusive.
-pub(crate) fn promote(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
-    let change = commit::load(ctx, &change.choose_unsettled(ctx)?)?;
+pub(crate) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
+    let change = commit::load(ctx, id)?;
     evidence::check_record(ctx, &change)?;
     let demanded = collect::demanded(ctx)?;
     let policy = collect::policy_of(&demanded);
@@ -234,7 +234,12 @@ pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
 }
 
 /// Prints the Python tool's JSON in a pipe, the list of demands on a terminal.
-fn show(ctx: &Ctx, change: &Change, (demands, warnings): (&[Demand], &[String]), applied: Option<bool>) -> Result<()> {
+fn show(
+    ctx: &Ctx,
+    change: &Change,
+    (demands, warnings): (&[Demand], &[String]),
+    applied: Option<bool>,
+) -> Result<Exit> {
     for warning in warnings {
         ctx.ui.warn(warning);
     }
@@ -244,6 +249,5 @@ fn show(ctx: &Ctx, change: &Change, (demands, warnings): (&[Demand], &[String]),
     let fixes: Vec<Fix> = unmet.flat_map(|demand| demand.fixes(change, &ctx.fix_context())).collect();
     answer["next"] = json!(fixes.iter().filter_map(Fix::command).collect::<Vec<_>>());
     answer["fixes"] = json!(fixes);
-    ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))?;
-    Ok(())
+    ctx.answer(true, &answer, &report::show::demands(change, demands, applied, &ctx.fix_context()))
 }

@@ -233,6 +233,7 @@ pub(crate) fn budgets<'a>(
         let Some(spec) = measurable.iter().find(|spec| spec.id == metric) else { continue };
         let of = || format!("budget of {metric}");
         let since = repo.resolve_only(&budget.since).context(of())?;
+        let head = &repo.resolve(head)?;
         if is_moving_name(repo, &budget.since)? {
             let said = format!("{}: since: {} moves, so that nothing would add up", of(), budget.since);
             return Err(trouble(said).hinted("name a tag, or the hash of a commit"));

@@ -48,7 +48,8 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     }
     let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
     let damaged = !audit_here::damaged(ctx)?.is_empty();
-    let git = git();
+    let (git, measurable) = (git(), ctx.measurable()?);
+    let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
     let answer = json!({
         "schema": SCHEMA,
         "generated_at": ctx.now(),
@@ -58,10 +59,10 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
         "note": "only the tool's own files are written, never the project's code",
         "actions": actions.iter().map(|(problem, changed)| entry(problem, Some(*changed))).collect::<Vec<_>>(),
         "warnings": notes.iter().map(|note| entry(note, None)).collect::<Vec<_>>(),
-        "measures": measures(ctx)?,
+        "measures": measurable.iter().map(one).collect::<Vec<_>>(),
         "git": git,
     });
-    ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &ctx.measurable()?))?;
+    ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &measurable))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
         ctx.advise(&[Fix::next("put it right", CommandLine::tool("doctor --apply"))]);
     }
@@ -82,11 +83,6 @@ fn entry(problem: &Problem, changed: Option<bool>) -> Value {
         entry["changed"] = json!(changed);
     }
     entry
-}
-
-fn measures(ctx: &Ctx) -> Result<Vec<Value>> {
-    let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
-    Ok(ctx.measurable()?.iter().map(one).collect())
 }
 
 fn git() -> Value {

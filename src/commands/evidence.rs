@@ -20,7 +20,7 @@ use crate::model::{
 use crate::report::{self, CompareView, DayView, plot, verdict};
 use crate::store::{Integrity, Role, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
-use crate::workflow::{Change, Dated, End, InvalidEvent, Unjudged, replay, watch};
+use crate::workflow::{Change, Dated, InvalidEvent, Unjudged, replay, watch};
 
 /// Artifacts of the change's present state that are missing, altered or not under their own names.
 pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
@@ -289,11 +289,6 @@ pub(crate) fn differing_sections(
     ids.iter().filter(|id| is_other(id)).map(|id| Finding::warn(what()).of_change(id).at(path)).collect()
 }
 
-/// Whether there is a verdict that another measurement can contradict.
-pub(crate) fn can_be_remeasured(change: &Change) -> bool {
-    change.comparison.is_some() && !matches!(change.end, Some(End::Rejected { .. } | End::RolledBack))
-}
-
 /// Measures the change again by the config that it began on, since its own commit may change the config. The recorded
 /// numbers are not judged again: only those of the two checkouts count.
 pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
@@ -310,7 +305,8 @@ pub(crate) fn remeasured(ctx: &Ctx, change: &Change) -> Result<Vec<Finding>> {
         return Ok(not("the record names no commit of it".to_owned()));
     };
     let parent = format!("{first}^");
-    let config = history.known_config(&parent)?.map_or_else(|| history.known_config(last), |it| Ok(Some(it)))?;
+    let known = [&parent, last].into_iter().filter_map(|commit| history.known(commit));
+    let config = known.filter_map(|commit| history.config(&commit).transpose()).next().transpose()?;
     let (Some(config), Some(recorded)) = (config, Judgement::of(change, &fetch(ctx))) else {
         return Ok(not("its commit, the config there or its evidence is missing".to_owned()));
     };

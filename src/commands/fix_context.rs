@@ -112,15 +112,11 @@ impl Ctx {
             ..default
         }
     }
-
-    /// What else than the change may be the cause of these verdicts; nothing if git fails, which is reported elsewhere.
-    pub(crate) fn causes(&self, change: &Change, judged: &[Judged]) -> Causes {
-        causes(self, change, judged).unwrap_or_default()
-    }
 }
 
-/// Later commits, and keys of a config that measures in another way, which may be the cause of a verdict on a change.
-fn causes(ctx: &Ctx, change: &Change, judged: &[Judged]) -> Result<Causes> {
+/// What else than the change may be the cause of these verdicts: later commits, and keys of a config that measures in another
+/// way.
+pub(crate) fn causes(ctx: &Ctx, change: &Change, judged: &[Judged]) -> Result<Causes> {
     let (config, Some(repo), false) = (ctx.config()?, ctx.repo()?, judged.is_empty()) else {
         return Ok(Causes::default());
     };

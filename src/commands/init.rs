@@ -152,10 +152,9 @@ pub(crate) fn onboard(ctx: &Ctx, args: OnboardArgs) -> Result<Exit> {
     let is_found = cmds != [None; 2];
     let changes = if is_found { fill(ctx, cmds, args.force, args.dry_run)?.changes } else { Vec::new() };
     let config = ctx.project.config_path_or_default();
-    let applied: Vec<Value> = changes
-        .iter()
-        .map(|it| json!({ "code": code(it.key), "value": it.cmd, "key": it.key, "before": it.before }))
-        .collect();
+    let one =
+        |it: &template::Filled| json!({ "code": code(it.key), "value": it.cmd, "key": it.key, "before": it.before });
+    let applied: Vec<Value> = changes.iter().map(one).collect();
     // The first steps, in the order of the gates.
     let steps = ["change contract", "snapshot --as before", "validate", "snapshot --as after", "compare"];
     let steps = std::iter::once(fix::start()).chain(steps.map(CommandLine::tool));

@@ -187,29 +187,30 @@ impl Measurement {
 
     /// The metrics without a value or with only zeros, for which a relative bound makes no sense.
     pub(crate) fn without_change_to_see(&self, measurable: &Measurable) -> impl Iterator<Item = MetricId> {
-        let all = series::metrics(&self.snapshot);
-        let is_unfit = |id: &MetricId| {
-            series::reading(&all, id).map_or(true, |read| read.samples.iter().all(|value| *value == 0.0))
-        };
+        let is_unfit = |id: &MetricId| self.is_zero(id).unwrap_or(true);
         let unfit: Vec<MetricId> = measurable.iter().map(|spec| spec.id.clone()).filter(is_unfit).collect();
         unfit.into_iter()
+    }
+
+    /// Whether a metric has only zeros; `None` without a value.
+    fn is_zero(&self, id: &MetricId) -> Option<bool> {
+        let all = series::metrics(&self.snapshot);
+        series::reading(&all, id).ok().map(|read| read.samples.iter().all(|value| *value == 0.0))
     }
 
     /// A KPI of the contract that no change can achieve because its baseline is 0, and why.
     pub(crate) fn out_of_reach(&self, contract: &Contract) -> Option<(MetricId, String)> {
         let kpi = contract.kpi.as_ref()?;
         let Bound::Relative { share } = kpi.bound else { return None };
-        let all = series::metrics(&self.snapshot);
-        let is_zero =
-            series::reading(&all, &kpi.metric).is_ok_and(|read| read.samples.iter().all(|value| *value == 0.0));
-        let why = format!(
-            "it is 0 already, and no less can be wanted; guard it instead: --guardrail \"{} <= 0\"",
-            kpi.metric
-        );
-        (is_zero && share < 0.0 && kpi.op != Op::Ge && kpi.op != Op::Gt).then_some((kpi.metric.clone(), why))
+        let wants_less = share < 0.0 && !matches!(kpi.op, Op::Ge | Op::Gt);
+        let metric = self.is_zero(&kpi.metric)?.then(|| kpi.metric.clone()).filter(|_| wants_less)?;
+        let why =
+            format!("it is 0 already, and no less can be wanted; guard it instead: --guardrail \"{metric} <= 0\"");
+        Some((metric, why))
     }
 }
 
+/// A progress bar, which disappears when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
@@ -251,12 +252,6 @@ pub(crate) fn left(more: Option<u32>, made: usize, most: u32) -> String {
         Some(0) | None => String::new(),
         Some(more) if more > allowed => ", hardly settled by then at this noise".to_owned(),
         Some(more) => format!(", settled after about {more} more at this noise"),
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

@@ -31,7 +31,6 @@ pub(crate) mod contract;
 pub(crate) mod day;
 pub(crate) mod decide;
 pub(crate) mod doctor;
-pub(crate) mod hook_run;
 pub(crate) mod hooks;
 pub(crate) mod init;
 pub(crate) mod monitor;
@@ -148,22 +147,28 @@ impl Ctx {
         }
     }
 
-    pub(crate) fn print(&self, value: &Value) -> Result<()> {
-        Ok(self.ui.answer(&serde_json::to_string_pretty(value).unwrap_or_default())?)
+    /// Prints the answer of a command that did what it was asked.
+    pub(crate) fn put(&self, text: &str) -> Result<Exit> {
+        self.ui.answer(text)?;
+        Ok(Exit::Yes)
+    }
+
+    pub(crate) fn print(&self, value: &Value) -> Result<Exit> {
+        self.put(&serde_json::to_string_pretty(value).unwrap_or_default())
     }
 
     /// Prints the JSON that scripts for the Python tool read from a pipe, also when refused; `--format json` gets the
     /// refusal instead.
     pub(crate) fn print_piped(&self, value: &Value) -> Result<()> {
-        if self.globals.format.is_none() && self.json(true) { self.print(value) } else { Ok(()) }
+        if self.globals.format.is_none() && self.json(true) { self.print(value).map(drop) } else { Ok(()) }
     }
 
     /// Answers with `value` as JSON, or with the text; `piped` says whether a pipe gets JSON by default.
-    pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<()> {
-        if self.json(piped) { self.print(value) } else { Ok(self.ui.answer(text)?) }
+    pub(crate) fn say(&self, piped: bool, value: &Value, text: &str) -> Result<Exit> {
+        if self.json(piped) { self.print(value) } else { self.put(text) }
     }
 
-    pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<()> {
+    pub(crate) fn answer(&self, piped: bool, value: &Value, doc: &Doc) -> Result<Exit> {
         if self.json(piped) { self.print(value) } else { self.show(doc) }
     }
 
@@ -191,7 +196,7 @@ impl Ctx {
     }
 
     /// Prints a document as the answer: with colours on a terminal, plain in a pipe, or as markdown if requested.
-    pub(crate) fn show(&self, doc: &Doc) -> Result<()> {
+    pub(crate) fn show(&self, doc: &Doc) -> Result<Exit> {
         let text = if self.globals.format == Some(Format::Markdown) {
             markdown::render(doc)
         } else if self.ui.answers_a_person() {
@@ -199,7 +204,7 @@ impl Ctx {
         } else {
             terminal::render(doc, Terminal::default())
         };
-        Ok(self.ui.answer(&text)?)
+        self.put(&text)
     }
 
     pub(crate) fn config(&self) -> Result<&Config> {
@@ -251,18 +256,18 @@ impl Ctx {
         self.advise(&[Fix::decide(How::Next, what)]);
     }
 
-    pub(crate) fn hint_next(&self, change: &Change) -> Result<()> {
+    pub(crate) fn hint_next(&self, change: &Change) -> Result<Exit> {
         if self.runs_on.get() && matches!(next::next(change, &self.policy()?, self.now()), Step::After | Step::Compare)
         {
-            return Ok(());
+            return Ok(Exit::Yes);
         }
         let evidence = uncommitted::steps(self, change);
         self.advise(&self.next(change)?.steps().into_iter().chain(evidence).collect::<Vec<_>>());
-        Ok(())
+        Ok(Exit::Yes)
     }
 
     /// Answers with the path of a written file, or `{"wrote": P}` as JSON.
-    pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<()> {
+    pub(crate) fn wrote(&self, path: &Path, piped: bool) -> Result<Exit> {
         self.say(piped, &json!({ "wrote": path }), &path.display().to_string())
     }
 
@@ -326,7 +331,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             if let (Some(ctx), Some(change)) = (ctx, change) {
                 let alarms = change.open_alarms.as_slice();
                 let judged = if let Reason::StageGuardrails { judged } = &refusal.missing { judged } else { alarms };
-                fixes.causes = ctx.causes(change, judged);
+                fixes.causes = fix_context::causes(ctx, change, judged).unwrap_or_default();
             }
             fixes.uncommitted.last = ctx.and_then(|ctx| ctx.last_commit(&fixes.trailer));
             let refused = problem::refused(refusal, change.as_deref(), &fixes);

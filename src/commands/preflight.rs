@@ -48,9 +48,9 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
         None => ctx.print(&answer(ctx, id.as_ref(), &found)?)?,
         Some(out) => {
             ctx.write_out(out, &answer(ctx, id.as_ref(), &found)?, &doc)?;
-            ctx.print(&json!({ "wrote": out, "worst_level": worst(&found) }))?;
+            ctx.print(&json!({ "wrote": out, "worst_level": worst(&found) }))?
         }
-    }
+    };
     let is_damage = |it: &Problem| ["RECORD_", "ARTIFACT_"].iter().any(|begin| it.code.starts_with(begin));
     Ok(if found.iter().any(is_damage) { Exit::Trouble } else { Exit::Yes })
 }
@@ -274,13 +274,12 @@ pub(crate) fn analyze(ctx: &Ctx, args: AnalyzeArgs) -> Result<Exit> {
     let value = analysis(ctx)?;
     let doc = report::project::analysis(&value);
     match args.out {
-        None => ctx.answer(true, &value, &doc)?,
+        None => ctx.answer(true, &value, &doc),
         Some(out) => {
             ctx.write_out(&out, &value, &doc)?;
-            ctx.print(&json!({ "wrote": out }))?;
+            ctx.print(&json!({ "wrote": out }))
         }
     }
-    Ok(Exit::Yes)
 }
 
 pub(crate) fn analysis(ctx: &Ctx) -> Result<Value> {
@@ -312,8 +311,7 @@ pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
     let prompt = report::project::llm_prompt(&ctx.config()?.enforcement.trailer, sheet);
     match command {
         LlmCommand::Prompt => {
-            ctx.say(false, &json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": prompt }), &prompt)?;
-            Ok(Exit::Yes)
+            ctx.say(false, &json!({ "schema": "vibeship_optimizer.llm_prompt.v1", "prompt": prompt }), &prompt)
         }
         LlmCommand::Bundle(args) => bundle(ctx, args, &prompt),
     }
@@ -324,13 +322,12 @@ fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let bundle = contents(ctx, id.as_ref(), prompt)?;
     let out = match args.out {
-        None if ctx.json(false) => return ctx.print(&bundle).map(|()| Exit::Yes),
+        None if ctx.json(false) => return ctx.print(&bundle),
         None => PathBuf::from(BUNDLE),
         Some(out) => out,
     };
     ctx.write_out(&out, &bundle, &report::project::llm_bundle(&bundle))?;
-    ctx.print(&json!({ "wrote": out }))?;
-    Ok(Exit::Yes)
+    ctx.print(&json!({ "wrote": out }))
 }
 
 fn contents(ctx: &Ctx, id: Option<&ChangeId>, prompt: &str) -> Result<Value> {

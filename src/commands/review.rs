@@ -100,7 +100,7 @@ fn bundle(ctx: &Ctx, args: BundleArgs) -> Result<Exit> {
     ctx.wrote(&ctx.write_page(args.out, own, &text)?, true)?;
     // Without a comparison there is nothing to attest.
     if comparison.is_none() {
-        return ctx.hint_next(&change).map(|()| Exit::Yes);
+        return ctx.hint_next(&change);
     }
     ctx.advise(&[next]);
     Ok(Exit::Yes)
@@ -146,8 +146,7 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
         let (tool, mode) = (&before.tool, &before.reasoning_mode);
         ctx.ui.warn(&format!("it replaces an earlier attestation: tool {tool}, reasoning mode {mode}"));
     }
-    ctx.hint_next(&attested)?;
-    Ok(Exit::Yes)
+    ctx.hint_next(&attested)
 }
 
 fn reviewer(ctx: &Ctx, args: &AttestArgs, id: &ChangeId) -> Result<String> {
@@ -245,19 +244,17 @@ pub(crate) fn report(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
     let project = ctx.project.root().file_name();
     let project = project.map_or_else(|| "project".into(), |name| name.to_string_lossy());
     let mut problems: Vec<(Tone, String)> = problems.into_iter().map(|it| (Tone::Bad, it)).collect();
-    if let (Some(repo), config) = (ctx.repo()?, ctx.config()?)
-        && !config.budget.is_empty()
-    {
-        let spent = demands::budgets(repo, (config, None), changes.iter(), &repo.resolve("HEAD")?)?;
+    if let Some(repo) = ctx.repo()? {
+        let spent = demands::budgets(repo, (ctx.config()?, None), changes.iter(), "HEAD")?;
         problems.extend(spent.into_iter().map(|finding| (problem::tone(finding.level), finding.what.to_string())));
     }
     let page = Page { project: &project, now, entries, problems };
     let is_markdown = ctx.globals.format == Some(Format::Markdown);
     let text = if is_markdown { markdown::render(&page::document(&page)) } else { page::page(&page) };
     match args.out {
-        None if is_markdown => ctx.ui.answer(&text)?,
+        None if is_markdown => ctx.put(&text)?,
         out => ctx.wrote(&ctx.write_page(out, ctx.project.cache_dir().join("report.html"), &text)?, false)?,
-    }
+    };
     Ok(if damaged { Exit::Trouble } else { Exit::Yes })
 }
 

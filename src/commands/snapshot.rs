@@ -178,7 +178,9 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     world.unmeasured.extend((role == RoleArg::Before).then(|| measurement.out_of_reach(&change.contract)).flatten());
     world.met_already = role == RoleArg::Before && is_met_already(&measurement.snapshot, &change.contract);
     if !world.unmeasured.is_empty() {
-        propose_without(ctx, change, &measurement)?;
+        // The advice proposes no contract on metrics without a value, nor a KPI on a guarded metric.
+        let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
+        *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
     }
     measure::keep_tuneables(ctx)?;
     let event = |taken| match role {
@@ -195,21 +197,13 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     if matches!(role, RoleArg::Before) {
         rehearse(ctx, &change)?;
     }
-    ctx.hint_next(&change)?;
-    Ok(Exit::Yes)
+    ctx.hint_next(&change)
 }
 
 /// The path of the newest measurement, from the project's root.
 fn recorded_in(change: &Change) -> &str {
     let taken = change.events.last().and_then(|event| event.what.taken());
     taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
-}
-
-/// Makes the advice propose no contract on metrics without a value, nor a KPI on a guarded metric.
-fn propose_without(ctx: &Ctx, change: &Change, measurement: &Measurement) -> Result<()> {
-    let guards = change.contract.guardrails.iter().map(|guardrail| guardrail.metric.clone());
-    *ctx.unfit.borrow_mut() = measurement.without_change_to_see(&ctx.measurable()?).chain(guards).collect();
-    Ok(())
 }
 
 fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
@@ -230,8 +224,7 @@ fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Chan
     let here = std::env::current_dir().is_ok_and(|here| files::canonical(&here).is_ok_and(|here| here == root));
     let shown = if here { Path::new(path).to_owned() } else { root.join(path) };
     let answer = json!({ "path": path, "snapshot": measurement.snapshot });
-    ctx.say(false, &answer, &shown.display().to_string())?;
-    Ok(Exit::Yes)
+    ctx.say(false, &answer, &shown.display().to_string())
 }
 
 const SHOWN: usize = 5;

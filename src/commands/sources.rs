@@ -10,7 +10,7 @@ use crate::commands::{Ctx, GitHistory, choose, collect, delta, demands, evidence
 use crate::config::Config;
 use crate::error::Result;
 use crate::git::Side;
-use crate::judge::{Caveat, compare};
+use crate::judge::Caveat;
 use crate::measure::{self, number};
 use crate::model::{
     Artifact, Class, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, count, ingest, scrub, short,
@@ -87,9 +87,8 @@ fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<Str
         )));
     }
     let delta = &validation.delta;
-    let named = |stem: &str| change.contract.criteria().any(|it| compare::governs(stem, &it.metric));
-    let results = config.results().filter(|(stem, _)| named(stem));
-    let results: BTreeSet<PathBuf> = results.map(|(_, file)| files::normal(Path::new(file))).collect();
+    let results = collect::results(&config, &change.contract);
+    let results: BTreeSet<PathBuf> = results.map(|file| files::normal(Path::new(file))).collect();
     let is_result = |file: &String| results.contains(Path::new(file));
     let beside = demands::beside_results(&config, &delta.files, is_result)?;
     let only_results = delta.files.iter().all(|file| is_result(file) || beside.contains(file));

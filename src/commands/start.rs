@@ -263,8 +263,7 @@ fn hierarchy(ctx: &Ctx) -> Result<Exit> {
     let json: Vec<_> = layers.clone().map(|(name, layer)| json!({ "surface": name, "layer": layer })).collect();
     let lines: Vec<String> = (1..).zip(layers).map(|(n, (name, layer))| format!("{n}. {name}: {layer}")).collect();
     let answer = json!({ "schema": "vibeship_optimizer.hierarchy.v1", "layers": json });
-    ctx.say(false, &answer, &lines.join("\n"))?;
-    Ok(Exit::Yes)
+    ctx.say(false, &answer, &lines.join("\n"))
 }
 
 fn ask(ctx: &Ctx, at: usize, answers: &Answers) -> Result<bool> {
@@ -311,8 +310,7 @@ fn answer(ctx: &Ctx, way: &Route) -> Result<Exit> {
     });
     let owed: String = way.evidence.iter().map(|(_, words)| format!("owes: {words}\n")).collect();
     let text = format!("{} (class {class})\ngates: {}\n{owed}next: {start}", way.sentence, gates.join(", "));
-    ctx.say(false, &answer, &text)?;
-    Ok(Exit::Yes)
+    ctx.say(false, &answer, &text)
 }
 
 fn layer(surface: Surface) -> &'static str {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{
     ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
-    monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
+    fix_context, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{CommandError, Exit, Result, failed};
 use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
@@ -42,22 +42,20 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     // A record of the Python tool that cannot be continued is reported as such.
     let shown = meant.map(|id| commit::load(ctx, &id)).transpose()?.filter(|it| commit::provable(ctx, it).is_ok());
     let left = rollout::left_in_tree(ctx, tracked());
-    let missing = audit_here::missing(ctx).unwrap_or_default();
-    for (_, path) in &missing {
+    let missing = audit_here::gone(ctx).unwrap_or_default();
+    for path in missing.iter().filter_map(|gone| gone.path.as_ref()) {
         ctx.ui.error(&format!("{path} is missing here, and the commit checked out has it"));
         ctx.ui.tell(&problem::lines(&[Fix::next("bring it back", fix::restore(path))]).join("\n"));
     }
     let damaged = damaged + missing.len();
     let is_shown = |change: &&Change| shown.as_ref().is_some_and(|shown| shown.id() == change.id());
-    let unproven: Vec<(String, Vec<Fix>)> = records
-        .iter()
-        .filter_map(|record| match record {
-            Record::Legacy(legacy) if shown.as_ref().is_none_or(|shown| *shown.id() != legacy.id) => {
-                Some((legacy.sentence(), legacy.fixes()))
-            }
-            Record::Legacy(_) | Record::Tracked(_) => None,
-        })
-        .collect();
+    let unproven = |record: &Record| match record {
+        Record::Legacy(it) if shown.as_ref().is_none_or(|shown| *shown.id() != it.id) => {
+            Some((it.sentence(), it.fixes()))
+        }
+        Record::Legacy(_) | Record::Tracked(_) => None,
+    };
+    let unproven: Vec<(String, Vec<Fix>)> = records.iter().filter_map(unproven).collect();
     if let Some(monitor) = monitor::legacy(ctx)? {
         ctx.ui.warn(&monitor::legacy_text(ctx, &monitor));
     }
@@ -129,7 +127,7 @@ fn records_to_report(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
 }
 
 /// `rest` is everything beside the selected change and the other open ones.
-fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<()> {
+fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_>) -> Result<Exit> {
     let policy = ctx.policy()?;
     let step = |change: &Change| next::next(change, &policy, ctx.now());
     let others = open.iter().filter(|change| shown.is_none_or(|shown| shown.id() != change.id()));
@@ -180,7 +178,7 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::new(change, step, &fixes);
     }
     if *step == Step::Alarms {
-        fixes.causes = ctx.causes(change, &change.open_alarms);
+        fixes.causes = fix_context::causes(ctx, change, &change.open_alarms).unwrap_or_default();
     }
     let refused = |refusal, fixes| StepView::validate(change, &Progressed::Refused(Box::new(refusal)), fixes);
     if *step == Step::Validate {
@@ -253,7 +251,7 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
             Step::Validate if done > 0 && matches!(validate::made(ctx, &change).0, Progressed::Nothing) => {
                 return standing(ctx, &change);
             }
-            Step::Validate => validate::validate(ctx, id)?,
+            Step::Validate => validate::run(ctx, id)?,
             Step::After => snapshot::of_change(ctx, &change, RoleArg::After, &SnapshotArgs::default())?,
             Step::Tick => {
                 let ticked = tick::tick(ctx, Some(id.as_str()), false)?;
@@ -297,7 +295,7 @@ pub(crate) struct ShowArgs {
 }
 
 pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit> {
-    let id = choose::change(ctx, args.id.or(args.change_id).as_deref())?;
+    let id = choose::change(ctx, args.id.or(args.change_id).as_deref(), false)?;
     let change = match Record::read(&ctx.project, &id)? {
         Record::Tracked(change) => change,
         Record::Legacy(legacy) => {
@@ -306,31 +304,27 @@ pub(crate) fn show_change(ctx: &Ctx, args: ShowArgs) -> Result<Exit> {
             fields.insert("message".to_owned(), json!(legacy.sentence()));
             fields.insert("commands".to_owned(), json!(problem::commands(&legacy.fixes())));
             let doc = report::show::legacy(&legacy.fields, &legacy.sentence(), &legacy.fixes());
-            ctx.answer(false, &Value::Object(fields), &doc)?;
-            return Ok(Exit::Yes);
+            return ctx.answer(false, &Value::Object(fields), &doc);
         }
     };
     let mut fields = view_v1::fields(&change);
     fields.insert("contract".to_owned(), json!(change.contract));
     fields.insert("next".to_owned(), json!(next::next(&change, &ctx.policy()?, ctx.now())));
     fields.insert("events".to_owned(), json!(change.events));
-    ctx.answer(false, &Value::Object(fields), &report::show::document(&change))?;
-    Ok(Exit::Yes)
+    ctx.answer(false, &Value::Object(fields), &report::show::document(&change))
 }
 
 /// The answer of commands that move a change: its id and state, and the next step.
 pub(crate) fn state(ctx: &Ctx, change: &Change) -> Result<Exit> {
     standing(ctx, change)?;
-    ctx.hint_next(change)?;
-    Ok(Exit::Yes)
+    ctx.hint_next(change)
 }
 
 /// Prints id and state alone, if the next step has been reported.
 pub(crate) fn standing(ctx: &Ctx, change: &Change) -> Result<Exit> {
     let (step, status) = (next::next(change, &ctx.policy()?, ctx.now()), view_v1::status(change));
     let answer = json!({ "change_id": change.id(), "status": status, "next": step });
-    ctx.say(false, &answer, &format!("{} {status}", change.id()))?;
-    Ok(Exit::Yes)
+    ctx.say(false, &answer, &format!("{} {status}", change.id()))
 }
 
 #[derive(Debug, Args)]

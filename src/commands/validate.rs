@@ -8,9 +8,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, audit_here, collect, commit, delta, evidence, snapshot, uncommitted,
-};
+use crate::commands::{Bar, Ctx, Pending, audit_here, collect, commit, delta, evidence, snapshot, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{Scope, Side};
@@ -32,12 +30,7 @@ const NOT_STARTED: &str = "exit code 127";
 const SCHEMA: &str = "vibeship_optimizer.validation.v1";
 
 /// Exits with 0 if every check passed, 1 if one failed or the gate refuses.
-pub(crate) fn run(ctx: &Ctx, change: ChangeArg) -> Result<Exit> {
-    let id = change.choose_unsettled(ctx)?;
-    validate(ctx, &id)
-}
-
-pub(crate) fn validate(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
+pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let change = commit::load(ctx, id)?;
     audit_here::refuse_shortened(ctx, &change)?;
     let config = ctx.config()?;
@@ -126,28 +119,25 @@ fn may_amend(ctx: &Ctx, id: &ChangeId, commit: &DeltaCommit) -> bool {
 /// Fails if no failed check says anything about the change: a command could not be started, or a probe also failed at
 /// the baseline. Such checks must not reject a change.
 fn require_meaningful_failures(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
-    let mut failed: Vec<&Check> = checks.iter().filter(|check| !check.passed).collect();
-    let at_baseline = match &change.baseline {
-        Some(baseline) if failed.iter().any(|check| check.kind == CheckKind::Smoke) => {
-            evidence::snapshot(ctx, &baseline.taken.snapshot)?.http
-        }
-        Some(_) | None => Vec::new(),
-    };
+    let failed = || checks.iter().filter(|check| !check.passed);
+    let baseline = change.baseline.as_ref().filter(|_| failed().any(|check| check.kind == CheckKind::Smoke));
+    let baseline = baseline.map(|it| evidence::snapshot(ctx, &it.taken.snapshot)).transpose()?;
+    let at_baseline = baseline.map(|it| it.http).unwrap_or_default();
     let failed_before = |check: &Check| {
         let name = check.name.strip_prefix(SMOKE).filter(|_| check.kind == CheckKind::Smoke);
         at_baseline.iter().any(|http| !http.ok && http.name.as_deref() == name)
     };
-    let not_started = |check: &Check| check.failure.as_ref().is_some_and(|why| why.starts_with(NOT_STARTED));
-    let before = failed.len();
-    failed.retain(|check| !not_started(check) && !failed_before(check));
-    if before == 0 || !failed.is_empty() {
+    let why = |check: &Check| match &check.failure {
+        _ if failed_before(check) => Some("it failed at the baseline, too"),
+        Some(failure) if failure.starts_with(NOT_STARTED) => Some("it cannot be started"),
+        Some(_) | None => None,
+    };
+    let one = |check: &Check| Some(format!("{} ({}): {}", check.name, check.what, why(check)?));
+    // One check that says something is enough.
+    let all: Vec<String> = failed().map(one).collect::<Option<_>>().unwrap_or_default();
+    if all.is_empty() {
         return Ok(());
     }
-    let one = |check: &Check| {
-        let why = if failed_before(check) { "it failed at the baseline, too" } else { "it cannot be started" };
-        format!("{} ({}): {why}", check.name, check.what)
-    };
-    let all: Vec<String> = checks.iter().filter(|check| !check.passed).map(one).collect();
     Err(trouble(format!(
         "{}; no change is judged by a check that cannot run, and nothing was recorded",
         all.join("; ")
@@ -193,8 +183,7 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
             ctx.ui
                 .warn(&format!("{file}, which a metric is read from, was committed with the change and not measured"));
         }
-        ctx.hint_next(change)?;
-        return Ok(Exit::Yes);
+        return ctx.hint_next(change);
     }
     let before = snapshot::failing_before(ctx, change, checks)?;
     if !before.is_empty() {

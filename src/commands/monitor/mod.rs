@@ -11,10 +11,10 @@ use serde_json::{Map, Value, json};
 use crate::audit::Finding;
 use crate::commands::{ChangeArg, Ctx, choose, commit};
 use crate::error::{Exit, Result, trouble};
-use crate::model::{Kind, parse_json};
+use crate::model::{Kind, Tick, parse_json};
 use crate::report::{self, visible::visible_line};
 use crate::store::{atomic, evidence};
-use crate::workflow::{Change, gates, watch, window};
+use crate::workflow::{Change, Dated, gates, watch, window};
 
 const LIMIT: u64 = 4 * 1024 * 1024;
 
@@ -69,8 +69,7 @@ fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
         ctx.ui.warn(&format!("measured on {days} days: verification demands no fewer"));
     }
     let text = format!("{id} is measured on {days} UTC days; run `vibeship-optimizer monitor tick` daily");
-    ctx.say(true, &json!({ "monitor": ctx.project.record_path(&id) }), &text)?;
-    Ok(Exit::Yes)
+    ctx.say(true, &json!({ "monitor": ctx.project.record_path(&id) }), &text)
 }
 
 /// Fails unless the file is the change's recorded baseline: a freely chosen one could hide a regression.
@@ -178,20 +177,16 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
     let measured = rolled_out.map(|from| window::ticked_days(change, from, now)).unwrap_or_default();
     let idle = watch::idle(change, &policy, now, false);
     let earliest = |from, days| window::earliest(change, from, days, now);
-    let runs: Vec<Value> = change
-        .ticks
-        .iter()
-        .map(|tick| {
-            json!({
-                "utc_date": tick.utc_date,
-                "day": tick.day,
-                "ts": tick.at,
-                "snapshot": tick.taken.snapshot.path,
-                "report": tick.report.path,
-                "alarms": tick.alarms,
-            })
+    let run = |tick: &Dated<Tick>| {
+        json!({
+            "utc_date": tick.utc_date,
+            "day": tick.day,
+            "ts": tick.at,
+            "snapshot": tick.taken.snapshot.path,
+            "report": tick.report.path,
+            "alarms": tick.alarms,
         })
-        .collect();
+    };
     Ok(json!({
         "active": is_monitored(change) && idle != Some(watch::Idle::Complete),
         "schema": "vibeship_optimizer.monitor.v1",
@@ -209,6 +204,6 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
         "open_alarms": change.open_alarms,
         "idle": idle.map(watch::Idle::name),
         "rollback": report::rollback::action(change),
-        "runs": runs,
+        "runs": change.ticks.iter().map(run).collect::<Vec<_>>(),
     }))
 }

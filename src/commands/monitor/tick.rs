@@ -7,7 +7,7 @@ use crate::audit::Finding;
 use crate::audit::evidence::day_role;
 use crate::commands::{
     Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, check, choose, collect, commit, delta, evidence,
-    measure, monitor, pair, pairing, uncommitted,
+    fix_context, measure, monitor, pair, pairing, uncommitted,
 };
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
@@ -255,7 +255,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     for judged in &change.open_alarms {
         ctx.error_once(&format!("{}: alarm: {}", change.id(), report::verdict::alarm_line(judged)));
     }
-    let causes = ctx.causes(change, &change.open_alarms);
+    let causes = fix_context::causes(ctx, change, &change.open_alarms).unwrap_or_default();
     if causes.steps().is_empty() {
         ctx.ui.tell(&format!("To roll back: {}", report::rollback::action(change)));
     }
