@@ -11,6 +11,7 @@ use crate::audit::record;
 use crate::commands::{Ctx, audit_here, check, choose, commit, delta, doctor, measure};
 use crate::config::{Config, Timing};
 use crate::error::{CommandError, Exit, Result};
+use crate::git::{NEEDED, Version};
 use crate::measure::size;
 use crate::model::{
     ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WHAT_HAPPENED, WorkTree, count, few, fix,
@@ -169,8 +170,12 @@ pub(crate) fn commit_once() -> Fix {
 }
 
 pub(crate) fn not_under_git() -> Problem {
-    let init = Fix::next("without commits nothing ties a measurement to a change", CommandLine::git("init"));
-    Problem::warn("GIT_NOT_FOUND", "the project is not under git", vec![init])
+    let why = "without commits nothing ties a measurement to a change";
+    let (what, step) = match Version::installed() {
+        Ok(_) => ("the project is not under git", Fix::next(why, CommandLine::git("init"))),
+        Err(_) => ("git is not installed", Fix::decide(How::Next, format!("install git {NEEDED} or newer: {why}"))),
+    };
+    Problem::warn("GIT_NOT_FOUND", what, vec![step])
 }
 
 pub(crate) fn unfetched(ctx: &Ctx) -> Result<Vec<Problem>> {

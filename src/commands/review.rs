@@ -8,12 +8,13 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::audit::evidence::Judgement;
-use crate::commands::{ChangeArg, Ctx, Pending, collect, commit, delta, demands, evidence, parse};
-use crate::error::{Exit, Result, failed};
-use crate::git::{GitError, Repo, Side};
 use crate::measure;
-use crate::model::{Artifact, Attestation, ChangeId, Digest, Fix, Kind, scrub};
+use crate::commands::{ChangeArg, Ctx, Pending, check, collect, commit, compare, delta, demands, evidence, parse};
+use crate::error::{Exit, Result, failed, trouble};
+use crate::git::{GitError, Repo, Side};
+use crate::model::{Artifact, Attestation, ChangeId, CommandLine, Digest, Fix, Kind, scrub};
 use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, plot, problem, review};
+use crate::report::plot::Strip;
 use crate::store::{Record, Role};
 use crate::workflow::{Change, World, next};
 
@@ -228,6 +229,12 @@ pub(crate) struct ReportArgs {
 
 /// Exits with 2 if a record is damaged, which the page also says.
 pub(crate) fn report(ctx: &Ctx, args: ReportArgs) -> Result<Exit> {
+    // The page is kept beside the records: alone, it would make a project of any directory.
+    if !ctx.project.is_initialized() {
+        check::needs_project(ctx, "report")?;
+        let init = Fix::next("make one", CommandLine::tool("init"));
+        return Err(trouble("this directory holds no project").fixed_by([init]));
+    }
     let (changes, problems, damaged) = read_all(ctx, args.open)?;
     let (policy, now) = (ctx.policy()?, ctx.now());
     let mut entries = Vec::new();

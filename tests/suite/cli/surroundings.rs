@@ -121,6 +121,22 @@ fn without_git_on_the_path_a_repository_is_not_called_clean() {
 }
 
 #[test]
+fn no_repository_is_proposed_where_git_is_missing() {
+    let s = Sandbox::without_git();
+    s.set("PATH", "");
+    let _ = s.run(&["init", "--no-prompt"]).says(&["git is not installed", "install git"]).never_says(&["git init"]);
+}
+
+#[test]
+fn a_report_makes_no_project_of_a_directory_without_one() {
+    let s = Sandbox::new();
+    let dir = s.outside().join("elsewhere");
+    std::fs::create_dir(&dir).unwrap();
+    let _ = s.run_in(&dir, &["report"]).exits(2).says(&["this directory holds no project"]);
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
+}
+
+#[test]
 fn a_git_that_refuses_the_repository_is_an_error_with_the_fix() {
     let s = Sandbox::new();
     s.start("x").contract();
