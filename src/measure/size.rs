@@ -279,15 +279,17 @@ const STAND_INS: [(&[u8], &str, &str); 3] = [
 /// Missing data of tracked files, each with the command that fetches it: placeholders for data stored elsewhere, and
 /// empty directories of submodules.
 pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> Vec<(String, &'static str)> {
-    let attributes =
-        [".gitattributes", ".git/info/attributes"].map(|file| fs::read(root.join(file)).unwrap_or_default());
-    let is_filtered = attributes.concat().windows(7).any(|word| word == b"filter=");
+    let tracked: Vec<PathBuf> = tracked.collect();
+    let beside = [".gitattributes", ".git/info/attributes"].map(PathBuf::from);
+    let mut attributes = tracked.iter().filter(|path| path.ends_with(".gitattributes")).chain(&beside);
+    let is_filtered =
+        attributes.any(|file| fs::read(root.join(file)).is_ok_and(|it| it.windows(7).any(|it| it == b"filter=")));
     // Git fetches only submodules listed in `.gitmodules` in the root of the repository.
     let has_submodules = root.ancestors().any(|above| above.join(".gitmodules").exists());
     let mut found: BTreeMap<(&str, &str), Vec<PathBuf>> = BTreeMap::new();
-    for path in tracked {
-        if let Some(how) = missing(&root.join(&path), is_filtered, has_submodules) {
-            found.entry(how).or_default().push(path);
+    for path in &tracked {
+        if let Some(how) = missing(&root.join(path), is_filtered, has_submodules) {
+            found.entry(how).or_default().push(path.clone());
         }
     }
     let described = |((what, command), paths): ((&str, &'static str), Vec<PathBuf>)| {

@@ -292,6 +292,14 @@ fn instructions_are_counted_where_they_can_be() {
 }
 
 #[test]
+fn placeholders_are_found_below_the_directory_whose_attributes_name_the_filter() {
+    let s = Sandbox::new();
+    let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n", "1".repeat(64));
+    s.write("data/.gitattributes", "*.bin filter=lfs\n").write("data/a.bin", pointer).commit_as("data", &[]);
+    let _ = s.run(&["doctor", "--format", "text"]).says(&["git lfs pull"]);
+}
+
+#[test]
 fn placeholders_in_place_of_data_are_reported() {
     let s = Sandbox::new();
     let pointer = format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 52428800\n", "1".repeat(64));
