@@ -317,7 +317,8 @@ impl Served {
             };
             if stop() || began.elapsed() > READY {
                 let seconds = began.elapsed().as_secs();
-                return Err(format!("`{}` did not answer as expected in {seconds} s: {why}", scrub(cmd)));
+                let (cmd, of) = (scrub(cmd), format!("{port}, the ${PORT} that it was given"));
+                return Err(format!("`{cmd}` did not answer as expected at {of}, in {seconds} s: {why}"));
             }
             thread::sleep(PAUSE);
         }
