@@ -49,8 +49,7 @@ pub(crate) struct Surfaces {
     /// Each of these sets needs a match.
     pub docs: Vec<GlobSet>,
     pub tests: Vec<GlobSet>,
-    /// What may change together with tuneables: prose, tests, the KPI's output, the config. A file that one of these
-    /// sets lacks is code.
+    /// What may change together with tuneables: prose, tests, the KPI's output, the config. What one set lacks is code.
     pub beside: Vec<GlobSet>,
 }
 
@@ -114,8 +113,11 @@ impl Exemption {
             commit.files.iter().filter(|file| !file.own).all(|file| !leads(file) && globs.is_match(file.name()))
         };
         let paths = self.paths.as_ref().is_none_or(is_named);
-        let author = || format!("{} <{}>", commit.author_name, commit.author_email);
-        let authors = self.authors.as_ref().is_none_or(|globs| globs.is_match(author()));
+        let (name, address) = (&commit.author_name, &commit.author_email);
+        let is_by = |globs: &GlobSet| {
+            [format!("{name} <{address}>"), name.clone(), address.clone()].iter().any(|it| globs.is_match(it))
+        };
+        let authors = self.authors.as_ref().is_none_or(is_by);
         let account = commit.author_email.split('@').next().unwrap_or_default();
         let account = account.split_once('+').map_or(account, |(_, name)| name);
         // Apps of a forge commit as `NAME[bot]`.
@@ -152,8 +154,7 @@ impl Surfaces {
             .unwrap_or_else(|| Finding::fail(otherwise))
     }
 
-    /// The findings about surfaces that the commits of a change must not touch in its class, or should have touched as
-    /// well.
+    /// The findings about surfaces that the commits of a change must not touch in its class, or had to touch as well.
     pub(crate) fn findings(&self, change: &Change, members: &[Member]) -> Vec<Finding> {
         let class = change.opened.class;
         let paths: Vec<&str> = members.iter().flat_map(|member| member.paths.iter().map(String::as_str)).collect();

@@ -282,6 +282,23 @@ fn the_bot_that_the_config_names_is_exempt_under_its_forges_name_too() {
 }
 
 #[test]
+fn an_author_is_exempt_by_name_or_by_address_alone() {
+    let sandbox = Sandbox::enforced();
+    let config = sandbox.read("vibeship_optimizer.yml");
+    let authors = "{authors: ['Robot', '*@bots.example.org'], reason: robots}";
+    sandbox
+        .write("vibeship_optimizer.yml", config.replace("{bots: [renovate]", &format!("{authors}\n    - {{bots: [r]")));
+    sandbox.git(&["commit", "-qam", "Exempt robots"]);
+    let base = sandbox.head();
+    for author in ["Robot <r@example.org>", "any <any@bots.example.org>", "Robotic <r@example.org>"] {
+        sandbox.write("src/lock.txt", author);
+        sandbox.git(&["add", "src"]);
+        sandbox.git(&["commit", "-qm", "Update", &format!("--author={author}")]);
+    }
+    assert_eq!(sandbox.codes(&format!("{base}..HEAD")), ["COMMIT_WITHOUT_ID"]);
+}
+
+#[test]
 fn the_fix_for_a_malformed_or_mistyped_id_leaves_one_correct_trailer() {
     let sandbox = Sandbox::enforced();
     let base = sandbox.head();

@@ -171,6 +171,21 @@ fn squashed_merge_gets_the_trailer_when_it_is_committed() {
 }
 
 #[test]
+fn squash_of_a_promoted_change_gets_its_id_from_the_message() {
+    let (sandbox, id, _) = staged();
+    sandbox.git(&["checkout", "-q", "-b", "side"]);
+    sandbox.git(&["commit", "-qm", "Fewer steps"]);
+    for step in [&["validate"][..], &["snapshot", "--as", "after"], &["compare"], &["change", "promote"]] {
+        let _ = sandbox.run(&[step, &["--change-id", &id]].concat()).ok();
+    }
+    sandbox.commit_evidence();
+    sandbox.git(&["checkout", "-q", "main"]);
+    sandbox.git(&["merge", "-q", "--squash", "side"]);
+    sandbox.git(&["commit", "-q", "--no-edit"]);
+    assert_eq!(sandbox.ids("HEAD"), [id]);
+}
+
+#[test]
 fn revert_inherits_the_id_of_what_it_reverts() {
     let (sandbox, _, base) = staged();
     sandbox.git(&["commit", "-qm", "Fewer steps"]);
