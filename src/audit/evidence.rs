@@ -53,8 +53,7 @@ pub(crate) fn day_role(day: u32) -> String {
     format!("day{day}")
 }
 
-/// The first snapshot that is a copy, belongs to another change, was made at another time than the record says, or leads to
-/// other conclusions.
+/// The first snapshot that is a copy, of another change or time than the record says, or leads to other conclusions.
 fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let current = change.artifacts();
     let mut seen = Seen::default();

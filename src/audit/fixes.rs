@@ -52,7 +52,6 @@ fn target_of(subject: &str) -> &str {
     rest
 }
 
-/// Escapes a text as a regular expression that matches it literally.
 fn literal(text: &str) -> String {
     let escaped = |c: char| if ".[]*^$+?(){}|\\".contains(c) { format!("\\{c}") } else { c.to_string() };
     text.chars().map(escaped).collect()
@@ -364,7 +363,6 @@ impl Fixes<'_> {
         ]
     }
 
-    /// Restores a removed record and the files that were removed with it.
     fn bring_back_removed(&self) -> Vec<Fix> {
         let from = self.from();
         let removed = CommandLine::git("diff -z --relative --name-only --diff-filter=D").words([from, "HEAD", "--"]);

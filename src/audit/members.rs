@@ -1,5 +1,4 @@
-//! Checks the commits of one change against its record: a single commit, made after the baseline, as it was validated, of a
-//! change that passed the required gate.
+//! Checks the commits of one change against its record: one, after the baseline, as validated, past the required gate.
 
 use chrono::{DateTime, Utc};
 
@@ -27,8 +26,7 @@ impl Member {
     }
 }
 
-/// The findings about the commits of a change that were not taken back (oldest first, not empty); `earlier` are its commits
-/// before the range.
+/// The findings about a change's commits that stand (oldest first, not empty); `earlier` are those before the range.
 pub(crate) fn findings(
     change: &Change,
     members: &[Member],
@@ -101,8 +99,7 @@ fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Opt
     end.map(|end| FindingKind::CommitNotValidated { validated, ended: Some(end) })
 }
 
-/// The first gate, up to the required one, that the class has to pass and the change has not; or the gate that its class
-/// never passes.
+/// The first gate, up to the required one, that the change owes and has not passed, or that its class never passes.
 fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
     let (class, require) = (change.opened.class, audit.policy.require);
     let mut owed = class.gates().iter().copied().take_while(|gate| *gate <= require);
@@ -124,8 +121,7 @@ fn gate(change: &Change, audit: &RangeAudit<'_>) -> Option<Finding> {
     }
 }
 
-/// A finding if an emergency's override has expired, by its own expiry or the longest allowed time, and `by` does not take it
-/// over.
+/// A finding if an emergency's override has expired, by its own or the longest expiry, and `by` does not take it over.
 pub(crate) fn expired(change: &Change, by: Option<&Change>, days: u32, now: DateTime<Utc>) -> Option<Finding> {
     let latest = contract::longest(change.opened_at, days);
     let expired = change.opened.expires.map_or(latest, |at| at.min(latest));
@@ -171,7 +167,6 @@ pub(crate) fn is_of_validated_files(change: &Change, paths: &[String], policy: &
     paths.iter().all(|path| files.is_some_and(|files| files.contains(path)) || policy.exempts_path(path))
 }
 
-/// Whether a commit equals a cherry-pick, apart from exempt files.
 pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
@@ -239,7 +234,6 @@ fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Op
     written_first(change, member)
 }
 
-/// A finding if a commit was written before the baseline was measured.
 fn written_first(change: &Change, member: &Member) -> Option<FindingKind> {
     let measured = change.baseline.as_ref()?.taken.taken_at;
     // If the committer's time is also before the baseline, the clocks differ or one was set back; if only the author's time

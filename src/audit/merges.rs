@@ -83,7 +83,6 @@ pub(crate) fn unexplained(
     paths
 }
 
-/// The finding that merges alone bring these files back.
 pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> Option<Finding> {
     let brings = |merge: &&Commit| merge.files.iter().any(|file| paths.contains(file.name()));
     let merge = audit.merges.iter().find(brings).or(audit.merges.first())?;

@@ -60,8 +60,7 @@ pub(crate) struct EarlierRecord {
     pub committed: Option<DateTime<Utc>>,
 }
 
-/// The findings from the record alone. `latest` is the last time that it can contain: that of the commit that holds it, or
-/// now.
+/// The findings from the record alone. `latest` is the last time in it that is possible: of its commit, or now.
 pub(crate) fn findings(record: &RecordFacts, latest: DateTime<Utc>) -> Vec<Finding> {
     let change = match &record.state {
         RecordState::Tracked(change) => change,

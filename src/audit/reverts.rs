@@ -186,8 +186,7 @@ impl<'a> Lineage<'a> {
         ids.iter().filter_map(|id| self.record(id)?.change()).any(passed)
     }
 
-    /// A revert counts as work if it does something else, brings something back, or carries the id of a change that does not
-    /// own the reverted commit.
+    /// A revert is work if it does something else, brings something back, or carries the id of another change.
     fn add_work(&self, revert: &Member, reverts_all: bool, settled: &mut Settled) {
         let origins = if reverts_all { self.origins(&revert.name.id) } else { Vec::new() };
         let takes_out = reverts_all && origins.iter().all(|origin| origin.takes_out);

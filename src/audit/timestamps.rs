@@ -65,8 +65,7 @@ impl Version {
     }
 }
 
-/// The findings from the versions of a record (oldest first) compared with its last state. `before` is the record at the
-/// range's base, `now` the one at its head.
+/// Compares the versions of a record (oldest first) with its last state; `before` is at the range's base, `now` at its head.
 pub(crate) fn findings(
     id: &ChangeId,
     path: &str,
@@ -190,8 +189,7 @@ pub(crate) fn named(change: &Change) -> BTreeSet<String> {
     change.events.iter().flat_map(|event| event.what.commits().cloned()).collect()
 }
 
-/// Finds the first event whose time is before the commit that it names was made. `made` has the committer's times of the
-/// commits that are known here.
+/// Finds the first event from before the commit that it names; `made` has the committer's times of known commits.
 pub(crate) fn before_its_commit(record: &RecordFacts, made: &BTreeMap<String, DateTime<Utc>>) -> Option<Finding> {
     let change = record.change()?;
     change.events.iter().find_map(|event| {

@@ -58,8 +58,7 @@ pub(crate) struct Checked {
 
 pub(crate) struct Concerned {
     pub(crate) change: Change,
-    /// The numbers of the events that must be signed if signatures are required: those that the range adds, and those
-    /// that were signed before it.
+    /// The events that must be signed if signatures are required: those the range adds, and those signed before.
     pub(crate) to_sign: Vec<u64>,
     /// Whether it has a commit in the range or was compared in it.
     pub(crate) is_new: bool,

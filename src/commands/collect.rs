@@ -110,7 +110,6 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     })
 }
 
-/// Fails while the tool's own files are in conflict.
 pub(crate) fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
     let merging = uncommitted::merging(ctx, Some(change));
     if merging.is_empty() { Ok(()) } else { Err(failed("the tool's own files are in conflict").fixed_by(merging)) }
@@ -142,8 +141,7 @@ pub(crate) fn outputs_in_delta(ctx: &Ctx, change: &Change) -> Result<Vec<String>
     Ok(outputs(ctx, change)?.into_iter().filter(|file| delta.files.contains(file)).collect())
 }
 
-/// Metrics of the contract that cannot be measured on a chosen commit: those of a service, imported times and numbers, and
-/// files that git does not track.
+/// Metrics of the contract that cannot be measured on a chosen commit: of a service, imported, or not in git.
 fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     let config = ctx.config()?;
     let tracked = delta::tracked(ctx)?.unwrap_or_default();
@@ -164,8 +162,7 @@ fn unattributed(ctx: &Ctx, change: &Change) -> Result<Vec<MetricId>> {
     Ok(metrics.filter(|metric| !on_commit(metric)).cloned().collect())
 }
 
-/// Altered or missing evidence, and whether the verdicts can be reproduced. Altered evidence is reported by its path, since
-/// nothing can be recomputed from it.
+/// Altered or missing evidence, from which nothing can be recomputed; else whether the verdicts can be reproduced.
 pub(crate) fn proof(ctx: &Ctx, change: &Change) -> Result<(Vec<ArtifactFault>, bool)> {
     let faults = evidence::faults(ctx, change)?;
     let reproduced = faults.is_empty() && evidence::reproduced(ctx, change)?;
@@ -277,8 +274,7 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
     }
 }
 
-/// The config in the work tree with the stricter demands of the committed one, which are reported: an uncommitted edit could
-/// be undone unseen, so it loosens nothing.
+/// The config here with the stricter demands of the committed one: an uncommitted edit could be undone unseen.
 pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
     let (here, history) = (ctx.config()?, ctx.history()?);
     let Some(Ok(Some(committed))) = history.map(|it| it.config("HEAD")) else { return Ok(here.clone()) };
@@ -289,7 +285,6 @@ pub(crate) fn demanded(ctx: &Ctx) -> Result<Config> {
     Ok(both)
 }
 
-/// The sources among the tool's own files, each as `KEY (PATH)`.
 fn own_sources(ctx: &Ctx) -> Result<Vec<String>> {
     let root = ctx.project.root();
     let found = sources_among_own(ctx.config()?, |path| within(root, path));

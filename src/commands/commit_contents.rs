@@ -43,8 +43,7 @@ impl GitHistory<'_> {
         self.config(&format!("{removed}^"))
     }
 
-    /// If the range introduces the first config, the range without the commits before that config's
-    /// `enforcement.since`.
+    /// If the range introduces the first config, the range without the commits before its `enforcement.since`.
     pub(crate) fn begun(&self, range: &Range, head: Option<&Config>) -> Result<Range> {
         let before = range.base.as_deref().map(|base| self.last_config(base)).transpose()?.flatten();
         let since = head.filter(|_| before.is_none()).and_then(|config| config.enforcement.since.as_deref());

@@ -21,7 +21,6 @@ const PROGRAM: &str = "vibeship-optimizer";
 /// Command lines that work as they stand, in the order of the workflow.
 pub(crate) const EXAMPLES: &str = include_str!("examples.txt");
 
-/// Help pages that are not about a command.
 const TOPICS: [&str; 3] = ["gates", "criteria", "exit-codes"];
 
 /// Write the completions of the shells and the man pages

@@ -123,9 +123,8 @@ fn leaves(config: &Value) -> BTreeMap<String, String> {
     found
 }
 
-/// The exemption of commits with only files of the set-up: nothing can be measured before they are committed. Later,
-/// commits with only the config, hooks and `.gitignore` files still need no change, and changes of the config are
-/// reported.
+/// The exemption of commits with only files of the set-up: nothing can be measured before they are committed. Later, the
+/// config, hooks and `.gitignore` files still need no change, and changes of the config are reported.
 fn set_up(is_first: bool) -> Result<Exemption> {
     let names = project::config_names();
     let mut patterns: Vec<String> = names.iter().map(|name| globset::escape(name)).collect();
@@ -182,8 +181,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
     })
 }
 
-/// Files that are neither tuneables nor code: documents, tests, prose anywhere, files that metrics are read from, the
-/// config.
+/// Files that are neither tuneables nor code: documents, tests, prose, results that metrics are read from, the config.
 pub(crate) fn non_code_globs(config: &Config) -> Result<GlobSet> {
     let mut patterns: Vec<String> = ["**/*.md", "**/*.rst", "**/*.adoc"].map(str::to_owned).to_vec();
     patterns.extend(project::ROOT_CONFIGS.map(globset::escape));
@@ -260,8 +258,7 @@ fn is_moving_name(repo: &Repo, name: &str) -> Result<bool> {
     Ok(!full.stdout.starts_with(b"refs/tags/") && (base.is_empty() || !is_hash))
 }
 
-/// The finding on a budget; `None` if nothing of it is used. `in_effect` are the changes with commits since its
-/// beginning.
+/// The finding on a budget; `None` if nothing of it is used. `in_effect` are the changes with commits since it began.
 fn budget_finding(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
     let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
     let mut unjudged = 0;

@@ -77,16 +77,14 @@ fn faults_among(ctx: &Ctx, artifacts: &[&Artifact], by_name: bool) -> Result<Vec
     Ok(found)
 }
 
-/// A commit with the file as recorded: HEAD, or else the newest of any branch. If git fails, none is known: the advice
-/// then works without git.
+/// A commit with the file as recorded: HEAD, or else the newest of any branch; none is known if git fails.
 pub(crate) fn commit_with(ctx: &Ctx, artifact: &Artifact) -> Option<String> {
     let repo = ctx.repo().ok().flatten()?;
     let is_wanted = |bytes: &Vec<u8>| artifact.holds(bytes);
     repo.commit_with(&repo.full(&artifact.path), evidence::LIMIT, &is_wanted).ok().flatten()
 }
 
-/// The fixes for a file that differs from what was recorded, and for all such files of the change that its name begins
-/// with.
+/// The fixes for a file that differs from what was recorded, and for all such files of its change.
 fn restoring_fixes(ctx: &Ctx, artifact: &Artifact) -> Option<Vec<Fix>> {
     let name = artifact.path.rsplit('/').next()?;
     let change = commit::load(ctx, &name.split('_').next()?.parse().ok()?).ok()?;
@@ -131,8 +129,7 @@ pub(crate) fn reproduced(ctx: &Ctx, change: &Change) -> Result<bool> {
     Ok(problem.is_none())
 }
 
-/// Requires that the gates would have allowed every event of the record: whoever edits the file can recompute its chain
-/// of digests, but not pass the gates.
+/// Requires that the gates allow every event of the record: an edit can have right digests, but not pass the gates.
 pub(crate) fn check_record(ctx: &Ctx, change: &Change) -> Result<()> {
     let Err(invalid) = replay::check(&change.events) else { return Ok(()) };
     let path = ctx.project.relative(&ctx.project.record_path(change.id()));
@@ -163,7 +160,6 @@ pub(crate) fn watched(ctx: &Ctx, change: &Change) -> Result<Option<Watched>> {
     Ok(found)
 }
 
-/// What the monitored days of a change leave unjudged.
 pub(crate) fn unjudged(ctx: &Ctx, change: &Change) -> Result<Unjudged> {
     Ok(watch::unjudged(change, &days(ctx, change)?))
 }
@@ -191,8 +187,7 @@ pub(crate) fn rendered_again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifac
     reports.map(|page| (page.recorded.clone(), page.text.into_bytes())).collect()
 }
 
-/// The reports of a change that differ from its record and evidence. A report of another version may be worded
-/// differently, which is a warning.
+/// The reports of a change that differ from its record and evidence: a warning, as another version words them otherwise.
 pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
     let is_other = |page: &Page<'_>| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256;
     let differing = pages(change, fetch).into_iter().filter(is_other);
@@ -228,7 +223,6 @@ fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
     compared.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch)).collect()
 }
 
-/// The comparison's report and its data.
 fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Page<'a>>> {
     let recorded = &change.comparison.as_ref()?.what;
     let judged = Judgement::of(change, fetch)?;
@@ -270,8 +264,7 @@ pub(crate) fn day_text(
     report::day::markdown(&DayView { change, day, utc_date, snapshot, judged, drift, alarms })
 }
 
-/// The changes whose section of the logbook changed or disappeared and does not match their record, and new sections
-/// without a record.
+/// The changes whose section of the logbook changed and does not match their record, and sections without a record.
 pub(crate) fn differing_sections(
     (before, now): (&[u8], &[u8]),
     path: &str,

@@ -53,7 +53,6 @@ fn head_by_file(root: &Path) -> Option<String> {
     Some(hash.trim().to_owned())
 }
 
-/// The message and, if needed for the decision, the staged files.
 pub(crate) fn message(ctx: &Ctx, history: &GitHistory<'_>, bytes: &[u8]) -> Result<MessageFacts> {
     let repo = history.repo;
     let (at, comment) = scissors(bytes);
@@ -114,7 +113,6 @@ pub(crate) fn scissors(bytes: &[u8]) -> (usize, Option<String>) {
     (at, None)
 }
 
-/// The options of git for such a setting.
 pub(crate) fn comments(setting: Option<&str>) -> Vec<&str> {
     setting.into_iter().flat_map(|setting| ["-c", setting]).collect()
 }

@@ -308,7 +308,6 @@ fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut 
     true
 }
 
-/// The same for KPIs and endpoints.
 fn measure_values(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
     let kpis = kpi::groups(ask.probes.kpis.iter().copied()).into_iter().map(Group::Kpis);
     for group in kpis.chain(ask.probes.http.iter().copied().map(Group::Http)) {
@@ -339,7 +338,6 @@ fn circumstances(ask: &Ask<'_>, metric: &MetricId) -> Circumstances {
     for_metric(&known, ask.settings, metric)
 }
 
-/// The circumstances of a command's decisive time.
 fn known(ask: &Ask<'_>, paired: &PairedCommand) -> Circumstances {
     circumstances(ask, &decisive::Decisive::of_pairs(paired).metric(&paired.name))
 }

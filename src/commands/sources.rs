@@ -48,8 +48,7 @@ pub(crate) fn problem(
     Ok(None)
 }
 
-/// A problem according to the config of the validated commit: a check that was not run, or a change that alters nothing but
-/// the results that its metrics are read from.
+/// A problem by the config of the validated commit: a check that was not run, or a change of nothing but results.
 fn of_validation(history: &GitHistory<'_>, change: &Change) -> Result<Option<String>> {
     let Some(validation) = &change.validation else { return Ok(None) };
     let named = validation.revision.commit.as_deref();
@@ -193,7 +192,6 @@ fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) 
     other_sizes(history, change, &commit, snapshot.sizes.iter())
 }
 
-/// The first size of the contract that differs from git's in a commit.
 fn other_sizes<'s>(
     history: &GitHistory<'_>,
     change: &Change,
@@ -211,7 +209,6 @@ fn other_sizes<'s>(
     Ok(None)
 }
 
-/// The first tuneable with another value in its tracked file.
 fn tuneables_problem(history: &GitHistory<'_>, snapshot: &Snapshot) -> Result<Option<String>> {
     let commit = clean_commit(snapshot).filter(|_| !snapshot.tuneables.is_empty());
     let Some(commit) = commit.and_then(|commit| history.known(commit)) else { return Ok(None) };

@@ -43,7 +43,6 @@ fn check_gate(change: &Change, event: &Event, now: DateTime<Utc>) -> Result<(), 
         .map_err(|refusal| InvalidEvent::Refused { seq: event.seq, refusal: Box::new(refusal) })
 }
 
-/// Whether an event agrees with the change's state.
 fn follows(change: &Change, event: &Kind) -> bool {
     if let Kind::Validated(validation) = event {
         return validation.checks.iter().all(|check| check.passed);

@@ -210,7 +210,6 @@ impl Change {
         self.end.is_none()
     }
 
-    /// Whether the baseline was taken with uncommitted work.
     pub fn is_indicative(&self) -> bool {
         self.baseline.as_ref().is_some_and(|baseline| baseline.strength == Strength::Indicative)
     }
@@ -263,7 +262,6 @@ impl Change {
         promoted.or_else(|| self.rollout.iter().find_map(|done| done.policy.as_ref()))
     }
 
-    /// The number of comparisons since the baseline.
     pub fn comparisons_since_baseline(&self) -> u32 {
         let since = self.events.iter().rev().take_while(|event| !matches!(event.what, Kind::BaselineTaken(_)));
         u32::try_from(since.filter(|event| matches!(event.what, Kind::Compared(_))).count()).unwrap_or(u32::MAX)

@@ -23,7 +23,6 @@ pub fn alarms(judged: &[CriterionRow]) -> Vec<Judged> {
     judged.iter().filter(is_alarm).map(CriterionRow::judged).collect()
 }
 
-/// Whether a verdict is conclusive: pass or fail.
 pub fn is_settled(row: &CriterionRow) -> bool {
     matches!(row.result.outcome(), Outcome::Pass | Outcome::Fail)
 }

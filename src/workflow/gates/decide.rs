@@ -176,7 +176,6 @@ fn is_in_effect(change: &Change, world: &World) -> Result<(), Refusal> {
     gates::validated_tuneables(Gate::Verify, change, &world.tuneables)
 }
 
-/// Monitoring, from the full rollout on.
 pub fn may_monitor(change: &Change) -> Result<(), Refusal> {
     if change.fully_rolled_out_at().is_some() {
         return enter(change, Gate::Verify);

@@ -80,7 +80,6 @@ pub fn says_something(change: &Change, event: &Kind) -> bool {
     true
 }
 
-/// Refuses with `reason` unless the demand is met.
 fn require(gate: Gate, met: bool, reason: impl FnOnce() -> Reason) -> Result<(), Refusal> {
     if met { Ok(()) } else { Err(Refusal::new(gate, reason())) }
 }
@@ -186,7 +185,6 @@ fn all_measured(gate: Gate, world: &World) -> Result<(), Refusal> {
     })
 }
 
-/// Demands a reason in words; `verb` is the command that takes it.
 fn has_reason(gate: Gate, verb: &'static str, reason: &str) -> Result<(), Refusal> {
     require(gate, !reason.trim().is_empty(), || Reason::Reason { verb })
 }
