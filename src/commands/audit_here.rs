@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
-use crate::commands::{Ctx, commit_contents, demands, evidence as of_change};
+use crate::commands::{Ctx, commit_contents, demands, elsewhere, evidence as of_change};
 use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
-use crate::model::{Artifact, ChangeId, CommandLine, CommitName, Digest, Fix, How, Problem, joined, short};
+use crate::model::{Artifact, ChangeId, CommandLine, CommitName, Digest, Fix, How, Problem, fix, joined, short};
 use crate::os::files;
 use crate::store::{self, Integrity, Record, RecordError, StoreError, evidence, guard, project};
 use crate::workflow::Change;
@@ -165,6 +165,20 @@ pub(crate) fn unknown_at_head(ctx: &Ctx) -> Result<Option<Finding>> {
     Ok(Some(Finding { commit: Some(commit), ..found }))
 }
 
+/// What helps where a record is missing: what is applied still may bring it, and a stash or another branch may have it.
+pub(crate) fn lost_fixes(ctx: &Ctx, lost: &Finding) -> Vec<Fix> {
+    let FindingKind::UnknownId { id } = &lost.what else { return lost.fixes(&ctx.fix_context()) };
+    let status = Fix::then("", fix::on(id, "status"));
+    match (ctx.repo().ok().flatten().and_then(Repo::operation), elsewhere::record(ctx, id)) {
+        (Some(operation), _) => operation.end_first(status),
+        (None, Some((place, mut steps))) => {
+            steps.iter_mut().for_each(|step| step.purpose = format!("its record is {place}"));
+            steps
+        }
+        (None, None) => lost.fixes(&ctx.fix_context()),
+    }
+}
+
 /// Refuses to continue a record that a revert shortened: committed days and decisions would be lost.
 pub(crate) fn refuse_shortened(ctx: &Ctx, change: &Change) -> Result<()> {
     let Some(repo) = ctx.repo()?.filter(|repo| repo.resolve("HEAD").is_ok()) else { return Ok(()) };
@@ -319,8 +333,7 @@ fn ignored(ctx: &Ctx, records: &[RecordFacts]) -> Result<Vec<Finding>> {
     Ok(ignored.into_iter().filter_map(finding).collect())
 }
 
-/// Measurements of a change that no event names: from a killed run, or from before a record was restored to an earlier
-/// state.
+/// Measurements of a change that no event names: of a killed run, or from before its record was restored.
 fn unrecorded_measurements(ctx: &Ctx, record: &RecordFacts, evidence: &[String]) -> Result<Vec<Finding>> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
     let artifacts = || change.events.iter().flat_map(|event| event.what.artifacts());

@@ -1,5 +1,4 @@
-//! Selects the change that a command works on: by the flag, the variable, `change use`, or as the only open one. Must
-//! not guess.
+//! Selects the change that a command works on: by the flag, the variable, `change use`, or as the only open one.
 
 use clap::Args;
 use serde_json::json;
@@ -33,8 +32,7 @@ impl ChangeArg {
         commit::load(ctx, &self.choose(ctx)?)
     }
 
-    /// The change of a step after the rollout. The only one that is ready to attest or verify takes precedence over
-    /// other open ones.
+    /// The change of a step after the rollout: before other open ones, the only one ready to attest or verify.
     pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId> {
         let (policy, now) = (ctx.policy()?, ctx.now());
         if named(ctx, self.typed())?.is_none() && active(ctx)?.is_none() {
@@ -122,13 +120,12 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
         ([], _) if damaged > 0 => Err(trouble("it is not known whether a change is open")
             .fixed_by([Fix::next("see what is wrong with the records", CommandLine::tool("check"))])
             .hinted("or name a change with --change-id")),
-        ([], _) if !audit_here::gone(ctx)?.is_empty() => {
-            Err(removed_record(ctx, "")?.unwrap_or_else(|| trouble("no change is open")))
-        }
-        ([], _) => Err(removed_record(ctx, "")?
-            .unwrap_or_else(|| trouble("no change is open"))
-            .hinted("an ended one can be named with --change-id")
-            .fixed_by([Fix::next("", fix::start()), Fix::or("see the ended ones", CommandLine::tool("change list"))])),
+        ([], _) => Err(removed_record(ctx, "")?.unwrap_or_else(|| {
+            let list = Fix::or("see the ended ones", CommandLine::tool("change list"));
+            trouble("no change is open")
+                .hinted("an ended one can be named with --change-id")
+                .fixed_by([Fix::next("", fix::start()), list])
+        })),
         (several, _) => Err(trouble(format!("{} changes are open: {}", several.len(), joined(several)))
             .hinted("name one with --change-id, or select one")
             .fixed_by(Fix::one_of(several.iter().copied().map(fix::choose)))),
@@ -137,13 +134,12 @@ pub(crate) fn among(ctx: &Ctx, records: &[Record], damaged: usize, rolled_out: b
 
 /// The error for a change with this text in its id whose record is missing, with the fixes that restore or fetch it.
 fn removed_record(ctx: &Ctx, part: &str) -> Result<Option<CommandError>> {
-    let fixes = ctx.fix_context();
     let is_meant = |lost: &Finding| lost.change.as_ref().is_some_and(|id| id.as_str().contains(part));
     let mut first = audit_here::gone(ctx)?.into_iter().chain(audit_here::removed(ctx)?).find(is_meant);
     if first.is_none() {
         first = audit_here::unknown_at_head(ctx)?.filter(is_meant);
     }
-    Ok(first.map(|lost| trouble(lost.named()).fixed_by(lost.fixes(&fixes))))
+    Ok(first.map(|lost| trouble(lost.named()).fixed_by(audit_here::lost_fixes(ctx, &lost))))
 }
 
 /// The change that a person names: by its id, or by a unique beginning or part of it.
@@ -297,21 +293,29 @@ pub(crate) fn open_changes(records: &[Record]) -> impl Iterator<Item = &Change> 
     records.iter().filter_map(Record::change).filter(|change| change.is_open())
 }
 
-/// The change whose state after is to be measured: the named one or, if none is open, the only one that was rolled back
-/// and not measured since.
+/// The change whose state after is to be measured.
 pub(crate) fn to_measure_after(ctx: &Ctx, typed: Option<&str>) -> Result<ChangeId> {
+    rolled_back(ctx, typed, fix::after)?.map_or_else(|| before_rollout(ctx, typed), Ok)
+}
+
+/// The named change or, if none is open, the only rolled back and unmeasured one; of several, `each` is printed.
+pub(crate) fn rolled_back(
+    ctx: &Ctx,
+    typed: Option<&str>,
+    each: fn(&ChangeId) -> CommandLine,
+) -> Result<Option<ChangeId>> {
     if let Some(id) = named(ctx, typed)? {
-        return Ok(id);
+        return Ok(Some(id));
     }
     let (records, _) = unsettled(ctx)?;
     let is_none_open = open_changes(&records).next().is_none();
     let waiting = records.iter().filter(|_| is_none_open).filter_map(awaits_confirmation);
     match waiting.map(Change::id).collect::<Vec<_>>().as_slice() {
-        [] => before_rollout(ctx, typed),
-        [only] => Ok((*only).clone()),
+        [] => Ok(None),
+        [only] => Ok(Some((*only).clone())),
         several => {
             let message = format!("{} changes that were rolled back wait for a measurement", several.len());
-            Err(trouble(message).fixed_by(Fix::one_of(several.iter().copied().map(fix::after))))
+            Err(trouble(message).fixed_by(Fix::one_of(several.iter().copied().map(each))))
         }
     }
 }

@@ -38,16 +38,26 @@ pub(crate) fn load(ctx: &Ctx, id: &ChangeId) -> Result<Change> {
 pub(crate) fn ask(ctx: &Ctx, change: &Change, answer: Result<(), Refusal>) -> Result<()> {
     provable(ctx, change)?;
     answer.map_err(|refusal| CommandError::refused(refusal, Some(change)))?;
-    let now = ctx.now();
     // For the days of a rolled out change, the monitor reports a wrong clock.
     let is_watched = change.fully_rolled_out_at().is_some() || !change.is_open();
-    if is_watched || window::later(now, window::CLOCK_TOLERANCE) >= change.latest_at {
-        return Ok(());
+    match clock_behind(ctx, change).filter(|_| !is_watched) {
+        Some((what, fixes)) => Err(failed(what).fixed_by(fixes)),
+        None => Ok(()),
     }
-    let (now, latest) = (report::values::moment(now), report::values::moment(change.latest_at));
+}
+
+/// What is said, and what helps, if the clock is behind the record: it is wrong now, or was when something was recorded.
+pub(crate) fn clock_behind(ctx: &Ctx, change: &Change) -> Option<(String, Vec<Fix>)> {
+    if window::later(ctx.now(), window::CLOCK_TOLERANCE) >= change.latest_at {
+        return None;
+    }
+    let [now, latest] = [ctx.now(), change.latest_at].map(report::values::moment);
     let what = format!("the clock says {now}, but the record has {latest} already; nothing was recorded");
     let step = format!("set this machine's clock right, or wait until {latest}; then run this again");
-    Err(failed(what).fixed_by([Fix::decide(How::Next, step)]))
+    let own = CommandLine::git("checkout HEAD --").words(ctx.fix_context().own);
+    let was = "if it was ahead for once: take back what it recorded since the last commit";
+    let see = Fix::then("if a commit has that already, see what helps", CommandLine::tool("check"));
+    Some((what, vec![Fix::decide(How::Next, step), Fix::or(was, own), see]))
 }
 
 pub(crate) fn provable(ctx: &Ctx, change: &Change) -> Result<()> {
@@ -118,8 +128,7 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
     Ok(())
 }
 
-/// The state on disk and the number of its events there; a record of the Python tool is converted, and also returned
-/// since it has to be kept.
+/// The state on disk and the number of its events there; a record of the Python tool is also returned, to be kept.
 fn newest_state(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
     match Record::read(&ctx.project, id)? {
         Record::Tracked(change) => {
@@ -149,14 +158,12 @@ pub(crate) fn continued(events: Vec<Kind>, actor: Option<String>, at: DateTime<U
     Ok(Change::replay(sealed)?)
 }
 
-/// The logbook's sections of all changes, as their records say.
 pub(crate) fn sections(ctx: &Ctx) -> logbook::Sections {
     let (changes, _) = choose::changes(ctx).unwrap_or_default();
     changes.iter().map(|change| (change.id().clone(), report::logbook::section(change))).collect()
 }
 
-/// Renders the change's section of the logbook again. The record is already written, so a failure is a warning, and the
-/// next event renders it again.
+/// Renders the change's section of the logbook. A failure is a warning: the next event renders it again.
 pub(crate) fn note_down(ctx: &Ctx, lock: &Exclusive, change: &Change) {
     let section = report::logbook::section(change);
     match logbook::update(lock, change.id(), &section, report::logbook::HEADING, &|| sections(ctx)) {

@@ -54,8 +54,7 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) ->
     Ok(commits.iter().map(|commit| describe(repo, commit)).filter(|commit| !commit.evidence_only).collect())
 }
 
-/// The commits to take back for a change, oldest first: those that were validated. Where none ever was, or they are not in
-/// the history here, those that carry its id.
+/// The commits to take back, oldest first: those that were validated or, where these are not here, that carry the id.
 pub(crate) fn commits_to_revert(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let known = change.commits_to_revert();
     let Some(repo) = ctx.repo()? else { return Ok(known) };
@@ -69,7 +68,7 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
     world.revision = revision(ctx)?;
     let Some(baseline) = &change.baseline else { return Ok(()) };
     let before = evidence::snapshot(ctx, &baseline.taken.snapshot)?;
-    let mut delta = Delta { tuneables: changed_tuneables(ctx, &before)?, ..Delta::default() };
+    world.delta = Delta { tuneables: changed_tuneables(ctx, &before)?, ..Delta::default() };
     let commits = (ctx.repo()?, &baseline.taken.revision.commit, &world.revision.commit);
     if let (Some(repo), Some(base), Some(head)) = commits {
         let known = repo.resolve(base).is_ok();
@@ -79,33 +78,32 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
         let from = if world.descends == Some(true) { Some(base.clone()) } else { parted()? };
         if let Some(from) = from {
             let told = !world.revision.is_settled() || world.descends != Some(true);
-            world.at_tip = commits_since(ctx, change, (&from, head), &mut delta, told)?;
+            world.at_tip = commits_since(ctx, change, (&from, &head.clone()), world, told)?;
         }
     }
-    world.owed = surfaces(ctx, &mut delta)?;
+    world.owed = surfaces(ctx, &mut world.delta)?;
     if change.opened.class == Class::Tuneable {
-        delta.code = demands::code(ctx.config()?, &delta.files)?;
+        world.delta.code = demands::code(ctx.config()?, &world.delta.files)?;
     }
-    world.not_of_class = demands::not_of(ctx.config()?, change.opened.class, &delta.files)?;
-    world.delta = delta;
+    world.not_of_class = demands::not_of(ctx.config()?, change.opened.class, &world.delta.files)?;
     Ok(())
 }
 
-/// Fills `delta` with the change's own commits in the range and what they change: those that carry its id, and
+/// Fills the world's delta with the change's own commits in the range and what they change: those that carry its id, and
 /// unclaimed ones. Returns whether they are the last commits and on no remote, so that they may still be rewritten;
 /// this is only determined if it has to be `told` or there are several.
 fn commits_since(
     ctx: &Ctx,
     change: &Change,
     (base, head): (&str, &str),
-    delta: &mut Delta,
+    world: &mut World,
     told: bool,
 ) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let scope = repo.project();
     let commits = repo.commits(Some(base), head, &Walk::all(&ctx.config()?.enforcement.trailer))?;
     let is_code = |commit: &Commit| commit.touches(&scope);
-    let unclaimed = unclaimed(ctx, repo, change, &commits, (base, head))?;
+    let (unclaimed, elsewhere) = unclaimed(ctx, repo, change, &commits, (base, head))?;
     let carries = |commit: &Commit| commit.ids.iter().any(|id| id == change.id().as_str());
     let foreign = |commit: &Commit| !commit.ids.is_empty() && !carries(commit);
     let undone = undone(&commits);
@@ -119,6 +117,9 @@ fn commits_since(
         // Without a commit of its own, one that names another change may have been meant.
         !is_code(commit) || is_own(commit) || (own.is_empty() && foreign(commit))
     });
+    let unnamed = others.iter().filter(|it| own.is_empty() && elsewhere.contains(&it.id) && !undone.contains(&it.id));
+    world.unnamed = unnamed.map(|commit| describe(repo, commit)).collect();
+    let delta = &mut world.delta;
     delta.commits = kept.map(|commit| describe(repo, commit)).collect();
     delta.outside = outside(repo, change, &commits);
     let moved = !others.is_empty();
@@ -158,17 +159,17 @@ fn undone(commits: &[Commit]) -> BTreeSet<String> {
     found
 }
 
-/// The commits without an id that may belong to the change: by git's user, no older than the change, not exempt, and neither
-/// on another branch nor on a remote. If no commit carries the id, the same branch on a remote may have them.
+/// The commits without an id that may belong to the change: by git's user, no older than the change and not exempt. The second
+/// ones are on another branch or a remote, too. If no commit carries the id, the same branch on a remote may have them.
 fn unclaimed(
     ctx: &Ctx,
     repo: &Repo,
     change: &Change,
     commits: &[Commit],
     range: (&str, &str),
-) -> Result<BTreeSet<String>> {
+) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
     if commits.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Default::default());
     }
     let policy = demands::here(ctx.config()?)?;
     let history = GitHistory::new(repo, &ctx.config()?.enforcement.trailer);
@@ -180,24 +181,23 @@ fn unclaimed(
     let mine = |commit: &Commit| me.is_none_or(|me| me.eq_ignore_ascii_case(&commit.author_email));
     let since = |commit: &Commit| commit.commit_time >= change.opened_at.timestamp();
     let nameless = |it: &&Commit| it.ids.is_empty() && !it.is_merge() && since(it) && mine(it) && !exempt(it);
-    let mut found: BTreeSet<String> = commits.iter().filter(nameless).map(|commit| commit.id.clone()).collect();
-    if !found.is_empty() {
-        let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));
-        let branch = repo.head()?.branch.unwrap_or_default();
-        // Commits on a remote's main branch were merged; a pushed branch of one's own is still one's own.
-        let is_main = repo.default_branches()?.contains(&branch);
-        let here = repo.commits_here_alone(range, Some((&branch, !named || !is_main)))?;
-        found.retain(|id| here.contains(id));
+    let found: BTreeSet<String> = commits.iter().filter(nameless).map(|commit| commit.id.clone()).collect();
+    if found.is_empty() {
+        return Ok(Default::default());
     }
-    Ok(found)
+    let named = commits.iter().any(|commit| commit.ids.iter().any(|id| id == change.id().as_str()));
+    let branch = repo.head()?.branch.unwrap_or_default();
+    // Commits on a remote's main branch were merged; a pushed branch of one's own is still one's own.
+    let is_main = repo.default_branches()?.contains(&branch);
+    let here = repo.commits_here_alone(range, Some((&branch, !named || !is_main)))?;
+    Ok(found.into_iter().partition(|id| here.contains(id)))
 }
 
-/// Whether a change's commits, of which this is the first, may still be rewritten: they are the last ones, and no remote has
-/// them.
+/// Whether a change's commits, of which this is the first, are the last ones and on no remote, and may be rewritten.
 pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let (Some(at), Ok(base)) = (repo.head()?.at, repo.resolve(&format!("{first}^"))) else { return Ok(false) };
-    commits_since(ctx, change, (&base, &at.commit), &mut Delta::default(), true)
+    commits_since(ctx, change, (&base, &at.commit), &mut World::default(), true)
 }
 
 /// The baseline's snapshot, if it is as recorded; otherwise the gate's own demand reports it.
@@ -214,8 +214,7 @@ pub(crate) fn tuneables(ctx: &Ctx, change: &Change) -> Result<Vec<TuneableChange
     changed_tuneables(ctx, &before)
 }
 
-/// The config's definitions that differ from the baseline's: metrics of the contract, places of tuneables, and settings for
-/// building, pairing and checking.
+/// The definitions that differ from the baseline's: metrics, places of tuneables, how to build, pair and check.
 pub(crate) fn redefined(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     let Some(before) = unaltered_baseline(ctx, change)? else { return Ok(Vec::new()) };
     let mut found = compare::redefined(&before.definitions, &ctx.config()?.definitions());
@@ -244,8 +243,7 @@ fn was_paired(change: &Change) -> bool {
     })
 }
 
-/// Whether the change is in effect in the checkout: its commits are in the history, and reverting them would change
-/// something.
+/// Whether its commits are in the history of the checkout, and reverting them would change something.
 pub(crate) fn in_effect(ctx: &Ctx, change: &Change) -> Result<InEffect> {
     commits_in_effect(ctx, change.commits())
 }
@@ -264,18 +262,14 @@ pub(crate) fn commits_in_effect(ctx: &Ctx, commits: Vec<String>) -> Result<InEff
         }
         return Ok(InEffect::Absent);
     };
-    // A single commit is reverted without a checkout.
-    let gone = newest_first.iter().map(|of| Remake::Gone { head: &head, of });
-    let made = if newest_first.len() == 1 { repo.remake(&gone.collect::<Vec<_>>(), None)? } else { Vec::new() };
-    let is_reverted = match made.as_slice() {
-        [Some(made)] => {
-            let mut left = made.decided.iter().chain(&made.differs);
-            let others = |file: &FileChange| Ok(!(file.is_regular() && repo.is_own_of_any(&file.path, &head)?));
-            !left.try_fold(false, |found, file| Ok::<_, GitError>(found || others(file)?))?
+    let gone: Vec<Remake<'_>> = newest_first.iter().map(|of| Remake::Gone { head: &head, of }).collect();
+    for file in repo.remake(&gone, None)?.into_iter().flatten().flat_map(|it| it.decided.into_iter().chain(it.differs))
+    {
+        if !(file.is_regular() && repo.is_own_of_any(&file.path, &head)?) {
+            return Ok(InEffect::Yes);
         }
-        _ => repo.rehearse_revert(&head, &newest_first, &mut |_| {})? == Reverted::Nothing,
-    };
-    Ok(if is_reverted { InEffect::Reverted } else { InEffect::Yes })
+    }
+    Ok(InEffect::Reverted)
 }
 
 pub(crate) fn head_with(repo: &Repo, commits: &[String]) -> Result<Option<String>> {

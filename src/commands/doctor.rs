@@ -1,5 +1,4 @@
-//! `doctor`: reports what is missing or out of date in the setup, fixes it with `--apply`, and lists what the config
-//! measures.
+//! `doctor`: reports what is wrong with the setup, fixes it with `--apply`, and lists what the config measures.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::workflow::Change;
 
 const SCHEMA: &str = "vibeship_optimizer.doctor.v1";
 
+const APPLY: &str = "doctor --apply";
 const LOGBOOK_LIMIT: u64 = 64 * 1024 * 1024;
 
 #[derive(Debug, Args)]
@@ -35,18 +35,24 @@ pub(crate) struct DoctorArgs {
 /// A problem, and the function by which `--apply` fixes it; `None` if only a person can.
 type ToDo = (Problem, Option<fn(&Ctx) -> Result<()>>);
 
-/// Exits with 0 if nothing is missing any more, 1 if something is, 2 if a record or its evidence cannot be relied on.
-/// Notes do not count.
+/// Exits with 0 if nothing but notes is left, 1 if something is, 2 if a record or its evidence cannot be relied on.
 pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     let (todo, notes) = examine(ctx)?;
-    let mut actions: Vec<(Problem, bool)> = Vec::new();
-    for (problem, apply) in todo {
-        if let (Some(apply), true) = (apply, args.apply) {
-            apply(ctx)?;
-        }
-        actions.push((problem, args.apply && apply.is_some()));
+    if args.apply {
+        todo.iter().filter_map(|(_, apply)| *apply).try_for_each(|apply| apply(ctx))?;
     }
-    let left = if args.apply { examine(ctx)?.0.len() } else { actions.len() };
+    let after = if args.apply { Some(examine(ctx)?.0) } else { None };
+    let left = after.as_ref().unwrap_or(&todo).len();
+    let stays = |it: &Problem| after.iter().flatten().any(|(left, _)| left == it);
+    let done = |(mut problem, apply): ToDo| {
+        let is_done = args.apply && (apply.is_some() || !stays(&problem));
+        let again = |fix: &Fix| fix.command() == Some(&CommandLine::tool(APPLY));
+        if args.apply && problem.fixes.iter().any(again) {
+            problem.fixes = vec![Fix::decide(How::Next, "it cannot be made again: what it is made of is gone, too")];
+        }
+        (problem, is_done)
+    };
+    let actions: Vec<(Problem, bool)> = todo.into_iter().map(done).collect();
     let damaged = !audit_here::damaged(ctx)?.is_empty();
     let (git, measurable) = (git(), ctx.measurable()?);
     let one = |spec: &MetricSpec| json!({ "metric": spec.id, "unit": spec.unit, "better": spec.better, "sampling": spec.sampling });
@@ -64,7 +70,7 @@ pub(crate) fn run(ctx: &Ctx, args: DoctorArgs) -> Result<Exit> {
     });
     ctx.answer(true, &answer, &report::project::doctor(&actions, &notes, &git, &measurable))?;
     if left > 0 && !args.apply && actions.iter().any(|(problem, _)| problem.fixes.is_empty()) {
-        ctx.advise(&[Fix::next("put it right", CommandLine::tool("doctor --apply"))]);
+        ctx.advise(&[Fix::next("put it right", CommandLine::tool(APPLY))]);
     }
     if let Some(commit) = uncommitted::paths(ctx).commit_setup().filter(|_| args.apply) {
         ctx.advise(&[Fix::next("commit the setup", commit)]);
@@ -156,7 +162,6 @@ fn without_git(ctx: &Ctx) -> Option<Problem> {
     is_outside.then(|| Problem { severity: Severity::Info, ..preflight::not_under_git() })
 }
 
-/// Paths in the config that do not exist.
 fn missing_paths(ctx: &Ctx) -> Result<Vec<Problem>> {
     let (config, root) = (ctx.config()?, ctx.project.root());
     let of = |key: &'static str, paths: &[String]| paths.iter().map(|path| (key, path.clone())).collect::<Vec<_>>();
@@ -224,8 +229,7 @@ fn config_notes(ctx: &Ctx) -> Result<Vec<Problem>> {
     Ok(notes)
 }
 
-/// The changes whose section of the logbook is missing or differs from their record; and whether sections are torn, so that all
-/// of them are.
+/// The changes whose section of the logbook is not what their record says: all of them if sections are torn.
 fn stale_sections(ctx: &Ctx) -> Result<(Vec<Change>, bool)> {
     let text = atomic::read(&ctx.project.logbook_path(), LOGBOOK_LIMIT)?.unwrap_or_default();
     let torn = logbook::without_torn(&text, &commit::sections(ctx)).is_some();
@@ -236,8 +240,7 @@ fn stale_sections(ctx: &Ctx) -> Result<(Vec<Change>, bool)> {
     Ok((changes, torn))
 }
 
-/// Recorded evidence whose file has other content, with the recorded bytes: from a copy beside it, or rendered again
-/// for a report.
+/// Recorded evidence whose file has other content, with the recorded bytes: of a copy, or of a page rendered again.
 fn recoverable_evidence(ctx: &Ctx) -> Result<Vec<(Artifact, Vec<u8>)>> {
     let mut found = Vec::new();
     for change in choose::changes(ctx)?.0 {

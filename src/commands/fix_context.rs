@@ -10,10 +10,7 @@ use crate::error::Result;
 use crate::git::{Operation, Repo, Walk, is_below};
 use crate::judge::compare;
 use crate::model::uncommitted::{LastCommit, OWN};
-use crate::model::{
-    Causes, ChangeId, CommandLine, Commit, FileChange, Fix, FixContext, Flaw, InEffect, Judged, MetricId, MetricSource,
-    Uncommitted, Unusable, Verdict, scrub, short,
-};
+use crate::model::{Causes, ChangeId, CommandLine, Commit, FileChange, Fix, FixContext, Flaw, How, InEffect, Judged, MetricId, MetricSource, Uncommitted, Unusable, Verdict, scrub, short};
 use crate::store::{Record, project};
 use crate::workflow::Change;
 
@@ -72,6 +69,12 @@ impl Ctx {
         let end = match repo.operation() {
             Some(Operation::Bisect) => add,
             Some(operation) => add.and(operation.go_on()),
+            None if repo.is_squashing() => {
+                return vec![
+                    Fix::next("", add),
+                    Fix::decide(How::Then, "commit what the squash staged, with the change's id"),
+                ];
+            }
             None => fixes.commit_own("Join the record"),
         };
         vec![Fix::next("", end)]

@@ -16,13 +16,11 @@ use crate::workflow::Change;
 const REVERTS: u32 = 8;
 /// How many commits to search for the one that a squashed branch began on.
 const BEFORE: &str = "--max-count=200";
-/// Phrases in the messages of reverts.
 const REVERTING: [&str; 2] = ["This reverts commit ", "Rolls back "];
 
 pub(crate) struct GitHistory<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) key: String,
-    /// The base of the range, if there is one.
     base: Option<String>,
     /// The changes with records, if the names of evidence files are checked against them.
     ids: Option<BTreeSet<String>>,
@@ -55,7 +53,6 @@ impl<'a> GitHistory<'a> {
         Self { ids: Some(ids.map(ChangeId::to_string).collect()), ..self }
     }
 
-    /// Whether the tool writes this path of the project.
     fn is_own(&self, full: &[u8], path: &str) -> bool {
         let Some(name) = path.strip_prefix(project::EVIDENCE_DIR).and_then(|name| name.strip_prefix('/')) else {
             return self.repo.is_own(full);
@@ -131,8 +128,7 @@ impl<'a> GitHistory<'a> {
         self.of_project(files).into_iter().filter(|file| !file.own).collect()
     }
 
-    /// The project's files that differ between a commit and its reproduction, with the project at the place where it
-    /// was then.
+    /// The project's files that differ between a commit and its reproduction, at the place where it was then.
     fn counted_in(&self, it: &Remake<'_>, made: Remade) -> Remade {
         let here = Remade { decided: self.counted(made.decided.clone()), differs: self.counted(made.differs.clone()) };
         if made.is_same() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, file};
 use crate::error::{CommandError, Exit, Result, trouble};
-use crate::git::{GitError, Repo};
+use crate::git::{self, GitError, Repo};
 use crate::measure::revision;
 use crate::model::{CommandLine, Fix, How, Measurable, MetricId, Policy, fix, scrub};
 use crate::os::{Interrupt, clock, host, interrupt};
@@ -365,6 +365,7 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
         return vec![Fix::next("see what is wrong with the records, and what helps", CommandLine::tool("check"))];
     }
     match error.downcast_ref() {
+        Some(GitError::Failed { stderr, .. }) => git::missing_filter(stderr),
         Some(GitError::UnknownRevision { spec, shallow }) => fix::fetch(spec, *shallow),
         Some(GitError::CutOff { .. }) => vec![fix::unshallow()],
         _ => Vec::new(),

@@ -74,13 +74,14 @@ pub(crate) fn run(ctx: &Ctx, args: RelinkArgs) -> Result<Exit> {
         return Ok(Exit::No);
     }
     // The commits of a merge in progress are not in the history yet.
-    let lost = if repo.operation().is_some() { 0 } else { lost };
+    let is_merging = repo.operation().is_some() || repo.is_squashing();
+    let lost = if is_merging { 0 } else { lost };
     if lost > 0 {
         ctx.ui.warn(
             "no match found for a missing commit: no commit in HEAD's history makes the same change or results in the validated code",
         );
         ctx.advise(&not_found(ctx, repo, &changes)?);
-    } else if !lines.is_empty() || !joined.is_empty() || repo.operation().is_some() {
+    } else if !lines.is_empty() || !joined.is_empty() || is_merging {
         ctx.advise(&ctx.go_on(repo));
     }
     Ok(if lost > 0 { Exit::No } else { Exit::Yes })
@@ -108,7 +109,6 @@ fn not_found(ctx: &Ctx, repo: &Repo, changes: &[Change]) -> Result<Vec<Fix>> {
     Ok(Vec::new())
 }
 
-/// A replaced commit of a change, and how the replacement was found.
 #[derive(Serialize)]
 struct Moved {
     change_id: ChangeId,
@@ -168,8 +168,7 @@ pub(crate) fn again(ctx: &Ctx, change: Change) -> Result<Change> {
     commit::load(ctx, change.id())
 }
 
-/// Whether a commit of the change is lost: neither it nor a replacement is in the history of HEAD, for example after an
-/// amend that changed the measured code.
+/// Whether neither a commit of the change nor a replacement is in the history of HEAD, as after an amend of the code.
 pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
     let commits = change.commits();
     let Some(repo) = ctx.repo()? else { return Ok(!commits.is_empty()) };
@@ -248,8 +247,7 @@ pub(crate) struct Joined {
     left_out: usize,
 }
 
-/// Adds the days and notes of other versions to the records here. In a conflict, the record of the side that decided
-/// something stays.
+/// Adds the days and notes of other versions to the records here. In a conflict, the side that decided something stays.
 pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Vec<Joined>> {
     let lock = ctx.lock()?;
     let (here, conflicted) = repo.own_in_conflict()?;
@@ -316,14 +314,12 @@ fn decides(one: &Change, other: &Change) -> bool {
     one.events.iter().any(|event| event.by_itself().is_none() && !is_there(event))
 }
 
-/// The record's path from the repository's root.
 fn record_path(ctx: &Ctx, repo: &Repo, id: &ChangeId) -> String {
     let path = ctx.project.relative(&ctx.project.record_path(id));
     format!("{}{path}", String::from_utf8_lossy(repo.prefix()))
 }
 
-/// A record only grows, so the decision stays that the history of HEAD has. A merge would bring both, whichever is chosen:
-/// one side has to be rebased onto the other.
+/// A record only grows, so HEAD's decision stays. A merge would bring both: one side has to be rebased onto the other.
 fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> Result<CommandError> {
     let (ours, theirs) = (view_v1::status(here), view_v1::status(there));
     let mut fixes = Vec::new();
@@ -350,8 +346,7 @@ fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> R
     Ok(failed(problem).fixed_by(fixes))
 }
 
-/// The versions of a record in git, by its path from the repository's root: those of the last commits, oldest first, and both
-/// sides of a conflict.
+/// The versions of a record in git, by its full path: those of the last commits, oldest first, and of a conflict.
 fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", path]);
     let listed = call.long().text()?;
@@ -371,7 +366,6 @@ fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<Stri
     Ok(found)
 }
 
-/// The days and notes of another version that this one lacks.
 fn lost(other: &Change, change: &Change) -> Vec<Event> {
     let known: Vec<Value> = change.events.iter().filter_map(Event::by_itself).collect();
     let is_lost = |event: &&Event| event.by_itself().is_some_and(|it| !known.contains(&it));

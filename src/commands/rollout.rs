@@ -4,12 +4,12 @@
 use clap::Args;
 
 use crate::commands::{
-    ChangeArg, Ctx, DecisionArgs, Measurement, collect, commit, delta, evidence, measure, parse, relink, status, tick,
-    uncommitted, validate,
+    ChangeArg, Ctx, DecisionArgs, Measurement, choose, collect, commit, delta, evidence, measure, parse, relink,
+    status, tick, uncommitted, validate,
 };
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result, failed, trouble};
-use crate::git::{GitError, Reverted};
+use crate::git::{self, GitError, Reverted, Walk};
 use crate::judge::compare;
 use crate::model::{
     ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, Verdicts,
@@ -75,8 +75,7 @@ fn is_elsewhere(ctx: &Ctx, change: &Change, today: &Snapshot) -> Result<bool> {
     Ok(machines.is_some_and(|(one, other)| !one.differences(other).is_empty()))
 }
 
-/// Runs the stage's own check command, if the config names one, and fails if it does. Returns the command with secrets
-/// masked, or an empty text if there is none.
+/// Runs the stage's own check, if the config names one. Returns the command with secrets masked, or an empty text.
 fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Result<String> {
     let planned = config.rollout.stages.iter().find(|planned| planned.name == stage);
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(String::new()) };
@@ -105,7 +104,10 @@ pub(crate) struct RollbackArgs {
 
 /// Records the rollback; without `--apply`, prints the action for a person to perform.
 pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
-    let id = args.decision.change.choose(ctx)?;
+    let typed = args.decision.change.typed();
+    // A rollback that was only written down is still to be made, though the change has ended with it.
+    let written = if args.apply { choose::rolled_back(ctx, typed, fix::take_out)? } else { None };
+    let id = written.map_or_else(|| choose::change(ctx, typed), Ok)?;
     let reason = parse::prose("--reason", &args.decision.reason)?;
     let change = commit::load(ctx, &id)?;
     // A rollback that was only recorded may still be performed; the empty text stands for the commit to be made.
@@ -194,7 +196,6 @@ fn revert(ctx: &Ctx, change: &Change, reason: &str) -> Result<String> {
     }
 }
 
-/// The error that the reverting commit was not made, with the fixes.
 fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> CommandError {
     let trouble = trouble(format!("the revert was not made, and nothing was changed: {error}"));
     let words = ["--reason", reason, "--apply"];
@@ -208,11 +209,14 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
         let steps = [Fix::next("revert without a signature", unsigned), Fix::or("once the key can be used", again)];
         return trouble.fixed_by(steps);
     }
-    // The lock file was left behind by a killed git, or is held by a running one.
     let said = error.to_string();
-    if let Some((lock, _)) = said.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'")) {
-        let unlock = CommandLine::new("rm").word(format!("{lock}.lock"));
-        return trouble.fixed_by([Fix::next("once no other git runs here", unlock), Fix::then("", again)]);
+    // Left behind by a killed git, or held by a running one.
+    let lock = said.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'"));
+    let remove = |lock: &str| CommandLine::new("rm").word(format!("{lock}.lock"));
+    let unlock = |(lock, _): (&str, &str)| vec![Fix::next("once no other git runs here", remove(lock))];
+    let first = lock.map_or_else(|| git::missing_filter(&said), unlock);
+    if !first.is_empty() {
+        return trouble.fixed_by(first.into_iter().chain([Fix::then("", again)]));
     }
     let work = uncommitted::paths(ctx);
     if let Some(operation) = work.operation {
@@ -252,12 +256,12 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
 /// The number of changes that are examined, the newest ones: asking git takes a moment for each.
 pub(crate) const LOOKED_AT: usize = 3;
 
-/// Whether a change is rejected or held, or was rolled back without a commit.
+/// Whether a change is rejected or held, or was rolled back and may still be here, or again.
 pub(crate) fn may_be_left(change: &Change) -> bool {
     match &change.rollback {
         None => matches!(change.end, Some(End::Held { .. } | End::Rejected { .. })),
         Some(rollback) => {
-            change.end == Some(End::RolledBack) && rollback.commit.is_none() && rollback.confirmed.is_none()
+            change.end == Some(End::RolledBack) && (rollback.commit.is_some() || rollback.confirmed.is_none())
         }
     }
 }
@@ -273,30 +277,49 @@ fn replaced_by(ctx: &Ctx, change: &Change) -> Result<Option<ChangeId>> {
     Ok(validation.delta.files.iter().any(|file| files.contains(file)).then(|| by.id().clone()))
 }
 
-/// Those of `changes` that may be left and are still in the code here, newest first. If git fails for a change, it is
-/// left out.
-pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<&'a Change> {
+/// Those of `changes` that are still in the code here, newest first, each with what takes it out; none if git fails.
+pub(crate) fn left_in_tree<'a>(ctx: &Ctx, changes: impl Iterator<Item = &'a Change>) -> Vec<(&'a Change, CommandLine)> {
     let mut found: Vec<&Change> = changes.filter(|change| may_be_left(change)).collect();
     found.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     found.truncate(LOOKED_AT);
-    found.retain(|change| {
+    let left = |change: &'a Change| {
+        let out = way_out(ctx, change, None).ok()??;
         if matches!(replaced_by(ctx, change), Ok(Some(_))) {
-            return false;
+            return None;
         }
         let commits = delta::commits_to_revert(ctx, change).unwrap_or_default();
         // An emergency is not validated; its commits carry its id.
         let was_seen = change.rollback.is_some() && change.newest_delta().is_some();
-        match was_seen {
+        let is_left = match was_seen {
             _ if commits.is_empty() => false,
             true => delta::still_in_effect(ctx, change).is_ok_and(|still| !still.is_empty()),
             false => matches!(delta::commits_in_effect(ctx, commits), Ok(InEffect::Yes)),
-        }
-    });
-    found
+        };
+        is_left.then_some((change, out))
+    };
+    found.into_iter().filter_map(left).collect()
+}
+
+/// The command that takes out what is in effect of an ended change. Where the reverting commit is here, only what brought
+/// the change back is reverted: what else differs from the state before the change is work of others.
+pub(crate) fn way_out(ctx: &Ctx, change: &Change, reason: Option<&str>) -> Result<Option<CommandLine>> {
+    let reverted = change.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref());
+    let (Some(repo), Some(revert)) = (ctx.repo()?, reverted) else {
+        return Ok(Some(demand_fixes::rollback(change, reason).word("--apply")));
+    };
+    if delta::head_with(repo, std::slice::from_ref(revert))?.is_none() {
+        return Ok(delta::commits_to_revert(ctx, change)?.last().map(|commit| ctx.take_back(commit)));
+    }
+    let says = format!("This reverts commit {revert}");
+    let walk = Walk::naming(&ctx.config()?.enforcement.trailer, &[&says]);
+    let mut back = repo.commits(Some(revert), "HEAD", &walk)?;
+    // As the work of another change, it is that one's to answer for.
+    back.retain(|it| it.ids.iter().all(|id| id == change.id().as_str()));
+    Ok(back.last().map(|commit| ctx.take_back(&commit.id)))
 }
 
 pub(crate) fn hint_left(ctx: &Ctx, change: &Change) {
-    for change in left_in_tree(ctx, std::iter::once(change)) {
-        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", demand_fixes::revert(change))]);
+    for (_, out) in left_in_tree(ctx, std::iter::once(change)) {
+        ctx.advise(&[Fix::next("its commit is still in the tree: take it out", out)]);
     }
 }

@@ -124,7 +124,6 @@ fn refuse_future_commit(ctx: &Ctx, change: &Change, commit: Option<&str>) -> Res
     validate::not_from_the_future(ctx, made, || fixes.to_vec())
 }
 
-/// Warns if the baseline may not be what the user expects.
 fn warn_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
     audit_here::tell_hidden(ctx)?;
     if let Some(operation) = ctx.repo()?.and_then(Repo::operation) {
@@ -133,7 +132,7 @@ fn warn_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
         let end = Fix::next(format!("end the {name}, and measure again"), operation.go_on());
         ctx.advise(&[end, Fix::then("", fix::baseline(change.id()))]);
     }
-    for left in rollout::left_in_tree(ctx, choose::changes(ctx)?.0.iter()) {
+    for (left, _) in rollout::left_in_tree(ctx, choose::changes(ctx)?.0.iter()) {
         let end = left.end.as_ref().map_or("ended", End::name);
         ctx.ui.warn(&format!(
             "the commit of the {end} change {} is still in the tree, and the baseline is measured with it",
@@ -200,7 +199,6 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
     ctx.hint_next(&change)
 }
 
-/// The path of the newest measurement, from the project's root.
 fn recorded_in(change: &Change) -> &str {
     let taken = change.events.last().and_then(|event| event.what.taken());
     taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
@@ -307,7 +305,6 @@ pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Re
     Ok(found)
 }
 
-/// The ignored files and directories of the project, from its root.
 fn ignored(repo: &Repo) -> Result<Vec<String>> {
     let prefix = String::from_utf8_lossy(repo.prefix()).into_owned();
     let ignored = repo.ignored_here()?;
@@ -315,8 +312,7 @@ fn ignored(repo: &Repo) -> Result<Vec<String>> {
     Ok(ignored.filter(|path| !own::is_own_or_left(path.as_bytes())).collect())
 }
 
-/// Names the config keys that provide what a clean checkout lacks. Paths that were `built` there must not be shared:
-/// both sides would run the last build.
+/// Names the config keys that provide what a clean checkout lacks. If `built` were shared, both sides would run it.
 fn tell_needs(ctx: &Ctx, repo: &Repo, built: &[String]) -> Result<()> {
     let builds = ctx.config()?.pair.prepare.is_some() || ctx.config()?.commands.build.is_some();
     let is_built = |path: &String| built.contains(path) || builds && uncommitted::is_built(path);

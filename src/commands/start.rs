@@ -157,17 +157,7 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let subject = repo.git().args(["log", "-1", "--format=%s", &commit]).line()?;
     let mut steps = Vec::new();
     if delta::commits_in_effect(ctx, commits.clone())? == InEffect::Yes {
-        let reason = format!("taken up again as {}", new.id());
-        let out = match old.rollback.as_ref().and_then(|rollback| rollback.commit.as_ref()) {
-            Some(revert) if delta::head_with(repo, std::slice::from_ref(revert))?.is_some() => {
-                let says = format!("This reverts commit {revert}");
-                let back = repo.git().args(["log", "-1", "--format=%H", "--fixed-strings", "--grep", &says]).line()?;
-                // Unless the revert was reverted, what differs from the state before the change is work of others.
-                (!back.is_empty()).then(|| ctx.take_back(&back))
-            }
-            Some(_) => Some(ctx.take_back(&commit)),
-            None => Some(fix::on(old.id(), "change rollback").words(["--reason", &reason, "--apply"])),
-        };
+        let out = rollout::way_out(ctx, old, Some(&format!("taken up again as {}", new.id())))?;
         steps.extend(out.map(|out| Fix::next("take its commit out, for the baseline", out)));
     }
     let (context, missing) = (ctx.fix_context(), new.contract.missing());
@@ -189,13 +179,12 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     Ok(steps)
 }
 
-/// The steps to the baseline of a change while the commit of the ended change that it takes up, with the same contract,
-/// is still in the tree; else empty.
+/// The steps to the baseline of a change while the commit of the ended one that it takes up is still in the tree.
 pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     let changes = choose::changes(ctx)?.0;
     let is_taken_up = |old: &&Change| old.contract == new.contract || new.opened.from.as_ref() == Some(old.id());
     let left = rollout::left_in_tree(ctx, changes.iter().filter(is_taken_up));
-    left.first().map_or(Ok(Vec::new()), |old| take_over(ctx, old, new))
+    left.first().map_or(Ok(Vec::new()), |(old, _)| take_over(ctx, old, new))
 }
 
 /// Returns an id that no record has; it stays free while the lock is held.

@@ -10,11 +10,12 @@ use crate::commands::{
     ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
     fix_context, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
-use crate::error::{CommandError, Exit, Result, failed};
-use crate::model::{ChangeId, Fix, Gate, InEffect, fix, moment};
+use crate::error::{Exit, Result, failed};
+use crate::model::{Artifact, ChangeId, Fix, Gate, InEffect, fix, moment};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
-use crate::workflow::{Change, Step, World, gates, next, view_v1};
+use crate::workflow::demand_fixes::restore;
+use crate::workflow::{Change, Reason, Step, World, gates, next, view_v1};
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
@@ -137,7 +138,9 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
     let unjudged = watched.map(|change| evidence::unjudged(ctx, change)).transpose()?;
     let active = shown.map(|change| (change, view(ctx, change, &step(change))));
     let active = active.as_ref().map(|(change, next)| (*change, next));
-    let status = StatusView { active, others: &others, unjudged: unjudged.as_ref(), ..rest };
+    let mut evidence = rest.evidence.to_vec();
+    evidence.retain(|it| active.is_none_or(|(_, next)| !next.next.contains(it)));
+    let status = StatusView { active, others: &others, unjudged: unjudged.as_ref(), evidence: &evidence, ..rest };
     if !json {
         return ctx.show(&report::status::document(&status));
     }
@@ -156,7 +159,7 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
     ctx.print(&json!(StatusAnswer {
         active: shown.map(line),
         open: lines(open),
-        left_in_tree: rest.left.iter().map(|change| change.id().clone()).collect(),
+        left_in_tree: rest.left.iter().map(|(change, _)| change.id().clone()).collect(),
         to_confirm: lines(rest.to_confirm),
         unproven: rest.unproven.iter().map(|(sentence, _)| sentence.clone()).collect(),
         damaged_records: rest.damaged,
@@ -174,6 +177,16 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::rolled_back(change, true);
     }
     let mut fixes = ctx.fix_context();
+    if let Some((text, next)) = commit::clock_behind(ctx, change).filter(|_| change.is_open()) {
+        return StepView { text, next };
+    }
+    // No later gate passes without its evidence. Only a file that is missing is worth reading the others.
+    let is_missing = |it: &&Artifact| !ctx.project.root().join(&it.path).exists();
+    if change.is_open() && change.artifacts().iter().any(is_missing) {
+        let faults = evidence::faults(ctx, change).unwrap_or_default();
+        let next = restore(&faults, change, &fixes, None);
+        return StepView { text: Reason::Evidence { faults }.to_string(), next };
+    }
     if change.decided_rollback().is_some() {
         return StepView::new(change, step, &fixes);
     }
@@ -210,7 +223,11 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
                 fixes.uncommitted = uncommitted::paths(ctx);
                 return refused(refusal, &fixes);
             }
-            Err(error) => return cannot_tell(change, &error),
+            // Why it is unknown whether the change can be measured today.
+            Err(error) => {
+                let ((text, fixes), tick) = (said(&error), Fix::then("", fix::on(change.id(), "monitor tick")));
+                return StepView { text, next: fixes.into_iter().chain([tick]).collect() };
+            }
         }
     }
     let measures = matches!(step, Step::After | Step::Compare | Step::Promote);
@@ -226,14 +243,6 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
     }
 }
 
-/// Why it is unknown whether the change can be measured today, with the fixes.
-fn cannot_tell(change: &Change, error: &CommandError) -> StepView {
-    let (text, fixes) = said(error);
-    let tick = Fix::then("", fix::on(change.id(), "monitor tick"));
-    StepView { text, next: fixes.into_iter().chain([tick]).collect() }
-}
-
-/// Performs step after step, and answers with the state at the end.
 fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     let mut done = 0;
     ctx.runs_on.set(true);

@@ -18,7 +18,7 @@ use crate::model::{ChangeId, CommandLine, Fix, How, PROGRAM, Revision, Uncommitt
 use crate::os::files;
 use crate::store::Record;
 use crate::workflow::Change;
-use crate::workflow::demand_fixes::restore;
+use crate::workflow::demand_fixes::{restore, take_out};
 
 const COMMIT: &str = "commit the evidence";
 
@@ -28,13 +28,27 @@ pub(crate) fn steps(ctx: &Ctx, change: &Change) -> Vec<Fix> {
     if (change.comparison.is_none() && change.is_open()) || !merging(ctx, None).is_empty() {
         return Vec::new();
     }
-    let Ok(Some(command)) = command(ctx, change) else { return Vec::new() };
-    let faults = evidence::faults(ctx, change).unwrap_or_default();
-    if faults.is_empty() {
-        return vec![Fix::then(COMMIT, command)];
+    let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
+    let record = ctx.project.relative(&ctx.project.record_path(change.id()));
+    let evidence = change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain([record.as_str()]);
+    let evidence: Vec<_> = evidence.map(|path| repo.full_path(path)).collect();
+    if !repo.is_any_uncommitted(&evidence).unwrap_or(false) {
+        return Vec::new();
     }
-    ctx.ui.warn(&format!("evidence is not what was recorded: {}", joined(&faults)));
-    restore(&faults, change, &ctx.fix_context(), None)
+    let (faults, fixes) = (evidence::faults(ctx, change).unwrap_or_default(), ctx.fix_context());
+    if !faults.is_empty() {
+        ctx.ui.warn(&format!("evidence is not what was recorded: {}", joined(&faults)));
+    }
+    let restored = restore(&faults, change, &fixes, None);
+    let commit = CommandLine::git("commit -m").word(format!("Evidence of {}", change.id()));
+    let commit = Fix::then(COMMIT, stage(ctx).and(commit.word("--").words(fixes.own)));
+    match repo.operation() {
+        _ if !restored.is_empty() => restored,
+        None | Some(Operation::Bisect) => vec![commit],
+        Some(Operation::Merge) => vec![Fix::then(COMMIT, stage(ctx).and(Operation::Merge.go_on()))],
+        // Who goes on commits what is staged, in the name and with the message of the commit that is applied.
+        Some(operation) => operation.end_first(commit),
+    }
 }
 
 /// Like `steps`, for several changes: one commit holds the evidence of all.
@@ -52,50 +66,38 @@ pub(crate) fn steps_of<'c>(ctx: &Ctx, changes: impl Iterator<Item = &'c Change>)
 pub(crate) fn merging(ctx: &Ctx, change: Option<&Change>) -> Vec<Fix> {
     let Ok(Some(repo)) = ctx.repo() else { return Vec::new() };
     let joins = |it: &Operation| *it != Operation::Bisect;
-    let Some(operation) = repo.operation().filter(joins) else { return Vec::new() };
+    let operation = repo.operation().filter(joins);
+    if operation.is_none() && !repo.is_squashing() {
+        return Vec::new();
+    }
     if repo.own_in_conflict().is_ok_and(|(here, _)| here.is_empty()) {
         return Vec::new();
     }
-    if operation == Operation::Revert {
+    if operation == Some(Operation::Revert) {
         let purpose = "a revert is in progress that takes the record back, too: give it up";
-        let end = |it: &Change| if it.promotion.is_some() { "rollback" } else { "reject" };
-        let out =
-            change.map(|it| Fix::then("take the change out, and keep its record", fix::with_reason(it.id(), end(it))));
-        return std::iter::once(Fix::next(purpose, operation.abort())).chain(out).collect();
+        let reject = |it: &Change| fix::with_reason(it.id(), "reject");
+        let end = |it: &Change| if it.promotion.is_some() { take_out(it, None) } else { reject(it) };
+        let out = change.map(|it| Fix::then("take the change out, and keep its record", end(it)));
+        return std::iter::once(Fix::next(purpose, Operation::Revert.abort())).chain(out).collect();
     }
-    let purpose = format!("a {} is in progress: put the records of both sides together", operation.name());
+    let name = operation.map_or("squash", Operation::name);
+    let purpose = format!("a {name} is in progress: put the records of both sides together");
     // Whatever stops the first of them stops them all.
     let go_on = ctx.go_on(repo);
     let join = CommandLine::tool("change relink");
-    vec![Fix::next(purpose, go_on.iter().filter_map(Fix::command).cloned().fold(join, CommandLine::and))]
-}
-
-fn command(ctx: &Ctx, change: &Change) -> Result<Option<CommandLine>> {
-    let Some(repo) = ctx.repo()? else { return Ok(None) };
-    let record = ctx.project.relative(&ctx.project.record_path(change.id()));
-    let evidence = change.artifacts().into_iter().map(|artifact| artifact.path.as_str()).chain([record.as_str()]);
-    let evidence: Vec<_> = evidence.map(|path| repo.full_path(path)).collect();
-    if !repo.is_any_uncommitted(&evidence)? {
-        return Ok(None);
-    }
-    if let Some(operation) = repo.operation().filter(|it| *it != Operation::Bisect) {
-        return Ok(Some(stage(ctx).and(operation.go_on())));
-    }
-    let own = ctx.fix_context().own;
-    let commit = CommandLine::git("commit -m").word(format!("Evidence of {}", change.id())).word("--").words(own);
-    Ok(Some(stage(ctx).and(commit)))
+    let all = Fix::next(purpose, go_on.iter().filter_map(Fix::command).cloned().fold(join, CommandLine::and));
+    std::iter::once(all).chain(go_on.into_iter().filter(|step| step.command().is_none())).collect()
 }
 
 /// The changes whose records here have more events than in any commit, each with its commits.
 pub(crate) fn unsaved(ctx: &Ctx) -> Vec<(ChangeId, Vec<String>)> {
     // Damaged records are reported elsewhere.
     let changes = Record::read_all(&ctx.project, |record| record.ok().and_then(Record::into_change));
-    let (Ok(Some(repo)), Ok(changes)) = (ctx.repo(), changes) else { return Vec::new() };
+    let (Ok(Some(repo)), Ok(mut newest)) = (ctx.repo(), changes) else { return Vec::new() };
     let is_unsaved = |change: &Change| {
         let path = ctx.project.relative(&ctx.project.record_path(change.id()));
         repo.is_any_uncommitted(&[repo.full_path(&path)]).ok()
     };
-    let mut newest = changes;
     newest.sort_by_key(|change| std::cmp::Reverse(change.latest_at));
     newest.truncate(SHOWN);
     newest.retain(|change| is_unsaved(change).unwrap_or(false));
@@ -109,7 +111,6 @@ pub(crate) fn stage(ctx: &Ctx) -> CommandLine {
     if here == root.canonicalize().ok() { add } else { CommandLine::new("cd").word(root.to_string_lossy()).and(add) }
 }
 
-/// The uncommitted files of the project; none if git fails.
 pub(crate) fn paths(ctx: &Ctx) -> Uncommitted {
     paths_in(ctx, &WorkTree::default())
 }
@@ -174,12 +175,10 @@ pub(crate) fn paths_in(ctx: &Ctx, seen: &WorkTree) -> Uncommitted {
 /// The most bytes that are read to see whether a file is empty; a larger file is not.
 const WHOLE: u64 = 4096;
 
-/// The report on files that commands leave behind.
 pub(crate) const LEFT: &str = "the commands wrote files that git does not ignore";
 
 const SHOWN: usize = 5;
 
-/// Files that tools leave behind wherever they run.
 const CACHES: [&str; 8] =
     ["__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", "node_modules", ".venv", ".idea", ".vscode"];
 
@@ -312,11 +311,9 @@ fn is_same_text(repo: &Repo, (from, to): (&str, &str), file: &FileChange) -> Res
     Ok(call.ok()?.is_empty())
 }
 
-/// Whether a file that changed between the first two commits is empty, missing or of another type at the third, and no file
-/// there has a line that was added to it.
+/// Whether a file that the change altered is empty, gone or of another type at `head`, with its new lines nowhere.
 fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileChange) -> Result<bool, GitError> {
-    let same_type = since.new_mode.get(..3) == since.old_mode.get(..3);
-    if same_type {
+    if since.new_mode.get(..3) == since.old_mode.get(..3) {
         let is_empty = match repo.batch()?.read_object(&since.new_object, WHOLE) {
             Ok(bytes) => bytes.is_some_and(|bytes| bytes.trim_ascii().is_empty()),
             Err(GitError::TooMuch { .. }) => false,
@@ -341,7 +338,6 @@ fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileCh
     Ok(!paths.any(|path| !repo.is_own(path)))
 }
 
-/// The project's tracked files that differ from a revision.
 pub(crate) fn differing(ctx: &Ctx, from: &Revision) -> Result<Vec<String>> {
     let (Some(repo), Some(commit)) = (ctx.repo()?, &from.commit) else { return Ok(Vec::new()) };
     let files = repo.changed_files(commit, Side::WorkTree, &repo.project())?;
@@ -380,7 +376,6 @@ impl Ctx {
             .fixed_by([Fix::next("check it out", CommandLine::git("sparse-checkout add").words(tops))]))
     }
 
-    /// Refuses to continue if the tracked config is missing.
     pub(crate) fn refuse_absent_config(&self) -> Result<()> {
         self.refuse_sparse_checkout()?;
         let Ok(Some(repo)) = self.repo() else { return Ok(()) };

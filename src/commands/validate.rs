@@ -68,8 +68,7 @@ pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     show(ctx, &change, &checks)
 }
 
-/// Fails if the change's commit is dated in the future or before the baseline: it was written earlier, or by a wrong
-/// clock.
+/// Fails if the change's commit is dated in the future, or before the baseline: written earlier, or by a wrong clock.
 fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> {
     let (Some(repo), Some(baseline)) = (ctx.repo()?, &change.baseline) else { return Ok(()) };
     let Some(commit) = delta.own_commits().next().filter(|_| baseline.strength == Strength::Full) else {
@@ -146,22 +145,20 @@ fn require_meaningful_failures(ctx: &Ctx, change: &Change, checks: &[Check]) -> 
     .fixed_by([Fix::then("", fix::on(change.id(), "validate"))]))
 }
 
-/// What was made of the change so far, and the state of the work tree, to find the next step. If git or a file fails,
-/// the validation will report it.
+/// What was made of the change so far, and the state of the work tree; the validation reports what fails here.
 pub(crate) fn made(ctx: &Ctx, change: &Change) -> (Progressed, WorkTree) {
     let Ok(world) = collect::world(ctx, change, Gate::Validate) else {
         return (Progressed::Nothing, WorkTree::default());
     };
     let own: Vec<&DeltaCommit> = world.delta.own_commits().collect();
     let without_id = own.iter().find(|commit| !commit.merge && commit.change_ids.is_empty());
-    let last = without_id.is_some_and(|commit| may_amend(ctx, change.id(), commit));
-    let without_id = without_id.is_some();
-    let nothing = own.is_empty();
+    let lacks_id = without_id.is_some_and(|commit| may_amend(ctx, change.id(), commit));
     let made = match gates::may_validate(change, &world) {
-        Ok(_) if without_id => Progressed::WithoutId { last },
+        Ok(_) if lacks_id => Progressed::WithoutId,
         Ok(_) => Progressed::Whole,
-        Err(Refusal { missing: Reason::NoDelta { .. } | Reason::NoCommit, .. }) => Progressed::Nothing,
-        Err(Refusal { missing: Reason::Dirty { .. }, .. }) if nothing => Progressed::Nothing,
+        Err(Refusal { missing: Reason::NoDelta { unnamed, .. }, .. }) if unnamed.is_empty() => Progressed::Nothing,
+        Err(Refusal { missing: Reason::NoCommit, .. }) => Progressed::Nothing,
+        Err(Refusal { missing: Reason::Dirty { .. }, .. }) if own.is_empty() => Progressed::Nothing,
         Err(refusal) => Progressed::Refused(Box::new(refusal)),
     };
     (made, world.revision.work_tree)
@@ -236,8 +233,7 @@ fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     Ok(found.into_iter().collect())
 }
 
-/// Warns of a commit without the id, and of one whose subject is the placeholder of a hint. The last commit can still
-/// be amended and validated again.
+/// Warns of a commit without the id, and of one whose subject is the placeholder of a hint.
 fn warn_of_commits(ctx: &Ctx, change: &Change) {
     let Some(validation) = &change.validation else { return };
     let own = || validation.delta.own_commits();
@@ -263,8 +259,7 @@ fn warn_of_commits(ctx: &Ctx, change: &Change) {
     }
 }
 
-/// Runs every configured check in order: the commands, then the smoke probes. All of them run, so that everything wrong
-/// is found at once.
+/// Runs the commands, then the smoke probes: all of them, so that everything wrong is found at once.
 fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
     let mut bar = Bar::new(&ctx.ui);
     let mut done = run_commands(ctx, config, ctx.project.root(), &mut bar)?;
@@ -341,8 +336,7 @@ pub(crate) fn smoke(root: &Path, probe: &HttpProbe, interrupt: &Interrupt) -> (S
     (answer.url, failure)
 }
 
-/// Runs a check, and again if it fails: one lost packet must not end a change. `run` returns what was run and, if it
-/// failed, the reason.
+/// Runs a check, and again if it fails: one lost packet must not end a change. `run` returns what ran, and why it failed.
 pub(crate) fn tried(
     ctx: &Ctx,
     name: &str,

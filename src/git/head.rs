@@ -280,6 +280,11 @@ impl Repo {
         marks.into_iter().find(|(name, _)| self.git_dir().join(name).exists()).map(|(_, operation)| operation)
     }
 
+    /// Whether a squash is still to be committed. Git leaves this mark, too, of one that was given up.
+    pub(crate) fn is_squashing(&self) -> bool {
+        self.git_dir().join("SQUASH_MSG").exists()
+    }
+
     /// The possible names of the default branch, without the remote.
     pub(crate) fn default_branches(&self) -> Result<Vec<String>> {
         let head = self.git().args(["symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD"]).output()?;

@@ -19,6 +19,7 @@ mod worktree;
 pub(crate) use crate::model::{Commit, FileChange, Operation, Remade, Remake};
 pub(crate) use call::Call;
 pub(crate) use diff::{LineCount, Scope, Side};
+pub(crate) use error::{GitError, HOOK_RUN, NEEDED, Version, missing_filter};
 pub(crate) use filters::{Held, is_below};
 pub(crate) use log::Walk;
 pub(crate) use objects::TreeEntry;

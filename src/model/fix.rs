@@ -160,12 +160,8 @@ impl FixContext {
         CommandLine::git("add").words(&self.own).and(commit)
     }
 
-    /// Commits everything uncommitted as the change, except build output and the like ([`Uncommitted::built`]); during
-    /// a rebase or merge, continues that instead.
+    /// Commits everything uncommitted as the change, except build output and the like ([`Uncommitted::built`]).
     pub fn commit(&self, id: &ChangeId) -> CommandLine {
-        if let Some(operation) = self.uncommitted.operation {
-            return operation.go_on();
-        }
         self.uncommitted.add_work().and(self.with_trailer(CommandLine::git("commit").ask("-m", WHAT_CHANGED), id))
     }
 
@@ -175,7 +171,6 @@ impl FixContext {
         line.ask("--reviewer", NAME)
     }
 
-    /// Bundles the change for review, then attests the review.
     pub fn reviewed(&self, id: &ChangeId) -> Vec<Fix> {
         vec![Fix::next("have it reviewed", on(id, "review bundle")), Fix::then("", self.attest(id))]
     }
@@ -198,7 +193,6 @@ impl FixContext {
         })
     }
 
-    /// The command that passes a gate; for the contract, all of its parts.
     pub fn gate(&self, id: &ChangeId, gate: Gate) -> CommandLine {
         const PARTS: [Part; 5] = [Part::Hypothesis, Part::Kpi, Part::Guardrails, Part::Trigger, Part::Rollback];
         match gate {
@@ -215,7 +209,6 @@ impl FixContext {
     }
 }
 
-/// Exempts commits that tune nothing, by their files or their author.
 pub fn exempt() -> Fix {
     let purpose = "if such commits tune nothing, exempt their files or their author";
     Fix::edit(How::Or, purpose, "the config", "enforcement.exempt", "- {paths: [\"docs/**\"], reason: \"WHY\"}")
@@ -227,12 +220,10 @@ pub fn since(how: How, commit: &str) -> Fix {
     Fix::edit(how, purpose, "the config", "enforcement", &format!("since: {}", short(commit)))
 }
 
-/// Fetches the full history of a shallow clone.
 pub fn unshallow() -> Fix {
     Fix::next("fetch the whole history (in GitHub Actions: fetch-depth: 0)", CommandLine::git("fetch --unshallow"))
 }
 
-/// Fetches a revision that this clone does not have.
 pub fn fetch(spec: &str, shallow: bool) -> Vec<Fix> {
     if spec.contains("@{u") {
         let push = Fix::next("the branch follows none of a remote: push it", CommandLine::git("push -u origin HEAD"));
@@ -260,7 +251,6 @@ pub fn start() -> CommandLine {
     CommandLine::tool("change start").ask("--title", SHORT_HYPOTHESIS)
 }
 
-/// Opens a change with the contract of an ended one.
 pub fn start_from(id: &ChangeId) -> CommandLine {
     CommandLine::tool("change start --from").word(id.as_str())
 }
@@ -281,7 +271,6 @@ pub fn rollout(id: &ChangeId, stage: Stage) -> CommandLine {
     on(id, &format!("change rollout {}", stage.name()))
 }
 
-/// Reverts the commit of a change.
 pub fn take_out(id: &ChangeId) -> CommandLine {
     with_reason(id, "rollback").word("--apply")
 }
@@ -299,7 +288,6 @@ pub fn verify(id: &ChangeId) -> CommandLine {
     on(id, "change verify").word("--apply").ask("--summary", WHAT_WAS_OBSERVED)
 }
 
-/// Restores a file from `HEAD`.
 pub fn restore(path: &str) -> CommandLine {
     CommandLine::git("restore --source=HEAD --staged --worktree --").word(path)
 }

@@ -5,12 +5,11 @@ use crate::model::{ChangeId, CommandLine, Fix, own, text};
 
 /// The tool's own files, which are never stashed: without its record the change would be gone.
 pub(crate) const OWN: [&str; 3] = [own::STATE_DIR, own::EVIDENCE_DIR, own::LOGBOOK];
-/// Setup files, which are committed rather than stashed with the work, as measuring depends on them.
-const SETUP: [&str; 4] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitattributes", ".gitignore"];
+/// Setup files, which are committed rather than stashed with the work, as measuring depends on them, and which need no change.
+const SETUP: [&str; 3] = ["vibeship_optimizer.yml", "vibeship_optimizer.yaml", ".gitignore"];
 /// Directories in the repository root with tracked git hooks, and the names of this tool's hooks.
 const HOOK_DIRS: [&str; 3] = [".githooks", ".husky", ".hooks"];
 const HOOKS: [&str; 3] = ["prepare-commit-msg", "commit-msg", "pre-push"];
-/// Config files of hook managers, in the repository root.
 const HOOK_MANAGERS: [&str; 9] = [
     "lefthook.yml",
     "lefthook.yaml",
@@ -22,7 +21,6 @@ const HOOK_MANAGERS: [&str; 9] = [
     ".pre-commit-config.yml",
     "prek.toml",
 ];
-/// Number of paths listed by name; the rest is only counted.
 const SHOWN: usize = 5;
 /// Most patterns in one command that makes git ignore them.
 const MOST_IGNORED: usize = 40;
@@ -33,12 +31,10 @@ pub struct Uncommitted {
     /// Path of the project root in the repository; ends in `/` or is empty.
     pub prefix: String,
     pub paths: Vec<String>,
-    /// The tracked ones of `paths`.
     pub tracked: Vec<String>,
     /// Ignore patterns that cover all untracked paths.
     pub ignores: Vec<String>,
-    /// Ignore patterns of untracked paths that are certainly not work: caches, secrets, logs, build output, and files
-    /// that the config reads results from.
+    /// Ignore patterns of what is certainly not work: caches, secrets, logs, build output, files with results.
     pub built: Vec<String>,
     /// Path of git's `info/exclude`, the ignore patterns of this clone.
     pub exclude: String,
@@ -51,9 +47,7 @@ pub struct Uncommitted {
     pub operation: Option<Operation>,
     /// The submodules of `paths`, which `git stash` leaves as they are.
     pub submodules: Vec<String>,
-    /// Whether the repository has a stash.
     pub stashed: bool,
-    /// Whether this tool's commit-msg hook is installed.
     pub hooked: bool,
     /// Only determined for advice that may amend it.
     pub last: Option<LastCommit>,
@@ -98,6 +92,9 @@ impl Operation {
     /// Ends it one way or the other, and tries `again`.
     pub fn end_first(self, again: Fix) -> Vec<Fix> {
         let name = self.name();
+        if self == Self::Bisect {
+            return vec![Fix::next("end the bisect", self.go_on()), again];
+        }
         let resolve = format!("a {name} is in progress: resolve its conflicts and add the files with git add");
         vec![
             Fix::decide(How::Next, resolve),
@@ -180,8 +177,7 @@ impl Uncommitted {
         self.ignore(&self.built).map_or(add.clone(), |ignore| ignore.and(add))
     }
 
-    /// Makes git ignore these patterns in this clone; `None` if there are none, too many, or some that cannot be
-    /// written.
+    /// Makes git ignore these patterns in this clone; `None` if there are none, too many, or unprintable ones.
     pub fn ignore(&self, patterns: &[String]) -> Option<CommandLine> {
         let plain = |pattern: &String| !pattern.chars().any(char::is_control) && !pattern.ends_with(' ');
         let some = !patterns.is_empty() && patterns.len() <= MOST_IGNORED && patterns.iter().all(plain);
@@ -202,12 +198,10 @@ impl Uncommitted {
         if rest.paths.is_empty() { update } else { update.and(rest.stash_files()) }
     }
 
-    /// What `stash` is for.
     pub fn stashing(&self) -> &'static str {
         if self.submodules.is_empty() { "stash the work" } else { "put the work aside, submodules too" }
     }
 
-    /// Undoes `stash`.
     pub fn bring_back(&self) -> CommandLine {
         let below = self.submodules.iter().map(|path| path.strip_prefix(&self.prefix).unwrap_or(path));
         let back = below.map(|path| CommandLine::git("-C").word(path).word("checkout").word("-"));
@@ -216,7 +210,6 @@ impl Uncommitted {
         all.unwrap_or_else(|| CommandLine::git("stash pop"))
     }
 
-    /// Checks out the submodules as the last commit has them.
     pub fn update_submodules(&self) -> Option<CommandLine> {
         let paths: Vec<String> = self.submodules.iter().map(|path| pathspec("", path)).collect();
         let update = || CommandLine::git("submodule update --init --recursive --").words(&paths);
@@ -257,7 +250,6 @@ impl Uncommitted {
         stash(self.all_but(OWN.iter()))
     }
 
-    /// Pathspecs of the project without the given names.
     fn all_but<'a>(&self, names: impl Iterator<Item = &'a &'a str>) -> Vec<String> {
         let left = names.map(|name| pathspec("exclude", &format!("{}{name}", self.prefix)));
         std::iter::once(pathspec("", &self.prefix)).chain(left).collect()
@@ -330,12 +322,12 @@ mod tests {
             paths: paths.iter().map(|path| (*path).to_owned()).collect(),
             ..Uncommitted::default()
         };
-        let few = of(&["pkg/.gitattributes", "pkg/it's", "pkg/x[1]"]);
+        let few = of(&["pkg/.gitignore", "pkg/it's", "pkg/x[1]"]);
         assert_eq!(few.stash().to_string(), r"git stash push -u -- ':(top)pkg/it'\''s' ':(top,literal)pkg/x[1]'");
         assert_eq!(
             few.commit_setup().unwrap().to_string(),
-            "git add -- ':(top)pkg/.gitattributes' && git commit -m \"Set up vibeship-optimizer\" -- \
-             ':(top)pkg/.gitattributes'"
+            "git add -- ':(top)pkg/.gitignore' && git commit -m \"Set up vibeship-optimizer\" -- \
+             ':(top)pkg/.gitignore'"
         );
         let many = of(&["pkg/1", "pkg/2", "pkg/3", "pkg/4", "pkg/5", "pkg/6", "pkg/7"]);
         assert_eq!(many.lines()[4..], ["pkg/5", "and 2 paths more"]);
@@ -349,6 +341,8 @@ mod tests {
             stash.contains(" ':(top,exclude)pkg/vibeship_optimizer.yml'") && many.commit_work().is_none(),
             "{stash}"
         );
-        assert!(!of(&["pkg/.gitattributes"]).holds_work() && of(&[".gitattributes"]).holds_work());
+        assert!(!of(&["pkg/.gitignore"]).holds_work() && of(&[".gitignore"]).holds_work());
+        // It decides how code is checked out, so that it needs a change as code does.
+        assert!(of(&["pkg/.gitattributes"]).commit_setup().is_none());
     }
 }

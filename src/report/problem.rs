@@ -356,8 +356,8 @@ mod tests {
         };
         vec![
             (Gate::Baseline, Reason::NotInGit { paths: vec!["dist (ignored)".to_owned()] }),
-            (Gate::Validate, Reason::NoDelta { outputs: Vec::new() }),
-            (Gate::Validate, Reason::NoDelta { outputs: vec!["out/ops.txt".to_owned()] }),
+            (Gate::Validate, Reason::NoDelta { outputs: Vec::new(), unnamed: Vec::new() }),
+            (Gate::Validate, Reason::NoDelta { outputs: vec!["out/ops.txt".to_owned()], unnamed: Vec::new() }),
             (Gate::Validate, Reason::OnlyOutside { commits: vec!["c".repeat(40)] }),
             (Gate::Validate, Reason::NoTuneableChanged),
             (Gate::Validate, Reason::CodeBeside { files: vec!["lib.py".to_owned()], own: Some(commit().sha) }),
@@ -510,7 +510,7 @@ mod tests {
 
         refused at gate 2 (baseline): 3 uncommitted files outside the tool's own files
         # stash the work
-        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before
         # bring the work back
         then: git stash pop
@@ -521,7 +521,7 @@ mod tests {
         # commit the work as the change
         next: git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         # stash it
-        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
         hint: once it is compared, `git stash pop` brings the work back
 
@@ -529,13 +529,13 @@ mod tests {
         # take the work into the commit of the change
         next: git reset --soft cccccccccccc~1 && git add -A && git commit -m "WHAT CHANGED" --trailer "Optimizer-Change: chg-1"
         # stash it
-        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
+        or:   git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'
         then: vibeship-optimizer validate --change-id chg-1
         hint: once it is compared, `git stash pop` brings the work back
 
         refused at gate 4 (after): 1 uncommitted file outside the tool's own files
         # stash the work
-        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'
+        next: git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'
         then: vibeship-optimizer snapshot --label after --change-id chg-1 --as after
         hint: once it is compared, `git stash pop` brings the work back
         # take it into the commit of the change and validate that
@@ -805,7 +805,7 @@ mod tests {
           "details": [],
           "not_yet": false,
           "next": [
-            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'",
+            "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before",
             "git stash pop",
             "vibeship-optimizer snapshot --label before --change-id chg-1 --as before --allow-dirty"
@@ -814,7 +814,7 @@ mod tests {
             {
               "purpose": "stash the work",
               "how": "next",
-              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'"
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'"
             },
             {
               "how": "then",
@@ -836,7 +836,7 @@ mod tests {
               "how": "next",
               "purpose": "stash the work",
               "action": "run",
-              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitattributes' ':(top,exclude).gitignore'"
+              "command": "git stash push -u -- ':(top)' ':(top,exclude).vibeship-optimizer' ':(top,exclude)reports/optimizer' ':(top,exclude)VIBESHIP_OPTIMIZER.md' ':(top,exclude)vibeship_optimizer.yml' ':(top,exclude)vibeship_optimizer.yaml' ':(top,exclude).gitignore'"
             },
             {
               "how": "then",

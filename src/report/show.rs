@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::model::text::joined;
 use crate::model::{Check, Fix, FixContext, Trigger, Unit};
 use crate::report::visible::visible_line;
-use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, values};
+use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, rollback, values};
 use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
 
 pub(crate) fn document(change: &Change) -> Doc {
@@ -74,7 +74,7 @@ pub(crate) fn contract_fields(doc: &mut Doc, change: &Change) {
         ("Primary KPI", contract.kpi.as_ref().map(|kpi| code(kpi.text.as_str()))),
         ("Guardrails", (!contract.guardrails.is_empty()).then_some(guardrails)),
         ("Rollback trigger", contract.trigger.as_ref().map(|it| trigger(it, ""))),
-        ("Rollback", Some(change.rollback_action()).filter(|text| given(text)).map(code)),
+        ("Rollback", Some(rollback::action(change)).filter(|text| given(text)).map(code)),
     ];
     for (name, text) in parts {
         doc.field(name, text.unwrap_or_else(|| mark(Tone::Quiet, "missing")));

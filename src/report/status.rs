@@ -11,7 +11,7 @@ use crate::report::{
 };
 use crate::workflow::{
     Change, End, Refusal, Step, Unjudged,
-    demand_fixes::{alarm, decisions, revert, take_out},
+    demand_fixes::{alarm, decisions, take_out},
 };
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -20,7 +20,7 @@ pub(crate) struct StatusView<'a> {
     pub(crate) active: Option<(&'a Change, &'a StepView)>,
     pub(crate) others: &'a [(&'a Change, Step)],
     /// Rejected, held or rolled back changes whose commit is still in effect.
-    pub(crate) left: &'a [&'a Change],
+    pub(crate) left: &'a [(&'a Change, CommandLine)],
     /// Rolled back changes that were not measured since.
     pub(crate) to_confirm: &'a [&'a Change],
     /// Records of the Python tool, each with a sentence and its fixes.
@@ -67,8 +67,9 @@ pub(crate) struct StatusLine {
 /// active change, for the project.
 pub(crate) fn commands(view: &StatusView<'_>) -> Vec<Fix> {
     let mut steps = view.active.map(|(_, next)| next.next.clone()).unwrap_or_default();
-    let taken_out =
-        |change: &&Change| Fix::then(format!("take the commit of {} out of the tree", change.id()), revert(change));
+    let taken_out = |(change, out): &(&Change, CommandLine)| {
+        Fix::then(format!("take the commit of {} out of the tree", change.id()), out.clone())
+    };
     let measured =
         |change: &&Change| Fix::then("measure that the values of the baseline are back", fix::after(change.id()));
     steps.extend(view.left.iter().map(taken_out).chain(view.to_confirm.iter().map(measured)));
@@ -98,7 +99,7 @@ fn without_active(view: &StatusView<'_>) -> Vec<Fix> {
 }
 
 fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
-    for change in view.left {
+    for (change, out) in view.left {
         let commits = change.commits_to_revert();
         let commits = joined(commits.iter().map(|sha| values::short(sha)));
         let end = change.end.as_ref().map_or("ended", End::words);
@@ -107,7 +108,7 @@ fn left_in_tree(doc: &mut Doc, view: &StatusView<'_>) {
         let text = if commits.is_empty() { text.plain("the commit") } else { text.code(commits) };
         let text = text.plain(format!(" of the {end} change ")).code(change.id().as_str());
         doc.paragraph(text.plain(". To take it out:"));
-        doc.code(revert(change).to_string());
+        doc.code(out.to_string());
     }
 }
 
@@ -220,10 +221,8 @@ fn days(change: &Change, now: DateTime<Utc>) -> Option<Text> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Progressed {
     Nothing,
-    WithoutId {
-        /// Whether the commit is `HEAD`.
-        last: bool,
-    },
+    /// The commit, which may still be amended, does not carry the id.
+    WithoutId,
     /// Everything that validation needs.
     Whole,
     Refused(Box<Refusal>),
@@ -302,17 +301,19 @@ impl StepView {
             }
             Progressed::Nothing => {
                 let commit = Fix::next("with the id of the change", ctx.commit(id));
-                let text = "make the one change, commit it, and validate it".to_owned();
-                (text, vec![commit, Fix::then("", validate)])
+                let (text, validate) = ("make the one change, commit it, and validate it", Fix::then("", validate));
+                let steps = match ctx.uncommitted.operation {
+                    Some(operation) => operation.end_first(validate),
+                    None => vec![commit, validate],
+                };
+                (text.to_owned(), steps)
             }
-            Progressed::WithoutId { last: true } => {
+            Progressed::WithoutId => {
                 let amend = ctx.with_trailer(CommandLine::git("commit --amend --no-edit"), id);
                 let text = "the change is committed without its id: add it, and validate it".to_owned();
                 (text, vec![Fix::next("", amend), Fix::then("", validate)])
             }
-            Progressed::Whole | Progressed::WithoutId { last: false } => {
-                ("the change is made: validate it".to_owned(), vec![Fix::next("", validate)])
-            }
+            Progressed::Whole => ("the change is made: validate it".to_owned(), vec![Fix::next("", validate)]),
             Progressed::Refused(refusal) => (refusal.missing.to_string(), refusal.fixes(Some(change), ctx)),
         };
         Self { text, next }

@@ -35,7 +35,7 @@ pub fn revert(change: &Change) -> CommandLine {
     rollback(change, None).word("--apply")
 }
 
-fn rollback(change: &Change, reason: Option<&str>) -> CommandLine {
+pub(crate) fn rollback(change: &Change, reason: Option<&str>) -> CommandLine {
     let line = fix::on(change.id(), "change rollback");
     let recorded = || change.rollback.as_ref().map(|rollback| rollback.reason.as_str());
     match reason.or_else(recorded) {
@@ -153,7 +153,10 @@ pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: F
             let since = format!("{}..HEAD", short(sha));
             let log = CommandLine::git("log -1 --format=%h").word(since).word("--").words(files);
             let revert = CommandLine::verbatim(format!("git revert --no-edit $({log})"));
-            Fix::or("if that was not meant, revert the last commit that touched it", revert)
+            // Git names no merge that took one side whole.
+            let what =
+                "revert the last commit that touched it; where there is none, make the merge again that left it out";
+            Fix::or(format!("if that was not meant, {what}"), revert)
         };
         let back = change.commits().last().map(back);
         return std::iter::once(Fix { how: How::Next, ..rollback }).chain(back).chain([again]).collect();
@@ -206,9 +209,10 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
     let is = |artifact: &Artifact| lost.iter().any(|fault| fault.path == artifact.path);
     let of_taken = |taken: &Taken| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
     if change.promotion.is_some() || change.baseline.as_ref().is_some_and(|baseline| of_taken(&baseline.taken)) {
-        let end = if change.promotion.is_some() { "rollback" } else { "reject" };
         let why = "no commit has them, and it is too late to measure them again: end it";
-        fixes.push(Fix::next(why, fix::with_reason(id, end)));
+        let reject = || fix::with_reason(id, "reject");
+        let end = || if change.promotion.is_some() { take_out(change, None) } else { reject() };
+        fixes.extend(change.is_open().then(|| Fix::next(why, end())));
         return fixes;
     }
     let (what, gate) = if change.validation.as_ref().is_some_and(|validation| is(&validation.artifact)) {

@@ -6,7 +6,6 @@ use crate::model::{
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, revert, take_out};
 
-/// Builds the fixes for a refusal about an existing change.
 pub(crate) struct Fixes<'a> {
     pub(crate) gate: Gate,
     pub(crate) change: &'a Change,
@@ -16,9 +15,8 @@ pub(crate) struct Fixes<'a> {
 impl Fixes<'_> {
     /// Ends the change: rejects it, or rolls it back if it is rolled out.
     pub(crate) fn reject(&self, purpose: &str) -> Fix {
-        let rolled_out = !self.change.rollout.is_empty();
         let reject = || fix::with_reason(self.change.id(), "reject");
-        Fix::or(purpose, if rolled_out { take_out(self.change, None) } else { reject() })
+        Fix::or(purpose, if self.change.rollout.is_empty() { reject() } else { take_out(self.change, None) })
     }
 
     pub(crate) fn passed_already(&self) -> Vec<Fix> {
@@ -31,8 +29,7 @@ impl Fixes<'_> {
         Fix::next(purpose, fix::on(self.change.id(), "status"))
     }
 
-    /// Combines several commits into one, or reverts all but the first if later or pushed commits forbid rewriting
-    /// them.
+    /// Combines several commits into one or, where they may not be rewritten, reverts all but the first.
     pub(crate) fn one_of_many(&self, commits: &[DeltaCommit], at_tip: bool) -> Vec<Fix> {
         if at_tip {
             // `-C` reuses the message of the first commit.
@@ -86,23 +83,14 @@ impl Fixes<'_> {
             .may_amend(Some(&commit.sha), Some(self.change.id()))
             .then(|| Fix::next("if its id is mistyped", amend));
         let how = if amend.is_some() { Fix::or } else { Fix::next };
-        let rest = [
-            how("retake the baseline with it included", baseline()),
-            Fix::or("revert it, retake the baseline, and make it again with the right id", revert),
-        ];
-        amend.into_iter().chain(rest).collect()
+        let again = Fix::or("revert it, retake the baseline, and make it again with the right id", revert);
+        amend.into_iter().chain([how("retake the baseline with it included", baseline()), again]).collect()
     }
 
-    /// The commit names this change and others.
     pub(crate) fn shared(&self, commit: &DeltaCommit, at_tip: bool) -> Vec<Fix> {
         let (id, sha) = (self.change.id(), short(&commit.sha));
         if !at_tip {
-            let again = CommandLine::git("cherry-pick --no-commit").word(&sha).and(self.ctx.commit(id));
-            return vec![
-                Fix::next("take it back", CommandLine::git("revert --no-edit").word(&sha)),
-                Fix::then("make it again in a commit that names this change alone", again),
-                self.again(""),
-            ];
+            return self.made_again("take it back", "names this change alone", std::slice::from_ref(commit));
         }
         let others = commit.change_ids.iter().filter(|it| *it != id.as_str());
         let lines = others.flat_map(|other| ["-e".to_owned(), format!("{}: {other}", self.ctx.trailer)]);
@@ -110,6 +98,31 @@ impl Fixes<'_> {
         let message = message.pipe(CommandLine::new("grep").word("-vxF").words(lines));
         let alone = reset(&sha).and(message.pipe(CommandLine::git("commit -F -")));
         vec![Fix::next("while it is not pushed, let it name this change alone", alone), self.again("")]
+    }
+
+    /// Reverts commits, given oldest first, and makes them again as one that has the id.
+    fn made_again(&self, purpose: &str, how: &str, commits: &[DeltaCommit]) -> Vec<Fix> {
+        let shas = || commits.iter().map(|commit| short(&commit.sha));
+        let again = CommandLine::git("cherry-pick --no-commit").words(shas()).and(self.ctx.commit(self.change.id()));
+        vec![
+            Fix::next(purpose, CommandLine::git("revert --no-edit").words(shas().rev())),
+            Fix::then(format!("make it again in a commit that {how}"), again),
+            self.again(""),
+        ]
+    }
+
+    /// Commits without an id that others have, too: one of them may be the change.
+    pub(crate) fn named_none(&self, commits: &[DeltaCommit]) -> Vec<Fix> {
+        let (id, files) = (self.change.id(), &self.ctx.uncommitted);
+        let mut steps = match commits {
+            [only] if files.may_amend(Some(&only.sha), Some(id)) => {
+                let amend = self.ctx.with_trailer(CommandLine::git("commit --amend --no-edit"), id);
+                vec![Fix::next("if that is the change: add its id", amend), self.again("")]
+            }
+            commits => self.made_again("if that is the change: take it back", "has its id", commits),
+        };
+        steps.push(Fix::or("if it is other work: make the change, then commit it", self.ctx.commit(id)));
+        steps
     }
 
     pub(crate) fn in_effect_again(&self, reverted: bool, files: &[String]) -> Vec<Fix> {
@@ -124,11 +137,11 @@ impl Fixes<'_> {
 
     /// Undoes a change whose rollback was recorded, but which is still in effect.
     pub(crate) fn taken_back(&self) -> Vec<Fix> {
-        let id = self.change.id();
+        let after = fix::after(self.change.id());
         if self.change.commits_to_revert().is_empty() {
-            return vec![Fix::next("put the old values back, then", fix::after(id))];
+            return vec![Fix::next("put the old values back, then", after)];
         }
-        vec![Fix::next("revert it", revert(self.change)), Fix::then("", fix::after(id))]
+        vec![Fix::next("revert it", revert(self.change)), Fix::then("", after)]
     }
 
     pub(crate) fn unrehearsed(&self, rehearsal: &Rehearsal) -> Fix {
@@ -221,13 +234,13 @@ impl Fixes<'_> {
 
     /// A promoted change cannot be validated again, so new values mean that it is rolled back.
     pub(crate) fn other_tuneables(&self) -> Vec<Fix> {
-        let again = Fix { how: How::Next, ..self.measured_again() };
         let purpose = "set them to what was validated, or unset the variable that overrides them, then".to_owned();
+        let again = Fix { how: How::Next, purpose, ..self.measured_again() };
         let other = match self.change.promotion {
             Some(_) => Fix::or("if it is to be taken out", fix::with_reason(self.change.id(), "rollback")),
             None => Fix::or("validate the new values", self.pass(Gate::Validate)),
         };
-        vec![Fix { purpose, ..again }, other]
+        vec![again, other]
     }
 
     pub(crate) fn again(&self, purpose: &str) -> Fix {
@@ -287,6 +300,9 @@ impl Fixes<'_> {
 
     pub(crate) fn nothing_made(&self) -> Vec<Fix> {
         let commit = self.ctx.commit(self.change.id());
+        if let Some(operation) = self.ctx.uncommitted.operation {
+            return operation.end_first(self.again(""));
+        }
         if self.change.is_outside_git() {
             return vec![Fix::next("make the one change, then", self.pass(self.gate))];
         }

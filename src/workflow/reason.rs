@@ -114,11 +114,14 @@ pub enum Reason {
     },
     #[error("what is committed is not in effect: files of the change differ from it: {}", joined(.files))]
     NotAsCommitted { files: Vec<String> },
-    #[error("{}", no_delta(.outputs))]
+    #[error("{}", no_delta(.outputs, .unnamed))]
     NoDelta {
         /// The changed files, if all of them are files that KPIs are read from.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         outputs: Vec<String>,
+        /// Commits without an id, one of which may be the change's.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        unnamed: Vec<DeltaCommit>,
     },
     #[error(
         "{} only files outside the project's directory, which are not compared: {}",
@@ -233,7 +236,7 @@ pub fn unknown<'a>(metrics: impl Iterator<Item = (&'a MetricId, Option<&'a Metri
 impl Reason {
     /// Whether the fixes depend on uncommitted or stashed files.
     pub(crate) fn is_of_uncommitted(&self) -> bool {
-        let is_of_tree = matches!(self, Self::Dirty { .. } | Self::NotAsCommitted { .. });
+        let is_of_tree = matches!(self, Self::Dirty { .. } | Self::NotAsCommitted { .. } | Self::NoDelta { .. });
         is_of_tree || matches!(self, Self::CommitsBeforeBaseline { .. } | Self::Unmeasured { .. })
     }
 
@@ -288,11 +291,11 @@ impl Reason {
             }
             Self::NotInGit { .. } => with.not_in_git(),
             Self::Redefined { alone, .. } => with.redefined(*alone),
-            Self::NoCommit => vec![Fix::next("commit the change", ctx.commit(id)), with.again("")],
             Self::OtherTuneables { .. } => with.other_tuneables(),
             Self::NotInEffect { reverted, files } => with.in_effect_again(*reverted, files),
             Self::NotAsCommitted { files } => with.undone(files),
-            Self::NoDelta { .. } | Self::NoTuneableChanged => with.nothing_made(),
+            Self::NoDelta { unnamed, .. } if !unnamed.is_empty() => with.named_none(unnamed),
+            Self::NoDelta { .. } | Self::NoTuneableChanged | Self::NoCommit => with.nothing_made(),
             Self::OnlyOutside { .. } => vec![
                 Fix::next("open it in the project that holds these files", fix::with_reason(id, "reject")),
                 Fix::or("make the change in this project", ctx.commit(id)),

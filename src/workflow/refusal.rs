@@ -82,7 +82,10 @@ pub(crate) fn foreign(commit: &DeltaCommit, shared: bool) -> String {
     format!("the commit since the baseline belongs to another change ({ids})")
 }
 
-pub(crate) fn no_delta(outputs: &[String]) -> String {
+pub(crate) fn no_delta(outputs: &[String], unnamed: &[DeltaCommit]) -> String {
+    if !unnamed.is_empty() {
+        return format!("no commit since the baseline names this change; without an id: {}", joined(unnamed));
+    }
     if outputs.is_empty() {
         return "nothing has changed since the baseline: no commit, tuneable or file of this change".to_owned();
     }
@@ -239,7 +242,6 @@ pub(crate) fn other_criterion(
     part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
 }
 
-/// The fixes for metrics that cannot be measured.
 impl Fixes<'_> {
     pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
         let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
@@ -270,8 +272,7 @@ impl Fixes<'_> {
     }
 }
 
-/// Rewrites the parts of the contract that name any of `metrics` to other metrics. Guardrails are set together: those on other
-/// metrics stay.
+/// Rewrites the parts of the contract that name any of `metrics` to other metrics; other guardrails stay.
 pub(crate) fn on_other_metrics(change: &Change, metrics: &[MetricId], ctx: &FixContext) -> Option<Fix> {
     let contract = &change.contract;
     let named = |criterion: &Criterion| metrics.contains(&criterion.metric);

@@ -43,6 +43,8 @@ pub struct World {
     /// Whether the baseline's commit is an ancestor of the revision; `None` if there are no commits.
     pub descends: Option<bool>,
     pub delta: Delta,
+    /// Where the change has no commit: those of its author that name none and are on other branches or a remote, too.
+    pub unnamed: Vec<DeltaCommit>,
     /// A surface that a change of this class must not touch, with the changed files on it.
     pub not_of_class: Option<(Surface, Vec<String>)>,
     /// What has to change with the contracts surface but did not, with its paths.

@@ -278,7 +278,7 @@ fn code_is_read_without_comments_and_string_literals() {
 }
 
 /// What the most permissive world grants on replay, and the function by which the range check asks git for it instead.
-const ASKED_BY: [(&str, &str); 38] = [
+const ASKED_BY: [(&str, &str); 39] = [
     ("revision", "src/audit/record.rs against_objects"),
     ("allow_dirty", "nothing: what a dirty baseline allows is only indicative"),
     ("undecided", "nothing: advice at the opening"),
@@ -295,6 +295,7 @@ const ASKED_BY: [(&str, &str); 38] = [
     ("met_already", "src/audit/evidence.rs comparison"),
     ("descends", "src/audit/members.rs baseline_order"),
     ("delta", "src/audit/record.rs other_delta"),
+    ("unnamed", "nothing: it words advice"),
     ("not_of_class", "src/audit/policy.rs findings"),
     ("owed", "src/audit/policy.rs findings"),
     ("at_tip", "nothing: it words advice"),

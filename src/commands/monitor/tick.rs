@@ -87,7 +87,7 @@ pub(crate) fn run(ctx: &Ctx, args: TickArgs) -> Result<Exit> {
 pub(crate) fn tell_lost(ctx: &Ctx, lost: &[Finding]) {
     for lost in lost {
         ctx.error_once(&lost.named());
-        ctx.advise(&lost.fixes(&ctx.fix_context()));
+        ctx.advise(&audit_here::lost_fixes(ctx, lost));
     }
 }
 
@@ -241,13 +241,8 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
 /// Reports alarms and how to roll back, for whoever reads the mail of a timer.
 pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
     let change = &ticked.change;
-    if ticked.idle == Some(Idle::ClockBackwards) {
-        ctx.ui.warn(&format!(
-            "{}: the clock says {}, but the record has {} already; no day was recorded",
-            change.id(),
-            report::values::moment(ctx.now()),
-            report::values::moment(change.latest_at)
-        ));
+    if let Some((what, _)) = commit::clock_behind(ctx, change) {
+        ctx.ui.warn(&format!("{}: {what}", change.id()));
     }
     if change.open_alarms.is_empty() {
         return;

@@ -54,7 +54,6 @@ fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
     gates::settled(Gate::Baseline, revision, None, false)
 }
 
-/// The strength of evidence taken at this revision.
 pub(crate) fn strength(revision: &Revision) -> Strength {
     match &revision.work_tree {
         WorkTree::Dirty { .. } => Strength::Indicative,
@@ -136,11 +135,11 @@ fn is_one_change(
     let no_tuneable = delta.tuneables.is_empty();
     if no_tuneable && (no_commit || baseline.taken.revision.same_code(revision)) {
         demand(delta.outside.is_empty(), Reason::OnlyOutside { commits: delta.outside.clone() })?;
-        return demand(false, Reason::NoDelta { outputs: Vec::new() });
+        return demand(false, Reason::NoDelta { outputs: Vec::new(), unnamed: world.unnamed.clone() });
     }
     // Editing the file that a number is read from does not change the code that it measures.
     let is_code = delta.files.is_empty() || !delta.files.iter().all(|file| world.outputs.contains(file));
-    demand(is_code, Reason::NoDelta { outputs: delta.files.clone() })?;
+    demand(is_code, Reason::NoDelta { outputs: delta.files.clone(), unnamed: Vec::new() })?;
     demand(class != Class::Code || !no_commit, Reason::NoCommit)?;
     demand(own.len() <= 1, Reason::ManyCommits { commits: own, at_tip: world.at_tip })?;
     let only = || delta.own_commits().next().map(|commit| commit.sha.clone());

@@ -615,3 +615,96 @@ fn work_that_another_change_brings_in_again_by_a_revert_of_the_revert_is_its_own
     commit_evidence(&s);
     let _ = s.run(&check).ok();
 }
+
+#[test]
+fn a_change_that_comes_back_after_its_rollback_was_measured_is_told() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    let _ = s.on(&["change", "rollback", "--reason", "no", "--apply"]).ok();
+    let rollback = s.git(&["rev-parse", "HEAD"]);
+    let _ = s.on(&["snapshot", "--as", "after"]).ok();
+    commit_evidence(&s);
+    let _ = s.run(&["status"]).ok().never_says(&["still in the tree"]);
+    s.git(&["revert", "--no-edit", &rollback]);
+    let _ = s.run(&["status"]).ok().says(&["still in the tree", "git revert --no-edit [SHORT]"]);
+    s.git(&["revert", "--no-edit", "HEAD"]);
+    let _ = s.run(&["status"]).ok().never_says(&["still in the tree"]);
+}
+
+#[test]
+fn a_commit_without_an_id_on_a_merged_branch_is_named_where_the_change_has_none() {
+    for merge in ["--no-ff", "--ff-only"] {
+        let s = Sandbox::new();
+        s.start("x").contract().before().git(&["switch", "-qc", "topic"]);
+        s.tune(50.0).commit_as("Forgot it", &[]).git(&["switch", "-q", "main"]);
+        s.git(&["merge", "-q", "--no-edit", merge, "topic"]);
+        let _ = s.run(&["status"]).ok().says(&["without an id: [SHORT] Forgot it"]);
+        follow(&s, &["validate"]);
+        s.after().compare();
+    }
+}
+
+#[test]
+fn evidence_that_is_nowhere_leads_to_the_end_of_the_change() {
+    let s = Sandbox::new();
+    s.compared("x");
+    fs::remove_file(s.path(s.evidence("compare.md"))).unwrap();
+    let _ = s.run(&["doctor", "--apply", "--format", "text"]).ok().never_says(&["next: vibeship-optimizer doctor"]);
+    let _ = s.on(&["change", "promote"]).ok();
+    fs::remove_dir_all(s.path("reports")).unwrap();
+    let status = s.run(&["status"]).ok().says(&["evidence files are not what was recorded", "change rollback"]);
+    let _ = status.never_says(&["change rollout full"]);
+    let doctor = s.run(&["doctor", "--apply", "--format", "text"]).exits(2).says(&["it cannot be made again"]);
+    let _ = doctor.never_says(&["next: vibeship-optimizer doctor"]);
+    follow(&s, &["status"]);
+    let _ = s.on(&["status"]).ok().says(&["--as after"]).never_says(&["end it"]);
+}
+
+#[test]
+fn evidence_is_not_committed_with_what_a_cherry_pick_applies() {
+    let s = Sandbox::new();
+    s.compared("x").write("theirs.txt", "theirs\n").git(&["add", "theirs.txt"]);
+    s.git(&["commit", "-q", "-m", "Theirs"]);
+    assert_ne!(s.try_git(&["cherry-pick", "HEAD"]).code, 0, "it is empty");
+    let told =
+        s.on(&["change", "promote"]).ok().says(&["a cherry-pick is in progress", "or:   git cherry-pick --abort"]);
+    let _ = told.never_says(&["VIBESHIP_OPTIMIZER.md && git -c core.editor=true cherry-pick --continue"]);
+}
+
+#[test]
+fn a_squash_in_conflict_is_told_to_put_the_records_together() {
+    let s = Sandbox::new();
+    for branch in ["one", "two"] {
+        s.git(&["switch", "-qc", branch, "main"]);
+        s.start(branch).contract().before().later(chrono::Duration::minutes(1));
+        commit_evidence(&s);
+    }
+    s.git(&["switch", "-q", "main"]);
+    s.git(&["merge", "-q", "one"]);
+    assert_ne!(s.try_git(&["merge", "--squash", "two"]).code, 0, "the logbook conflicts");
+    let _ = s.run(&["status"]).ok().says(&["a squash is in progress", "change relink && git add"]);
+    let _ =
+        s.run(&["change", "relink"]).ok().says(&["then commit what the squash staged"]).never_says(&["take it out"]);
+    assert!(!s.read("VIBESHIP_OPTIMIZER.md").contains("<<<<"));
+}
+
+#[test]
+fn a_rollback_that_was_written_down_is_made_without_naming_the_change() {
+    let s = Sandbox::new();
+    s.rolled_out("x");
+    commit_evidence(&s);
+    let _ = s.run(&["change", "rollback", "--reason", "no"]).ok();
+    let _ = s.run(&["change", "rollback", "--reason", "no", "--apply"]).ok().says(&["reverted by commit"]);
+}
+
+/// `git revert` of such a commit conflicts in the record.
+#[test]
+fn where_the_commit_holds_the_record_every_page_prints_the_rollback_that_keeps_it() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().tune(50.0).git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "tune", "--trailer", &format!("Optimizer-Change: {}", s.id())]);
+    s.validate().after().compare();
+    let _ = s.on(&["change", "show", "--format", "text"]).ok().says(&["--reason \"WHY\" --apply"]);
+    assert!(!s.read("VIBESHIP_OPTIMIZER.md").contains("git revert"));
+}

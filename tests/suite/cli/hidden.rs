@@ -126,3 +126,16 @@ fn a_size_behind_a_link_that_leaves_the_project_is_refused() {
     let _ = s.on(&[&["change", "contract"], &contract[..], &way_out].concat()).ok();
     s.refuses(&["snapshot", "--as", "before"], 2, "not_in_git");
 }
+
+#[test]
+#[cfg(unix)]
+fn a_filter_whose_program_is_missing_is_named_where_a_clean_checkout_is_needed() {
+    let s = Sandbox::new();
+    for (key, value) in [("smudge", "no-such-program"), ("clean", "cat"), ("required", "true")] {
+        s.git(&["config", &format!("filter.foo.{key}"), value]);
+    }
+    s.write(".gitattributes", "*.bin filter=foo\n").write("a.bin", "1").commit_as("binary", &[]);
+    s.compared("x");
+    let names = ["next: git config --get-regexp '^filter[.]foo[.]'", "the program that the filter foo runs"];
+    let _ = s.on(&["change", "promote"]).exits(2).says(&names);
+}

@@ -120,6 +120,19 @@ fn a_record_in_another_branch_stash_or_worktree_is_found() {
 }
 
 #[test]
+fn a_stash_that_took_the_record_along_is_named_before_any_revert() {
+    let s = Sandbox::new();
+    s.start("x").contract().before().improve(50.0).git(&["stash", "push", "-qu"]);
+    let _ = s.run(&["status"]).says(&["its record is in stash@{0}", "git stash pop"]).never_says(&["git revert"]);
+    let validate = s.run(&["validate"]).exits(2).says(&["git stash pop"]);
+    let _ = validate.never_says(&["git revert", "change start"]);
+    s.git(&["stash", "pop", "-q"]);
+    committed(&s, "Evidence");
+    s.set("GIT_SEQUENCE_EDITOR", "sed -i 1s/pick/edit/").git(&["rebase", "-q", "-i", "HEAD~2"]);
+    let _ = s.run(&["status"]).says(&["a rebase is in progress", "rebase --continue"]).never_says(&["git revert"]);
+}
+
+#[test]
 fn no_change_is_opened_if_it_is_unknown_whether_another_is_open() {
     let s = Sandbox::new();
     s.start("first");

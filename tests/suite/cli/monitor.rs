@@ -196,6 +196,8 @@ fn a_clock_that_went_backwards_measures_nothing_and_adds_no_day() {
         assert_eq!(output.json()["reason"], "clock_backwards", "{output}");
     }
     assert_eq!(sandbox.read(sandbox.record()), record);
+    let status = sandbox.run(&["status"]).ok().says(&["set this machine's clock right", "or:   git checkout HEAD --"]);
+    let _ = status.never_says(&["monitor tick"]);
     sandbox.later(Duration::days(2));
     assert_eq!(tick(&sandbox)["runs_completed"], 2);
 }
