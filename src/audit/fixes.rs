@@ -1,8 +1,10 @@
 //! The fixes for each finding, in the order to apply them; these avoid rewriting history where possible.
 
 use crate::audit::{Finding, FindingKind, Severity};
-use crate::model::fix::WHAT_CHANGED;
-use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, WHAT_HAPPENED, fix, is_page, short};
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, WHAT_HAPPENED, fix, is_page, own, short};
+use crate::model::digest::is_page;
+use crate::model::fix::{WHAT_CHANGED, WHAT_HAPPENED};
+use crate::model::text::short;
 
 impl Finding {
     /// The fixes; empty if none applies in every case.
@@ -79,6 +81,15 @@ impl Fixes<'_> {
                 if takes_back =>
             {
                 Vec::new()
+            }
+            // A project within this one answers for its own commits.
+            FindingKind::UnknownId { .. } | FindingKind::CommitWithoutId { newly_exempt: false, .. }
+                if own::inner_root(path).is_some() =>
+            {
+                let root = own::inner_root(path).unwrap_or_default();
+                let what = format!("if {root} is a project of its own, exempt its directory");
+                let line = format!("- {{paths: [\"{root}**\"], reason: \"a project of its own\"}}");
+                vec![Fix::edit(How::Next, &what, "the config", "enforcement.exempt", &line)]
             }
             FindingKind::RevertNotExact { reverted, .. } => {
                 let both = revert().and(CommandLine::git("revert").word(short(reverted)));

@@ -229,7 +229,10 @@ impl<'a> RangeAudit<'a> {
         for text in &member.ids {
             match self.named(&member.name, text) {
                 Ok(id) => self.members.entry(id).or_default().push(member.clone()),
-                Err(finding) => self.audit.findings.push(finding),
+                Err(finding) => {
+                    let inner = member.paths.iter().find(|path| own::inner_root(path).is_some());
+                    self.audit.findings.push(Finding { path: inner.cloned(), ..finding });
+                }
             }
         }
     }

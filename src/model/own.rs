@@ -57,6 +57,12 @@ pub fn roots_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::once(0).chain(below).filter(|at| is_own(&path[*at..])).map(|at| &path[..at])
 }
 
+/// The root of a project within this one, if the path is one of that project's own files.
+pub fn inner_root(path: &str) -> Option<&str> {
+    let root = roots_of(path.as_bytes()).find(|root| !root.is_empty())?;
+    std::str::from_utf8(root).ok()
+}
+
 /// Every possible config path from the project's root, in order of precedence.
 pub fn config_names() -> &'static [String] {
     static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {

@@ -3,7 +3,7 @@
 
 use chrono::Duration;
 
-use crate::support::{Sandbox, kpi};
+use crate::support::{CONFIG, Sandbox, kpi};
 
 #[test]
 fn output_that_would_replace_what_is_kept_is_refused_by_every_command() {
@@ -372,4 +372,22 @@ fn a_project_merged_as_a_subtree_is_not_content_of_the_merge() {
     s.git(&["commit", "-q", "--amend", "--no-edit"]);
     let told = s.run(&["check", "--range", "HEAD^1..HEAD"]).exits(1).says(&["MERGE_BRINGS_CONTENT"]);
     let _ = told.says(&["next: git merge-base "]);
+}
+
+#[test]
+fn the_commits_of_a_project_within_this_one_are_told_to_be_exempt() {
+    let s = Sandbox::new();
+    s.write("plug/vibeship_optimizer.yml", CONFIG)
+        .write("plug/ops.json", kpi(100.0))
+        .commit_as("A project within", &[]);
+    let _ = s.run_in(&s.path("plug"), &["change", "start", "--title", "inner"]).ok();
+    let id = std::fs::read_dir(s.path("plug/.vibeship-optimizer/changes")).unwrap().next().unwrap().unwrap();
+    let id = id.path().file_stem().unwrap().to_string_lossy().into_owned();
+    s.git(&["add", "-A"]);
+    s.git(&["commit", "-q", "-m", "inner", "--trailer", &format!("Optimizer-Change: {id}")]);
+    let _ = s.run_in(&s.path("plug"), &["change", "note", "seen"]).ok();
+    s.git(&["commit", "-q", "-a", "-m", "Evidence"]);
+    let told = s.run(&["check", "--range", "HEAD~2..HEAD"]).exits(1).says(&["UNKNOWN_ID", "COMMIT_WITHOUT_ID"]);
+    let told = told.says(&["if plug/ is a project of its own", "paths: [\"plug/**\"]"]);
+    let _ = told.never_says(&["git revert"]);
 }
