@@ -106,7 +106,8 @@ pub enum CriterionMistake {
     #[error("{found:?} is not a finite number")]
     NotFinite { found: String },
     #[error(
-        "{found:?} is no share of the baseline: write `{found}%` for a change from it, or the value itself without a sign"
+        "{found:?} is no share of the baseline: write `{}%` for a change from it, or the value itself without a sign",
+        .found.split(' ').next().unwrap_or_default()
     )]
     SignAlone { found: String },
     #[error("{found:?} follows the bound; a bound is one number with at most one unit")]
@@ -425,6 +426,7 @@ mod tests {
         assert_eq!(typed("kpi.k ≤ −5%").unwrap(), "kpi.k <= -5%");
         assert_eq!(typed("kpi.k >= -5").unwrap(), "kpi.k >= -5");
         let error = typed("kpi.k <= +5 ms").unwrap_err();
+        assert!(error.kind.to_string().contains("write `+5%`"));
         assert_eq!((error.column, error.kind), (9, CriterionMistake::SignAlone { found: "+5 ms".to_owned() }));
         assert!(Criterion::parse("kpi.k <= +5").is_ok(), "records hold such");
     }

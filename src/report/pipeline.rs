@@ -92,12 +92,10 @@ fn passed_at(change: &Change, gate: Gate) -> Option<DateTime<Utc>> {
     }
 }
 
-/// Most days that a page shows: a year.
 const MOST_DAYS: u32 = 366;
 
-/// Every day from the full rollout to the end of the window, or to the last measured day if that is later, with its
-/// state: `measured`, `alarm`, `missed`, or `ahead` for today or later. Empty before the rollout; an ended change has
-/// no days after its last measured one.
+/// Every day from the full rollout, which need not be measured, to the end of the window, or to the last measured day if that
+/// is later, with its state in a word. Empty before the rollout; an ended change has no days after its last measured one.
 pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Tone, &'static str)> {
     let Some(from) = change.fully_rolled_out_at() else { return Vec::new() };
     let demanded = change.frozen_policy().map_or(MIN_DAYS, |policy| policy.min_monitor_days.max(MIN_DAYS));
@@ -109,6 +107,7 @@ pub(crate) fn days(change: &Change, now: DateTime<Utc>) -> Vec<(NaiveDate, Tone,
         let (tone, word) = match ticks.peek().is_some() {
             true if ticks.any(|tick| !tick.alarms.is_empty()) => (Tone::Bad, "alarm"),
             true => (Tone::Good, "measured"),
+            false if date == from.date_naive() => (Tone::Quiet, "rolled out"),
             false if date < now.date_naive() => (Tone::Unsure, "missed"),
             false => (Tone::Quiet, "ahead"),
         };
@@ -134,5 +133,7 @@ mod tests {
         assert_eq!(of(fixture::at(6, 9)), ["measured", "alarm", "ahead", "ahead"]);
         assert_eq!(of(fixture::at(7, 9)), ["measured", "alarm", "missed", "ahead"]);
         assert_eq!(days(&fixture::passed(5), fixture::at(7, 9)), []);
+        let unmeasured = Change { ticks: Vec::new(), ..change };
+        assert_eq!(days(&unmeasured, fixture::at(7, 9))[0].2, "rolled out");
     }
 }
