@@ -273,8 +273,7 @@ fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option
     Some(format!("`{}` is {paired} by the pairs and {alone} by the snapshots, though the KPI is exact", one.criterion))
 }
 
-/// Checks that the pairs belong to this change and its commits, were measured between the state after and the comparison,
-/// and have the exact values of the snapshots.
+/// Checks that the pairs are of this change and its commits, from before the comparison, with the snapshots' exact values.
 fn pair_session(change: &Change, sides: (&Snapshot, &Snapshot), pair: &PairSession) -> Option<String> {
     if pair.change_id.as_deref() != Some(change.id().as_str()) {
         return Some("it belongs to another change".to_owned());

@@ -79,8 +79,7 @@ pub(crate) fn findings(
     found
 }
 
-/// The reason why a commit is not the validated one. If the change was validated without a commit, or its class is not
-/// validated, the validated code and the end of the change decide.
+/// Why a commit is not the validated one. Without a validated commit, the validated code and the change's end decide.
 fn not_validated(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
     let validated = change.commits();
     let is_other = if !validated.is_empty() {
@@ -139,9 +138,8 @@ fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bo
     by.opened_at >= change.opened_at && by.opened.class.owes(Gate::Decide) && stands
 }
 
-/// Whether a relinked commit is the validated one: a cherry-pick of the validated commit gives the same result, apart from
-/// exempt files. If the old commit is unknown here, the new one has to make the validated code and touch nothing else. The
-/// record's own statement proves nothing.
+/// Whether a relinked commit is the validated one: a cherry-pick of that gives the same, apart from exempt files. If the old
+/// one is unknown here, it has to make the validated code and touch nothing else; the record's statement proves nothing.
 pub(crate) fn is_the_validated_one(
     change: &Change,
     (new, paths): (&str, &[String]),
@@ -193,9 +191,8 @@ pub(crate) fn brings_the_code(
     brings && is_of_validated_files(change, paths, policy)
 }
 
-/// Whether the files of a commit give the validated code on the commit that was there before: on the parent of the validated
-/// commit, on the baseline's or, where a squash left none of them, on one that the commit builds on. What the record says
-/// of these files proves nothing.
+/// Whether the files of a commit give the validated code on the parent of the validated commit, on the baseline's or, where a
+/// squash left none of them, on one that it builds on. What the record says of these files proves nothing.
 fn is_made_again(change: &Change, commit: &str, history: &dyn History) -> bool {
     let Some(validation) = &change.validation else { return false };
     let (Some(code), Some(made)) = (&validation.revision.code, history.commit(commit)) else { return false };
@@ -219,8 +216,7 @@ fn is_code(revision: &Revision, commit: &str, history: &dyn History) -> bool {
     revision.code.as_ref().is_some_and(|code| history.code_is(commit, code.as_str()))
 }
 
-/// The reason why the baseline did not come before the commit. Ancestry proves the order (or the same code, if a rebase made
-/// new hashes), and the times must agree.
+/// Why the baseline did not come first: ancestry, or the same code after a rebase, proves the order; times must agree.
 fn baseline_order(change: &Change, member: &Member, history: &dyn History) -> Option<FindingKind> {
     let taken = &change.baseline.as_ref()?.taken;
     let commit = member.name.id.as_str();

@@ -25,8 +25,7 @@ pub(crate) enum RecordState {
     Tracked(Box<Change>),
     /// A record of the Python tool, which has no evidence.
     Legacy,
-    /// Damaged or altered, with the parser's error; `conflicted` if it has git's conflict markers. `kept_in` is a
-    /// commit with a readable version.
+    /// Damaged or altered, with the parser's error; `kept_in` is a commit with a readable version.
     Unreadable {
         problem: String,
         conflicted: bool,
@@ -182,9 +181,8 @@ pub(crate) fn files<'r, E>(
     Ok((found, files))
 }
 
-/// The findings about practices that the workflow advises against, from the record alone. `by` is the follow-up of an
-/// emergency, `days` the most days that an override may last; `is_here` tells whether an ended change is still in
-/// effect.
+/// The findings about practices that the workflow advises against. `by` is the follow-up of an emergency, `days` the most
+/// that an override may last; `is_here` tells whether an ended change is still in effect.
 pub(crate) fn habits(
     record: &RecordFacts,
     by: Option<&Change>,

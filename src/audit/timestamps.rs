@@ -26,9 +26,8 @@ fn kept(events: &[Stamp], change: &Change) -> usize {
     events.iter().zip(&change.events).take_while(|(old, event)| old.digest == event.digest.as_str()).count()
 }
 
-/// A finding if the present events do not begin with those of an earlier version: events were removed and not recorded again
-/// at a later place. If only quiet days are gone, two branches may have measured them and a merge took one side; the caller
-/// asks git whether that is so.
+/// A finding if the present events do not begin with those of an earlier version, and do not have them later. If only quiet
+/// days are gone, a merge may have taken one side's: the caller asks git whether that is so.
 pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     let kept = kept(earlier, change);
     let joined: Vec<Value> = change.events.iter().skip(kept).filter_map(Event::by_itself).collect();
@@ -170,8 +169,7 @@ fn late(
     Some(if deadline.demanded { Finding::fail(what) } else { Finding::warn(what) })
 }
 
-/// When commits (oldest first, with parents and committer's times) were made: no earlier than what they rest on. A time after
-/// `until` comes from a wrong clock.
+/// When commits (oldest first, with parents and times) were made: no earlier than what they rest on, nor after `until`.
 pub(crate) fn no_earlier<'c>(
     commits: impl Iterator<Item = (&'c str, Vec<&'c str>, i64)>,
     until: i64,

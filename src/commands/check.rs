@@ -1,6 +1,5 @@
-//! `check`: checks commits and records against the workflow. Over a range it is the authority and reads only git's
-//! objects; without one it audits all records and evidence in the work tree. `--remeasure` compares the verdicts with
-//! another measurement.
+//! `check`: checks commits and records against the workflow. Over a range it is the authority, from git's objects; without
+//! one it audits the work tree. `--remeasure` compares the verdicts with another measurement.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

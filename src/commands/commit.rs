@@ -1,5 +1,4 @@
-//! Recording an event on a change: lock, newest state, decision, evidence, record, logbook, in that order. The only way
-//! in which commands write to a record.
+//! The only way to write to a record: lock, newest state, decision, evidence, record, logbook, in that order.
 
 use chrono::{DateTime, Utc};
 

@@ -40,8 +40,7 @@ pub(crate) fn tracked(ctx: &Ctx) -> Result<Option<BTreeSet<Vec<u8>>>> {
     Ok(Some(files.into_iter().map(|mut path| path.split_off(repo.prefix().len())).collect()))
 }
 
-/// Commits in the history of `head` that carry the change's id already, without reverts of each other; those before an
-/// earlier baseline were looked at when that was taken.
+/// Commits up to `head` that carry the id already, since an earlier baseline, without reverts of each other.
 pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) -> Result<Vec<DeltaCommit>> {
     let id = change.id();
     let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };

@@ -27,9 +27,8 @@ use crate::workflow::{Change, End};
 /// normal, committing a whole window at once is not.
 const WITNESS_DAYS: u32 = 2;
 
-/// The demands of the config at the head and, if there was one, of the config before: what either guards is guarded,
-/// what both exempt is exempt, and the later of their gates is demanded unless `require` names one. If `is_first`, the
-/// commits may include the set-up.
+/// The demands of the config at the head and of one before: what either guards is guarded, what both exempt is exempt, and
+/// the later gate is demanded unless `require` names one. If `is_first`, the commits may include the set-up.
 pub(crate) fn policy(head: &Config, before: Option<&Config>, is_first: bool, require: Option<Gate>) -> Result<Policy> {
     let both = || std::iter::once(head).chain(before).map(|config| &config.enforcement);
     let days = both().filter_map(|it| it.witness_within_days).min();

@@ -226,8 +226,7 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
     trouble.fixed_by([stash, Fix::then("", again), Fix::then("bring the work back", work.bring_back())])
 }
 
-/// Measures after a rollback whether the baseline's values are back. Returns the measurement, the change that it is
-/// recorded on, and the exit code for the answer.
+/// Measures after a rollback whether the baseline's values are back, which the exit code answers.
 pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measurement, Change, Exit)> {
     let undone = uncommitted::of_change(ctx, change)?;
     let world = World { still_in_effect: delta::still_in_effect(ctx, change)?, undone, ..World::default() };

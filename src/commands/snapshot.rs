@@ -227,8 +227,7 @@ fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Chan
 
 const SHOWN: usize = 5;
 
-/// Runs what the contract measures in pairs once in a clean checkout of the baseline, to report what is missing there
-/// before the change is made, not only when it is compared.
+/// Runs what is measured in pairs once in a clean checkout of the baseline, to report early what is missing there.
 pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let (config, Some(repo)) = (ctx.config()?, ctx.repo()?) else { return Ok(()) };
     let probes = Probes::of(config).asked_by(change);

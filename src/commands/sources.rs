@@ -325,8 +325,7 @@ fn restored(ctx: &Ctx, change: &Change) -> Result<Option<Caveat>> {
     Ok(earlier().filter(|_| restores).map(|earlier| Caveat::Restores { undone: undone.to_owned(), earlier }))
 }
 
-/// Whether a commit is the recorded rollback of an earlier change that this one repeats, and left this change's files
-/// as they were before the earlier one.
+/// Whether a commit is the rollback of an earlier change that this one repeats, and left its files as before that.
 fn is_own_rollback(ctx: &Ctx, change: &Change, commit: &str) -> Result<bool> {
     let (Some(repo), Some(delta)) = (ctx.repo()?, change.newest_delta()) else { return Ok(false) };
     let is_taken_up = |old: &Change| {

@@ -1,5 +1,4 @@
-//! `change start`: opens a tracked change. `route`: by the workflow's four questions, where a change belongs and what
-//! it owes.
+//! `change start`: opens a tracked change. `route`: by four questions, where a change belongs and what it owes.
 
 use chrono::{DateTime, Utc};
 use clap::builder::BoolishValueParser;

@@ -11,7 +11,7 @@ use crate::commands::{
     fix_context, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{Exit, Result, failed};
-use crate::model::{Artifact, ChangeId, Fix, Gate, InEffect, fix, moment};
+use crate::model::{Artifact, ChangeId, Fix, FixContext, Gate, InEffect, fix, moment};
 use crate::report::{self, Progressed, StatusAnswer, StatusLine, StatusView, StepView, problem};
 use crate::store::Record;
 use crate::workflow::demand_fixes::restore;
@@ -167,28 +167,33 @@ fn show(ctx: &Ctx, shown: Option<&Change>, open: &[&Change], rest: StatusView<'_
     }))
 }
 
-/// The next step, without asking for what is already in the repository.
-pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
+/// What has to be settled before any step of a change, if anything.
+fn settled_first(ctx: &Ctx, change: &Change, step: &Step, fixes: &FixContext) -> Option<StepView> {
     let merging = uncommitted::merging(ctx, Some(change));
     if !merging.is_empty() {
-        return StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging };
+        return Some(StepView { text: "settle the conflict in the tool's own files".to_owned(), next: merging });
     }
     if *step == Step::ConfirmRollback && delta::is_out(ctx, change) {
-        return StepView::rolled_back(change, true);
+        return Some(StepView::rolled_back(change, true));
     }
-    let mut fixes = ctx.fix_context();
     if let Some((text, next)) = commit::clock_behind(ctx, change).filter(|_| change.is_open()) {
-        return StepView { text, next };
+        return Some(StepView { text, next });
     }
     // No later gate passes without its evidence. Only a file that is missing is worth reading the others.
     let is_missing = |it: &&Artifact| !ctx.project.root().join(&it.path).exists();
     if change.is_open() && change.artifacts().iter().any(is_missing) {
         let faults = evidence::faults(ctx, change).unwrap_or_default();
-        let next = restore(&faults, change, &fixes, None);
-        return StepView { text: Reason::Evidence { faults }.to_string(), next };
+        let next = restore(&faults, change, fixes, None);
+        return Some(StepView { text: Reason::Evidence { faults }.to_string(), next });
     }
-    if change.decided_rollback().is_some() {
-        return StepView::new(change, step, &fixes);
+    change.decided_rollback().map(|_| StepView::new(change, step, fixes))
+}
+
+/// The next step, without asking for what is already in the repository.
+pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
+    let mut fixes = ctx.fix_context();
+    if let Some(first) = settled_first(ctx, change, step, &fixes) {
+        return first;
     }
     if *step == Step::Alarms {
         fixes.causes = fix_context::causes(ctx, change, &change.open_alarms).unwrap_or_default();

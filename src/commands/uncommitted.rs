@@ -217,9 +217,8 @@ fn ignore_pattern(path: &str, tracked: &BTreeSet<String>) -> String {
     format!("/{}", dirs.find(|dir| !holds_tracked(dir)).unwrap_or(path))
 }
 
-/// Checks that the code is the same after commands ran as before. Files that they wrote and git neither tracks nor ignores are
-/// not code; they are reported with the line that ignores them. `again` is the command to repeat after changes to tracked files
-/// became part of the change, if they can.
+/// Checks that the code is the same after commands ran. Files that they wrote and git neither tracks nor ignores are reported
+/// with the line that ignores them. `again` is to be repeated once changes to tracked files are part of the change.
 pub(crate) fn check_unchanged(
     ctx: &Ctx,
     before: &Revision,

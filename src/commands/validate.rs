@@ -115,8 +115,7 @@ fn may_amend(ctx: &Ctx, id: &ChangeId, commit: &DeltaCommit) -> bool {
     ctx.last_commit(&ctx.fix_context().trailer).is_some_and(|last| last.may_be_amended(&commit.sha, Some(id)))
 }
 
-/// Fails if no failed check says anything about the change: a command could not be started, or a probe also failed at
-/// the baseline. Such checks must not reject a change.
+/// Fails if each failed check says nothing of the change, as it could not be started or failed at the baseline, too.
 fn require_meaningful_failures(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<()> {
     let failed = || checks.iter().filter(|check| !check.passed);
     let baseline = change.baseline.as_ref().filter(|_| failed().any(|check| check.kind == CheckKind::Smoke));

@@ -171,8 +171,7 @@ pub fn not_in_effect(change: &Change, reverted: bool, files: &[String], again: F
     ]
 }
 
-/// Restores evidence: from a kept copy or a commit if possible; otherwise it is measured again or, if that is too late,
-/// the change ends. `again` is the step to retry afterwards.
+/// Restores evidence from a copy or a commit; else it is measured again or, if too late, the change ends. `again` retries.
 pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContext, again: Option<Fix>) -> Vec<Fix> {
     let id = change.id();
     let mut fixes = Vec::new();
