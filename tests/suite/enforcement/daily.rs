@@ -286,8 +286,10 @@ fn an_author_is_exempt_by_name_or_by_address_alone() {
     let sandbox = Sandbox::enforced();
     let config = sandbox.read("vibeship_optimizer.yml");
     let authors = "{authors: ['Robot', '*@bots.example.org'], reason: robots}";
-    sandbox
-        .write("vibeship_optimizer.yml", config.replace("{bots: [renovate]", &format!("{authors}\n    - {{bots: [r]")));
+    sandbox.write(
+        "vibeship_optimizer.yml",
+        config.replace("{bots: [renovate]", &format!("{authors}\n    - {{bots: [renovate]")),
+    );
     sandbox.git(&["commit", "-qam", "Exempt robots"]);
     let base = sandbox.head();
     for author in ["Robot <r@example.org>", "any <any@bots.example.org>", "Robotic <r@example.org>"] {
