@@ -1,10 +1,9 @@
 //! The fixes for each finding, in the order to apply them; these avoid rewriting history where possible.
 
 use crate::audit::{Finding, FindingKind, Severity};
-use crate::model::{ChangeId, CommandLine, Fix, FixContext, How, WHAT_HAPPENED, fix, is_page, own, short};
-use crate::model::digest::is_page;
-use crate::model::fix::{WHAT_CHANGED, WHAT_HAPPENED};
-use crate::model::text::short;
+use crate::model::{
+    ChangeId, CommandLine, Fix, FixContext, How, WHAT_CHANGED, WHAT_HAPPENED, fix, is_page, own, short,
+};
 
 impl Finding {
     /// The fixes; empty if none applies in every case.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
-use crate::commands::{Ctx, commit_contents, demands, elsewhere, evidence as of_change};
+use crate::commands::{Ctx, choose, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
 use crate::model::{Artifact, ChangeId, CommandLine, CommitName, Digest, Fix, How, Problem, fix, joined, short};
@@ -169,12 +169,9 @@ pub(crate) fn unknown_at_head(ctx: &Ctx) -> Result<Option<Finding>> {
 pub(crate) fn lost_fixes(ctx: &Ctx, lost: &Finding) -> Vec<Fix> {
     let FindingKind::UnknownId { id } = &lost.what else { return lost.fixes(&ctx.fix_context()) };
     let status = Fix::then("", fix::on(id, "status"));
-    match (ctx.repo().ok().flatten().and_then(Repo::operation), elsewhere::record(ctx, id)) {
+    match (ctx.repo().ok().flatten().and_then(Repo::operation), choose::elsewhere(ctx, id)) {
         (Some(operation), _) => operation.end_first(status),
-        (None, Some((place, mut steps))) => {
-            steps.iter_mut().for_each(|step| step.purpose = format!("its record is {place}"));
-            steps
-        }
+        (None, Some((place, go))) => vec![Fix::next(format!("its record is {place}"), go)],
         (None, None) => lost.fixes(&ctx.fix_context()),
     }
 }

@@ -204,7 +204,7 @@ const MOST: &str = "--count=200";
 
 /// Where a record that is missing here is instead (in another worktree, on another branch, in a stash), and the command that
 /// leads there; `None` if it is unknown or git fails.
-fn elsewhere(ctx: &Ctx, id: &ChangeId) -> Option<(String, CommandLine)> {
+pub(crate) fn elsewhere(ctx: &Ctx, id: &ChangeId) -> Option<(String, CommandLine)> {
     let repo = ctx.repo().ok()??;
     let path = repo.full(&ctx.project.relative(&ctx.project.record_path(id)));
     let mut others = repo.worktrees().unwrap_or_default().into_iter().filter(|root| root != repo.root());

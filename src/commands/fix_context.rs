@@ -10,7 +10,10 @@ use crate::error::Result;
 use crate::git::{Operation, Repo, Walk, is_below};
 use crate::judge::compare;
 use crate::model::uncommitted::{LastCommit, OWN};
-use crate::model::{Causes, ChangeId, CommandLine, Commit, FileChange, Fix, FixContext, Flaw, How, InEffect, Judged, MetricId, MetricSource, Uncommitted, Unusable, Verdict, scrub, short};
+use crate::model::{
+    Causes, ChangeId, CommandLine, Commit, FileChange, Fix, FixContext, Flaw, How, InEffect, Judged, MetricId,
+    MetricSource, Uncommitted, Unusable, Verdict, scrub, short,
+};
 use crate::store::{Record, project};
 use crate::workflow::Change;
 

@@ -2,6 +2,7 @@
 //! problems. `hook-run`: what the installed hooks call; runs no configured command. It is fast feedback; `check` is the
 //! authority.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::commands::{Ctx, GitHistory, Range, audit_here, audit_range, check, de
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::Repo;
 use crate::hooks::{self, Done, Fired, Hook, HookError, Row, State, Status, Target, status};
-use crate::model::{CommandLine, Fix, FixContext, Problem, Severity};
+use crate::model::{ChangeId, CommandLine, Fix, FixContext, Problem, Severity};
 use crate::os::files;
 use crate::report::{findings, problem};
 use crate::store::project;
@@ -318,7 +319,14 @@ fn prepare_commit_msg(ctx: &Ctx, args: &HookRunArgs) -> Result<()> {
     let history = GitHistory::new(repo, &config.enforcement.trailer);
     let facts = hook_facts::message(ctx, &history, &message)?;
     let here = Here::new(ctx, &history, &facts.commit.message);
-    let id = commit_msg::to_add(&facts, is_taken_over, &demands::here(config)?, &here);
+    // Git indents the messages of the commits that it squashes, so that their trailers are none of the new one.
+    let of_squashed = format!("    {}: ", history.key);
+    let squashed = facts.commit.message.lines().filter_map(|line| line.strip_prefix(&of_squashed));
+    let squashed: BTreeSet<ChangeId> = squashed.filter_map(|id| id.trim().parse().ok()).collect();
+    let id = match squashed.first().filter(|_| source.as_deref() == Some(OsStr::new("squash"))) {
+        Some(id) => Some(id.clone()).filter(|_| squashed.len() == 1),
+        None => commit_msg::to_add(&facts, is_taken_over, &demands::here(config)?, &here),
+    };
     history.failure()?;
     let Some(id) = id else { return Ok(()) };
     let trailer = format!("{}: {id}", history.key);

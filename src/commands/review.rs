@@ -8,13 +8,12 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::audit::evidence::Judgement;
-use crate::measure;
-use crate::commands::{ChangeArg, Ctx, Pending, check, collect, commit, compare, delta, demands, evidence, parse};
+use crate::commands::{ChangeArg, Ctx, Pending, check, collect, commit, delta, demands, evidence, parse};
 use crate::error::{Exit, Result, failed, trouble};
 use crate::git::{GitError, Repo, Side};
+use crate::measure;
 use crate::model::{Artifact, Attestation, ChangeId, CommandLine, Digest, Fix, Kind, scrub};
 use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, plot, problem, review};
-use crate::report::plot::Strip;
 use crate::store::{Record, Role};
 use crate::workflow::{Change, World, next};
 

@@ -107,7 +107,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     let typed = args.decision.change.typed();
     // A rollback that was only written down is still to be made, though the change has ended with it.
     let written = if args.apply { choose::rolled_back(ctx, typed, fix::take_out)? } else { None };
-    let id = written.map_or_else(|| choose::change(ctx, typed), Ok)?;
+    let id = written.map_or_else(|| choose::change(ctx, typed, false), Ok)?;
     let reason = parse::prose("--reason", &args.decision.reason)?;
     let change = commit::load(ctx, &id)?;
     // A rollback that was only recorded may still be performed; the empty text stands for the commit to be made.

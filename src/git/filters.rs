@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::git::call::records;
 use crate::git::objects::{Batch, tree_entry};
 use crate::git::{GitError, Repo, Result, TreeEntry};
-use crate::model::Digest;
+use crate::model::{CommandLine, Digest, Fix, How};
 use crate::os::files;
 
 /// The possible sizes of a git-lfs pointer, in bytes.
@@ -241,6 +241,15 @@ fn lfs_field<'p>(held: &'p [u8], field: &str) -> Option<&'p str> {
 }
 
 #[cfg(unix)]
+/// What helps where a filter that git needs for a checkout cannot run, by what git said.
+pub(crate) fn missing_filter(said: &str) -> Vec<Fix> {
+    let name = said.split_once(": smudge filter ").and_then(|(_, rest)| rest.split_whitespace().next());
+    let Some(name) = name else { return Vec::new() };
+    let what = format!("install the program that the filter {name} runs, since each side needs a clean checkout");
+    let see = CommandLine::git("config --get-regexp").word(format!("^filter[.]{name}[.]"));
+    vec![Fix::next("see which program", see), Fix::decide(How::Then, what)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,8 @@ pub use facts::{
     Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
 };
 pub use fix::{
-    Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, SHORT_HYPOTHESIS, Severity, Subject, WHAT_HAPPENED,
+    Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, SHORT_HYPOTHESIS, Severity, Subject, WHAT_CHANGED,
+    WHAT_HAPPENED,
 };
 pub use gate::{Class, Gate, Surface};
 pub use id::{BadId, ChangeId};
