@@ -14,7 +14,7 @@ use crate::commands::record_check::RecordCheck;
 use crate::commands::{GitHistory, audit_here, commit_contents, demands, evidence};
 use crate::config::{Config, Enforcement};
 use crate::error::Result;
-use crate::git::Repo;
+use crate::git::{Begun, Repo};
 use crate::model::{ChangeId, Commit, Event, Gate, Kind};
 use crate::store::{evidence as files, project, record};
 use crate::workflow::Change;
@@ -75,13 +75,23 @@ impl Concerned {
     }
 }
 
-pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
+/// Checks a range, which git may have begun to list.
+pub(crate) fn run(
+    repo: &Repo,
+    (typed, begun): (&Range, Option<Begun>),
+    require: Option<Gate>,
+    now: DateTime<Utc>,
+) -> Result<Checked> {
     // All reads of objects below share one reader.
     let _reader = repo.batch()?;
+    // Git lists the commits while the configs and records are read.
+    let begin = |range: &Range| repo.begin_log(range.base.as_deref(), &range.head);
+    let begun = begun.map_or_else(|| begin(typed), Ok)?;
     // The trailer key is in the configs, so they are read with the default one.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
-    let config = plain.config(&range.head)?;
-    let range = &plain.begun(range, config.as_ref())?;
+    let config = plain.config(&typed.head)?;
+    let range = &plain.begun(typed, config.as_ref())?;
+    let begun = if range.base == typed.base { begun } else { begin(range)? };
     let base = range.base.as_deref();
     repo.needs_whole(base, &range.head)?;
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
@@ -100,7 +110,7 @@ pub(crate) fn run(repo: &Repo, range: &Range, require: Option<Gate>, now: DateTi
     // Deadlines pass even if nothing is committed after them.
     let mut commits = RangeAudit::new(&policy, &records, head.max(now));
     let mut touches = Touches::since(&history, base, now)?;
-    history.walk(base, &range.head, &mut |commit| {
+    history.walk_begun(begun, &mut |commit| {
         touches.take(&commit);
         commits.take(&commit);
     })?;

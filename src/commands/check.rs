@@ -9,22 +9,19 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
-use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, in_text, preflight, uncommitted};
-use crate::error::{CommandError, Exit, Result, trouble};
-use crate::git::{GitError, Repo};
+use crate::commands::{Ctx, Range, audit_here, choose, commit, evidence, in_text, range, uncommitted};
+use crate::error::{Exit, Result, trouble};
+use crate::git::Repo;
 use crate::model::{CommandLine, Fix, FixContext, Gate, Severity, joined, own};
 use crate::os::files;
 use crate::report::{Format, findings, markdown};
 use crate::store::{atomic, guard, project};
 use crate::workflow::{Change, End};
 
-const REVERSED: &str = "the range is reversed, so it holds no commit";
-const UNPUBLISHED: &str = "@{upstream}...HEAD";
-
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// Check the commits of this range, reading only git objects [default without a value: commits that are not upstream yet]
-    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = UNPUBLISHED)]
+    #[arg(long, value_name = "BASE..HEAD", num_args = 0..=1, default_missing_value = range::UNPUBLISHED)]
     range: Option<String>,
     /// Require each change to have passed this gate [default: from the config at both ends of the range]
     #[arg(long, value_name = "GATE", value_parser = PossibleValuesParser::new(Gate::by_name().map(|(name, _)| name)).try_map(|name| gate(&name)))]
@@ -76,7 +73,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
             if let Some(report) = findings::trouble(ctx.globals.format, &said) {
                 ctx.ui.answer(&report)?;
             }
-            summarize(ctx, &args, findings::trouble(Some(Format::Markdown), &said).unwrap_or_default());
+            summarize(ctx, &args, || findings::trouble(Some(Format::Markdown), &said).unwrap_or_default());
             return Err(error);
         }
     };
@@ -85,7 +82,7 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
     let prefix = String::from_utf8_lossy(repo.map(Repo::prefix).unwrap_or_default());
     let fixes = fixes(ctx, &outcome);
     ctx.ui.answer(&findings::render(ctx.globals.format, audit, &fixes, &prefix))?;
-    summarize(ctx, &args, markdown::render(&findings::document(audit, &fixes)));
+    summarize(ctx, &args, || markdown::render(&findings::document(audit, &fixes)));
     Ok(if audit.passes() { Exit::Yes } else { Exit::No })
 }
 
@@ -139,10 +136,11 @@ fn here(ctx: &Ctx) -> Result<Checked> {
 }
 
 fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
+    let known = range::known_ends(ctx, text)?;
     let repo = ctx.needed_repo("a range needs")?;
     // All reads of objects below share one reader.
     let _reader = repo.batch()?;
-    let range = range(repo, text)?;
+    let (range, begun) = range::typed(repo, text, &known)?;
     if range.base.is_none() {
         ctx.ui.status("the range has no base, so every commit is checked");
     }
@@ -153,11 +151,11 @@ fn over_range(ctx: &Ctx, text: &str, require: Option<Gate>) -> Result<Checked> {
         ctx.ui.tell("every commit of the head is in the base");
     }
     needs_project(ctx, &command)?;
-    let outcome = audit_range::run(repo, &range, require, ctx.now())?;
+    let outcome = audit_range::run(repo, (&range, begun), require, ctx.now())?;
     if let (0, Some(base)) = (outcome.audit.commits, range.base.as_ref().filter(|base| **base != range.head))
         && repo.is_ancestor(&range.head, base)?
     {
-        return Err(wrong(text, REVERSED));
+        return Err(range::wrong(text, range::REVERSED));
     }
     if !outcome.is_project && ctx.project.config_path().is_none() {
         let why = "no project was ever set up here, so nothing says what its commits owe";
@@ -252,86 +250,6 @@ fn one_project(ctx: &Ctx, repo: &Repo, range: &Range, command: &str) -> Result<(
     Err(unclear(&places).fixed_by(Fix::one_of(places.iter().map(|place| check(Path::new(place))))))
 }
 
-/// Parses `BASE..HEAD`, `BASE...HEAD`, `BASE..` or `BASE`; the default is what the upstream lacks.
-fn range(repo: &Repo, text: &str) -> Result<Range> {
-    if text.trim().is_empty() {
-        return Err(trouble("--range names no commits; is a variable empty?"));
-    }
-    if text == UNPUBLISHED {
-        return unpublished(repo);
-    }
-    let (base, head, symmetric) = match (text.split_once("..."), text.split_once("..")) {
-        (Some((base, head)), _) => (base, head, true),
-        (None, Some((base, head))) => (base, head, false),
-        (None, None) => (text, "", false),
-    };
-    let head = if head.is_empty() { "HEAD" } else { head };
-    // An empty base means the whole history.
-    if base.is_empty() {
-        return Ok(Range { base: None, head: named_commit(repo, head, repo.resolve_only(head))? });
-    }
-    // Forges give zeros as the commit before a new branch.
-    if base.bytes().all(|digit| digit == b'0') {
-        let head = named_commit(repo, head, repo.resolve_only(head))?;
-        return Ok(Range { base: fork_point(repo, &head)?, head });
-    }
-    let [of_base, of_head] = repo.resolve_both([base, head]);
-    let (head, base) = (named_commit(repo, head, of_head)?, named_commit(repo, base, of_base)?);
-    if base == head && !text.contains("..") {
-        return Err(wrong(text, "a single commit that is HEAD leaves nothing to check"));
-    }
-    let shared = if symmetric { repo.merge_base(&base, &head)? } else { Some(base.clone()) };
-    if base != head && shared.as_ref() == Some(&head) {
-        return Err(wrong(text, REVERSED));
-    }
-    Ok(Range { base: shared, head })
-}
-
-fn named_commit(repo: &Repo, name: &str, found: Result<String, GitError>) -> Result<String> {
-    if matches!(found, Err(GitError::UnknownRevision { .. })) && repo.head()?.at.is_none() {
-        return Err(
-            trouble("there is no commit yet, so there is no range to check").fixed_by([preflight::commit_once()])
-        );
-    }
-    let of_remote = format!("refs/remotes/origin/{name}");
-    Ok(match found {
-        // A clone made by a CI service has other branches only as remote-tracking ones.
-        Err(GitError::UnknownRevision { .. }) if repo.resolve(&of_remote).is_ok() => repo.resolve(&of_remote)?,
-        found => found?,
-    })
-}
-
-/// The commit where a branch leaves the remote's default branch; without one, the commit that introduced this tool.
-fn fork_point(repo: &Repo, head: &str) -> Result<Option<String>> {
-    let names = repo.default_branches()?;
-    let known = names.iter().find_map(|name| repo.resolve(&format!("refs/remotes/origin/{name}")).ok());
-    let shared = known.map(|known| repo.merge_base(&known, head)).transpose()?.flatten();
-    // The new branch may be the default branch itself.
-    match shared.filter(|shared| shared != head) {
-        Some(shared) => Ok(Some(shared)),
-        None => audit_range::adopted(repo, head),
-    }
-}
-
-/// A range that cannot hold any commit because it was mistyped must not pass.
-fn wrong(text: &str, what: &str) -> CommandError {
-    trouble(format!("--range {text}: {what}"))
-        .fixed_by([Fix::next("put the older commit first", CommandLine::tool("check --range BASE..HEAD"))])
-}
-
-/// The commits that HEAD has and its upstream, or else the remote's default branch, lacks.
-fn unpublished(repo: &Repo) -> Result<Range> {
-    let head = repo.resolve("HEAD")?;
-    let remote = ["refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/remotes/origin/master"];
-    let known = |name: &&str| repo.resolve(name).is_ok();
-    let upstream = repo.upstream()?.or_else(|| remote.into_iter().find(known).map(str::to_owned));
-    let Some(upstream) = upstream else {
-        return Err(trouble("the branch has no upstream, so there is no default range")
-            .fixed_by([Fix::next("name one", CommandLine::tool("check --range BASE..HEAD"))]));
-    };
-    Ok(Range { base: repo.merge_base(&upstream, &head)?, head })
-}
-
 fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
     let failed = outcome.audit.findings.iter().any(|found| found.level == Severity::Fail);
     let unsaved = if failed { uncommitted::unsaved(ctx) } else { Vec::new() };
@@ -339,16 +257,16 @@ fn fixes(ctx: &Ctx, outcome: &Checked) -> FixContext {
 }
 
 /// Writes the summary. A failure is only a warning: the findings were already reported.
-fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: String) {
+fn summarize(ctx: &Ctx, args: &CheckArgs, markdown: impl FnOnce() -> String) {
     let step = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
     let step = step.filter(|_| ctx.globals.format == Some(Format::Github)).map(PathBuf::from);
     let written = match (&args.summary, &step) {
         (Some(path), _) => {
-            let markdown = findings::cut_summary(markdown, 0);
+            let markdown = findings::cut_summary(markdown(), 0);
             atomic::write_free(path, markdown.as_bytes()).map_err(|error| error.to_string())
         }
         (None, Some(path)) => {
-            append(path, markdown).map_err(|error| format!("cannot write {}: {error}", path.display()))
+            append(path, markdown()).map_err(|error| format!("cannot write {}: {error}", path.display()))
         }
         (None, None) => return,
     };

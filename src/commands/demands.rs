@@ -150,7 +150,7 @@ fn exemptions(config: &Config, is_first: bool) -> Result<Vec<Exemption>> {
 }
 
 fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
-    let configs: Vec<&Config> = std::iter::once(head).chain(before).collect();
+    let configs: Vec<&Config> = std::iter::once(head).chain(before.filter(|it| *it != head)).collect();
     let all = |list: fn(&Config) -> &Vec<String>| {
         let patterns = configs.iter().flat_map(|config| list(config).iter());
         globs(patterns)

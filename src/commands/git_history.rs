@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, History, timestamps};
 use crate::error::{CommandError, Result};
-use crate::git::{Commit, FileChange, Remade, Remake, Repo, Walk};
+use crate::git::{Begun, Commit, FileChange, Remade, Remake, Repo, Walk};
 use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
@@ -95,7 +95,12 @@ impl<'a> GitHistory<'a> {
     }
 
     pub(crate) fn walk(&self, base: Option<&str>, head: &str, each: &mut dyn FnMut(Commit)) -> Result<()> {
-        Ok(self.repo.log_whole(base, head, &Walk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
+        self.walk_begun(self.repo.begin_log(base, head)?, each)
+    }
+
+    /// The same for a range that git has begun to list.
+    pub(crate) fn walk_begun(&self, begun: Begun, each: &mut dyn FnMut(Commit)) -> Result<()> {
+        Ok(self.repo.log_whole(begun, &Walk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
     }
 
     /// The project's files among these, with paths from the project's root and the tool's own files marked.

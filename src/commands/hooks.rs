@@ -372,7 +372,7 @@ fn pre_push(ctx: &Ctx, repo: &Repo) -> Result<Exit> {
             let Some(base) = base.filter(|base| *base != head) else { continue };
             Range { base: Some(base), head }
         };
-        let outcome = audit_range::run(repo, &range, None, ctx.now())?;
+        let outcome = audit_range::run(repo, (&range, None), None, ctx.now())?;
         if !outcome.audit.passes() {
             let fixes = ctx.fix_context_of(&outcome.audit, &outcome.key);
             ctx.ui.tell(&format!("{remote_name} is not pushed:\n{}", findings::text(&outcome.audit, &fixes)));

@@ -58,6 +58,7 @@ mod measure;
 pub(crate) mod pair;
 mod pairing;
 pub(crate) mod parse;
+mod range;
 mod record_check;
 mod sources;
 mod uncommitted;

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::git::call::Output;
-use crate::git::repo::is_full_id;
+use crate::git::repo::{is_below_id, is_full_id};
 use crate::git::{Call, GitError, Operation, Repo, Result, is_below};
 use crate::model::text::short;
 use crate::os::files;
@@ -101,7 +100,7 @@ impl Repo {
         if let ("HEAD", Some(at)) = (spec, self.head_in_files().and_then(|head| head.at)) {
             return Ok(at.commit);
         }
-        if is_full_id(spec)
+        if (is_full_id(spec) || is_below_id(spec))
             && let Some(mut batch) = self.running_batch()
         {
             let (id, _) = batch.commit(spec)?.ok_or_else(unknown)?;
@@ -120,26 +119,11 @@ impl Repo {
 
     /// Like `resolve`, for typed input: an ambiguous name is an error, where git would choose one meaning.
     pub(crate) fn resolve_only(&self, spec: &str) -> Result<String> {
-        self.resolve_typed(spec, self.asked(spec).map(Call::output))
-    }
-
-    /// Like `resolve_only` for two revisions, with git running in parallel.
-    pub(crate) fn resolve_both(&self, [one, other]: [&str; 2]) -> [Result<String>; 2] {
-        let [first, second] = [one, other].map(|spec| self.asked(spec));
-        let second = std::thread::spawn(|| second.map(Call::output));
-        let first = first.map(Call::output);
-        let second = second.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        [self.resolve_typed(one, first), self.resolve_typed(other, second)]
-    }
-
-    /// The call that resolves a name; `None` for a full id.
-    fn asked(&self, spec: &str) -> Option<Call> {
+        if is_full_id(spec) {
+            return self.resolve(spec);
+        }
         let args = ["-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", "--end-of-options", spec];
-        (!is_full_id(spec)).then(|| self.git().args(args))
-    }
-
-    fn resolve_typed(&self, spec: &str, said: Option<Result<Output>>) -> Result<String> {
-        let Some(said) = said.transpose()? else { return self.resolve(spec) };
+        let said = self.git().args(args).output()?;
         if said.stderr.contains("is ambiguous") {
             let name = spec.split(['~', '^', '@', ':']).next().unwrap_or(spec);
             let places = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"].map(|at| format!("{at}{name}"));

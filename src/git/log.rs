@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, BufRead};
 use std::ops::ControlFlow;
-use std::sync::{Mutex, PoisonError};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::JoinHandle;
 
 use crate::git::call::records;
 use crate::git::diff::parse_raw;
+use crate::git::repo::is_below_id;
 use crate::git::{Call, Commit, GitError, Repo, Result, Scope};
 use crate::os::files::path_from_bytes;
 
@@ -14,11 +16,13 @@ use crate::os::files::path_from_bytes;
 const SENTINEL: &str = "commit:";
 /// The NUL-terminated fields of a record, after the sentinel and the hash and before the trailers.
 const FIELDS: [&str; 7] = ["%P", "%an", "%ae", "%at", "%ct", "%s", "%B"];
+/// All trailers, so that a walk can begin before it is known which of them count.
+const TRAILERS: &str = "%(trailers:only,unfold,separator=%x0A,key_value_separator=%x1F)";
+const KEY_ENDS: char = '\x1F';
 
-/// A range whose base is not among this many commits from its head is walked from both ends.
-const LONG: usize = 32;
-/// At most this many commits of the second walk are kept in memory.
-const KEPT: usize = 200_000;
+/// How many commits a thread hands over at once, and how many times before they are taken.
+const CHUNK: usize = 64;
+const CHUNKS: usize = 64;
 
 impl Commit {
     /// Whether the commit changes anything in the scope. If not, it is no part of a change to the code.
@@ -39,6 +43,13 @@ pub(crate) struct Walk {
     naming: Vec<String>,
 }
 
+/// A range that git has begun to list.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    found: Receiver<Vec<Commit>>,
+    listing: JoinHandle<Result<()>>,
+}
+
 impl Walk {
     /// All commits; merges with what they themselves changed.
     pub(crate) fn all(trailers: &str) -> Self {
@@ -54,11 +65,21 @@ impl Walk {
     pub(crate) fn naming(trailer: &str, texts: &[&str]) -> Self {
         Self { naming: texts.iter().map(|text| (*text).to_owned()).collect(), ..Self::all(trailer) }
     }
+
+    /// A commit with the values of these trailers only; it comes with every trailer and its key.
+    fn named(&self, commit: Commit) -> Commit {
+        let value = |trailer: &String| {
+            let (key, value) = trailer.split_once(KEY_ENDS)?;
+            let is_asked = self.trailers.split(',').any(|asked| asked.eq_ignore_ascii_case(key));
+            Some(value.trim().to_owned()).filter(|value| is_asked && !value.is_empty())
+        };
+        Commit { ids: commit.ids.iter().filter_map(value).collect(), ..commit }
+    }
 }
 
 impl Repo {
     /// Calls `each` for every commit in `head` and not in `base` (all of `head` without a base), newest first, while
-    /// git finds them: one process, one commit in memory at a time.
+    /// git finds them: one process, one commit in memory at a time. Paths are as if the project had always been here.
     pub(crate) fn log_range(
         &self,
         base: Option<&str>,
@@ -66,25 +87,16 @@ impl Repo {
         walk: &Walk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.log_placed((base, head), walk, &mut !walk.naming.is_empty(), each)
-    }
-
-    /// Like `log_range`, with paths as if the project had always been here. `moved` is whether one of the commits so
-    /// far may have moved the project.
-    fn log_placed(
-        &self,
-        (base, head): (Option<&str>, &str),
-        walk: &Walk,
-        moved: &mut bool,
-        each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
-    ) -> Result<()> {
+        walk.trailers.split(',').try_for_each(check_key)?;
         // The range is empty.
         if base == Some(head) {
             return Ok(());
         }
+        // Whether one of the commits so far may have moved the project; of some commits it is not known.
+        let mut moved = !walk.naming.is_empty();
         let mut failure = None;
-        self.log_call(base, head, walk, &[])?.stream(|reader| {
-            read_commits(reader, &mut |commit| match self.placed(commit, walk.first_parent, moved) {
+        self.log_call(base, head, walk)?.stream(|reader| {
+            read_commits(reader, &mut |commit| match self.placed(walk.named(commit), walk.first_parent, &mut moved) {
                 Ok(commit) => each(commit),
                 Err(error) => {
                     failure = Some(error);
@@ -95,77 +107,41 @@ impl Repo {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Like `log_range`, to the end. A second process walks a long range from its oldest commit until both meet.
-    pub(crate) fn log_whole(
-        &self,
-        base: Option<&str>,
-        head: &str,
-        walk: &Walk,
-        each: &mut dyn FnMut(Commit),
-    ) -> Result<()> {
-        let other_end =
-            if self.is_long(base, head)? { Some(self.log_call(base, head, walk, &["--reverse"])?) } else { None };
-        // The last commit of each side; a side is done when its next commit is the other's last one.
-        let last = Mutex::new([String::new(), String::new()]);
-        let meets = |side: usize, next: &str| {
-            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            let meets = last[1 - side] == next;
-            if !meets {
-                next.clone_into(&mut last[side]);
-            }
-            meets
-        };
-        let rest = |call: Call| {
-            let mut found = Vec::new();
-            let read = call.stream(|reader| {
-                read_commits(reader, &mut |commit| {
-                    if found.len() == KEPT || meets(1, &commit.id) {
-                        return ControlFlow::Break(());
-                    }
-                    found.push(commit);
-                    ControlFlow::Continue(())
-                })
-            });
-            read.map(|()| found)
-        };
-        std::thread::scope(|scope| {
-            let other = other_end.map(|call| scope.spawn(|| rest(call)));
-            let mut moved = false;
-            self.log_placed((base, head), walk, &mut moved, &mut |commit| {
-                if meets(0, &commit.id) {
-                    return ControlFlow::Break(());
-                }
-                each(commit);
-                ControlFlow::Continue(())
-            })?;
-            let rest = other.map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-            for commit in rest.transpose()?.into_iter().flatten().rev() {
-                each(self.placed(commit, walk.first_parent, &mut moved)?);
-            }
-            Ok(())
-        })
+    /// Starts to list a whole range, which [`Repo::log_whole`] returns. The base may be given as `ID~N`.
+    pub(crate) fn begin_log(&self, base: Option<&str>, head: &str) -> Result<Begun> {
+        let (send, found) = mpsc::sync_channel(CHUNKS);
+        let call = (base != Some(head)).then(|| self.log_call(base, head, &Walk::range(""))).transpose()?;
+        let listing = std::thread::spawn(move || {
+            let Some(call) = call else { return Ok(()) };
+            let mut chunk = Vec::with_capacity(CHUNK);
+            call.stream(|reader| {
+                let read = read_commits(reader, &mut |commit| {
+                    chunk.push(commit);
+                    let is_taken = chunk.len() < CHUNK || send.send(std::mem::take(&mut chunk)).is_ok();
+                    if is_taken { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                });
+                let _ = send.send(chunk);
+                read
+            })
+        });
+        Ok(Begun { found, listing })
     }
 
-    /// Whether the base is not among the last commits on the head's first-parent line.
-    fn is_long(&self, base: Option<&str>, head: &str) -> Result<bool> {
-        let (mut batch, mut at) = (self.batch()?, self.resolve(head)?);
-        for _ in 0..LONG {
-            let commit = if base == Some(at.as_str()) { None } else { batch.commit(&at)? };
-            let text = commit.map(|(_, text)| text).unwrap_or_default();
-            let Some(parent) = text.lines().nth(1).and_then(|line| line.strip_prefix("parent ")) else {
-                return Ok(false);
-            };
-            parent.clone_into(&mut at);
+    /// Like `log_range`, to the end; `begun` is the result of [`Repo::begin_log`] for this range.
+    pub(crate) fn log_whole(&self, begun: Begun, walk: &Walk, each: &mut dyn FnMut(Commit)) -> Result<()> {
+        walk.trailers.split(',').try_for_each(check_key)?;
+        let mut moved = false;
+        for commit in begun.found.into_iter().flatten() {
+            each(self.placed(walk.named(commit), walk.first_parent, &mut moved)?);
         }
-        Ok(true)
+        begun.listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk, more: &[&str]) -> Result<Call> {
-        let keys: Vec<&str> = walk.trailers.split(',').collect();
-        keys.iter().try_for_each(|key| check_key(key))?;
+    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Call> {
         let head = self.resolve(head)?;
-        let trailers = format!("%(trailers:key={},valueonly,unfold,separator=%x0A)", keys.join(",key="));
-        let format = format!("--format=tformat:{SENTINEL}%H%x00{}%x00{trailers}%x00", FIELDS.join("%x00"));
+        let base =
+            base.map(|base| if is_below_id(base) { Ok(base.to_owned()) } else { self.resolve(base) }).transpose()?;
+        let format = format!("--format=tformat:{SENTINEL}%H%x00{}%x00{TRAILERS}%x00", FIELDS.join("%x00"));
         let merges = if walk.first_parent { "--diff-merges=first-parent" } else { "--diff-merges=combined" };
         // Which lines of a message are comments must not depend on the user's configuration.
         let mut call =
@@ -173,15 +149,12 @@ impl Repo {
         call = call.args(["--no-color", "--no-ext-diff", "--no-relative", "--no-show-signature", "--no-mailmap"]);
         // Report changes of a submodule even if `.gitmodules` says to ignore it.
         call = call.args(["--ignore-submodules=none", "--encoding=UTF-8", "--no-notes", "--no-decorate"]);
-        call = call.args(["--topo-order", merges, &format]).args(more);
+        call = call.args(["--topo-order", merges, &format]);
         if !walk.naming.is_empty() {
             call = call.arg("--fixed-strings").args(walk.naming.iter().map(|text| format!("--grep={text}")));
         }
         call = call.arg(&head);
-        if let Some(base) = base {
-            call = call.arg(format!("^{}", self.resolve(base)?));
-        }
-        Ok(call.arg("--").long())
+        Ok(call.args(base.map(|base| format!("^{base}"))).arg("--").long())
     }
 
     /// The commits in `head` and not in `base`, oldest first.
@@ -292,7 +265,7 @@ fn read_header(reader: &mut dyn BufRead, first: &[u8]) -> io::Result<Commit> {
         commit_time: commit_time.parse().unwrap_or(0),
         subject,
         message,
-        ids: trailers.lines().map(|v| v.trim().to_owned()).filter(|v| !v.is_empty()).collect(),
+        ids: trailers.lines().map(str::to_owned).collect(),
         files: Vec::new(),
     })
 }
@@ -419,11 +392,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_range_is_the_same_from_both_ends() {
+    fn a_range_that_is_listed_beside_other_work_is_the_same() {
         let sandbox = Sandbox::new();
         let base = sandbox.commit("a", "0", "base");
         let mut stream = String::new();
-        for n in 0..3 * LONG {
+        for n in 0..3 * CHUNK {
             let from = if n == 0 { format!("from {base}\n") } else { String::new() };
             let who = format!("committer A <a@example.org> {} +0000", 1_800_000_000 + n);
             stream.push_str(&format!("commit refs/heads/main\n{who}\ndata 1\nn\n{from}M 644 inline {n}\ndata 1\nn\n"));
@@ -434,7 +407,8 @@ mod tests {
         for (base, head) in [(Some(base.as_str()), "main"), (None, "main~2"), (Some("main~40"), "main"), (None, &base)]
         {
             let mut whole = Vec::new();
-            repo.log_whole(base, head, &walk, &mut |commit| whole.push(commit)).unwrap();
+            let begun = repo.begin_log(base, head).unwrap();
+            repo.log_whole(begun, &walk, &mut |commit| whole.push(commit)).unwrap();
             whole.reverse();
             assert!(whole == repo.commits(base, head, &walk).unwrap(), "{base:?}..{head}: {}", whole.len());
         }

@@ -20,7 +20,7 @@ pub(crate) use crate::model::{Commit, FileChange, Operation, Remade, Remake};
 pub(crate) use call::Call;
 pub(crate) use diff::{LineCount, Scope, Side};
 pub(crate) use filters::{Held, is_below, missing_filter};
-pub(crate) use log::Walk;
+pub(crate) use log::{Begun, Walk};
 pub(crate) use objects::TreeEntry;
 pub(crate) use repo::Repo;
 pub(crate) use revert::Reverted;

@@ -60,16 +60,27 @@ const ASKED: [&str; 6] = [
 
 impl Repo {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
-        let call = || Call::new(dir).arg("rev-parse").args(ASKED);
+        Ok(Self::open_naming(dir, &[])?.0)
+    }
+
+    /// Also resolves names to the ids of their commits; to none if one of them is unknown or ambiguous.
+    pub(crate) fn open_naming(dir: &Path, names: &[&str]) -> Result<(Self, Vec<String>)> {
+        let call = || Call::new(dir).args(["-c", "core.warnAmbiguousRefs=true", "rev-parse"]).args(ASKED);
+        let head = || call().args(["HEAD^{commit}", "HEAD^{tree}"]);
+        let mut output = head().args(names.iter().map(|name| format!("{name}^{{commit}}"))).output()?;
+        let is_clear = output.code == Some(0) && !output.stderr.contains("is ambiguous");
+        if output.code != Some(0) && !names.is_empty() {
+            output = head().output()?;
+        }
         // `HEAD` does not resolve before the first commit.
-        let mut output = call().args(["HEAD^{commit}", "HEAD^{tree}"]).output()?;
         if output.code != Some(0) {
             output = call().output()?;
         }
         if output.code != Some(0) {
             return Err(explain(dir, &output.stderr).unwrap_or_else(|| output.failed()));
         }
-        let (answers, head) = lines(&output.stdout).unwrap_or_default();
+        let (answers, mut ids) = lines(&output.stdout).unwrap_or_default();
+        let named = if is_clear && ids.len() == names.len() + 2 { ids.split_off(2) } else { Vec::new() };
         let [inside, shallow, git_dir, common, root, prefix] = match answers.try_into() {
             Ok(answers) => answers,
             Err(_) => one_by_one(dir)?,
@@ -78,14 +89,18 @@ impl Repo {
             return Err(GitError::NoWorkTree { dir: dir.to_owned() });
         }
         let (git_dir, common) = (files::path_from_bytes(&git_dir), files::path_from_bytes(&common));
-        Ok(Self {
+        let repo = Self {
             root: native(&root),
             prefix,
             common_dir: files::canonical(&dir.join(common)).unwrap_or_else(|_| git_dir.clone()),
             git_dir: files::canonical(&git_dir).unwrap_or(git_dir),
             shallow: shallow == b"true",
-            memo: Rc::new(Memo { trees: RefCell::new(head.into_iter().collect()), ..Memo::default() }),
-        })
+            memo: Rc::default(),
+        };
+        if let [commit, tree, ..] = &ids[..] {
+            repo.saw_tree(commit, tree);
+        }
+        Ok((repo, named))
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -208,6 +223,13 @@ pub(crate) fn is_full_id(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// Whether a text names a commit by its place below a full id, as `ID~3` does: it always means the same one.
+pub(crate) fn is_below_id(text: &str) -> bool {
+    let (id, place) = text.split_at(text.find(['~', '^']).unwrap_or(text.len()));
+    let is_step = |byte: u8| matches!(byte, b'~' | b'^' | b'0'..=b'9');
+    is_full_id(id) && !place.is_empty() && place.bytes().all(is_step)
+}
+
 fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
     if stderr.contains("dubious ownership") {
         let fix = stderr.lines().map(str::trim).find(|line| line.starts_with("git config "));
@@ -224,8 +246,8 @@ fn explain(dir: &Path, stderr: &str) -> Option<GitError> {
     (none && !looks_damaged).then(|| GitError::NotARepository { dir: dir.to_owned() })
 }
 
-/// The answers, and the commit of `HEAD` with its tree.
-type Answers = (Vec<Vec<u8>>, Option<(String, String)>);
+/// The answers, and the ids after them: the commit of `HEAD`, its tree, and those of names.
+type Answers = (Vec<Vec<u8>>, Vec<String>);
 
 /// Splits one answer per line; `None` if a path contains line ends.
 fn lines(output: &[u8]) -> Option<Answers> {
@@ -233,13 +255,7 @@ fn lines(output: &[u8]) -> Option<Answers> {
         output.strip_suffix(b"\n")?.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     let ids = answers.split_off(answers.len().min(ASKED.len()));
     let ids: Vec<String> = ids.into_iter().filter_map(|id| String::from_utf8(id).ok()).collect();
-    match ids.as_slice() {
-        [] => Some((answers, None)),
-        [commit, tree] if is_full_id(commit) && is_full_id(tree) => {
-            Some((answers, Some((commit.clone(), tree.clone()))))
-        }
-        _ => None,
-    }
+    ids.iter().all(|id| is_full_id(id)).then_some((answers, ids))
 }
 
 fn one_by_one(dir: &Path) -> Result<[Vec<u8>; ASKED.len()]> {

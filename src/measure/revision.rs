@@ -41,9 +41,14 @@ fn seen(root: &Path, repo: Option<&Repo>, describe: bool) -> Seen {
 
 /// Opens the repository of a project; `None` if there is none or it ignores the project.
 pub(crate) fn open(root: &Path) -> Result<Option<Repo>, GitError> {
-    match Repo::open(root) {
-        Ok(repo) if !repo.prefix().is_empty() && repo.is_ignored(root)? => Ok(None),
-        Ok(repo) => Ok(Some(repo)),
+    Ok(open_naming(root, &[])?.map(|(repo, _)| repo))
+}
+
+/// Also resolves names, see [`Repo::open_naming`].
+pub(crate) fn open_naming(root: &Path, names: &[&str]) -> Result<Option<(Repo, Vec<String>)>, GitError> {
+    match Repo::open_naming(root, names) {
+        Ok((repo, _)) if !repo.prefix().is_empty() && repo.is_ignored(root)? => Ok(None),
+        Ok(opened) => Ok(Some(opened)),
         Err(GitError::NotARepository { .. }) => Ok(None),
         // If there is no repository above, git is not needed.
         Err(GitError::Missing) if root.ancestors().all(|dir| dir.join(".git").symlink_metadata().is_err()) => Ok(None),

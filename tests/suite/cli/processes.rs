@@ -179,8 +179,8 @@ fn what_a_command_asks_git_does_not_grow_with_commits_or_metrics() {
         s.history(count, |n| Some(format!("notes/{count}-{n}")));
         said.push(started_plainly(&s, &["check", "--range", "start..HEAD"]).len());
     }
-    // A long range is also read from its other end.
-    assert_eq!(said, [5, 5, 6], "over 1, 11 and 1,011 commits");
+    // One opens the repository and resolves both ends, one reads objects, and one lists the commits.
+    assert_eq!(said, [3, 3, 3], "over 1, 11 and 1,011 commits");
     #[cfg(target_os = "linux")]
     {
         let (reads, _) = io_and_made_canonical(&s, "syscr: ", &["check", "--range", "start..HEAD"]);
