@@ -160,7 +160,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
         Err(error) => return commands::tell(&ui, &error, json, None),
     };
     let outcome = unsupported_format.map_or_else(|| dispatch(&ctx, cli.command), Err);
-    outcome.unwrap_or_else(|error| commands::tell(&ui, &error, json, Some(&ctx)))
+    let exit = outcome.unwrap_or_else(|error| commands::tell(&ui, &error, json, Some(&ctx)));
+    // The end of the program frees a large index faster.
+    std::mem::forget(ctx);
+    exit
 }
 
 /// The error if a command does not have the requested format, which another one has.

@@ -136,7 +136,8 @@ fn entries(file: &[u8], id: usize) -> Option<Vec<Listed>> {
         }
         let assumed = (flags & ASSUMED != 0).then_some(Unseen::Assumed);
         let unseen = if more & LEFT_OUT == 0 { assumed } else { Some(Unseen::LeftOut) };
-        found.push((TreeEntry { mode: format!("{mode:06o}"), object: hex(object), path: path.to_vec() }, unseen));
+        let mode = if mode == 0o100_644 { "100644".to_owned() } else { format!("{mode:06o}") };
+        found.push((TreeEntry { mode, object: hex(object), path: path.to_vec() }, unseen));
         // One to eight NULs pad each entry to a multiple of eight bytes.
         at += (start - at + path.len() + 8) / 8 * 8;
     }

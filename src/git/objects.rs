@@ -63,16 +63,9 @@ impl Repo {
 
     /// A digest of the files of a commit (or tree) in the scope: equal for equal code.
     pub(crate) fn code_digest(&self, treeish: &str, scope: &Scope<'_>) -> Result<Digest> {
-        let mut hasher = FieldHasher::default();
-        let entries = self.listing(treeish, scope.prefix)?;
-        for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {
-            hasher.field(entry.mode.as_bytes());
-            hasher.field(entry.object.as_bytes());
-            // Relative to the project, so that moving the project in its repository does not change its digest.
-            hasher.field(&entry.path[scope.prefix.len()..]);
-        }
-        Ok(hasher.finish())
+        Ok(digest_of(&self.listing(treeish, scope.prefix)?, scope))
     }
+
     /// Finds a commit whose file at a path is wanted: `HEAD`, or else the newest one of any branch.
     pub(crate) fn commit_with(
         &self,
@@ -260,6 +253,17 @@ fn raw_entry<'b>(bytes: &'b [u8], length: usize, above: &[u8]) -> Option<(TreeEn
     let (id, after) = rest.split_at_checked(length)?;
     let mode = std::str::from_utf8(&head[..space]).ok()?.to_owned();
     Some((TreeEntry { mode, object: hex(id), path: [above, &head[space + 1..]].concat() }, after))
+}
+
+pub(crate) fn digest_of(entries: &[TreeEntry], scope: &Scope<'_>) -> Digest {
+    let mut hasher = FieldHasher::default();
+    for entry in entries.iter().filter(|entry| scope.counts(&entry.path, entry.is_regular())) {
+        hasher.field(entry.mode.as_bytes());
+        hasher.field(entry.object.as_bytes());
+        // Relative to the project, so that moving the project in its repository does not change its digest.
+        hasher.field(&entry.path[scope.prefix.len()..]);
+    }
+    hasher.finish()
 }
 
 fn unreadable(what: &str) -> GitError {

@@ -6,6 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::git::call::records;
 use crate::git::head::{CommitAndTree, Head};
+use crate::git::objects::digest_of;
 use crate::git::{Call, GitError, Repo, Result, Scope, TreeEntry};
 use crate::model::commit::is_regular;
 use crate::model::digest::FieldHasher;
@@ -44,13 +45,14 @@ impl Repo {
         self.dirt_to_depth(scope, MAX_DEPTH)
     }
 
-    /// The head and its uncommitted changes, read together.
-    pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>)> {
+    /// The head and its uncommitted changes, read together, and the digest of its code if that is known by the way.
+    pub(crate) fn head_and_dirt(&self, scope: &Scope<'_>) -> Result<(Head, Option<Dirt>, Option<Digest>)> {
         let index = self.index_file();
         let call = self.status_of(scope);
         let looking = std::thread::spawn(|| call.ok());
-        // Read the index while git runs.
-        self.index()?;
+        // Read the index while git runs, and digest the code that it has if nothing is staged.
+        let seen = self.index()?;
+        let code = digest_of(&seen.entries, scope);
         let said = looking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let Status { head, entries, is_staged } = self.status_entries(&said, scope)?;
         let head = head.and_then(|(commit, branch)| {
@@ -60,21 +62,23 @@ impl Repo {
         });
         let head = head.map_or_else(|| self.head(), Ok)?;
         let dirt = if head.at.is_some() { self.dirt_of(entries, scope, MAX_DEPTH)? } else { None };
-        if let (Some(at), false) = (&head.at, is_staged) {
-            self.listed_by_index(&at.commit, scope.prefix, index)?;
-        }
-        Ok((head, dirt))
+        let is_listed = match &head.at {
+            Some(at) if !is_staged && seen.file == index => self.listed_by_index(&at.commit, scope.prefix, index)?,
+            Some(_) | None => false,
+        };
+        Ok((head, dirt, is_listed.then_some(code)))
     }
 
     /// If nothing is staged, the index lists the files of `HEAD`, so its objects need not be listed again. `file` is
-    /// the index that was compared with the commit.
-    fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<()> {
+    /// the index that was compared with the commit; returns whether it is still the same.
+    fn listed_by_index(&self, commit: &str, prefix: &[u8], file: Option<Vec<u8>>) -> Result<bool> {
         let index = self.index()?;
-        if file.is_some() && index.file == file {
+        let is_same = file.is_some() && index.file == file;
+        if is_same {
             let below = || index.entries.iter().filter(|entry| entry.path.starts_with(prefix)).cloned().collect();
             self.keep_listing(commit, prefix, if prefix.is_empty() { index.entries.clone() } else { below() });
         }
-        Ok(())
+        Ok(is_same)
     }
 
     fn dirt_to_depth(&self, scope: &Scope<'_>, depth: u32) -> Result<Option<Dirt>> {

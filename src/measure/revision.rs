@@ -67,7 +67,7 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         let call = repo.describe(&at.commit);
         (at.commit, std::thread::spawn(|| call.line()))
     });
-    let (head, dirt) = repo.head_and_dirt(&repo.project())?;
+    let (head, dirt, code) = repo.head_and_dirt(&repo.project())?;
     let branch = scrub_prose(&head.branch.unwrap_or_else(|| "HEAD".to_owned()));
     let Some(at) = head.at else {
         return Ok(unversioned(root, Some((repo, branch))));
@@ -99,7 +99,7 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo)? } else { String::new() });
         git.dirty_outside = beside(repo)?;
     }
-    let code = Some(repo.code_digest(&at.commit, &repo.project())?);
+    let code = Some(code.map_or_else(|| repo.code_digest(&at.commit, &repo.project()), Ok)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
     Ok(Seen { revision, git })
 }
