@@ -32,6 +32,13 @@ fn is_tracked(tracked: Tracked<'_>, name: Option<&[u8]>) -> bool {
     tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains_key(name))
 }
 
+/// Whether a file below a directory is tracked.
+fn is_any_below(tracked: Tracked<'_>, dir: &[u8]) -> bool {
+    let start = if dir.is_empty() { Vec::new() } else { [dir, b"/"].concat() };
+    let next = tracked.and_then(|tracked| tracked.range(start.clone()..).next());
+    next.is_some_and(|(name, _)| name.starts_with(&start))
+}
+
 /// The bytes of a file in git, or else on disk.
 fn bytes_of(tracked: Tracked<'_>, name: Option<&[u8]>, on_disk: &fs::Metadata) -> u64 {
     let held = tracked.zip(name).and_then(|(tracked, name)| *tracked.get(name)?);
@@ -48,6 +55,9 @@ pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, G
     };
     let asked: Vec<Vec<u8>> = paths.iter().filter_map(|path| relative_to_root(root, path)).map(full).collect();
     let files = repo.held(prefix, &asked)?;
+    if prefix.is_empty() {
+        return Ok(files);
+    }
     Ok(files.into_iter().map(|(mut file, bytes)| (file.split_off(prefix.len()), bytes)).collect())
 }
 
@@ -151,6 +161,7 @@ fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (
         tally.unfetched = Some(dir);
         return (tally, below);
     }
+    let are_names_needed = base.as_deref().is_some_and(|base| own::may_be_in(base) || is_any_below(tracked, base));
     for entry in entries {
         let entry = match entry {
             Ok(entry) => entry,
@@ -159,24 +170,25 @@ fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (
                 continue;
             }
         };
-        let file = entry.file_name();
-        let name = base.as_deref().map(|base| joined([OsStr::as_encoded_bytes(&file)], base));
+        let (file, kind) = (entry.file_name(), entry.file_type());
+        let is_dir = kind.as_ref().is_ok_and(fs::FileType::is_dir);
+        let named = base.as_deref().filter(|_| is_dir || are_names_needed);
+        let name = named.map(|base| joined([OsStr::as_encoded_bytes(&file)], base));
         let is_left = |name: &[u8]| own::is_left(name) && !is_tracked(tracked, Some(name));
         if file == ".git" || name.as_deref().is_some_and(|name| own::is_own(name) || is_left(name)) {
             continue;
         }
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => {
-                let is_whole = is_whole || is_tracked(tracked, name.as_deref());
-                below.push(Dir { path: entry.path(), name, is_whole });
+        if is_dir {
+            let is_whole = is_whole || is_tracked(tracked, name.as_deref());
+            below.push(Dir { path: entry.path(), name, is_whole });
+            continue;
+        }
+        match kind.and_then(|_| entry.metadata()) {
+            Ok(metadata) => {
+                let bytes = bytes_of(tracked, name.as_deref(), &metadata);
+                tally.add(bytes, is_whole || is_tracked(tracked, name.as_deref()));
             }
-            kind => match kind.and_then(|_| entry.metadata()) {
-                Ok(metadata) => {
-                    let bytes = bytes_of(tracked, name.as_deref(), &metadata);
-                    tally.add(bytes, is_whole || is_tracked(tracked, name.as_deref()));
-                }
-                Err(error) => tally.unread(&entry.path(), &error),
-            },
+            Err(error) => tally.unread(&entry.path(), &error),
         }
     }
     (tally, below)
@@ -288,7 +300,7 @@ pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> 
     let has_submodules = root.ancestors().any(|above| above.join(".gitmodules").exists());
     let mut found: BTreeMap<(&str, &str), Vec<PathBuf>> = BTreeMap::new();
     for path in &tracked {
-        if let Some(how) = missing(&root.join(path), is_filtered, has_submodules) {
+        if let Some(how) = missing(root, path, is_filtered, has_submodules) {
             found.entry(how).or_default().push(path.clone());
         }
     }
@@ -299,13 +311,14 @@ pub(crate) fn unfetched(root: &Path, tracked: impl Iterator<Item = PathBuf>) -> 
     found.into_iter().map(described).collect()
 }
 
-fn missing(path: &Path, is_filtered: bool, has_submodules: bool) -> Option<(&'static str, &'static str)> {
-    if path.extension().is_some_and(|end| end == "dvc") && !path.with_extension("").exists() {
+fn missing(root: &Path, path: &Path, is_filtered: bool, has_submodules: bool) -> Option<(&'static str, &'static str)> {
+    if path.extension().is_some_and(|end| end == "dvc") && !root.join(path).with_extension("").exists() {
         return Some(("stand for data that DVC has not fetched", "dvc pull"));
     }
     if !is_filtered && !has_submodules {
         return None;
     }
+    let path = &root.join(path);
     let metadata = path.symlink_metadata().ok()?;
     let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     if metadata.is_dir() && has_submodules && is_empty() {

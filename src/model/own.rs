@@ -51,6 +51,11 @@ pub fn is_left(path: &[u8]) -> bool {
             && (dir.is_empty() || dir == EVIDENCE_DIR.as_bytes() || in_state(dir).is_some_and(written))
 }
 
+/// Whether an own file, or a leftover, may stand in this directory.
+pub fn may_be_in(dir: &[u8]) -> bool {
+    dir.is_empty() || in_state(dir).is_some() || within(dir, "reports").is_some()
+}
+
 /// The project roots relative to which a path is one of the tool's own files; each ends in `/` or is empty.
 pub fn roots_of(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     let below = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
@@ -154,6 +159,7 @@ mod tests {
             "OPTIMIZATION_CHECKER.md",
         ] {
             assert!(is_own(path.as_bytes()) && !is_left(path.as_bytes()), "{path}");
+            assert!(may_be_in(path.trim_end_matches('/').rsplit_once('/').map_or(b"", |(dir, _)| dir.as_bytes())));
         }
         for path in [
             ".vibeship-optimizer/cache/arms/x.bin",
@@ -163,6 +169,7 @@ mod tests {
             "reports/optimizer/.vibeship-write-a1b2c3.tmp",
         ] {
             assert!(is_left(path.as_bytes()) && !is_own(path.as_bytes()), "{path}");
+            assert!(may_be_in(path.rsplit_once('/').map_or(b"", |(dir, _)| dir.as_bytes())));
         }
         for path in [
             "src/.vibeship-optimizer/x",
