@@ -31,7 +31,10 @@ impl Ui {
     /// Writes the answer to standard output, without colour codes if nobody can see them (no terminal, `NO_COLOR`). A
     /// broken pipe is not an error.
     pub(crate) fn answer(&self, text: &str) -> io::Result<()> {
-        let mut out = anstream::stdout().lock();
+        // Looking for colour codes takes long, and most answers have nothing that might be one.
+        let is_plain = !text.bytes().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+        let mut out: Box<dyn io::Write> =
+            if is_plain { Box::new(io::stdout().lock()) } else { Box::new(anstream::stdout().lock()) };
         let end = if text.ends_with('\n') { "" } else { "\n" };
         // The message says that the record stands: repeating the command would record twice.
         let unsaid = |error: io::Error| {

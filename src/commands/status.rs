@@ -372,8 +372,11 @@ pub(crate) fn list(ctx: &Ctx, args: ListArgs) -> Result<Exit> {
     // Only an empty list could hide that records are missing.
     let gone = if lines.is_empty() { audit_here::gone(ctx).unwrap_or_default() } else { Vec::new() };
     let damaged = damaged + gone.len();
-    let doc = report::show::list(&lines, damaged);
-    ctx.answer(true, &Value::Array(lines), &doc)?;
+    if ctx.json(true) {
+        ctx.print(&Value::Array(lines))?;
+    } else {
+        ctx.show(&report::show::list(&lines, damaged))?;
+    }
     tick::tell_lost(ctx, &gone);
     Ok(if damaged == 0 { Exit::Yes } else { Exit::Trouble })
 }

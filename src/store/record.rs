@@ -4,6 +4,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize as _;
@@ -90,21 +91,25 @@ impl Record {
             };
             keep(name, record)
         };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        let each = names.len().div_ceil(threads).max(LEAST_EACH);
-        Ok(std::thread::scope(|scope| {
-            let mut parts = names.chunks(each);
-            let first = parts.next().unwrap_or_default();
-            let others: Vec<_> =
-                parts.map(|part| scope.spawn(|| part.iter().filter_map(read).collect::<Vec<_>>())).collect();
-            let first: Vec<_> = first.iter().filter_map(read).collect();
-            // Propagate a thread's panic.
-            let joined = |part: std::thread::ScopedJoinHandle<'_, Vec<_>>| match part.join() {
-                Ok(found) => found,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            first.into_iter().chain(others.into_iter().flat_map(joined)).collect()
-        }))
+        let parts: Vec<&[String]> = names.chunks(LEAST_EACH).collect();
+        // Each thread takes the next part when it is done, since a core may have other work.
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let taken = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)));
+            let taken = taken.map_while(|at| Some((at, parts.get(at)?)));
+            taken.map(|(at, part)| (at, part.iter().filter_map(read).collect::<Vec<_>>())).collect::<Vec<_>>()
+        };
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8)).min(parts.len());
+        let mut found = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let mut found = work();
+            for other in others {
+                found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            found
+        });
+        found.sort_unstable_by_key(|(at, _)| *at);
+        Ok(found.into_iter().flat_map(|(_, part)| part).collect())
     }
 
     fn read_file(path: PathBuf, seen: io::Result<Metadata>, id: &ChangeId) -> Result<Self, RecordError> {
