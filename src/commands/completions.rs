@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::error::{ContextKind, ContextValue};
@@ -167,12 +167,15 @@ fn option_for(word: &str, command: &clap::Command) -> Option<String> {
     (!word.starts_with('-')).then(|| format!("to give it as an option, write '{words}'"))
 }
 
-/// The text of `help TOPIC` if it is not about a command; also the version, which needs no grammar.
+/// The text of `help TOPIC` if it is not about a command; also the version and the help, which need no grammar.
 pub(crate) fn topic(arguments: &[OsString]) -> Option<String> {
     let [_, help, topic] = arguments else {
-        let asks = |word: &OsString| word == "--version" || word == "-V";
-        let version = || concat!("vibeship-optimizer ", env!("CARGO_PKG_VERSION")).to_owned();
-        return arguments.get(1).filter(|word| arguments.len() == 2 && asks(word)).map(|_| version());
+        let [program, option] = arguments else { return None };
+        return match option.to_str()? {
+            "--version" | "-V" => Some(concat!("vibeship-optimizer ", env!("CARGO_PKG_VERSION")).to_owned()),
+            "--help" if is_help_plain(program) => Some(include_str!("help.txt").to_owned()),
+            _ => None,
+        };
     };
     let linked = |text: String| text.replace("(measurement.md)", "(docs/measurement.md)");
     let sections: Vec<&str> = include_str!("../../docs/gates.md").split("\n## ").collect();
@@ -184,6 +187,14 @@ pub(crate) fn topic(arguments: &[OsString]) -> Option<String> {
         "exit-codes" | "exit-code" | "exitcodes" => Some(Exit::TABLE.iter().map(code).collect()),
         _ => None,
     }
+}
+
+/// Whether the help is as in `help.txt`: for a program of this name, without a terminal, its width or its colours.
+fn is_help_plain(program: &OsString) -> bool {
+    let is_set = |name| std::env::var_os(name).is_some();
+    Path::new(program).file_name().is_some_and(|name| name == PROGRAM)
+        && terminal_size::terminal_size().is_none()
+        && !["COLUMNS", "CLICOLOR_FORCE"].into_iter().any(is_set)
 }
 
 pub(crate) fn with_examples(command: clap::Command, path: &str) -> clap::Command {

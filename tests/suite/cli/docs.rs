@@ -189,3 +189,12 @@ fn documents_have_no_word_of_where_they_were_made() {
         }
     }
 }
+
+#[test]
+fn the_help_that_is_kept_as_text_is_that_of_the_command_line() {
+    let s = Sandbox::new();
+    let kept = s.run(&["--help"]).ok().stdout;
+    s.set("COLUMNS", "100");
+    let made = s.run(&["--help"]).ok().stdout;
+    assert_eq!(kept, made, "`COLUMNS=100 vibeship-optimizer --help >src/commands/help.txt` writes it anew");
+}
