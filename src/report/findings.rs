@@ -152,7 +152,7 @@ pub(crate) fn document(audit: &Audit, ctx: &FixContext) -> Doc {
 }
 
 fn short(hash: &str) -> String {
-    hash.chars().take(10).collect()
+    hash.get(..10).unwrap_or(hash).to_owned()
 }
 
 /// Annotations of one kind that GitHub shows for a step; it silently drops the rest.

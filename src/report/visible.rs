@@ -6,6 +6,9 @@ use unicode_width::UnicodeWidthChar as _;
 /// Escapes control and direction characters, such as `\u{1b}`; every line end, also CRLF, becomes `\n`, and a tab a
 /// space.
 pub(crate) fn visible(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
