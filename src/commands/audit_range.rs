@@ -75,23 +75,16 @@ impl Concerned {
     }
 }
 
-/// Checks a range, which git may have begun to list.
-pub(crate) fn run(
-    repo: &Repo,
-    (typed, begun): (&Range, Option<Begun>),
-    require: Option<Gate>,
-    now: DateTime<Utc>,
-) -> Result<Checked> {
+/// A range, and its commits if git has begun to list them.
+type Listed<'a> = (&'a Range, Option<Begun>);
+
+pub(crate) fn run(repo: &Repo, range: Listed<'_>, require: Option<Gate>, now: DateTime<Utc>) -> Result<Checked> {
     // All reads of objects below share one reader.
     let _reader = repo.batch()?;
-    // Git lists the commits while the configs and records are read.
-    let begin = |range: &Range| repo.begin_log(range.base.as_deref(), &range.head);
-    let begun = begun.map_or_else(|| begin(typed), Ok)?;
     // The trailer key is in the configs, so they are read with the default one.
     let plain = GitHistory::new(repo, Enforcement::DEFAULT_TRAILER);
-    let config = plain.config(&typed.head)?;
-    let range = &plain.begun(typed, config.as_ref())?;
-    let begun = if range.base == typed.base { begun } else { begin(range)? };
+    let (config, range, begun) = begin(&plain, range)?;
+    let range = &range;
     let base = range.base.as_deref();
     repo.needs_whole(base, &range.head)?;
     let before = base.map(|base| plain.last_config(base)).transpose()?.flatten();
@@ -149,6 +142,17 @@ pub(crate) fn run(
         Concerned::of(change, known.unwrap_or_default(), signs_from, referenced.contains(change.id()))
     });
     Ok(Checked { audit, key: config.enforcement.trailer.clone(), configured, is_project, changes: changes.collect() })
+}
+
+/// The config at the head, and the range that it makes of the typed one. Git lists the commits while configs and records
+/// are read.
+fn begin(plain: &GitHistory<'_>, typed: Listed<'_>) -> Result<(Option<Config>, Range, Begun)> {
+    let list = |range: &Range| plain.repo.begin_log(range.base.as_deref(), &range.head);
+    let (typed, begun) = (typed.0, typed.1.map_or_else(|| list(typed.0), Ok)?);
+    let config = plain.config(&typed.head)?;
+    let range = plain.begun(typed, config.as_ref())?;
+    let begun = if range.base == typed.base { begun } else { list(&range)? };
+    Ok((config, range, begun))
 }
 
 /// The changes whose records the range touches, even if it restored them, and those whose evidence it removed or
