@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::config::{Config, HttpProbe, Matches, OnFailure};
+use crate::config::{Commands, Config, HttpProbe, Matches, OnFailure};
 use crate::model::Digest;
 
 /// The key of the definition of the tuneables.
@@ -42,22 +42,14 @@ impl Config {
         }
         found.extend(self.tuneables.files.iter().map(|path| named("tuneables.files", path)));
         found.extend(self.pair.share.iter().map(|path| named("pair.share", path)));
-        let (commands, pair) = (&self.commands, &self.pair);
-        let fixed = [
-            ("commands.build", &commands.build),
-            ("commands.lint", &commands.lint),
-            ("commands.test", &commands.test),
-            ("pair.prepare", &pair.prepare),
-        ];
-        for (key, cmd) in fixed {
-            found.extend(cmd.iter().flat_map(|cmd| words(key, cmd, None)));
-        }
-        for check in &commands.checks {
-            found.extend(words(&format!("commands.checks.{}", check.name), &check.cmd, None));
-        }
-        for stage in &self.rollout.stages {
-            let key = format!("rollout.stages.{}", stage.name.name());
-            found.extend(stage.check.iter().flat_map(|cmd| words(&key, cmd, None)));
+        let prepare = self.pair.prepare.as_deref().map(|cmd| ("pair.prepare".to_owned(), cmd));
+        let stages = self
+            .rollout
+            .stages
+            .iter()
+            .filter_map(|stage| Some((format!("rollout.stages.{}", stage.name.name()), stage.check.as_deref()?)));
+        for (key, cmd) in self.checking_commands().chain(prepare).chain(stages) {
+            found.extend(words(&key, cmd, None));
         }
         found.sort();
         found.dedup();
@@ -97,6 +89,14 @@ impl Config {
         found
     }
 
+    /// The commands that check a change, with their keys.
+    fn checking_commands(&self) -> impl Iterator<Item = (String, &str)> {
+        let Commands { build, lint, test, checks, .. } = &self.commands;
+        let fixed = [("build", build), ("lint", lint), ("test", test)].into_iter();
+        let fixed = fixed.filter_map(|(name, cmd)| Some((format!("commands.{name}"), cmd.as_deref()?)));
+        fixed.chain(checks.iter().map(|check| (format!("commands.checks.{}", check.name), check.cmd.as_str())))
+    }
+
     /// What a change of a contract needs. Another contract surface is stricter, so each has its own key; another glob
     /// of documents or tests is less strict, so each list has one key.
     fn owing(&self, put: &mut dyn FnMut(String, Value)) {
@@ -122,14 +122,8 @@ impl Config {
 
     /// What validates a change. Only existing keys have a digest: an added or stricter check does not weaken anything.
     fn checking(&self, put: &mut dyn FnMut(String, Value)) {
-        let commands = &self.commands;
-        for (name, cmd) in [("build", &commands.build), ("lint", &commands.lint), ("test", &commands.test)] {
-            if let Some(cmd) = cmd {
-                put(format!("commands.{name}"), json!(cmd));
-            }
-        }
-        for check in &commands.checks {
-            put(format!("commands.checks.{}", check.name), json!(check.cmd));
+        for (key, cmd) in self.checking_commands() {
+            put(key, json!(cmd));
         }
         if self.validation.on_failure == OnFailure::Reject {
             put("validation.on_failure".to_owned(), json!(self.validation.on_failure));
