@@ -67,11 +67,10 @@ pub(crate) fn run(ctx: &Ctx, AutopilotCommand::Tick(args): AutopilotCommand) -> 
     }
     let only = changes.first().map(Change::id).filter(|_| args.tick.change_id.is_some());
     let found = preflight::findings(ctx, only)?;
-    let mut verified = Vec::new();
-    for change in changes {
-        let (demands, warnings) = (demands(ctx, &change)?, decide::warnings(ctx, &change));
-        verified.push(Verified { change, demands, warnings });
-    }
+    let verified = changes.into_iter().map(|change| {
+        Ok(Verified { demands: demands(ctx, &change)?, warnings: decide::warnings(ctx, &change), change })
+    });
+    let verified = verified.collect::<Result<Vec<_>>>()?;
     let lost = tick::lost(ctx, args.tick.change_id.as_deref())?;
     let exit = exit(&done, &found, &verified, args.ok_on_pending);
     show(ctx, &answer(ctx, (&done, &lost), &found, &verified, exit)?)?;

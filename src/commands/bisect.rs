@@ -14,7 +14,6 @@ use crate::measure::pair::Versions;
 use crate::model::{CommandLine, Criterion, Fix, MetricKind, Outcome, PairSession, short};
 use crate::report::{Doc, code, values};
 
-/// Find the commit that made a command slower
 const SCHEMA: &str = "vibeship_optimizer.bisect.v1";
 
 #[derive(Debug, Args)]

@@ -181,10 +181,8 @@ pub(crate) fn find(ctx: &Ctx, text: &str) -> Result<ChangeId> {
             CommandError::from(RecordError::Unknown { path, id: text.to_owned() })
         }
     };
-    let error = match is_enough {
-        true => error,
-        false => error.hinted(format!("at least {LEAST_PART} characters of an id or a title are taken for it")),
-    };
+    let least = format!("at least {LEAST_PART} characters of an id or a title are taken for it");
+    let error = if is_enough { error } else { error.hinted(least) };
     let error = removed_record(ctx, slug)?.unwrap_or(error);
     if let Some((place, go)) = whole.and_then(|id| elsewhere(ctx, &id)) {
         return Err(trouble(format!("the record of {text} is not here, but {place}")).fixed_by([Fix::next("", go)]));

@@ -81,7 +81,7 @@ pub(crate) fn record(ctx: &Ctx, id: &ChangeId, event: Kind) -> Result<Change> {
 /// Records `event` with its files on the newest state of the change, if its gate accepts it.
 pub(crate) fn commit(ctx: &Ctx, id: &ChangeId, event: Kind, world: &World, files: &[Pending<'_>]) -> Result<Change> {
     let lock = ctx.lock()?;
-    let (mut change, known, legacy) = newest_state(ctx, id)?;
+    let (known, mut change, legacy) = newest_state(ctx, id)?;
     if matches!(event, Kind::Ticked(_)) && world.days.is_some_and(|days| change.ticks.len() > days) {
         return Ok(change);
     }
@@ -127,16 +127,13 @@ pub(crate) fn sign(ctx: &Ctx, change: &mut Change, known: usize) -> Result<()> {
     Ok(())
 }
 
-/// The state on disk and the number of its events there; a record of the Python tool is also returned, to be kept.
-fn newest_state(ctx: &Ctx, id: &ChangeId) -> Result<(Change, usize, Option<Legacy>)> {
+/// The number of events on disk and the state there; a record of the Python tool is also returned, to be kept.
+fn newest_state(ctx: &Ctx, id: &ChangeId) -> Result<(usize, Change, Option<Legacy>)> {
     match Record::read(&ctx.project, id)? {
-        Record::Tracked(change) => {
-            let known = change.events.len();
-            Ok((*change, known, None))
-        }
+        Record::Tracked(change) => Ok((change.events.len(), *change, None)),
         Record::Legacy(legacy) => {
             continues(&legacy)?;
-            Ok((continued(legacy.continued(), ctx.actor(), ctx.now())?, 0, Some(legacy)))
+            Ok((0, continued(legacy.continued(), ctx.actor(), ctx.now())?, Some(legacy)))
         }
     }
 }

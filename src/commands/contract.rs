@@ -92,7 +92,10 @@ fn show(ctx: &Ctx, change: &Change) -> Result<Exit> {
 /// Metrics of a contract that the config does not measure, each with the most similar one that it does.
 pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Vec<UnknownMetric>> {
     let mut unknown = Vec::new();
-    for criterion in contract.criteria() {
+    let kpi = contract.kpi.iter().map(|it| ("--kpi", it));
+    let guardrails = contract.guardrails.iter().map(|it| ("--guardrail", it));
+    let trigger = contract.measured_trigger().map(|it| ("--trigger", it));
+    for (flag, criterion) in kpi.chain(guardrails).chain(trigger) {
         match measurable.check(criterion) {
             Ok(_) => {}
             Err(Unmeasurable::UnknownMetric { metric, nearest }) => {
@@ -102,7 +105,6 @@ pub(crate) fn unknown(contract: &Contract, measurable: &Measurable) -> Result<Ve
                 }
             }
             Err(error) => {
-                let flag = flag_of(contract, criterion);
                 let shown = parse::caret(&criterion.text, criterion.bound_column(), &error.to_string());
                 return Err(trouble(format!("{flag}: {shown}")));
             }
@@ -187,16 +189,6 @@ fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
 fn is_paired(config: &Config, metric: &MetricId) -> bool {
     let mut served = config.http_probes.iter().filter(|probe| config.pair.enabled && probe.start.is_some());
     served.any(|probe| *metric == MetricKind::Latency.of(&probe.name))
-}
-
-fn flag_of(contract: &Contract, criterion: &Criterion) -> &'static str {
-    if contract.kpi.as_ref() == Some(criterion) {
-        "--kpi"
-    } else if contract.guardrails.contains(criterion) {
-        "--guardrail"
-    } else {
-        "--trigger"
-    }
 }
 
 /// Asks for each missing part until it is acceptable; an empty answer skips it.

@@ -188,9 +188,7 @@ impl<'a> GitHistory<'a> {
         let found = self.ask(self.repo.needs_whole(base, head).and_then(|()| walk()), Vec::new());
         found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
     }
-}
 
-impl GitHistory<'_> {
     /// Whether the history of `head` has reverts of the change, all made before that time.
     pub(crate) fn reverted_before(&self, head: &str, change: &Change, at: DateTime<Utc>) -> bool {
         let began = change.baseline_commit().and_then(|commit| self.known(commit));
@@ -200,9 +198,7 @@ impl GitHistory<'_> {
         let newest = reverts.filter(|it| it.reverted().iter().any(is_own)).map(|it| it.commit_time).max();
         newest.is_some_and(|made| made < at.timestamp())
     }
-}
 
-impl GitHistory<'_> {
     /// The time of the last revert of the change, or revert of such a revert, that the history of `head` has by then: by its
     /// date, or as a commit in the history of `then`.
     pub(crate) fn moved_last(

@@ -217,14 +217,8 @@ fn name_of(cmd: &str) -> String {
 
 /// The exit code for the decisive time of each command and the KPIs. A regression outweighs anything undecided.
 fn exit_of(rows: &[PairRow]) -> Exit {
-    let exits = rows.iter().filter(|row| row.decisive).map(|row| exit_of_one(&row.change));
-    let weight = |exit: &Exit| match exit {
-        Exit::Yes => 0,
-        Exit::NotYet => 1,
-        Exit::Trouble => 2,
-        Exit::No => 3,
-    };
-    exits.max_by_key(weight).unwrap_or(Exit::Yes)
+    let exits: Vec<Exit> = rows.iter().filter(|row| row.decisive).map(|row| exit_of_one(&row.change)).collect();
+    [Exit::No, Exit::Trouble, Exit::NotYet].into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Yes)
 }
 
 fn exit_of_one(change: &Change) -> Exit {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::audit::record;
-use crate::commands::{Ctx, audit_here, check, choose, commit, delta, doctor, measure};
+use crate::commands::{Ctx, audit_here, check, choose, collect, commit, delta, doctor, measure};
 use crate::config::{Config, Timing};
 use crate::error::{CommandError, Exit, Result};
 use crate::git::{NEEDED, Version};
@@ -245,8 +245,7 @@ fn unignored(ctx: &Ctx, mut dirs: Vec<BloatDir>) -> Result<Vec<BloatDir>> {
 fn review(ctx: &Ctx, change: &Change) -> Result<Option<Problem>> {
     let (id, wanted) = (change.id(), &ctx.config()?.review);
     let attested = change.attestation.as_ref();
-    let forbidden =
-        attested.filter(|it| wanted.enforce_recommended_modes && !wanted.allows(&it.tool, &it.reasoning_mode));
+    let forbidden = attested.filter(|it| collect::mode_objection(wanted, &it.tool, &it.reasoning_mode).is_some());
     let (severity, code, message) = if let Some(it) = forbidden {
         let (tool, mode) = (&it.tool, &it.reasoning_mode);
         let message = format!("{id} was reviewed by {tool} in the mode {mode}, which the config does not allow");

@@ -230,11 +230,8 @@ pub(crate) fn candidates(history: &GitHistory<'_>, change: &Change, only: Option
 
 const LOOK_BACK: &str = "200";
 
-/// Another version of a record and its place in git: a commit, or a stage of the index.
-struct Version {
-    change: Change,
-    at: String,
-}
+/// A place in git that has another version of a record (a commit, or a stage of the index), and that version.
+type Version = (String, Change);
 
 /// The stages of the two sides of a conflict in git's index.
 const SIDES: [&str; 2] = [":2", ":3"];
@@ -254,7 +251,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
     let mut ids = Record::ids(&ctx.project)?;
     ids.retain(|id| only.is_none_or(|only| only == id));
     for path in ids.iter().map(|id| record_path(ctx, repo, id)).filter(|path| conflicted.contains(path)) {
-        if let [Version { change: here, .. }, Version { change: there, .. }] = read(repo, &path, SIDES)?.as_slice()
+        if let [(_, here), (_, there)] = read(repo, &path, SIDES)?.as_slice()
             && decides(here, there)
             && decides(there, here)
         {
@@ -275,24 +272,23 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
             continue;
         }
         let versions = versions(repo, &path, in_conflict)?;
-        if let Some(other) = versions.iter().find(|version| version.at == SIDES[1] && decides(&version.change, &change))
-        {
+        if let Some((at, other)) = versions.iter().find(|(at, other)| at == SIDES[1] && decides(other, &change)) {
             repo.git().args(["checkout", "--quiet", "--theirs", "--", &path]).ok()?;
-            change = other.change.clone();
+            change = other.clone();
             for event in &change.events {
-                bring_evidence(ctx, repo, &lock, event, &other.at)?;
+                bring_evidence(ctx, repo, &lock, event, at)?;
             }
         }
         let mut found = Joined { change_id: id, events: 0, left_out: 0 };
-        for version in versions {
-            for event in lost(&version.change, &change) {
+        for (at, other) in versions {
+            for event in lost(&other, &change) {
                 let world = World::granted(&change, &event.what);
                 if gates::check(&change, &event.what, &world, event.at).is_ok()
-                    && bring_evidence(ctx, repo, &lock, &event, &version.at)?
+                    && bring_evidence(ctx, repo, &lock, &event, &at)?
                 {
                     change.record(event.what, event.actor, event.at);
                     found.events += 1;
-                } else if SIDES.contains(&version.at.as_str()) {
+                } else if SIDES.contains(&at.as_str()) {
                     found.left_out += 1;
                 }
             }
@@ -361,7 +357,7 @@ fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<Stri
     for at in places.into_iter().map(Into::into) {
         let Some(bytes) = batch.read_path(&at, path.as_bytes(), RECORD_LIMIT)? else { continue };
         let change = Record::parse(&bytes, Path::new(path)).ok().and_then(Record::into_change);
-        found.extend(change.map(|change| Version { change, at }));
+        found.extend(change.map(|change| (at, change)));
     }
     Ok(found)
 }

@@ -81,16 +81,12 @@ fn stage_check(ctx: &Ctx, config: &Config, change: &Change, stage: Stage) -> Res
     let Some(cmd) = planned.and_then(|planned| planned.check.as_deref()) else { return Ok(String::new()) };
     let shown = scrub(cmd);
     ctx.ui.status(&format!("checking {}: {shown}", stage.name()));
-    match validate::run_command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?) {
-        None => Ok(shown),
-        Some(failure) => {
-            let message = format!("the check of stage {} failed: {failure}", stage.name());
-            Err(failed(message).fixed_by([
-                Fix::next("fix it and try again", fix::rollout(change.id(), stage)),
-                Fix::or("roll back", CommandLine::verbatim(report::rollback::action(change))),
-            ]))
-        }
-    }
+    let run = validate::run_command(ctx.project.root(), cmd, config.commands.timeout_s, ctx.interrupt()?);
+    let Some(failure) = run else { return Ok(shown) };
+    Err(failed(format!("the check of stage {} failed: {failure}", stage.name())).fixed_by([
+        Fix::next("fix it and try again", fix::rollout(change.id(), stage)),
+        Fix::or("roll back", CommandLine::verbatim(report::rollback::action(change))),
+    ]))
 }
 
 #[derive(Debug, Args)]
@@ -120,19 +116,15 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
             Fix::or("take that change out first", fix::take_out(&by)),
         ]));
     }
-    let commit = match args.apply {
-        true => {
-            collect::settled(ctx, &change)?;
-            Some(revert(ctx, &relink::again(ctx, change)?, &reason)?)
-        }
-        false => None,
-    };
-    if let Some(made) = &commit {
+    let mut commit = None;
+    if args.apply {
+        collect::settled(ctx, &change)?;
+        let made = revert(ctx, &relink::again(ctx, change)?, &reason)?;
         ctx.ui.status(&format!("reverted by commit {made}"));
-        let update = uncommitted::paths(ctx).update_submodules();
-        ctx.advise(
-            &update.map(|it| Fix::next("check out the submodules of that commit", it)).into_iter().collect::<Vec<_>>(),
-        );
+        if let Some(update) = uncommitted::paths(ctx).update_submodules() {
+            ctx.advise(&[Fix::next("check out the submodules of that commit", update)]);
+        }
+        commit = Some(made);
     }
     let change = commit::record(ctx, &id, Kind::RolledBack { reason, commit })?;
     if !args.apply && !delta::is_out(ctx, &change) {

@@ -184,10 +184,8 @@ fn size_problem(history: &GitHistory<'_>, change: &Change, snapshot: &Snapshot) 
     let Some(commit) = clean_commit(snapshot) else { return Ok(None) };
     let is_after = change.after.as_ref().is_some_and(|after| after.taken.revision.commit.as_deref() == Some(commit));
     let moved = || here(history, change, commit).filter(|it| members::is_on_the_baseline(change, it, history));
-    let commit = match change.is_moved() && history.known(commit).is_none() {
-        true => moved().filter(|_| is_after),
-        false => Some(commit.to_owned()),
-    };
+    let is_lost = change.is_moved() && history.known(commit).is_none();
+    let commit = if is_lost { moved().filter(|_| is_after) } else { Some(commit.to_owned()) };
     let Some(commit) = commit else { return Ok(None) };
     other_sizes(history, change, &commit, snapshot.sizes.iter())
 }

@@ -93,10 +93,8 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
         Err(HookError::Git(error)) => return Err(HookError::Git(error)),
         Err(error) => Some(error.to_string()),
     };
-    let mut rows = Vec::new();
-    for hook in Hook::ALL {
-        rows.push(row(repo, &place.dir, hook, target)?);
-    }
+    let rows = Hook::ALL.into_iter().map(|hook| row(repo, &place.dir, hook, target));
+    let mut rows = rows.collect::<Result<Vec<Row>, _>>()?;
     // Another program's pre-push checks may take long, so they are not run: assume they work like its other hooks.
     let hands_over = rows.iter().any(|row| row.state == State::HandsOver);
     let is_husky = place.dir.ends_with(".husky/_");

@@ -92,10 +92,7 @@ fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     let changes = monitored(ctx, args.change_id.as_deref())?;
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let legacy = legacy(ctx)?;
-    let mut states = Vec::new();
-    for change in &changes {
-        states.push(state(ctx, change)?);
-    }
+    let states = changes.iter().map(|change| state(ctx, change)).collect::<Result<Vec<Value>>>()?;
     let doc = report::day::monitors(&changes, ctx.now(), &ctx.policy()?);
     ctx.answer(true, &answer(states, legacy.as_ref(), &lost), &doc)?;
     if let Some(legacy) = &legacy {

@@ -259,10 +259,7 @@ pub(crate) fn tell(ctx: &Ctx, ticked: &Ticked) {
 
 /// The Python tool's fields, for the first measured change if there are several, and all changes in `changes`.
 pub(crate) fn answer(ctx: &Ctx, done: &[Ticked], lost: &[Finding]) -> Result<Value> {
-    let mut all = Vec::new();
-    for ticked in done {
-        all.push(entry(ctx, ticked)?);
-    }
+    let all = done.iter().map(|ticked| entry(ctx, ticked)).collect::<Result<Vec<Value>>>()?;
     let first = done.iter().position(|ticked| ticked.idle.is_none()).unwrap_or(0);
     let reason = if lost.is_empty() { "no_active_monitor" } else { "records_not_known" };
     let nothing = || json!({ "skipped": true, "reason": reason, "today_utc": ctx.now().date_naive() });
