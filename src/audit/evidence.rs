@@ -49,11 +49,8 @@ fn lost(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     Some(format!("`{}` failed on every monitored day, and nobody said why that is no harm", kpi.criterion))
 }
 
-pub(crate) fn day_role(day: u32) -> String {
-    format!("day{day}")
-}
-
-/// The first snapshot that is a copy, of another change or time than the record says, or leads to other conclusions.
+/// The first snapshot that is a copy, belongs to another change, was made at another time than the record says, or leads to
+/// other conclusions.
 fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let current = change.artifacts();
     let mut seen = Seen::default();
@@ -76,7 +73,7 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     let recorded = [
         ("change id", snapshot.change_id.as_deref() == Some(change.id().as_str())),
         ("revision", snapshot.revision.as_ref() == Some(&taken.revision)),
-        ("role", snapshot.role.as_ref() == Some(&role(what))),
+        ("role", snapshot.role.as_ref() == Some(&what.role())),
         ("moment", snapshot.generated_at == taken.taken_at),
     ];
     if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
@@ -104,16 +101,6 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
         Some(at) if apart(at) <= ID_DELAY => None,
         Some(_) => Some("its id was made at another moment".to_owned()),
         None => Some("its id carries no moment".to_owned()),
-    }
-}
-
-fn role(what: TakenFor) -> String {
-    match what {
-        TakenFor::Baseline => "before".to_owned(),
-        TakenFor::After => "after".to_owned(),
-        TakenFor::Stage(stage) => stage.name().to_owned(),
-        TakenFor::Day(day) => day_role(day),
-        TakenFor::Rollback => "rollback".to_owned(),
     }
 }
 

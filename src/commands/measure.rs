@@ -16,8 +16,8 @@ use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
 use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::{
-    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, Unusable,
-    text,
+    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, TakenFor,
+    Unusable, text,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
@@ -34,12 +34,12 @@ pub(crate) struct Measurement {
     pub(crate) revision_after: Revision,
 }
 
-/// Measures the project; `role` is the snapshot's role in the change, if it belongs to one. `before` is the code as it
+/// Measures the project; `what` is what for in the change, if it belongs to one. `before` is the code as it
 /// was seen before measuring; without it, the code is looked at afterwards, which is only valid if nothing is run.
 pub(crate) fn take(
     ctx: &Ctx,
     label: &str,
-    role: Option<&str>,
+    what: Option<TakenFor>,
     change: Option<&ChangeId>,
     before: Option<Revision>,
 ) -> Result<Measurement> {
@@ -55,7 +55,7 @@ pub(crate) fn take(
         interrupt,
         repo: ctx.repo()?,
         is_code: &is_code,
-        is_baseline: role == Some("before"),
+        is_baseline: what == Some(TakenFor::Baseline),
     };
     let mut bar = Bar::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
@@ -73,7 +73,7 @@ pub(crate) fn take(
     snapshot.started_at = Some(started);
     snapshot.generated_at = now;
     label.clone_into(&mut snapshot.label);
-    snapshot.role = role.map(str::to_owned);
+    snapshot.role = what.map(TakenFor::role);
     snapshot.change_id = change.map(ToString::to_string);
     let seen = delta::observe(ctx);
     snapshot.warnings.extend(report::method::beside(&seen.git.dirty_outside));
@@ -110,13 +110,13 @@ pub(crate) fn worth_telling<'a>(
 }
 
 impl Measurement {
-    /// Assigns the measurement to `change` in `role`, with an id of its own: changes that share a measurement each have
+    /// Assigns the measurement to `change`, with an id of its own: changes that share a measurement each have
     /// their own file.
-    pub(crate) fn dedicate(&mut self, change: &ChangeId, role: &str) {
+    pub(crate) fn dedicate(&mut self, change: &ChangeId, what: TakenFor) {
         self.snapshot.id = Some(clock::uuid_v7(self.snapshot.generated_at));
         self.snapshot.change_id = Some(change.to_string());
-        self.snapshot.role = Some(role.to_owned());
-        role.clone_into(&mut self.snapshot.label);
+        self.snapshot.role = Some(what.role());
+        self.snapshot.label = what.role();
     }
 
     /// Fixes the contract for which the change is measured, as the config's definitions are fixed.
@@ -137,20 +137,19 @@ impl Measurement {
         format!("{}_{}", self.snapshot.generated_at.format("%Y%m%dT%H%M%S"), label.trim_end_matches('.'))
     }
 
-    /// Records the measurement for a change in `role`, with further files; `event` makes the event from what was taken.
+    /// Records the measurement for a change, with further files; `event` makes the event from what was taken.
     pub(crate) fn record(
         &self,
         ctx: &Ctx,
         id: &ChangeId,
-        role: Role<'_>,
+        what: TakenFor,
         more: Vec<Pending<'_>>,
         world: &World,
         event: impl FnOnce(Taken) -> Kind,
     ) -> Result<Change> {
-        let snapshot = Pending { role, bytes: self.bytes() };
-        let name = self.snapshot.role.as_deref().unwrap_or_default();
+        let (snapshot, role) = (Pending { role: Role::Taken(what), bytes: self.bytes() }, what.role());
         let kpis = self.outputs.iter().map(|output| {
-            let role = Role::Kpi { name: &output.name, role: name, extension: output.extension };
+            let role = Role::Kpi { name: &output.name, role: &role, extension: output.extension };
             Pending { role, bytes: output.bytes.clone() }
         });
         let kpis: Vec<Pending<'_>> = kpis.collect();

@@ -12,11 +12,11 @@ use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::git::{self, GitError, Reverted, Walk};
 use crate::judge::compare;
 use crate::model::{
-    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, Verdicts,
-    fix, fix::HEAD, scrub, text,
+    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, TakenFor,
+    Verdicts, fix, fix::HEAD, scrub, text,
 };
 use crate::report::{self, verdict};
-use crate::store::{Record, Role};
+use crate::store::Record;
 use crate::workflow::{Change, End, World, demand_fixes, gates};
 
 #[derive(Debug, Args)]
@@ -44,7 +44,7 @@ fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
     let checked = stage_check(ctx, &demanded, &change, stage)?;
     // A check may have changed the code; without one, nothing ran since the revision was determined.
     let revision = if checked.is_empty() { world.revision.clone() } else { delta::revision(ctx)? };
-    let mut measurement = measure::take(ctx, stage.name(), Some(stage.name()), Some(&id), Some(revision))?;
+    let mut measurement = measure::take(ctx, stage.name(), Some(TakenFor::Stage(stage)), Some(&id), Some(revision))?;
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
@@ -54,7 +54,7 @@ fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
     let policy = Some(world.policy.clone());
     let (of, checked) = (verdicts.clone(), Some(checked));
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
-    let entered = measurement.record(ctx, &id, Role::Stage(stage), Vec::new(), &world, event);
+    let entered = measurement.record(ctx, &id, TakenFor::Stage(stage), Vec::new(), &world, event);
     // Refused or not, the user should see how to roll back.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;
@@ -230,10 +230,10 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
     if !revision.is_settled() {
         ctx.ui.warn("measured with uncommitted work");
     }
-    let measurement = measure::take(ctx, label, Some("rollback"), Some(change.id()), Some(revision))?;
+    let measurement = measure::take(ctx, label, Some(TakenFor::Rollback), Some(change.id()), Some(revision))?;
     let not_back = watched.not_back(change, &measurement.snapshot);
     let event = |taken| Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
-    let change = measurement.record(ctx, change.id(), Role::RollbackSnapshot, Vec::new(), &world, event)?;
+    let change = measurement.record(ctx, change.id(), TakenFor::Rollback, Vec::new(), &world, event)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("not back to the baseline: {}", report::verdict::full_line(judged)));
     }

@@ -16,12 +16,12 @@ use crate::judge::compare::is_met_already;
 use crate::measure::pair::{CheckoutError, Checkouts, Project};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
 use crate::model::{
-    After, Baseline, Check, CommandLine, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, fix, hyperfine,
-    moment, own, scrub,
+    After, Baseline, Check, CommandLine, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, TakenFor, fix,
+    hyperfine, moment, own, scrub,
 };
 use crate::os::files;
 use crate::report::metric;
-use crate::store::{Role, atomic, guard};
+use crate::store::{atomic, guard};
 use crate::workflow::{Change, End, gates};
 
 const LABEL_FIX: &str = "use letters, digits, '-' and '_', such as --label before-cache";
@@ -143,11 +143,11 @@ fn warn_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
 }
 
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
-    let (gate, name, file) = match role {
-        RoleArg::Before => (Gate::Baseline, "before", Role::Before),
-        RoleArg::After => (Gate::After, "after", Role::After),
+    let (gate, what) = match role {
+        RoleArg::Before => (Gate::Baseline, TakenFor::Baseline),
+        RoleArg::After => (Gate::After, TakenFor::After),
     };
-    let label = label(args, name)?;
+    let label = label(args, &what.role())?;
     // All reads of objects until the measurement share one reader.
     let reader = ctx.repo()?.map(Repo::batch).transpose()?;
     let mut world = collect::world(ctx, change, gate)?;
@@ -167,7 +167,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
         warn_of_baseline(ctx, change)?;
     }
     drop(reader);
-    let mut measurement = measure::take(ctx, &label, Some(name), Some(change.id()), Some(world.revision.clone()))?;
+    let mut measurement = measure::take(ctx, &label, Some(what), Some(change.id()), Some(world.revision.clone()))?;
     if role == RoleArg::Before {
         measurement.bind(&change.contract);
     }
@@ -186,9 +186,9 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
         RoleArg::Before => Kind::BaselineTaken(Baseline { taken, strength: Strength::Full }),
         RoleArg::After => Kind::AfterTaken(After { taken, rollback: String::new() }),
     };
-    let change = measurement.record(ctx, change.id(), file, Vec::new(), &world, event)?;
+    let change = measurement.record(ctx, change.id(), what, Vec::new(), &world, event)?;
     export(args, &measurement)?;
-    ctx.ui.status(&format!("attached as {name} to {}", change.id()));
+    ctx.ui.status(&format!("attached as {} to {}", what.role(), change.id()));
     if role == RoleArg::Before && change.is_indicative() {
         ctx.ui.warn("measured with uncommitted work: this baseline is indicative only; the change cannot be promoted");
     }

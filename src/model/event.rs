@@ -192,6 +192,19 @@ pub enum TakenFor {
     Rollback,
 }
 
+impl TakenFor {
+    /// The snapshot's role in the change, which the names of its files have, too.
+    pub fn role(self) -> String {
+        match self {
+            Self::Baseline => "before".to_owned(),
+            Self::After => "after".to_owned(),
+            Self::Stage(stage) => stage.name().to_owned(),
+            Self::Day(day) => format!("day{day}"),
+            Self::Rollback => "rollback".to_owned(),
+        }
+    }
+}
+
 impl Kind {
     /// The evidence files recorded with this event.
     pub fn artifacts(&self) -> Vec<&Artifact> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
-use crate::model::{Artifact, ChangeId, Digest, Stage};
+use crate::model::{Artifact, ChangeId, Digest, TakenFor};
 use crate::store::{Exclusive, Project, Result, StoreError, atomic, guard};
 
 /// The largest evidence file that is read: far more than the tool writes.
@@ -13,19 +13,15 @@ pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
 /// The role of an evidence file for a change; determines its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role<'a> {
-    Before,
-    After,
+    Taken(TakenFor),
     CompareReport,
     CompareData,
     ComparePicture,
     Pair,
     Validation,
-    Stage(Stage),
-    DaySnapshot(u32),
     DayReport(u32),
     Kpi { name: &'a str, role: &'a str, extension: &'a str },
     Rollback,
-    RollbackSnapshot,
     Review,
 }
 
@@ -34,19 +30,16 @@ impl Role<'_> {
     /// equal.
     pub(crate) fn file_name(&self, id: &ChangeId) -> String {
         let rest = match self {
-            Self::Before => "before_snapshot.json".to_owned(),
-            Self::After => "after_snapshot.json".to_owned(),
+            Self::Taken(TakenFor::Stage(stage)) => format!("{}.json", stage.name()),
+            Self::Taken(what) => format!("{}_snapshot.json", what.role()),
             Self::CompareReport => "compare.md".to_owned(),
             Self::CompareData => "compare.json".to_owned(),
             Self::ComparePicture => "compare.svg".to_owned(),
             Self::Pair => "pair.json".to_owned(),
             Self::Validation => "validation.json".to_owned(),
-            Self::Stage(stage) => format!("{}.json", stage.name()),
-            Self::DaySnapshot(day) => format!("day{day}_snapshot.json"),
             Self::DayReport(day) => format!("day{day}.md"),
             Self::Kpi { name, role, extension } => format!("kpi_{}_{}.{}", slug(name), slug(role), slug(extension)),
             Self::Rollback => "rollback.md".to_owned(),
-            Self::RollbackSnapshot => "rollback_snapshot.json".to_owned(),
             Self::Review => return format!("review_{id}.json"),
         };
         format!("{id}_{rest}")
@@ -226,6 +219,7 @@ pub(crate) fn slug(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Stage;
     use crate::store::Holder;
     use std::time::Duration;
 
@@ -241,12 +235,12 @@ mod tests {
     #[test]
     fn the_names_are_those_that_the_workflow_demands() {
         let name = |role: Role<'_>| role.file_name(&"chg-1".parse().unwrap());
-        assert_eq!(name(Role::Before), "chg-1_before_snapshot.json");
-        assert_eq!(name(Role::After), "chg-1_after_snapshot.json");
+        assert_eq!(name(Role::Taken(TakenFor::Baseline)), "chg-1_before_snapshot.json");
+        assert_eq!(name(Role::Taken(TakenFor::After)), "chg-1_after_snapshot.json");
         assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
-        assert_eq!(name(Role::DaySnapshot(3)), "chg-1_day3_snapshot.json");
+        assert_eq!(name(Role::Taken(TakenFor::Day(3))), "chg-1_day3_snapshot.json");
         assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
-        assert_eq!(name(Role::Stage(Stage::Canary)), "chg-1_canary.json");
+        assert_eq!(name(Role::Taken(TakenFor::Stage(Stage::Canary))), "chg-1_canary.json");
     }
 
     #[test]
@@ -259,7 +253,7 @@ mod tests {
     #[test]
     fn written_evidence_is_intact_until_altered_or_gone() {
         let (_dir, project, lock) = locked();
-        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), b"{}").unwrap();
         assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
         assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact(b"{}".to_vec()));
         let path = project.root().join(&artifact.path);
@@ -272,7 +266,9 @@ mod tests {
     #[test]
     fn superseded_evidence_is_kept_and_still_found() {
         let (_dir, project, lock) = locked();
-        let write = |bytes: &[u8]| lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, bytes).unwrap();
+        let write = |bytes: &[u8]| {
+            lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), bytes).unwrap()
+        };
         let (one, two) = (write(b"1"), write(b"2"));
         let three = write(b"3");
         assert_eq!(write(b"3"), three, "the same content again changes nothing");

@@ -204,7 +204,7 @@ fn plain(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::git::Sandbox;
-    use crate::model::Artifact;
+    use crate::model::{Artifact, TakenFor};
     use crate::store::{Exclusive, Holder, Role};
     use std::time::Duration;
 
@@ -213,7 +213,7 @@ mod tests {
         let holder =
             Holder { pid: 1, command: String::new(), host: String::new(), since: chrono::DateTime::UNIX_EPOCH };
         let lock = Exclusive::acquire(&project, &holder, Duration::ZERO).unwrap();
-        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Before, b"{}").unwrap();
+        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), b"{}").unwrap();
         (project, lock, artifact)
     }
 

@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::audit::Finding;
-use crate::audit::evidence::day_role;
 use crate::commands::{
     Ask, Ctx, Measurement, Pairing, Pending, Probes, audit_here, check, choose, collect, commit, delta, evidence,
     fix_context, measure, monitor, pair, pairing, uncommitted,
@@ -12,8 +11,8 @@ use crate::commands::{
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, Tick, Timing, fix,
-    joined,
+    CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, TakenFor, Tick, Timing,
+    fix, joined,
 };
 use crate::report;
 use crate::store::Role;
@@ -223,8 +222,7 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let utc_date = at.date_naive();
     let from = change.fully_rolled_out_at().unwrap_or(at);
     let day = window::day_of(from, utc_date).unwrap_or(0);
-    let role = day_role(day);
-    measurement.dedicate(change.id(), &role);
+    measurement.dedicate(change.id(), TakenFor::Day(day));
     let watched = evidence::watched(ctx, change)?;
     let judged = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
     let alarms = judged.as_deref().map(watch::alarms).unwrap_or_default();
@@ -232,8 +230,7 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id());
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms });
-    let role = Role::DaySnapshot(day);
-    let change = measurement.record(ctx, change.id(), role, vec![page], world, event)?;
+    let change = measurement.record(ctx, change.id(), TakenFor::Day(day), vec![page], world, event)?;
     let is_ours = change.ticks.last().is_some_and(|tick| tick.taken.taken_at == measurement.snapshot.generated_at);
     Ok(Ticked { change, idle: (!is_ours).then_some(Idle::AlreadyMeasured) })
 }
