@@ -152,6 +152,9 @@ impl Rollout {
     }
 }
 
+/// Half an hour: enough for a slow test suite, and a hanging one does not block a whole day.
+const CHECK_TIMEOUT_S: f64 = 1800.0;
+
 /// The project's commands. Each runs in a shell in the project's root.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -171,13 +174,8 @@ pub struct Commands {
 
 impl Default for Commands {
     fn default() -> Self {
-        Self { test: None, build: None, lint: None, checks: Vec::new(), timeout_s: Self::DEFAULT_TIMEOUT_S }
+        Self { test: None, build: None, lint: None, checks: Vec::new(), timeout_s: CHECK_TIMEOUT_S }
     }
-}
-
-impl Commands {
-    /// Half an hour: enough for a slow test suite, and a hanging one does not block a whole day.
-    const DEFAULT_TIMEOUT_S: f64 = 1800.0;
 }
 
 /// One check command.
@@ -195,7 +193,7 @@ pub struct Check {
 
 impl Default for Check {
     fn default() -> Self {
-        Self { name: String::new(), cmd: String::new(), timeout_s: Commands::DEFAULT_TIMEOUT_S }
+        Self { name: String::new(), cmd: String::new(), timeout_s: CHECK_TIMEOUT_S }
     }
 }
 

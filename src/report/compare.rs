@@ -187,16 +187,16 @@ fn metric_table<'a>(rows: impl Iterator<Item = &'a MetricRow>) -> Table {
 
 fn git(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Git");
-    let parts: [(&str, fn(&Side) -> Text); 7] = [
-        ("Label", |side| code(side.label.as_str())),
-        ("Taken", |side| values::moment(side.generated_at).into()),
-        ("Branch", |side| code_or_dash(side.git.branch.as_deref())),
-        ("Commit", |side| code_or_dash(side.git.commit.as_deref())),
-        ("Describe", |side| code_or_dash(side.git.describe.as_deref())),
-        ("Uncommitted", |side| uncommitted(&side.git)),
-        ("Snapshot", |side| code_or_dash(side.id.as_deref())),
+    let row = |name: &str, of: fn(&Side) -> Text| [name.into(), of(&comparison.before), of(&comparison.after)];
+    let rows = [
+        row("Label", |side| code(side.label.as_str())),
+        row("Taken", |side| values::moment(side.generated_at).into()),
+        row("Branch", |side| code_or_dash(side.git.branch.as_deref())),
+        row("Commit", |side| code_or_dash(side.git.commit.as_deref())),
+        row("Describe", |side| code_or_dash(side.git.describe.as_deref())),
+        row("Uncommitted", |side| uncommitted(&side.git)),
+        row("Snapshot", |side| code_or_dash(side.id.as_deref())),
     ];
-    let rows = parts.map(|(name, of)| [name.into(), of(&comparison.before), of(&comparison.after)]);
     doc.table(Table::new("lll", ["", "Before", "After"], rows));
 }
 
