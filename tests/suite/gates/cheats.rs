@@ -191,7 +191,7 @@ fn a_stage_without_a_verdict_on_every_guardrail_does_not_begin() {
 #[test]
 fn verdicts_on_criteria_other_than_the_contracts_do_not_promote() {
     let mut softer = all_well();
-    softer.kpi.criterion = "timing.parse.wall <= +50%".to_owned().into();
+    softer.kpi.criterion = "timing.parse.wall <= +50%".to_owned();
     let fewer = Verdicts { guardrails: Vec::new(), ..all_well() };
     let silent = Verdicts { trigger: None, ..all_well() };
     for verdicts in [softer, fewer, silent] {

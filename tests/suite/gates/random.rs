@@ -61,7 +61,7 @@ fn next_step(script: &mut Script) -> u8 {
 
 /// Puts the contract's KPI into the verdicts.
 fn on_contract(script: &Script, mut verdicts: Verdicts) -> Verdicts {
-    verdicts.kpi.criterion = script.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default().into();
+    verdicts.kpi.criterion = script.change.contract.kpi.as_ref().map(ToString::to_string).unwrap_or_default();
     verdicts
 }
 
