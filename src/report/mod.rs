@@ -66,6 +66,7 @@ impl Format {
 
 #[cfg(test)]
 #[path = "../../tests/suite/support/enums.rs"]
+#[expect(clippy::disallowed_methods, reason = "a test reads the source")]
 mod enums;
 #[cfg(test)]
 #[path = "../../tests/unit/changes.rs"]
