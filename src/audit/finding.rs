@@ -1,5 +1,7 @@
 //! Audit findings: every kind with its code, facts and message. The fixes are in `fixes.rs`.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use thiserror::Error;
@@ -46,8 +48,8 @@ pub(crate) enum FindingKind {
         new_file: bool,
         /// Whether merging its parents again conflicts in each of them, so that somebody had to decide.
         conflict: bool,
-        /// Whether no commit of the range touches them: what was taken out before it comes back. Of a conflict: whether all
-        /// that one of its sides did to them was taken back.
+        /// Whether no commit of a change touches them: what was taken out comes back, or an exempt edit follows a move. Of a
+        /// conflict: whether all that one of its sides did to them was taken back.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         back: bool,
     },
@@ -114,15 +116,13 @@ pub(crate) enum FindingKind {
         moment(*.at), short(.commit), moment(*.made)
     )]
     RecordBeforeCommit { seq: u64, at: DateTime<Utc>, commit: String, made: DateTime<Utc> },
-    /// Monitored days were committed so late that git cannot confirm them.
-    #[error(
-        "{} {} committed too late (first at {})", if .days.len() == 1 { "day" } else { "days" },
-        format!("{} {}", few(.days), if .days.len() == 1 { "was" } else { "were" }), moment(*.committed)
-    )]
+    /// Git cannot confirm monitored days.
+    #[error("git does not confirm {}, {why}", few(&.days.iter().collect::<Vec<_>>()))]
     DaysUnwitnessed {
-        /// The days, the day of the full rollout among them.
-        days: Vec<NaiveDate>,
-        committed: DateTime<Utc>,
+        /// The days; of those that were committed late, the day of the full rollout may be one.
+        days: BTreeSet<NaiveDate>,
+        #[serde(flatten)]
+        why: Unwitnessed,
     },
     #[error(
         "evidence of the change that no event mentions: a run was killed, or the record was reset to an earlier \
@@ -231,6 +231,21 @@ pub(crate) enum FindingKind {
     },
 }
 
+/// Why git cannot confirm a monitored day.
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Error)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub(crate) enum Unwitnessed {
+    #[error("committed too late (first at {})", moment(*.committed))]
+    Late { committed: DateTime<Utc> },
+    #[error("measured at a commit that is not in this history, with code that it does not have: no such day counts")]
+    Elsewhere,
+    #[error("measured with uncommitted work: no commit holds what was measured")]
+    Uncommitted,
+    #[error("measured at a commit that lacks code which had been committed more than a day before")]
+    Behind,
+}
+
 fn not_here(taken_back: bool) -> &'static str {
     match taken_back {
         true => "the change was verified, though it had been taken back before",
@@ -248,7 +263,8 @@ fn merge_text(new_file: bool, conflict: bool, back: bool) -> &'static str {
             "the merge resolves conflicts with work that was taken back, so that it is content of its own"
         }
         _ if back => {
-            "the merge changes files that no commit of the range touches: it brings back what was there before"
+            "the merge changes files that no commit of a change touches: it brings back what was there before, or edits \
+             of a file that needed no change before it was moved"
         }
         (true, _) => "the merge adds files that a clean merge of its parents does not have",
         (false, true) => "the merge contains resolved conflicts",

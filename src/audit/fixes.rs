@@ -68,7 +68,10 @@ impl Fixes<'_> {
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     fn of(&self, kind: &FindingKind) -> Vec<Fix> {
         let (commit, ctx) = (&self.commit, self.ctx);
-        let revert = || self.revert();
+        let (revert, merged) = (|| self.revert(), || CommandLine::git("revert -m 1").word(commit));
+        let rollback = |id: &ChangeId| fix::with_reason(id, "rollback");
+        let relink = |id: &ChangeId| fix::on(id, "change relink");
+        let remeasure = |id: &ChangeId| CommandLine::tool("check --remeasure").word(id.as_str());
         let path = self.finding.path.as_deref().unwrap_or_default();
         let away = || CommandLine::new("mv").words([path, ".."]);
         // Reverting a revert would bring the change back; an inexact revert has a finding of its own.
@@ -134,14 +137,12 @@ impl Fixes<'_> {
             }
             FindingKind::MergeBringsContent { conflict: true, back, .. } => {
                 let see = CommandLine::git("show --remerge-diff").word(commit);
-                let revert = CommandLine::git("revert -m 1").word(commit);
-                let out = back.then(|| Fix::then("take out all that it merged", revert));
+                let out = back.then(|| Fix::then("take out all that it merged", merged()));
                 [Fix::next("see how the conflicts were resolved", see)].into_iter().chain(out).collect()
             }
             FindingKind::MergeBringsContent { back: true, .. } => {
                 let see = CommandLine::git("diff").words([format!("{commit}^1"), commit.to_owned()]);
-                let revert = CommandLine::git("revert -m 1").word(commit);
-                vec![Fix::next("see what it brings", see), Fix::then("take out all that it merged", revert)]
+                vec![Fix::next("see what it brings", see), Fix::then("take out all that it merged", merged())]
             }
             FindingKind::MergeBringsContent { conflict: false, new_file, .. } => {
                 let again = CommandLine::git("reset --keep").word(format!("{commit}^1"));
@@ -150,8 +151,7 @@ impl Fixes<'_> {
                 let again = if *new_file { related.and(again) } else { again };
                 let again = again.and(CommandLine::git("merge --no-edit").word(format!("{commit}^2")));
                 let what = "while it is the last commit and not pushed, merge again with nothing else in it";
-                let revert = CommandLine::git("revert -m 1").word(commit);
-                vec![Fix::next(what, again), Fix::or("take out all that it merged", revert)]
+                vec![Fix::next(what, again), Fix::or("take out all that it merged", merged())]
             }
             FindingKind::FixupLeft { .. } => {
                 let subject = self.finding.commit.as_ref().map(|commit| commit.subject.as_str()).unwrap_or_default();
@@ -207,7 +207,7 @@ impl Fixes<'_> {
                 vec![Fix::next("no commit has it: see what the change still can be", fix::on(id, "status"))]
             }),
             FindingKind::DaysUnwitnessed { .. } => {
-                vec![Fix::decide(How::Next, "from now on, commit the evidence of each day on that day")]
+                vec![Fix::decide(How::Next, "from now on, measure what the branch has, and commit it on the same day")]
             }
             FindingKind::EvidenceIgnored => vec![Fix::next("", CommandLine::git("add --force").word(path))],
             FindingKind::EvidenceSetAside => {
@@ -229,13 +229,9 @@ impl Fixes<'_> {
                 Fix::decide(How::Next, "restore the record that it belongs to"),
                 Fix::or("if there is none, move it out of the project", away()),
             ],
-            FindingKind::GateNotReached { end: Some(_), .. } => self.of_change(|id| {
-                let out = fix::take_out(id);
-                vec![
-                    Fix::next("it has ended: take its commit out", out),
-                    Fix::or("take it up again", fix::start_from(id)),
-                ]
-            }),
+            FindingKind::GateNotReached { end: Some(_), .. } => {
+                self.either(("it has ended: take its commit out", fix::take_out), ("take it up again", fix::start_from))
+            }
             FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
             // A squashed commit may contain record and evidence too, which a plain revert would remove.
             FindingKind::NotReverted { known: true, .. } => self.run(fix::take_out),
@@ -245,54 +241,39 @@ impl Fixes<'_> {
                 let show = fix::show(id);
                 vec![Fix::next("", show), Fix::decide(How::Then, again)]
             }),
-            FindingKind::CommitNotValidated { .. } | FindingKind::RelinkUnproven { .. } => self.of_change(|id| {
-                vec![
-                    Fix::next("", fix::on(id, "change relink")),
-                    Fix::or("if it is another change, revert it", revert()),
-                ]
-            }),
+            FindingKind::CommitNotValidated { .. } | FindingKind::RelinkUnproven { .. } => {
+                self.either(("", relink), ("if it is another change, revert it", |_| revert()))
+            }
             FindingKind::BaselineNotFirst { .. } | FindingKind::EvidenceAfterTheFact { .. } => vec![
                 Fix::next("", revert()),
                 Fix::then("measure its baseline, then make the change again", fix::start()),
             ],
-            FindingKind::VerdictsDiffer { .. } => self.of_change(|id| {
-                vec![
-                    Fix::next("compare again, where nothing was altered but the comparison", fix::on(id, "compare")),
-                    Fix::or("else give the change up, and measure it anew", fix::with_reason(id, "rollback")),
-                ]
-            }),
+            FindingKind::VerdictsDiffer { .. } => self.either(
+                ("compare again, where nothing was altered but the comparison", |id| fix::on(id, "compare")),
+                ("else give the change up, and measure it anew", rollback),
+            ),
             FindingKind::ReportDiffers { .. } if path.ends_with("OPTIMIZER.md") || path.ends_with("CHECKER.md") => {
                 let doctor = Fix::next("write the sections again", CommandLine::tool("doctor --apply"));
                 vec![doctor, Fix::then("", ctx.commit_own("Logbook"))]
             }
             FindingKind::ReportDiffers { .. } => self.run(fix::show),
             FindingKind::ChangeNotHere { taken_back: true } => {
-                self.of_change(|id| vec![Fix::next("record that it was taken out", fix::with_reason(id, "rollback"))])
+                self.of_change(|id| vec![Fix::next("record that it was taken out", rollback(id))])
             }
-            FindingKind::ChangeNotHere { taken_back: false } => self.of_change(|id| {
-                vec![
-                    Fix::next("bring its commit here, or find it under its new hash", fix::on(id, "change relink")),
-                    Fix::or("if it was given up", fix::with_reason(id, "rollback")),
-                ]
-            }),
+            FindingKind::ChangeNotHere { taken_back: false } => self.either(
+                ("bring its commit here, or find it under its new hash", relink),
+                ("if it was given up", rollback),
+            ),
             FindingKind::EventUnsigned { .. } => vec![
                 Fix::edit(How::Next, "let every event be signed from now on", "the config", "sign", "ssh"),
                 Fix::next("see who may sign with ssh", CommandLine::git("config gpg.ssh.allowedSignersFile")),
                 Fix::or("with gpg, whose public keys are known here", CommandLine::new("gpg").word("--list-keys")),
             ],
-            FindingKind::RemeasuredDifferently { .. } => self.of_change(|id| {
-                let rollback = fix::take_out(id);
-                vec![
-                    Fix::next(
-                        "measure it on another machine",
-                        CommandLine::tool("check --remeasure").word(id.as_str()),
-                    ),
-                    Fix::or("if the difference stands, take it out", rollback),
-                ]
-            }),
-            FindingKind::NotRemeasured { .. } => {
-                self.run(|id| CommandLine::tool("check --remeasure").word(id.as_str()))
-            }
+            FindingKind::RemeasuredDifferently { .. } => self.either(
+                ("measure it on another machine", remeasure),
+                ("if the difference stands, take it out", fix::take_out),
+            ),
+            FindingKind::NotRemeasured { .. } => self.run(remeasure),
             FindingKind::ClassNeverPasses { .. } => {
                 self.run(|id| revert().and(fix::start().words(["--from", id.as_str()])))
             }
@@ -304,12 +285,7 @@ impl Fixes<'_> {
             }
             FindingKind::EnvOverrideExpired { .. } => {
                 let follow_up = |id: &ChangeId| fix::on(id, "change follow-up").words(["--by", "CHANGE-ID"]);
-                self.of_change(|id| {
-                    vec![
-                        Fix::next("name the change that takes it over", follow_up(id)),
-                        Fix::or("take the override out", fix::with_reason(id, "rollback")),
-                    ]
-                })
+                self.either(("name the change that takes it over", follow_up), ("take the override out", rollback))
             }
             FindingKind::PromotedWithoutLiveCheck { .. } => vec![Fix::edit(
                 How::Next,
@@ -384,6 +360,15 @@ impl Fixes<'_> {
 
     fn from(&self) -> &str {
         if self.finding.commit.is_some() { &self.commit } else { "BASE" }
+    }
+
+    /// Two ways out for the change.
+    fn either(
+        &self,
+        next: (&str, impl Fn(&ChangeId) -> CommandLine),
+        or: (&str, impl Fn(&ChangeId) -> CommandLine),
+    ) -> Vec<Fix> {
+        self.of_change(|id| vec![Fix::next(next.0, next.1(id)), Fix::or(or.0, or.1(id))])
     }
 
     fn of_change(&self, fixes: impl Fn(&ChangeId) -> Vec<Fix>) -> Vec<Fix> {

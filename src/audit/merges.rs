@@ -34,7 +34,23 @@ pub(crate) fn of_merges(audit: &RangeAudit<'_>, settled: &Settled, history: &dyn
         add(real, true, false);
         add(back, true, true);
     }
+    let all = if merges.is_empty() { Vec::new() } else { history.merges(&audit.head) };
+    found.extend(all.iter().filter_map(|merge| carried(audit, merge, history)));
     found
+}
+
+/// The finding that a merge carried edits that need no change, of exempt files or the tool's own, into code: git follows a
+/// move of the file on the other side, so that the merge has other content under a name that one side lacks.
+fn carried(audit: &RangeAudit<'_>, merge: &Commit, history: &dyn History) -> Option<Finding> {
+    let is_exempt = |file: &FileChange| file.own || audit.policy.exempts_path(file.name());
+    let is_new_name = |file: &&FileChange| file.status.contains('A') && !file.is_new() && !is_exempt(file);
+    let code: Vec<String> = merge.files.iter().filter(is_new_name).map(|file| file.name().to_owned()).collect();
+    let is_edited = |side: &String, file: &FileChange| {
+        let mut others = merge.parents.iter().filter(|other| *other != side);
+        is_exempt(file) && others.all(|other| !history.touching(other, side, file.name()).is_empty())
+    };
+    let has_edit = |side: &String| history.left_out(&merge.id, side).iter().any(|file| is_edited(side, file));
+    if code.is_empty() || !merge.parents.iter().any(has_edit) { None } else { found_back(code, merge) }
 }
 
 /// Whether each side of a merge has work in a file that was not taken back. A side without a commit that touches it moved it.
@@ -86,8 +102,12 @@ pub(crate) fn unexplained(
 pub(crate) fn brought_back(audit: &RangeAudit<'_>, paths: &BTreeSet<String>) -> Option<Finding> {
     let brings = |merge: &&Commit| merge.files.iter().any(|file| paths.contains(file.name()));
     let merge = audit.merges.iter().find(brings).or(audit.merges.first())?;
+    found_back(paths.iter().cloned().collect(), merge)
+}
+
+fn found_back(paths: Vec<String>, merge: &Commit) -> Option<Finding> {
     let what = |paths| FindingKind::MergeBringsContent { paths, new_file: false, conflict: false, back: true };
-    Some(Finding::on_paths(paths.iter().cloned().collect(), what)?.of_commit(&merge.name()))
+    Some(Finding::on_paths(paths, what)?.of_commit(&merge.name()))
 }
 
 /// Whether a merge only applied a change to a file that one of its sides had moved.

@@ -18,7 +18,7 @@ mod reverts;
 
 pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::MessageFacts;
-pub(crate) use finding::{Finding, FindingKind};
+pub(crate) use finding::{Finding, FindingKind, Unwitnessed};
 pub(crate) use members::Member;
 pub(crate) use policy::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
 pub(crate) use range::{History, RangeAudit};

@@ -21,9 +21,9 @@ pub(crate) trait History {
     fn at(&self, commit: &str) -> Option<(String, String)>;
     /// The hash of a commit's first parent; `None` if there is none, or the commit is unknown here.
     fn parent(&self, commit: &str) -> Option<String>;
-    /// The project's files, without the tool's own, that differ between two such commits.
-    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>>;
-    fn code_is(&self, commit: &str, code: &str) -> bool;
+    fn code_is(&self, commit: &str, code: &str) -> bool {
+        self.at(commit).is_some_and(|(_, known)| known == code)
+    }
     /// The code of a commit with these files of another one in it; `None` if it is unknown or has one of them otherwise than
     /// the other's parent.
     fn code_with(&self, commit: &str, files: &[&FileChange]) -> Option<String>;
@@ -40,6 +40,10 @@ pub(crate) trait History {
     fn changed(&self, from: &str, to: &str) -> Vec<FileChange>;
     /// The merge bases of the range's base and its head; none if the range has no base.
     fn parted(&self, head: &str) -> Vec<String>;
+    /// The merges of the range with the files that differ from each of their parents.
+    fn merges(&self, head: &str) -> Vec<Commit>;
+    /// The files of a merge's parent, the tool's own among them, that the merge does not have.
+    fn left_out(&self, merge: &str, parent: &str) -> Vec<FileChange>;
     /// The commits that a merge brought to its first parent, without merges.
     fn brought(&self, merge: &str) -> Vec<Commit>;
     /// The commits in the history of `head` and not in that of the other that touch a file, without merges.

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use crate::audit::evidence::Fetch;
 use crate::audit::{Finding, FindingKind, History, Stamp, evidence, members, timestamps};
 use crate::model::{
-    Artifact, Attestation, ChangeId, Check, Class, Digest, Event, Kind, Revision, Stage, Strength, Validation, short,
+    Artifact, Attestation, ChangeId, Check, Class, Digest, Event, FileChange, Kind, Revision, Stage, Strength,
+    Validation, short,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, later};
 use crate::workflow::{Change, End, InvalidEvent, replay};
@@ -243,8 +244,10 @@ fn other_delta(change: &Change, head: &str, history: &dyn History) -> Option<Str
         return None;
     }
     let differing = |base: &str, head: &str| {
-        let recorded: BTreeSet<String> = delta.files.iter().cloned().collect();
-        (recorded != history.differing(base, head)?)
+        let _ = (history.at(base)?, history.at(head)?);
+        let files = history.changed(base, head);
+        let recorded: BTreeSet<&str> = delta.files.iter().map(String::as_str).collect();
+        (recorded != files.iter().map(FileChange::name).collect())
             .then(|| "the files of its delta are not those that differ between its commits".to_owned())
     };
     let named = delta.own_commits().next().and_then(|own| Some((own.sha.as_str(), history.at(&own.sha)?)));

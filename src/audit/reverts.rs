@@ -94,7 +94,7 @@ impl<'a> Lineage<'a> {
         // A rollback may have conflicts, which a person resolves.
         let decided = !exact
             && remade.is_some_and(|it| it.differs.is_empty())
-            && self.is_rolled_back(&target)
+            && self.changes(&target, true).iter().any(|change| change.rollback.is_some())
             && !self.was_taken_out(&target);
         let behind = (exact || decided) && self.history.comes_before(&target, commit) == Some(true);
         let what = || FindingKind::RevertNotExact { reverted: target.clone(), unrelated: exact };
@@ -130,7 +130,7 @@ impl<'a> Lineage<'a> {
                 let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str), no_id);
                 let finding = finding.of_commit(&revert.name);
                 // Reverting a commit of this range restores the earlier state.
-                let restores = claims.iter().all(|claim| self.came_with_the_range(&claim.target));
+                let restores = claims.iter().all(|claim| self.restores(revert, &claim.target));
                 settled.findings.push(if restores { finding.taken_back(None) } else { finding });
             }
         }
@@ -175,15 +175,13 @@ impl<'a> Lineage<'a> {
 
     /// Whether a commit is that of a change that passed the demanded gate, so that parts of it may come back.
     fn is_proven(&self, commit: &str) -> bool {
-        let found = self.audit.commit(self.history, commit).filter(|it| !it.is_merge());
         let gate = self.audit.policy.require.min(Gate::Decide);
-        let passed = |change: &Change| {
+        let passed = |change: &&Change| {
             let mut owed = change.opened.class.gates().iter().take_while(|it| **it <= gate);
             let own = change.every_commit();
             owed.all(|it| change.passed(*it)) && (own.is_empty() || own.iter().any(|it| it == commit))
         };
-        let ids = found.map(|it| it.ids).unwrap_or_default();
-        ids.iter().filter_map(|id| self.record(id)?.change()).any(passed)
+        self.changes(commit, false).iter().any(passed)
     }
 
     /// A revert is work if it does something else, brings something back, or carries the id of another change.
@@ -280,10 +278,15 @@ impl<'a> Lineage<'a> {
         found
     }
 
-    fn came_with_the_range(&self, commit: &str) -> bool {
-        let seen = &self.audit.seen;
-        let brought = || self.origins(commit).iter().all(|origin| seen.contains_key(&origin.root));
-        seen.get(commit).is_some_and(|it| !it.is_merge() || brought())
+    /// Whether a revert only undoes what a commit of the range did: in files of the same names, as git follows moves.
+    fn restores(&self, revert: &Member, target: &str) -> bool {
+        let Some(commit) = self.audit.seen.get(target) else { return false };
+        if commit.is_merge() {
+            return self.origins(target).iter().all(|origin| self.audit.seen.contains_key(&origin.root));
+        }
+        let of_target = self.audit.touched.iter().filter(|(id, _)| id == target).flat_map(|(_, paths)| paths);
+        let paths: BTreeSet<&String> = of_target.collect();
+        revert.paths.iter().all(|path| paths.contains(path) || self.audit.policy.exempts_path(path))
     }
 
     /// Whether all work that a commit removes or brings back belongs to changes with records.
@@ -303,9 +306,9 @@ impl<'a> Lineage<'a> {
         ids.iter().filter_map(|id| id.parse().ok()).any(|id| !stands(&id))
     }
 
-    fn is_rolled_back(&self, commit: &str) -> bool {
-        let ids = self.audit.commit(self.history, commit).map(|it| it.ids).unwrap_or_default();
-        let change = |id: &String| self.record(id).and_then(RecordFacts::change);
-        ids.iter().filter_map(change).any(|change| change.rollback.is_some())
+    fn changes(&self, commit: &str, or_merge: bool) -> Vec<&Change> {
+        let found = self.audit.commit(self.history, commit).filter(|it| or_merge || !it.is_merge());
+        let ids = found.map(|it| it.ids).unwrap_or_default();
+        ids.iter().filter_map(|id| self.record(id)?.change()).collect()
     }
 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use serde_json::Value;
 
-use crate::audit::{CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState};
+use crate::audit::{
+    CommitDeadline, CommitName, EarlierRecord, Finding, FindingKind, RecordFacts, RecordState, Unwitnessed,
+};
 use crate::model::{ChangeId, Event, Kind, RolloutStage, Stage};
 use crate::workflow::Change;
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
@@ -165,7 +167,7 @@ fn late(
             committed = committed.max(Some(first));
         }
     }
-    let what = FindingKind::DaysUnwitnessed { days: days.into_iter().collect(), committed: committed? };
+    let what = FindingKind::DaysUnwitnessed { days, why: Unwitnessed::Late { committed: committed? } };
     Some(if deadline.demanded { Finding::fail(what) } else { Finding::warn(what) })
 }
 
@@ -243,8 +245,8 @@ mod tests {
         assert_eq!(whats(&change, &versions, LENIENT), []);
         // A week's evidence in one commit of the next week is only a warning unless the config demands otherwise.
         let late = [version(&change, change.events.len(), 11)];
-        let days = vec![fixture::at(4, 0).date_naive(), fixture::at(5, 0).date_naive()];
-        let what = FindingKind::DaysUnwitnessed { days, committed: fixture::at(11, 10) };
+        let days = [4, 5].map(|day| fixture::at(day, 0).date_naive()).into();
+        let what = FindingKind::DaysUnwitnessed { days, why: Unwitnessed::Late { committed: fixture::at(11, 10) } };
         assert_eq!(whats(&change, &late, LENIENT), [what]);
         assert_eq!(whats(&change, &late, CommitDeadline { days: 8, demanded: true }), []);
         let record = facts(change.clone());

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Ctx, contract, delta, demands, evidence, record_check, relink, uncommitted};
+use crate::audit::Unwitnessed;
+use crate::commands::{Ctx, contract, delta, demands, evidence, monitor, record_check, relink, uncommitted};
 use crate::config::{Config, KpiProbe, Review, Source, StageConfig};
 use crate::error::{Result, failed};
 use crate::git::{GitError, Repo};
@@ -103,11 +104,10 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     let world = effect(ctx, change, World { clean_git, follow_up_promoted, ..world })?;
     // A change that is not in effect is refused for that reason.
     let is_here = world.in_effect == InEffect::Yes && world.taken_back.is_empty();
-    let history = ctx.history()?.filter(|_| is_here);
-    Ok(World {
-        brought_back: history.and_then(|history| history.moved_last("HEAD", change, ("HEAD", ctx.now()))),
-        ..world
-    })
+    let Some(history) = ctx.history()?.filter(|_| is_here) else { return Ok(world) };
+    let brought_back = history.back_since("HEAD", change, ("HEAD", ctx.now()));
+    let mut days = monitor::unwitnessed(&history, (&demands::here(ctx.config()?)?, "HEAD"), change);
+    Ok(World { brought_back, elsewhere: days.remove(&Unwitnessed::Elsewhere).unwrap_or_default(), ..world })
 }
 
 pub(crate) fn settled(ctx: &Ctx, change: &Change) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::commands::audit_range::stamps;
 use crate::commands::{GitHistory, Range, demands};
 use crate::config::{Config, file, yaml};
 use crate::error::{Result, trouble};
-use crate::git::{GitError, Repo};
+use crate::git::{GitError, Repo, is_full_id};
 use crate::measure::revision;
 use crate::model::{Artifact, ChangeId, Digest, JsonError, Remade, Remake, short};
 use crate::store::{Record, RecordError, atomic, evidence, project, record};
@@ -81,7 +81,7 @@ impl GitHistory<'_> {
 
     /// Whether a commit is `head`, or in its history.
     pub(crate) fn reaches(&self, head: &str, commit: &str) -> bool {
-        commit == head || self.comes_before(commit, head) == Some(true)
+        self.known(head).as_deref() == Some(commit) || self.comes_before(commit, head) == Some(true)
     }
 
     fn taken_back(&self, head: &str, commits: &[String]) -> Vec<Remade> {
@@ -124,17 +124,6 @@ impl GitHistory<'_> {
             found.entry(id.clone()).or_insert((RecordFacts { id, path, state }, object));
         }
         Ok(found)
-    }
-
-    pub(crate) fn record_at(&self, commit: &str, id: &ChangeId) -> Result<Option<RecordFacts>, GitError> {
-        for dir in project::record_dirs() {
-            let path = format!("{dir}{id}.json");
-            if let Some(bytes) = self.file(commit, &path)? {
-                let state = state(Record::parse(&bytes, Path::new(&path)), id, || None);
-                return Ok(Some(RecordFacts { id: id.clone(), path, state }));
-            }
-        }
-        Ok(None)
     }
 
     /// The records in a commit, as far as the check of their growth needs them.
@@ -241,17 +230,9 @@ pub(crate) fn kept(repo: &Repo, path: &str, id: &ChangeId) -> Result<Option<Stri
     repo.commit_with(&repo.full(path), RECORD_LIMIT, &is_whole)
 }
 
+/// The committer's times of the commits that are known here.
 pub(crate) fn made(repo: &Repo, commits: &BTreeSet<String>) -> Result<BTreeMap<String, DateTime<Utc>>> {
-    let is_hash = |name: &&String| name.len() >= 40 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
-    let asked: String = commits.iter().filter(is_hash).map(|hash| format!("{hash}\n")).collect();
-    if asked.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let args = ["log", "--no-walk=unsorted", "--ignore-missing", "--format=%H %ct", "--no-show-signature", "--stdin"];
-    let output = repo.git().args(args).input(asked.into_bytes()).long().text()?;
-    let line = |line: &str| {
-        let (hash, seconds) = line.split_once(' ')?;
-        Some((hash.to_owned(), range::moment(seconds.parse().ok()?)))
-    };
-    Ok(output.lines().filter_map(line).collect())
+    let (_reader, history) = (repo.batch()?, GitHistory::new(repo, ""));
+    let is_known = |id: &&String| is_full_id(&id.to_ascii_lowercase()) && history.known(id).is_some();
+    commits.iter().filter(is_known).map(|id| Ok((id.clone(), history.made(id)?))).collect()
 }

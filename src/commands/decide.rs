@@ -7,9 +7,10 @@ use std::path::Path;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::audit::FindingKind;
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, evidence, parse, relink, rollout, status,
-    uncommitted, validate,
+    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, demands, evidence, monitor, parse, relink, rollout,
+    status, uncommitted, validate,
 };
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result};
@@ -222,6 +223,10 @@ fn audit(ctx: &Ctx, change: &Change, apply: bool) -> Result<Exit> {
 /// Missing evidence is reported by the demands.
 pub(crate) fn warnings(ctx: &Ctx, change: &Change) -> Vec<String> {
     let mut warnings = evidence::unjudged(ctx, change).map(|it| report::day::unjudged(&it)).unwrap_or_default();
+    if let (Ok(Some(history)), Ok(policy)) = (ctx.history(), ctx.config().and_then(demands::here)) {
+        let days = monitor::unwitnessed(&history, (&policy, "HEAD"), change);
+        warnings.extend(days.into_iter().map(|(why, days)| FindingKind::DaysUnwitnessed { days, why }.to_string()));
+    }
     let last =
         change.ticks.last().map(|tick| &tick.taken.revision).filter(|last| change.is_open() && last.code.is_some());
     let moved = last.filter(|last| delta::revision(ctx).is_ok_and(|here| !here.same_code(last)));

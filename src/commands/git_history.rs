@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, History, timestamps};
 use crate::error::{CommandError, Result};
-use crate::git::{Begun, Commit, FileChange, Remade, Remake, Repo, Walk};
+use crate::git::{Begun, Commit, FileChange, Remade, Remake, Repo, Scope, Side, Walk};
 use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
@@ -182,6 +182,11 @@ impl<'a> GitHistory<'a> {
         ids
     }
 
+    fn listed(&self, args: &[&str], path: Option<&str>) -> Vec<String> {
+        let call = self.repo.git().args(args).args(path.map(|path| self.repo.full_path(path)));
+        self.ask(call.long().text(), String::new()).lines().map(str::to_owned).collect()
+    }
+
     /// The commits of a range whose messages contain one of these texts, newest first.
     fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
         let walk = || self.repo.commits(base, head, &Walk::naming(&self.key, texts));
@@ -189,49 +194,58 @@ impl<'a> GitHistory<'a> {
         found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
     }
 
-    /// Whether the history of `head` has reverts of the change, all made before that time.
-    pub(crate) fn reverted_before(&self, head: &str, change: &Change, at: DateTime<Utc>) -> bool {
-        let began = change.baseline_commit().and_then(|commit| self.known(commit));
-        let commits = change.commits();
-        let is_own = |hash: &String| commits.iter().any(|own| own.starts_with(hash));
-        let reverts = self.naming(began.as_deref(), head, &REVERTING).into_iter();
-        let newest = reverts.filter(|it| it.reverted().iter().any(is_own)).map(|it| it.commit_time).max();
-        newest.is_some_and(|made| made < at.timestamp())
+    /// The commits that the branch of `head` had at that time and `commit` does not have.
+    pub(crate) fn lacked(&self, head: &str, commit: &str, at: DateTime<Utc>) -> Vec<Commit> {
+        let until = format!("--min-age={}", at.timestamp());
+        let newest =
+            self.listed(&["rev-list", "-1", "--first-parent", &until, head, &format!("^{commit}"), "--"], None);
+        newest.first().map(|newest| self.naming(Some(commit), newest, &[])).unwrap_or_default()
     }
 
-    /// The time of the last revert of the change, or revert of such a revert, that the history of `head` has by then: by its
-    /// date, or as a commit in the history of `then`.
-    pub(crate) fn moved_last(
+    /// The time from which the change was in effect again after commits of whatever message had taken it out, as far as the
+    /// history of `head` has them by then: by their date, or in the history of `then`. It is `until` if none brought it back.
+    pub(crate) fn back_since(
         &self,
         head: &str,
         change: &Change,
         (then, until): (&str, DateTime<Utc>),
     ) -> Option<DateTime<Utc>> {
-        let (until, began) = (until.timestamp(), change.baseline_commit().and_then(|commit| self.known(commit)));
-        let (mut moving, mut moved) = (change.every_commit(), Vec::new());
-        for commit in self.naming(began.as_deref(), head, &REVERTING).into_iter().rev() {
-            if commit.reverted().iter().any(|hash| moving.iter().any(|it| it.starts_with(hash))) {
-                moving.push(commit.id.clone());
-                let is_behind = || self.known(then).is_some_and(|then| self.reaches(&then, &commit.id));
-                if commit.commit_time <= until || is_behind() {
-                    moved.push((commit.id, commit.commit_time));
-                }
+        let (until, then, mut found) = (until.timestamp(), self.known(then), None);
+        let is_behind = |id: &str| then.as_ref().is_some_and(|then| self.reaches(then, id));
+        let files = change.newest_delta().map(|delta| delta.files.as_slice()).unwrap_or_default();
+        for own in change.every_commit().iter().filter(|own| !files.is_empty() && self.reaches(head, own)) {
+            let range = format!("{own}..{head}");
+            let log = ["log", "--topo-order", "--reverse", "--format=%H %ct %P", "--no-show-signature", &range];
+            let touching = self.repo.git().args(log).args(["--ancestry-path", "--full-history", "--no-merges", "--"]);
+            let touching = touching.args(files.iter().map(|path| self.repo.full_path(path))).long().text();
+            let touching = self.ask(touching, String::new());
+            let commits: Vec<_> = timed(&touching).filter(|(id, _, time)| *time <= until || is_behind(id)).collect();
+            let asked: Vec<Remake<'_>> = commits.iter().map(|(head, ..)| Remake::Gone { head, of: own }).collect();
+            let is_out = |made: &Option<Remade>| made.as_ref().is_some_and(Remade::is_same);
+            let out: Vec<bool> = self.remake(&asked).iter().map(is_out).collect();
+            if !out.contains(&true) {
+                continue;
+            }
+            let all = self.ask(self.repo.git().args(log).arg("--").long().text(), String::new());
+            let made = timestamps::no_earlier(timed(&all), until);
+            for at in (0..out.len()).filter(|at| out[*at]) {
+                // What brings it back comes later.
+                let back = (at + 1..out.len()).find(|it| !out[*it] && self.reaches(commits[*it].0, commits[at].0));
+                let back = back.map(|it| &commits[it]).filter(|(.., time)| *time <= until);
+                found = found.max(back.map_or(Some(until), |(id, ..)| made.get(id).copied()));
             }
         }
-        if moved.is_empty() {
-            return None;
-        }
-        let range = began.map_or_else(|| head.to_owned(), |began| format!("{began}..{head}"));
-        let args = ["log", "--topo-order", "--reverse", "--format=%H %ct %P", "--no-show-signature", &range, "--"];
-        let all = self.ask(self.repo.git().args(args).long().text(), String::new());
-        let each = all.lines().filter_map(|line| {
-            let mut words = line.split(' ');
-            Some((words.next()?, words.next()?.parse().ok()?, words.collect()))
-        });
-        let made = timestamps::no_earlier(each.map(|(id, time, parents)| (id, parents, time)), until);
-        let of = |(id, time): &(String, i64)| if *time > until { Some(until) } else { made.get(id.as_str()).copied() };
-        DateTime::from_timestamp(moved.iter().filter_map(of).max()?, 0)
+        DateTime::from_timestamp(found?, 0)
     }
+}
+
+/// Commits with their parents and committer's times.
+fn timed(log: &str) -> impl Iterator<Item = (&str, Vec<&str>, i64)> {
+    log.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let (id, time) = (words.next()?, words.next()?.parse().ok()?);
+        Some((id, words.collect(), time))
+    })
 }
 
 impl History for GitHistory<'_> {
@@ -261,19 +275,7 @@ impl History for GitHistory<'_> {
     fn parent(&self, commit: &str) -> Option<String> {
         let read = self.repo.batch().and_then(|mut batch| batch.commit(commit));
         let (_, text) = self.ask(read, None)?;
-        let mut header = text.lines().take_while(|line| !line.is_empty());
-        header.find_map(|line| line.strip_prefix("parent ")).map(str::to_owned)
-    }
-
-    fn differing(&self, base: &str, head: &str) -> Option<BTreeSet<String>> {
-        let _ = (self.at(base)?, self.at(head)?);
-        let files = self.repo.project_changes(base, head).ok()?;
-        Some(self.of_project(files).iter().map(|file| file.name().to_owned()).collect())
-    }
-
-    fn code_is(&self, commit: &str, code: &str) -> bool {
-        let Some(commit) = &self.known(commit) else { return false };
-        self.ask(self.repo.project_digest(commit).map(|it| it.as_str() == code), false)
+        text.lines().nth(1)?.strip_prefix("parent ").map(str::to_owned)
     }
 
     fn code_with(&self, commit: &str, files: &[&FileChange]) -> Option<String> {
@@ -282,14 +284,12 @@ impl History for GitHistory<'_> {
     }
 
     fn before(&self, commit: &str) -> Vec<String> {
-        let call = self.repo.git().args(["rev-list", BEFORE, &format!("{commit}^@")]);
-        self.ask(call.long().text(), String::new()).lines().map(str::to_owned).collect()
+        self.listed(&["rev-list", BEFORE, &format!("{commit}^@"), "--"], None)
     }
 
     fn has_code_after(&self, commit: &str, head: &str, code: &str) -> bool {
-        let range = format!("{commit}..{head}");
-        let later = self.repo.git().args(["rev-list", "--ancestry-path", &range, "--"]).long().text();
-        self.ask(later, String::new()).lines().any(|later| self.code_is(later, code))
+        let later = self.listed(&["rev-list", "--ancestry-path", &format!("{commit}..{head}"), "--"], None);
+        later.iter().any(|later| self.code_is(later, code))
     }
 
     fn remake(&self, all: &[Remake<'_>]) -> Vec<Option<Remade>> {
@@ -328,8 +328,20 @@ impl History for GitHistory<'_> {
         String::from_utf8_lossy(&all).lines().map(str::to_owned).collect()
     }
 
+    fn merges(&self, head: &str) -> Vec<Commit> {
+        let found = self.ask(self.repo.commits(self.base.as_deref(), head, &Walk::merges(&self.key)), Vec::new());
+        found.into_iter().map(|commit| self.narrowed(commit)).collect()
+    }
+
+    fn left_out(&self, merge: &str, parent: &str) -> Vec<FileChange> {
+        let scope = Scope { without_own_of: None, ..self.repo.project() };
+        let mut files = self.ask(self.repo.changed_files(parent, Side::Commit(merge), &scope), Vec::new());
+        files.retain(|file| file.status == "D");
+        self.of_project(files)
+    }
+
     fn brought(&self, merge: &str) -> Vec<Commit> {
-        let Some(before) = self.known(&format!("{merge}^1")) else { return Vec::new() };
+        let Some(before) = self.parent(merge) else { return Vec::new() };
         let mut found = self.naming(Some(&before), merge, &[]);
         found.retain(|commit| !commit.is_merge());
         found
@@ -337,9 +349,7 @@ impl History for GitHistory<'_> {
 
     fn touching(&self, other: &str, head: &str, path: &str) -> Vec<String> {
         let range = format!("{other}..{head}");
-        let args = ["log", "--no-merges", "--full-history", "--format=%H", &range, "--"];
-        let found = self.repo.git().args(args).arg(self.repo.full_path(path)).long().text();
-        self.ask(found, String::new()).lines().map(str::to_owned).collect()
+        self.listed(&["log", "--no-merges", "--full-history", "--format=%H", &range, "--"], Some(path))
     }
 
     fn earlier(&self, id: &ChangeId, baseline: Option<&str>) -> Vec<CommitName> {
@@ -371,8 +381,7 @@ impl History for GitHistory<'_> {
     }
 
     fn ended_before(&self, commit: &str, id: &ChangeId) -> Option<&'static str> {
-        let before = self.known(&format!("{commit}^1"))?;
-        let record = self.ask(self.record_at(&before, id), None)?;
+        let (record, _) = self.ask(self.records(&self.parent(commit)?), BTreeMap::new()).remove(id)?;
         record.change()?.end.as_ref().map(|end| end.name())
     }
 }

@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::audit::evidence::{CONTRACT_SINCE, snapshot};
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, History, KeyChange, Policy, RecordFacts, Severity, copies, members,
-    policy as demanded, record, timestamps,
+    Audit, EarlierRecord, Finding, FindingKind, History, KeyChange, Policy, RecordFacts, Severity, Unwitnessed,
+    Version, copies, members, policy as demanded, record, timestamps,
 };
+use crate::commands::monitor::unwitnessed;
 use crate::commands::{GitHistory, Range, Touches, collect, delta, demands, evidence, sources};
 use crate::config::Config;
 use crate::error::Result;
@@ -246,57 +247,48 @@ impl RecordCheck<'_> {
         let (history, head) = (self.history, self.range.head.as_str());
         let brought = change.events.get(known..).unwrap_or_default();
         let mut found: Vec<Finding> = brought.iter().flat_map(|event| self.unproven(change, event)).collect();
-        let verified = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. }));
-        let versions = if verified.is_some() { self.touches.versions(history, change.id())? } else { Vec::new() };
-        let has = |events: &Vec<_>| verified.is_some_and(|event| events.len() as u64 >= event.seq);
-        let first = versions.iter().find(|version| version.events.as_ref().is_some_and(has));
-        let then = first.map_or(head, |version| version.commit.id.as_str());
-        let too_soon = || self.watched_too_short(then, change, verified?);
-        let problem = self.measured_elsewhere(change, brought).or_else(too_soon);
-        let what = problem.map(|problem| FindingKind::VerdictsDiffer { problem });
-        found.extend(what.map(|what| Finding::fail(what).of_change(change.id())));
-        if let Some(event) = verified.filter(|_| history.is_taken_out(head, change))
-            && (first.is_some() && history.is_taken_out(then, change)
-                || history.reverted_before(head, change, event.at))
-        {
-            found.push(Finding::fail(FindingKind::ChangeNotHere { taken_back: true }).of_change(change.id()));
+        let mut problem = self.measured_elsewhere(change, brought);
+        let mut days = unwitnessed(history, (self.policy, head), change);
+        if let Some(verified) = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. })) {
+            let versions = self.touches.versions(history, change.id())?;
+            let has = |version: &&Version| version.events.as_ref().is_some_and(|it| it.len() as u64 >= verified.seq);
+            let then = versions.iter().find(has).map_or(head, |version| version.commit.id.as_str());
+            let brought_back = history.back_since(head, change, (then, verified.at));
+            let was_out = brought_back.is_some_and(|back| back.timestamp() >= verified.at.timestamp());
+            if was_out && history.is_taken_out(head, change) {
+                found.push(Finding::fail(FindingKind::ChangeNotHere { taken_back: true }).of_change(change.id()));
+            }
+            let elsewhere = days.get(&Unwitnessed::Elsewhere).cloned().unwrap_or_default();
+            problem = problem.or_else(|| watched_too_short(change, verified, brought_back, elsewhere));
         }
+        let is_new =
+            |day: &NaiveDate| brought.iter().any(|it| matches!(&it.what, Kind::Ticked(it) if it.utc_date == *day));
+        days.values_mut().for_each(|days| days.retain(is_new));
+        days.retain(|_, days| !days.is_empty());
+        let level = if self.policy.deadline.demanded { Severity::Fail } else { Severity::Warn };
+        let of_days = days.into_iter().map(|(why, days)| (level, FindingKind::DaysUnwitnessed { days, why }));
+        let what = problem.map(|problem| (Severity::Fail, FindingKind::VerdictsDiffer { problem }));
+        let finding = |(level, what)| Finding { level, ..Finding::fail(what).of_change(change.id()) };
+        found.extend(what.into_iter().chain(of_days).map(finding));
         Ok(found)
     }
 
     /// Finds a measurement at a commit where the change is not in effect: reverting it there would alter nothing.
     fn measured_elsewhere(&self, change: &Change, brought: &[Event]) -> Option<String> {
         let commits = change.every_commit();
-        let is_of_change = |event: &&Event| match event.what.measured() {
-            Some((TakenFor::After | TakenFor::Stage(_) | TakenFor::Day(_), _)) => true,
-            Some((TakenFor::Baseline | TakenFor::Rollback, _)) | None => false,
-        };
-        let mut places: Vec<(&Event, &String)> = Vec::new();
-        for event in brought.iter().filter(is_of_change) {
-            let commit = event.what.taken().and_then(|taken| taken.revision.commit.as_ref());
-            let is_new = |commit: &&String| !places.iter().any(|(_, other)| other == commit);
-            places.extend(commit.filter(is_new).map(|it| (event, it)));
+        let is_of_change = |what| matches!(what, TakenFor::After | TakenFor::Stage(_) | TakenFor::Day(_));
+        let mut places: BTreeMap<&String, u64> = BTreeMap::new();
+        for event in brought {
+            let taken = event.what.measured().filter(|(what, _)| is_of_change(*what)).map(|(_, taken)| taken);
+            let commit = taken.and_then(|taken| taken.revision.commit.as_ref());
+            commit.map(|commit| places.entry(commit).or_insert(event.seq));
         }
-        let asked = places.iter().flat_map(|(_, head)| commits.iter().map(move |of| Remake::Gone { head, of }));
-        let asked: Vec<Remake<'_>> = asked.collect();
-        let remade = self.history.remake(&asked);
-        let here = remade.chunks(commits.len().max(1)).map(|all| all.iter().flatten().collect::<Vec<_>>());
-        let is_elsewhere = |known: &[&Remade]| !known.is_empty() && known.iter().all(|it| it.is_same());
-        let ((event, commit), _) = places.iter().zip(here).find(|(_, known)| is_elsewhere(known))?;
-        Some(format!("event {} was measured at commit {}, where the change is not in effect", event.seq, short(commit)))
-    }
-
-    /// A problem if the change was reverted and brought back while it was monitored, with too few days since; `then` is the
-    /// commit that first says it is verified.
-    fn watched_too_short(&self, then: &str, change: &Change, verified: &Event) -> Option<String> {
-        let brought_back = self.history.moved_last(&self.range.head, change, (then, verified.at))?;
-        let world = World { brought_back: Some(brought_back), ..World::granted(change, &verified.what) };
-        let demands = window::demands(change, &world, verified.at);
-        let is_short = demands.iter().any(|demand| !demand.met && demand.kind.comes_with_time());
-        let last = moment(brought_back);
-        let why =
-            || format!("it was taken back and brought back, last at {last}, and was not watched long enough since");
-        is_short.then(why)
+        let asked = places.keys().flat_map(|head| commits.iter().map(move |of| Remake::Gone { head, of }));
+        let remade = self.history.remake(&asked.collect::<Vec<_>>());
+        let is_out = |known: &[&Remade]| !known.is_empty() && known.iter().all(|it| it.is_same());
+        let mut here = places.iter().zip(remade.chunks(commits.len().max(1)));
+        let ((commit, seq), _) = here.find(|(_, known)| is_out(&known.iter().flatten().collect::<Vec<_>>()))?;
+        Some(format!("event {} was measured at commit {}, where the change is not in effect", seq, short(commit)))
     }
 
     /// The findings about replacements of the validated commit that do something else.
@@ -311,8 +303,7 @@ impl RecordCheck<'_> {
                 history.ask(history.repo.needs_whole(None, &self.range.head), ());
                 return is_last.then(|| not_here(change));
             };
-            let paths = commit.files.iter().filter(|file| !file.own).map(|file| file.name().to_owned());
-            let paths: Vec<String> = paths.collect();
+            let paths: Vec<String> = commit.paths().map(str::to_owned).collect();
             let proven = members::is_the_validated_one(change, (&commit.id, &paths), self.policy, history);
             let what = FindingKind::RelinkUnproven { old: old.clone() };
             (!proven).then(|| Finding::fail(what).of_commit(&commit.name()).of_change(change.id()))
@@ -356,6 +347,24 @@ impl RecordCheck<'_> {
 
 fn not_here(change: &Change) -> Finding {
     Finding::fail(FindingKind::ChangeNotHere { taken_back: false }).of_change(change.id())
+}
+
+/// A problem if too few of the monitored days count: those since the change was brought back, measured at commits of this
+/// history.
+fn watched_too_short(
+    change: &Change,
+    verified: &Event,
+    brought_back: Option<DateTime<Utc>>,
+    elsewhere: BTreeSet<NaiveDate>,
+) -> Option<String> {
+    let why = match (brought_back, elsewhere.first()) {
+        (Some(at), _) => format!("it was taken back and brought back, last at {}, and", moment(at)),
+        (None, Some(day)) => format!("this history does not have what was measured from {day} on, so that it"),
+        (None, None) => return None,
+    };
+    let world = World { brought_back, elsewhere, ..World::granted(change, &verified.what) };
+    let mut unmet = window::demands(change, &world, verified.at).into_iter().filter(|demand| !demand.met);
+    unmet.any(|demand| demand.kind.comes_with_time()).then(|| format!("{why} was not watched long enough since"))
 }
 
 /// Whether a change takes an emergency over: it is in effect and, once validated, covers all files in which the emergency's

@@ -41,6 +41,7 @@ pub(crate) struct Walk {
     /// If not empty, only commits with one of these texts in their message. The others are not compared with their
     /// parents, which takes most of the time.
     naming: Vec<String>,
+    only_merges: bool,
 }
 
 /// A range that git has begun to list.
@@ -53,7 +54,11 @@ pub(crate) struct Begun {
 impl Walk {
     /// All commits; merges with what they themselves changed.
     pub(crate) fn all(trailers: &str) -> Self {
-        Self { first_parent: false, trailers: trailers.to_owned(), naming: Vec::new() }
+        Self { first_parent: false, trailers: trailers.to_owned(), naming: Vec::new(), only_merges: false }
+    }
+
+    pub(crate) fn merges(trailers: &str) -> Self {
+        Self { only_merges: true, ..Self::all(trailers) }
     }
 
     /// All commits; merges with their difference from the first parent.
@@ -153,7 +158,7 @@ impl Repo {
         if !walk.naming.is_empty() {
             call = call.arg("--fixed-strings").args(walk.naming.iter().map(|text| format!("--grep={text}")));
         }
-        call = call.arg(&head);
+        call = call.args(walk.only_merges.then_some("--merges")).arg(&head);
         Ok(call.args(base.map(|base| format!("^{base}"))).arg("--").long())
     }
 

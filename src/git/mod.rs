@@ -22,7 +22,7 @@ pub(crate) use diff::{LineCount, Scope, Side};
 pub(crate) use filters::{Held, is_below, missing_filter};
 pub(crate) use log::{Begun, Walk};
 pub(crate) use objects::TreeEntry;
-pub(crate) use repo::Repo;
+pub(crate) use repo::{Repo, is_full_id};
 pub(crate) use revert::Reverted;
 pub(crate) use worktree::{Scratch, ScratchDir, remove_leftovers};
 

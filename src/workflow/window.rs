@@ -160,7 +160,8 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
     // If the change was reverted and brought back, the window starts over then.
     let from = rolled_out.map(|at| world.brought_back.map_or(at, |back| back.max(at)));
     let closes = from.map(|at| closes(at, days));
-    let have = from.map(|at| ticked_days(change, at, now)).unwrap_or_default();
+    let mut have = from.map(|at| ticked_days(change, at, now)).unwrap_or_default();
+    have.retain(|day| !world.elsewhere.contains(day));
     let latest = latest_moment(change).filter(|at| *at > later(now, CLOCK_TOLERANCE));
 
     let alarms: Vec<Judged> = change.open_alarms.iter().chain(&world.kpi_lost).cloned().collect();
@@ -230,11 +231,13 @@ pub fn verify_days(change: &Change, policy: &Policy) -> u32 {
 }
 
 /// The distinct UTC days with a tick after the rollout and not in the future. A tick counts only if its date is that of
-/// its recording, and if it has a measurement of its own, taken at about that time.
+/// its recording, and if it has a measurement of its own, taken at about that time; of a clean work tree if that is
+/// demanded.
 pub fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc>) -> Vec<NaiveDate> {
     let mut seen: BTreeSet<&str> = measured_before_ticks(change).map(|taken| taken.snapshot.sha256.as_str()).collect();
     let mut days = BTreeSet::new();
-    for tick in &change.ticks {
+    let clean = change.frozen_policy().is_some_and(|policy| policy.require_clean_git == Some(true));
+    for tick in change.ticks.iter().filter(|tick| !clean || tick.taken.revision.is_settled()) {
         let own = seen.insert(tick.taken.snapshot.sha256.as_str());
         let measured = tick.taken.taken_at;
         let then = measured >= earlier(rolled_out, CLOCK_TOLERANCE) && measured >= earlier(tick.at, MEASURED_WITHIN);

@@ -1,8 +1,8 @@
 //! The facts outside the record that gates depend on: the checked-out code, the config, the evidence files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::model::{
     ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Judged, Kind, MetricId, Policy, Revision,
@@ -82,8 +82,10 @@ pub struct World {
     pub follow_up_promoted: bool,
     /// The KPI, if it failed on every monitored day.
     pub kpi_lost: Option<Judged>,
-    /// When the change was last reverted or brought back in the checked-out history.
+    /// From when the change was last in effect again after something had taken it out of the checked-out history.
     pub brought_back: Option<DateTime<Utc>>,
+    /// Monitored days that do not count, as nothing in the checked-out history shows what was measured.
+    pub elsewhere: BTreeSet<NaiveDate>,
 }
 
 impl World {

@@ -278,7 +278,7 @@ fn code_is_read_without_comments_and_string_literals() {
 }
 
 /// What the most permissive world grants on replay, and the function by which the range check asks git for it instead.
-const ASKED_BY: [(&str, &str); 39] = [
+const ASKED_BY: [(&str, &str); 40] = [
     ("revision", "src/audit/record.rs against_objects"),
     ("allow_dirty", "nothing: what a dirty baseline allows is only indicative"),
     ("undecided", "nothing: advice at the opening"),
@@ -317,7 +317,8 @@ const ASKED_BY: [(&str, &str); 39] = [
     ("clean_git", "src/commands/record_check.rs loosened"),
     ("follow_up_promoted", "src/audit/record.rs habits"),
     ("kpi_lost", "src/audit/evidence.rs lost"),
-    ("brought_back", "src/commands/record_check.rs watched_too_short"),
+    ("brought_back", "src/commands/record_check.rs of_events"),
+    ("elsewhere", "src/commands/monitor/mod.rs unwitnessed"),
 ];
 
 #[test]

@@ -3,20 +3,24 @@
 
 pub(crate) mod tick;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use chrono::{Duration, NaiveDate};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::audit::Finding;
-use crate::commands::{ChangeArg, Ctx, choose, commit};
+use crate::audit::{Finding, History, Policy, Unwitnessed};
+use crate::commands::{ChangeArg, Ctx, GitHistory, choose, commit};
 use crate::error::{Exit, Result, trouble};
-use crate::model::{Kind, Tick, parse_json};
+use crate::model::{Commit, Digest, Kind, Tick, parse_json};
 use crate::report::{self, visible::visible_line};
 use crate::store::{atomic, evidence};
 use crate::workflow::{Change, Dated, gates, watch, window};
 
 const LIMIT: u64 = 4 * 1024 * 1024;
+/// How old a clone may be in which a day is measured.
+const FETCHED_WITHIN: Duration = Duration::days(1);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MonitorCommand {
@@ -203,4 +207,38 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
         "rollback": report::rollback::action(change),
         "runs": change.ticks.iter().map(run).collect::<Vec<_>>(),
     }))
+}
+
+/// The monitored days that git does not confirm: the history of `head` does not have what was measured, or had other code for
+/// longer than a clone is left alone.
+pub(crate) fn unwitnessed(
+    history: &GitHistory<'_>,
+    (policy, head): (&Policy, &str),
+    change: &Change,
+) -> BTreeMap<Unwitnessed, BTreeSet<NaiveDate>> {
+    let mut own = change.commits();
+    own.retain(|own| !change.ticks.is_empty() && history.reaches(head, own));
+    let validated = change.validation.as_ref().and_then(|validation| validation.revision.code.as_ref());
+    // A rebase or a squash keeps the code.
+    let has = |code: &Digest| {
+        validated == Some(code) || own.iter().any(|own| history.has_code_after(own, head, code.as_str()))
+    };
+    let is_work = |it: &Commit| !it.is_merge() && !it.is_evidence_only() && policy.exempts(it).is_none();
+    let mut found: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for tick in &change.ticks {
+        let (revision, long_ago) = (&tick.taken.revision, window::earlier(tick.taken.taken_at, FETCHED_WITHIN));
+        let here = revision.commit.as_deref().filter(|commit| history.reaches(head, commit));
+        let is_elsewhere = revision.commit.is_some() && here.is_none() && !own.is_empty();
+        let why = if is_elsewhere && !revision.code.as_ref().is_some_and(has) {
+            Unwitnessed::Elsewhere
+        } else if !revision.is_settled() {
+            Unwitnessed::Uncommitted
+        } else if here.is_some_and(|here| history.lacked(head, here, long_ago).iter().any(is_work)) {
+            Unwitnessed::Behind
+        } else {
+            continue;
+        };
+        found.entry(why).or_default().insert(tick.utc_date);
+    }
+    found
 }

@@ -11,8 +11,8 @@ use crate::commands::{
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, TakenFor, Tick, Timing,
-    fix, joined,
+    CommandLine, Fix, Gate, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, TakenFor, Tick,
+    Timing, fix, joined,
 };
 use crate::report;
 use crate::store::Role;
@@ -128,7 +128,9 @@ pub(crate) fn tick(ctx: &Ctx, typed: Option<&str>, force: bool) -> Result<Vec<Ti
 fn due(ctx: &Ctx, change: Change, force: bool, measured: &mut Option<Measurement>) -> Result<Ticked> {
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
     let idle = watch::idle(&change, &ctx.policy()?, ctx.now(), force);
-    if idle.is_some() {
+    // Days that do not count are made up for.
+    let world = || collect::world(ctx, &change, Gate::Verify);
+    if idle.is_some() && (idle != Some(Idle::Complete) || world()?.elsewhere.is_empty()) {
         return Ok(Ticked { change, idle });
     }
     let days = (!force).then_some(change.ticks.len());

@@ -84,3 +84,14 @@ fn a_clean_tree_can_be_demanded() {
     let loose = s.on(&["verify", "--require-clean-git"]).exits(1).json();
     assert!(loose["failures"].to_string().contains("the work tree has uncommitted changes"), "{loose}");
 }
+
+#[test]
+fn where_a_clean_tree_is_demanded_a_day_of_uncommitted_work_is_none() {
+    let s = Sandbox::new();
+    s.config_plus("verification: {require_clean_git: true}\n");
+    s.rolled_out("x").write("idea.txt", "next idea\n");
+    let ticked = || s.run(&["monitor", "tick", "--format", "json"]).ok().json()["runs_completed"].clone();
+    assert_eq!(ticked(), 0);
+    std::fs::remove_file(s.path("idea.txt")).unwrap();
+    assert_eq!(ticked(), 1, "it is measured again on the same day");
+}

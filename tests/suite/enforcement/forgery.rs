@@ -774,11 +774,15 @@ fn merges_cannot_bring_back_what_an_earlier_push_removed() {
     assert_eq!(fails(&sandbox, &since(&start), &[]), ["MANY_COMMITS", "GATE_NOT_REACHED"], "in one push");
     // An honest merge applies work to a file that was moved, and includes new work of the base.
     let text: String = (0..40).map(|line| format!("line {line}\n")).collect();
-    commit(&sandbox, "notes/long.md", &text, "Prose");
+    let of_bot = |text: &str| {
+        sandbox.write("src/long.md", text).git(&["add", "src"]);
+        sandbox.git(&["commit", "-qm", "Prose", "--author=renovate[bot] <renovate@example.org>"]);
+    };
+    of_bot(&text);
     sandbox.git(&["checkout", "-q", "-b", "topic"]);
-    commit(&sandbox, "notes/long.md", &text.replace("line 7\n", "line seven\n"), "More prose");
+    of_bot(&text.replace("line 7\n", "line seven\n"));
     sandbox.git(&["checkout", "-q", "main"]);
-    sandbox.git(&["mv", "notes/long.md", "src/moved.md"]);
+    sandbox.git(&["mv", "src/long.md", "src/moved.md"]);
     sandbox.git(&["commit", "-qm", "Move it"]);
     let moved = sandbox.head();
     merge("main", "topic");
@@ -933,6 +937,141 @@ fn days_count_from_when_a_change_was_brought_back() {
     }
 }
 
+/// A change that is rolled out in full, with everything committed.
+fn rolled_out() -> (Sandbox, String, String) {
+    let (sandbox, id, base) = promoted();
+    sandbox.run(&["change", "rollout", "full", "--change-id", &id]).ok();
+    sandbox.commit_evidence();
+    (sandbox, id, base)
+}
+
+/// What takes the change out of main names no revert.
+#[test]
+fn days_count_only_while_the_change_is_there_whatever_took_it_out() {
+    use vibeship_optimizer::model::Kind;
+    let (sandbox, id, base) = rolled_out();
+    let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat());
+    sandbox.git(&["branch", "side"]);
+    let out = commit(&sandbox, "src/steps.txt", "100\n", "Other numbers");
+    for day in 1..=3 {
+        let now = in_days(&sandbox, day);
+        sandbox.git(&["checkout", "-q", "side"]);
+        let _ = on(&["monitor", "tick"]).ok();
+        sandbox.commit_evidence_at(&now);
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
+    }
+    let watched = sandbox.head();
+    let verified = |kinds: &mut Vec<Kind>| kinds.push(Kind::Verified { summary: "fewer".to_owned() });
+    for comes_back_first in [true, false] {
+        sandbox.git(&["reset", "-q", "--hard", &watched]);
+        let back = |day| sandbox.git_at(&in_days(&sandbox, day), &["revert", "--no-edit", &out]);
+        if comes_back_first {
+            back(4);
+            in_days(&sandbox, 5);
+            let _ = on(&["change", "verify", "--apply", "--summary", "fewer"]).exits(3).says(&["measured on 0 of 3"]);
+        }
+        forge_at(&sandbox, &id, 2, verified);
+        sandbox.commit_evidence_at(&in_days(&sandbox, 6));
+        if !comes_back_first {
+            back(7);
+        }
+        let told = "was not watched long enough since";
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    }
+}
+
+#[test]
+fn a_day_counts_if_the_history_has_its_commit_or_its_code() {
+    use vibeship_optimizer::model::Kind;
+    // Of two commits that nobody else has, only the second has other code.
+    for message in ["Nothing", "Helper"] {
+        let (sandbox, id, base) = rolled_out();
+        let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat());
+        for day in 1..=3 {
+            let now = in_days(&sandbox, day);
+            sandbox.git(&["checkout", "-q", "--detach"]);
+            match message {
+                "Helper" => drop(commit(&sandbox, "lib/helper.txt", "it helps\n", message)),
+                _ => drop(sandbox.git(&["commit", "-q", "--allow-empty", "-m", message])),
+            }
+            let _ = on(&["monitor", "tick"]).ok();
+            sandbox.git(&["checkout", "-q", "main"]);
+            sandbox.commit_evidence_at(&now);
+        }
+        let now = in_days(&sandbox, 4);
+        let verify = on(&["change", "verify", "--apply", "--summary", "fewer"]);
+        if message == "Nothing" {
+            let _ = verify.ok();
+            sandbox.commit_evidence_at(&now);
+            assert_eq!(sandbox.codes(&since(&base)), [""; 0]);
+            continue;
+        }
+        let _ = verify.exits(3).says(&["measured on 0 of 3", "not in this history"]);
+        forge_at(&sandbox, &id, 1, |kinds| kinds.push(Kind::Verified { summary: "fewer".to_owned() }));
+        sandbox.commit_evidence_at(&now);
+        let told = "this history does not have what was measured";
+        sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told, "DAYS_UNWITNESSED"]);
+        // Days that do not count are made up for.
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
+        for day in 5..=9 {
+            in_days(&sandbox, day);
+            let _ = on(&["monitor", "tick"]).ok();
+            sandbox.commit_evidence_at(&in_days(&sandbox, day));
+        }
+        let _ = on(&["change", "verify"]).ok();
+    }
+}
+
+#[test]
+fn a_day_of_uncommitted_work_or_of_old_code_is_told_and_fails_where_witnesses_are_demanded() {
+    for demanded in [false, true] {
+        let (sandbox, id, _) = rolled_out();
+        let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat());
+        let config = sandbox.read("vibeship_optimizer.yml");
+        if demanded {
+            let strict = config.replace("require: baseline", "require: baseline\n  witness_within_days: 2");
+            sandbox.write("vibeship_optimizer.yml", strict);
+            sandbox.git(&["commit", "-qam", "Witnesses"]);
+        }
+        let base = sandbox.head();
+        let told = |dirty: &str| {
+            let checked = sandbox.run(&["check", "--range", &since(&base)]);
+            let checked = if demanded { checked.exits(1) } else { checked.ok() };
+            let _ = checked.says(&["DAYS_UNWITNESSED", dirty]);
+            let _ = on(&["change", "verify"]).says(&[dirty]);
+        };
+        let now = in_days(&sandbox, 1);
+        sandbox.write("src/helper.txt", "it helps\n");
+        let _ = on(&["monitor", "tick"]).ok();
+        std::fs::remove_file(sandbox.path("src/helper.txt")).unwrap();
+        sandbox.commit_evidence_at(&now);
+        told("measured with uncommitted work");
+        // Main has had other code for two days.
+        sandbox.git(&["reset", "-q", "--hard", &base]);
+        sandbox.git(&["branch", "side"]);
+        sandbox.write("src/lock.txt", "1\n").git(&["add", "src"]);
+        let bot = "--author=renovate[bot] <renovate@example.org>";
+        sandbox.git(&["commit", "-qm", "Update", bot]);
+        commit(&sandbox, "notes/n.md", "exempt\n", "A note");
+        sandbox.git(&["checkout", "-q", "side"]);
+        let now = in_days(&sandbox, 2);
+        let _ = on(&["monitor", "tick"]).ok();
+        sandbox.commit_evidence_at(&now);
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
+        assert_eq!(sandbox.codes(&since(&base)), [""; 0], "what is exempt alters nothing");
+        sandbox.git(&["reset", "-q", "--hard", "HEAD^"]);
+        let id = sandbox.opened_beside("another");
+        sandbox.write("reports/optimizer/notes.md", "x\n");
+        sandbox.commit_evidence();
+        commit(&sandbox, "src/other.txt", "other\n", &named(&id));
+        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
+        let checked = sandbox.run(&["check", "--range", &since(&base)]);
+        let _ = checked.says(&["DAYS_UNWITNESSED", "measured at a commit that lacks code"]);
+    }
+}
+
 #[test]
 fn measurements_of_a_change_need_its_commit_in_their_history() {
     use vibeship_optimizer::model::Kind;
@@ -990,6 +1129,44 @@ fn an_empty_range_and_a_follow_up_older_than_its_emergency_are_refused() {
     let old = sandbox.ready("older");
     let id = sandbox.emergency("stop it", "2d");
     sandbox.run(&["change", "follow-up", "--change-id", &id, "--by", &old]).exits(1).says(&["opened after it"]);
+}
+
+/// Git follows a move: an edit of a page, or of evidence, becomes one of the code.
+#[test]
+fn an_edit_that_needed_no_change_is_not_carried_into_code() {
+    let lines = |first: &str| format!("{first}{}", "a line of prose\n".repeat(30));
+    for (path, code) in [("notes/run.md", true), ("reports/optimizer/run.md", true), ("src/run.md", false)] {
+        let sandbox = Sandbox::enforced();
+        commit(&sandbox, path, &lines(""), "A page");
+        let base = sandbox.head();
+        sandbox.git(&["checkout", "-q", "-b", "side"]);
+        let edit = commit(&sandbox, path, &lines("evil\n"), "Reword it");
+        sandbox.git(&["checkout", "-q", "main"]);
+        std::fs::create_dir_all(sandbox.path("src")).unwrap();
+        sandbox.git(&["mv", path, "src/run.sh"]);
+        sandbox.git(&["commit", "-qm", "Move it"]);
+        let moved = sandbox.head();
+        sandbox.git(&["merge", "-q", "--no-edit", "side"]);
+        assert!(sandbox.read("src/run.sh").starts_with("evil"));
+        for range in [since(&base), since(&moved)] {
+            assert_eq!(fails(&sandbox, &range, &[]).contains(&"MERGE_BRINGS_CONTENT".to_owned()), code, "{path}");
+        }
+        // The same by the revert of an edit.
+        sandbox.git(&["reset", "-q", "--hard", &edit]);
+        let base = sandbox.head();
+        let edit = commit(&sandbox, path, &lines(""), "Reword it again");
+        sandbox.git(&["mv", path, "src/run.sh"]);
+        sandbox.git(&["commit", "-qm", "Move it"]);
+        reverted(&sandbox, &edit);
+        assert!(sandbox.read("src/run.sh").starts_with("evil"));
+        let of_revert = sandbox.head();
+        let out = sandbox.run(&["check", "--range", &since(&base), "--format", "json"]).stdout;
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let findings = value["findings"].as_array().unwrap();
+        let found =
+            findings.iter().find(|it| it["code"] == "COMMIT_WITHOUT_ID" && it["commit"]["id"] == of_revert.as_str());
+        assert_eq!(found.unwrap()["level"], "fail", "{path}: {out}");
+    }
 }
 
 /// A commit only counts as reverted if its work is gone from the head. A conflict between an edit and a deletion is
