@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use vibeship_optimizer::model::{Design, Estimate, Finding};
+use vibeship_optimizer::model::{Design, Effect, Estimate};
 use vibeship_optimizer::stats::looks::ALPHA;
-use vibeship_optimizer::stats::{Interval, Plan, median, median_interval, winsorized};
+use vibeship_optimizer::stats::{Interval, LookPlan, median, median_interval, winsorized};
 
 /// One pair: the logarithm of both times, and whether the second side (`after`) ran first.
 #[derive(Clone, Copy)]
@@ -177,10 +177,10 @@ fn slowed(pairs: &[Pair], share: f64) -> Vec<Pair> {
 }
 
 /// Returns the finding that the tool would report, with a minimum effect of 1 %.
-fn finding(found: &Interval) -> Finding {
+fn finding(found: &Interval) -> Effect {
     let [value, low, high] = [found.value, found.low, found.high].map(f64::exp_m1);
     let estimate = Estimate { value, low, high, confidence: 0.95 };
-    Finding {
+    Effect {
         estimate,
         design: Design::Paired,
         n_before: 0,
@@ -242,7 +242,7 @@ fn table(out: &mut impl std::io::Write, name: &str, trials: &[Vec<Pair>]) -> Res
         for (label, method) in METHODS {
             writeln!(out, "{:<28}{}", format!("{pairs} {label}"), row(&cut, &|trial| method(trial, ALPHA)))?;
         }
-        let plan = Plan::new(10, u32::try_from(pairs)?);
+        let plan = LookPlan::new(10, u32::try_from(pairs)?);
         let looks = (1..=pairs).filter(|n| plan.is_look(*n));
         let levels: Vec<(usize, f64)> = looks.filter_map(|n| Some((n, plan.level(n)?))).collect();
         writeln!(

@@ -15,10 +15,10 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use vibeship_optimizer::config::{Pin, Timing};
+use vibeship_optimizer::config::{Pin, TimingConfig};
 use vibeship_optimizer::judge::noise::selftest;
-use vibeship_optimizer::judge::{Decision, Row};
-use vibeship_optimizer::measure::pair::{Budget, Session};
+use vibeship_optimizer::judge::{SelftestRow, StoppingDecision};
+use vibeship_optimizer::measure::pair::{PairBudget, Session};
 use vibeship_optimizer::measure::{Place, SystemRunner};
 use vibeship_optimizer::model::{PairedCommand, Run};
 use vibeship_optimizer::os::Interrupt;
@@ -150,13 +150,14 @@ fn pairs(exe: &Path, arms: (u64, u64), interrupt: &Interrupt) -> Result<PairedCo
         env: vec![(WORK.into(), Some(OsString::from(steps.to_string())))],
     };
     let cmd = format!("'{}' burn", exe.to_str().ok_or("the path of this program is not UTF-8")?);
-    let plan = Timing::once("burn".to_owned(), cmd, 60.0);
+    let plan = TimingConfig::once("burn".to_owned(), cmd, 60.0);
     let (before, after) = (place(arms.0), place(arms.1));
     let mut runner = SystemRunner::new(interrupt.clone());
     let pin = if std::env::var_os("SIDE_BY_SIDE_FREE").is_some() { Pin::Never } else { Pin::Auto };
     let mut session = Session::new(&mut runner, (&before, &after), pin);
-    let budget = Budget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
-    let measured = session.command((&plan, None), budget, &mut |_| Decision::Continue { more: None }, &mut |_| {});
+    let budget = PairBudget { min_pairs: PAIRS, max_pairs: PAIRS, max_time: Duration::MAX };
+    let measured =
+        session.command((&plan, None), budget, &mut |_| StoppingDecision::Continue { more: None }, &mut |_| {});
     if measured.paired.pairs.len() < PAIRS as usize {
         return Err(measured.error.unwrap_or_else(|| "interrupted".to_owned()).into());
     }
@@ -234,7 +235,7 @@ fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -
     for (c, (condition, _)) in CONDITIONS.iter().enumerate() {
         let mut name = *condition;
         for pairs in [10, 20, PAIRS] {
-            let rows: Vec<Vec<Row>> = (0..SLOWDOWNS.len())
+            let rows: Vec<Vec<SelftestRow>> = (0..SLOWDOWNS.len())
                 .filter_map(|s| {
                     // With a minimum effect of 1 %, a slowdown of 1 % could hardly be confirmed.
                     let min_effect = if SLOWDOWNS[s] == 0.01 { 0.005 } else { 0.01 };
@@ -242,10 +243,11 @@ fn print(ours: &BTreeMap<Cell, PairedCommand>, theirs: &BTreeMap<Cell, Welch>) -
                 })
                 .collect();
             for (metric, time) in [("cpu", "CPU time"), ("wall", "wall time")] {
-                let of: Option<Vec<&Row>> =
+                let of: Option<Vec<&SelftestRow>> =
                     rows.iter().map(|rows| rows.iter().find(|row| row.metric.as_str().ends_with(metric))).collect();
                 let Some([none, one, two, five, ten]) = of.as_deref() else { continue };
-                let slower = |row: &Row| 100.0 * f64::from(row.tally.slower) / f64::from(row.tally.trials.max(1));
+                let slower =
+                    |row: &SelftestRow| 100.0 * f64::from(row.tally.slower) / f64::from(row.tally.trials.max(1));
                 writeln!(
                     out,
                     "| {name} | at most {pairs} pairs, {time} | {} | {:.1} % | {:.1} % | {:.0} % | {:.0} % | {:.0} % | {:.0} % | {:.2} % |",

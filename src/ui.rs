@@ -1,5 +1,5 @@
-//! The terminal: the answer goes to standard output, everything else to standard error. The only place that prints;
-//! knows nothing about the content.
+//! The terminal: the answer goes to standard output, everything else to standard error. Prints all but clap's usage
+//! errors and the progress line; knows nothing about the content.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -23,9 +23,9 @@ impl Ui {
 
     /// Returns the width of the answer in columns: `COLUMNS` if set, else the width of the terminal.
     pub(crate) fn width(&self) -> usize {
-        let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
-        let asked = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
-        said.or_else(asked).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
+        let from_env = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok()).filter(|columns| *columns > 0);
+        let from_terminal = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        from_env.or_else(from_terminal).filter(|columns| *columns > 0).unwrap_or(100).clamp(30, 160)
     }
 
     /// Writes the answer to standard output, without colour codes if nobody can see them (no terminal, `NO_COLOR`). A
@@ -37,13 +37,13 @@ impl Ui {
             if is_plain { Box::new(io::stdout().lock()) } else { Box::new(anstream::stdout().lock()) };
         let end = if text.ends_with('\n') { "" } else { "\n" };
         // The message says that the record stands: repeating the command would record twice.
-        let unsaid = |error: io::Error| {
-            let what = "cannot write the answer to standard output, and nothing that was recorded is taken back";
+        let not_written = |error: io::Error| {
+            let what = "cannot write to standard output (everything recorded stays recorded)";
             io::Error::new(error.kind(), format!("{what}: {error}"))
         };
         let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
         match written.and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(unsaid(error)),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(not_written(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }

@@ -1,7 +1,7 @@
 //! The decision of the commit hooks, from the message, the operation in progress and the records, with the fixes for each
 //! refusal. It is fast feedback, not the authority: the range check examines every commit again, more strictly.
 
-use crate::audit::{Policy, RecordFacts, RecordState};
+use crate::audit::{CheckPolicy, RecordFacts, RecordState};
 use crate::model::fix::WHAT_CHANGED;
 use crate::model::text::slug;
 use crate::model::{ChangeId, CommandLine, Commit, Fix, FixContext, Gate, Operation, fix, joined, nearest, short};
@@ -19,7 +19,7 @@ pub(crate) struct MessageFacts {
 }
 
 /// Lookups of a hook, each made only when a decision needs it: a hook must not read every record of a project.
-pub(crate) trait LookUp {
+pub(crate) trait Records {
     fn record(&self, id: &ChangeId) -> Option<RecordFacts>;
     fn ids(&self) -> Vec<ChangeId>;
     fn open(&self) -> Vec<Change>;
@@ -29,11 +29,11 @@ pub(crate) trait LookUp {
     fn are_tracked(&self, commits: &[String]) -> bool;
 }
 
-pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp) -> Result<(), Objection> {
+pub(crate) fn check(facts: &MessageFacts, policy: &CheckPolicy, records: &dyn Records) -> Result<(), Objection> {
     let commit = &facts.commit;
-    let remade = matches!(facts.operation, Some(Operation::Merge | Operation::Rebase | Operation::Apply));
+    let replayed_by_git = matches!(facts.operation, Some(Operation::Merge | Operation::Rebase | Operation::Apply));
     // Git itself refuses an empty message; a fixup is for the range check to find.
-    if commit.message.trim().is_empty() || remade || commit.fixup().is_some() {
+    if commit.message.trim().is_empty() || replayed_by_git || commit.fixup().is_some() {
         return Ok(());
     }
     let mut ids = commit.ids.clone();
@@ -45,69 +45,70 @@ pub(crate) fn check(facts: &MessageFacts, policy: &Policy, look_up: &dyn LookUp)
     if let (true, Some(id)) = (ids.is_empty(), &facts.amended) {
         return Err(Objection::Dropped { id: id.clone() });
     }
-    let [id] = ids.as_slice() else { return without_one_id(commit, policy, look_up, ids) };
-    let id: ChangeId = id.parse().map_err(|_| malformed(look_up, id))?;
-    let change = change(look_up, &id)?;
+    let [id] = ids.as_slice() else { return without_one_id(commit, policy, records, ids) };
+    let id: ChangeId = id.parse().map_err(|_| malformed(records, id))?;
+    let change = change(records, &id)?;
     // Reverting a change is always possible.
     if facts.operation == Some(Operation::Revert) || !commit.reverted().is_empty() {
         return Ok(());
     }
-    ready(&change, look_up)
+    ready(&change, records)
 }
 
 fn without_one_id(
     commit: &Commit,
-    policy: &Policy,
-    look_up: &dyn LookUp,
+    policy: &CheckPolicy,
+    records: &dyn Records,
     mut ids: Vec<String>,
 ) -> Result<(), Objection> {
     if ids.len() > 1 {
         // The open one first: it is the one to keep.
         let is_open = |id: &String| {
-            let record = id.parse::<ChangeId>().ok().and_then(|id| look_up.record(&id));
+            let record = id.parse::<ChangeId>().ok().and_then(|id| records.record(&id));
             record.is_some_and(|record| record.change().is_some_and(Change::is_open))
         };
         ids.sort_by_cached_key(|id| !is_open(id));
         return Err(Objection::Several { ids });
     }
-    if needs_no_id(commit, policy, look_up) {
+    if needs_no_id(commit, policy, records) {
         return Ok(());
     }
-    let Some(id) = look_up.active() else {
-        let open = look_up.open();
+    let Some(id) = records.active() else {
+        let open = records.open();
         let waiting: Vec<ChangeId> =
-            open.iter().filter(|change| waits(change, look_up)).map(|change| change.id().clone()).collect();
+            open.iter().filter(|change| awaits_commit(change, records)).map(|change| change.id().clone()).collect();
         let waits = !waiting.is_empty();
         let open = if waits { waiting } else { open.iter().map(|change| change.id().clone()).collect() };
         return Err(Objection::NoId { active: None, open, waiting: waits });
     };
     // The active change's id is what is missing, unless that change has its commit.
-    let record = look_up.record(&id);
-    match record.as_ref().and_then(RecordFacts::change).map(|change| ready(change, look_up)) {
+    let record = records.record(&id);
+    match record.as_ref().and_then(RecordFacts::change).map(|change| ready(change, records)) {
         Some(Err(objection @ Objection::SecondCommit { .. })) => Err(objection),
         Some(_) | None => Err(Objection::NoId { active: Some(id), open: Vec::new(), waiting: false }),
     }
 }
 
 /// Whether a commit passes without an id: evidence, an exemption, or the revert of a tracked commit.
-fn needs_no_id(commit: &Commit, policy: &Policy, look_up: &dyn LookUp) -> bool {
+fn needs_no_id(commit: &Commit, policy: &CheckPolicy, records: &dyn Records) -> bool {
     let reverted = commit.reverted();
     commit.is_evidence_only()
         || policy.exempts(commit).is_some()
-        || (!reverted.is_empty() && look_up.are_tracked(&reverted))
+        || (!reverted.is_empty() && records.are_tracked(&reverted))
 }
 
-/// Other tools read trailers too, so a trailer names a change by its whole id.
-fn malformed(look_up: &dyn LookUp, value: &str) -> Objection {
+/// The refusal of a trailer without a whole id, with the only id that contains it. Other tools read trailers too, so a
+/// part is not accepted.
+fn malformed(records: &dyn Records, value: &str) -> Objection {
     let part = slug(value);
-    let mut holding = look_up.ids().into_iter().filter(|id| !part.is_empty() && id.as_str().contains(&part));
+    let mut holding = records.ids().into_iter().filter(|id| !part.is_empty() && id.as_str().contains(&part));
     let meant = holding.next().filter(|_| holding.next().is_none());
     Objection::Malformed { value: value.to_owned(), meant }
 }
 
-fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
-    let Some(record) = look_up.record(id) else {
-        let ids = look_up.ids();
+fn change(records: &dyn Records, id: &ChangeId) -> Result<Change, Objection> {
+    let Some(record) = records.record(id) else {
+        let ids = records.ids();
         let nearest = nearest(id.as_str(), ids.iter().map(ChangeId::as_str), 1);
         return Err(Objection::Unknown { id: id.clone(), nearest: nearest.first().and_then(|name| name.parse().ok()) });
     };
@@ -119,9 +120,9 @@ fn change(look_up: &dyn LookUp, id: &ChangeId) -> Result<Change, Objection> {
 }
 
 /// A change is ready for its commit once its class's gates up to the baseline are passed.
-fn ready(change: &Change, look_up: &dyn LookUp) -> Result<(), Objection> {
+fn ready(change: &Change, records: &dyn Records) -> Result<(), Objection> {
     is_ready(change)?;
-    match look_up.first_commit(change) {
+    match records.first_commit(change) {
         Some(first) => Err(Objection::SecondCommit { id: change.id().clone(), first, decided: change.is_decided() }),
         None => Ok(()),
     }
@@ -154,38 +155,38 @@ fn is_all_trailers(message: &str) -> bool {
 pub(crate) fn to_add(
     facts: &MessageFacts,
     is_taken_over: bool,
-    policy: &Policy,
-    look_up: &dyn LookUp,
+    policy: &CheckPolicy,
+    records: &dyn Records,
 ) -> Option<ChangeId> {
     let commit = &facts.commit;
     let dropped = facts.amended.as_ref().filter(|_| commit.ids.is_empty() && facts.operation.is_none());
     if let Some(id) = dropped {
         return id.parse().ok();
     }
-    let remade = facts.operation.is_some() || is_taken_over;
-    if remade || !commit.ids.is_empty() || commit.fixup().is_some() || needs_no_id(commit, policy, look_up) {
+    let replayed_by_git = facts.operation.is_some() || is_taken_over;
+    if replayed_by_git || !commit.ids.is_empty() || commit.fixup().is_some() || needs_no_id(commit, policy, records) {
         return None;
     }
-    let id = look_up.active()?;
-    waits(look_up.record(&id)?.change()?, look_up).then_some(id)
+    let id = records.active()?;
+    awaits_commit(records.record(&id)?.change()?, records).then_some(id)
 }
 
 /// Whether an open change still waits for its one commit. After its validation, later commits belong to other changes.
-fn waits(change: &Change, look_up: &dyn LookUp) -> bool {
+fn awaits_commit(change: &Change, records: &dyn Records) -> bool {
     let is_emergency = change.follow_up.is_none() && change.opened.expires.is_some();
     let expects = !change.is_decided() && change.validation.is_none() || is_emergency;
-    change.is_open() && expects && look_up.first_commit(change).is_none()
+    change.is_open() && expects && records.first_commit(change).is_none()
 }
 
-pub(crate) fn only_waiting(look_up: &dyn LookUp) -> Option<ChangeId> {
-    let open = look_up.open();
-    let mut waiting = open.iter().filter(|change| waits(change, look_up));
+pub(crate) fn only_waiting(records: &dyn Records) -> Option<ChangeId> {
+    let open = records.open();
+    let mut waiting = open.iter().filter(|change| awaits_commit(change, records));
     waiting.next().filter(|_| waiting.next().is_none()).map(|change| change.id().clone())
 }
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(crate) enum Objection {
-    #[error("the message holds nothing but its trailer")]
+    #[error("the message has only a trailer")]
     NoText,
     #[error("the commit names no change{}", open_changes(.active.as_ref(), .open, *.waiting))]
     NoId {
@@ -217,15 +218,15 @@ fn open_changes(active: Option<&ChangeId>, open: &[ChangeId], waiting: bool) -> 
         (Some(_), ..) => String::new(),
         (None, [], _) => ", and none is open".to_owned(),
         (None, several, true) => format!(", and several are open: {}", joined(several)),
-        (None, all, false) => format!(", and what is open has its one commit already: {}", joined(all)),
+        (None, all, false) => format!(", and every open change already has its commit: {}", joined(all)),
     }
 }
 
 impl Objection {
     /// The fixes. `hidden` stages the records, for programs that hide unstaged files from the hook.
     pub(crate) fn fixes(&self, ctx: &FixContext, hidden: Option<CommandLine>) -> Vec<Fix> {
-        let fixes = self.plainly(ctx);
-        let Some(stage) = hidden.filter(|_| self.rests_on_the_record()) else { return fixes };
+        let fixes = self.base_fixes(ctx);
+        let Some(stage) = hidden.filter(|_| self.depends_on_record()) else { return fixes };
         let stage =
             Fix::next("stage the record first, since the hook sees staged files only, then commit again", stage);
         // Advice to stash would take away files that are already hidden.
@@ -236,11 +237,11 @@ impl Objection {
         std::iter::once(stage).chain(fixes.into_iter().map(instead)).collect()
     }
 
-    fn rests_on_the_record(&self) -> bool {
+    fn depends_on_record(&self) -> bool {
         matches!(self, Self::TooEarly { .. } | Self::Unknown { .. } | Self::NoId { active: None, .. })
     }
 
-    fn plainly(&self, ctx: &FixContext) -> Vec<Fix> {
+    fn base_fixes(&self, ctx: &FixContext) -> Vec<Fix> {
         let list = |purpose: &str| vec![Fix::next(purpose, CommandLine::tool("change list"))];
         match self {
             Self::NoText => Vec::new(),
@@ -252,7 +253,7 @@ impl Objection {
             Self::NoId { active: None, open, waiting } if !open.is_empty() => several_open(ctx, open, *waiting),
             Self::NoId { active: None, .. } => vec![
                 Fix::next("", fix::start()),
-                Fix::or("see where a change belongs, and what it owes", CommandLine::tool("route")),
+                Fix::or("see which class of change it is, and what evidence that needs", CommandLine::tool("route")),
                 fix::exempt(),
             ],
             Self::Dropped { id } => {

@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use chrono::Duration;
 
 use crate::audit::evidence::{CONTRACT, Fetch, snapshot};
-use crate::model::{Kind, Snapshot, Taken};
+use crate::model::{Kind, RecordedSnapshot, Snapshot};
 use crate::workflow::Change;
 
 /// Measurements with one id are recorded within this time, since the id contains the moment at which it was made.
 const SAME_MOMENT: Duration = Duration::seconds(4);
 
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct SeenMeasurements {
     ids: BTreeSet<String>,
     runs: BTreeSet<Vec<u64>>,
 }
 
-impl Seen {
+impl SeenMeasurements {
     /// Run times in nanoseconds never repeat exactly; if they do, a file was copied.
     pub(crate) fn again(&mut self, snapshot: &Snapshot) -> Option<String> {
         if !snapshot.id.iter().all(|id| self.ids.insert(id.clone())) {
@@ -32,9 +32,9 @@ impl Seen {
 }
 
 /// The measurements of a change that belong to all but its first `known` events.
-fn measurements(change: &Change, known: usize) -> impl Iterator<Item = (&Kind, &Taken)> {
+fn measurements(change: &Change, known: usize) -> impl Iterator<Item = (&Kind, &RecordedSnapshot)> {
     let current = change.artifacts();
-    let all = change.events.iter().skip(known).filter_map(|event| Some((&event.what, event.what.taken()?)));
+    let all = change.events.iter().skip(known).filter_map(|event| Some((&event.what, event.what.recorded_snapshot()?)));
     all.filter(move |(_, taken)| current.contains(&&taken.snapshot))
 }
 
@@ -45,10 +45,10 @@ pub(crate) fn of_another<'c>(
     fetch: &Fetch<'_>,
 ) -> Option<String> {
     measurements(change, known).find_map(|(_, own)| {
-        let is_near = |taken: &Taken| (taken.taken_at - own.taken_at).abs() <= SAME_MOMENT;
+        let is_near = |taken: &RecordedSnapshot| (taken.taken_at - own.taken_at).abs() <= SAME_MOMENT;
         let near = others.clone().flat_map(|other| measurements(other, 0).map(move |(_, taken)| (other, taken)));
         near.filter(|(_, taken)| is_near(taken)).find_map(|(other, taken)| {
-            let mut seen = Seen::default();
+            let mut seen = SeenMeasurements::default();
             seen.again(&snapshot(&taken.snapshot, fetch)?);
             let problem = seen.again(&snapshot(&own.snapshot, fetch)?)?;
             Some(format!("{}: {problem}, of {}", own.snapshot.path, other.id()))

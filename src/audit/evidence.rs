@@ -4,14 +4,14 @@ use chrono::{DateTime, Duration, TimeZone as _, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::audit::copies::Seen;
+use crate::audit::copies::SeenMeasurements;
 use crate::audit::record;
 use crate::judge::effect::DEFAULT_SESSION_FLOOR;
 use crate::judge::noise::LEAST_SESSION_FLOOR;
-use crate::judge::{self, Caveat, Comparison, CriterionRow, Role, Settings, compare};
+use crate::judge::{self, Caveat, Comparison, CriterionRole, CriterionRow, Settings, compare};
 use crate::model::{
-    Artifact, Better, Contract, Digest, Event, Finding, Judged, Kind, MetricId, Outcome, PairSession, PairedKpi,
-    RolloutStage, Sampling, SideRevision, Snapshot, TakenFor, Tick, Verdict, Verdicts, ingest,
+    Artifact, Better, Contract, CriterionResult, Digest, Effect, Event, Kind, MetricId, Outcome, PairSession,
+    PairedKpi, RolloutStage, Sampling, SideRevision, Snapshot, SnapshotPurpose, Tick, Verdict, Verdicts, ingest,
 };
 use crate::workflow::window::{CLOCK_TOLERANCE, earlier, later};
 use crate::workflow::{Change, Dated, End, watch};
@@ -53,10 +53,10 @@ fn lost(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 /// other conclusions.
 fn measurements(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
     let current = change.artifacts();
-    let mut seen = Seen::default();
+    let mut seen = SeenMeasurements::default();
     let watched = Watched::of(change, fetch);
     change.events.iter().find_map(|event| {
-        let taken = event.what.taken().filter(|taken| current.contains(&&taken.snapshot))?;
+        let taken = event.what.recorded_snapshot().filter(|taken| current.contains(&&taken.snapshot))?;
         let bytes = fetch(&taken.snapshot)?;
         let problem = match ingest::parse_snapshot(&bytes) {
             Ok(snapshot) => mismatch(change, event, &snapshot)
@@ -79,7 +79,7 @@ fn mismatch(change: &Change, event: &Event, snapshot: &Snapshot) -> Option<Strin
     if let Some((what, _)) = recorded.into_iter().find(|(_, same)| !same) {
         return Some(format!("its {what} is not what the record says"));
     }
-    if what == TakenFor::Baseline {
+    if what == SnapshotPurpose::Baseline {
         match snapshot.definitions.get(CONTRACT) {
             Some(contract) if *contract != change.contract.digest() => {
                 return Some("it was measured for another contract".to_owned());
@@ -170,21 +170,22 @@ impl Watched {
     }
 
     /// The criteria that a measurement after a rollback proves to be worse than before the change, or cannot judge.
-    pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<Judged> {
+    pub(crate) fn not_back(&self, change: &Change, today: &Snapshot) -> Vec<CriterionResult> {
         let judged = self.watch(change, today);
         let is_found = |row: &&CriterionRow| match row.result.outcome() {
-            Outcome::Fail => row.role == Role::Guardrail,
-            Outcome::Invalid => row.role != Role::Trigger,
+            Outcome::Fail => row.role == CriterionRole::Guardrail,
+            Outcome::Invalid => row.role != CriterionRole::Trigger,
             Outcome::Pass | Outcome::Inconclusive => false,
         };
-        let mut found: Vec<Judged> = judged.iter().filter(is_found).map(CriterionRow::judged).collect();
+        let mut found: Vec<CriterionResult> =
+            judged.iter().filter(is_found).map(CriterionRow::criterion_result).collect();
         let rows = watch::drift(&self.reference, today, &self.settings).metrics;
         let kpi = change.contract.kpi.as_ref();
         let kpi = rows.into_iter().filter(|row| kpi.is_some_and(|kpi| kpi.metric == row.metric));
         found.extend(kpi.filter_map(|row| {
-            let judge::Change::Regressed(finding) = row.result else { return None };
+            let judge::MetricChange::Regressed(finding) = row.result else { return None };
             let bound = if row.better == Better::Higher { ">= -0%" } else { "<= +0%" };
-            Some(Judged { criterion: format!("{} {bound}", row.metric), verdict: Verdict::Fail(finding) })
+            Some(CriterionResult { criterion: format!("{} {bound}", row.metric), verdict: Verdict::Fail(finding) })
         }));
         found
     }
@@ -252,9 +253,11 @@ fn comparison(change: &Change, fetch: &Fetch<'_>) -> Option<String> {
 fn contradicted(after: &Snapshot, paired: &Verdicts, alone: &Verdicts) -> Option<String> {
     let exact: Vec<MetricId> =
         after.kpis.iter().filter(|kpi| kpi.sampling == Sampling::Exact).map(|kpi| MetricId::kpi(&kpi.name)).collect();
-    let is_exact = |judged: &Judged| judged.parsed().is_some_and(|it| exact.contains(&it.metric));
+    let is_exact = |judged: &CriterionResult| judged.parsed().is_some_and(|it| exact.contains(&it.metric));
     let mut both = paired.all().zip(alone.all());
-    let differs = |(one, other): &(&Judged, &Judged)| is_exact(one) && one.verdict.outcome() != other.verdict.outcome();
+    let differs = |(one, other): &(&CriterionResult, &CriterionResult)| {
+        is_exact(one) && one.verdict.outcome() != other.verdict.outcome()
+    };
     let (one, other) = both.find(differs)?;
     let [paired, alone] = [one, other].map(|judged| judged.verdict.outcome().name());
     Some(format!("`{}` is {paired} by the pairs and {alone} by the snapshots, though the KPI is exact", one.criterion))
@@ -337,9 +340,9 @@ fn difference(recorded: &Verdicts, again: &Verdicts) -> Option<String> {
 
 /// Whether two verdicts rest on the same numbers. The number of further runs is advice and may differ between versions, and
 /// early versions recorded no unit.
-fn rests_on_the_same(one: &Judged, other: &Judged) -> bool {
-    let finding = |it: Finding| Finding { unit: None, ..it };
-    let evidence = |judged: &Judged| match judged.verdict.clone() {
+fn rests_on_the_same(one: &CriterionResult, other: &CriterionResult) -> bool {
+    let finding = |it: Effect| Effect { unit: None, ..it };
+    let evidence = |judged: &CriterionResult| match judged.verdict.clone() {
         Verdict::Pass(found) => Verdict::Pass(finding(found)),
         Verdict::Fail(found) => Verdict::Fail(finding(found)),
         Verdict::Inconclusive { finding: found, because, .. } => {

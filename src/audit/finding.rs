@@ -73,11 +73,11 @@ pub(crate) enum FindingKind {
         surface: Option<Surface>,
         paths: Vec<String>,
     },
-    #[error("a contract changed without its {}: {}", lacking(*.docs, *.tests), few(.paths))]
+    #[error("the contracts surface changed without {}: {}", lacking(*.docs, *.tests), few(.paths))]
     ContractWithoutDocs { paths: Vec<String>, docs: bool, tests: bool },
     #[error("the emergency's override expired on {} and is still in effect", moment(*.expired))]
     EnvOverrideExpired { expired: DateTime<Utc> },
-    #[error("the winner of a benchmark was promoted with no stage that checks its guardrails live")]
+    #[error("promoted on a benchmark alone: no rollout stage checks the guardrails")]
     PromotedWithoutLiveCheck { from: Option<ChangeId> },
     #[error("the record cannot be trusted: {problem}")]
     RecordUnreadable { problem: String, conflicted: bool, kept_in: Option<String> },
@@ -95,8 +95,8 @@ pub(crate) enum FindingKind {
     /// is there.
     #[error("the record was rewritten: event {seq} is not the one that was there before")]
     RecordRewritten { seq: u64, days: bool },
-    /// Two branches continued a record with quiet days, and a merge took one side whole; `seq` is the first event that
-    /// only the side left out has.
+    /// Two branches continued a record with monitored days without an alarm, and a merge kept only one side; `seq` is
+    /// the first event that only the side left out has.
     #[error(
         "two branches continued the record from event {seq} on, and a merge took one side; the other side's days are gone"
     )]
@@ -140,7 +140,7 @@ pub(crate) enum FindingKind {
     ClassNeverPasses { class: Class, gate: Gate },
     #[error("{}", not_here(*.taken_back))]
     ChangeNotHere {
-        /// Whether it was taken back before it was called verified.
+        /// Whether it was reverted before it was marked verified.
         taken_back: bool,
     },
     #[error("the change was {}, but its commit was not reverted", .end.replace('_', " "))]
@@ -201,10 +201,11 @@ pub(crate) enum FindingKind {
     EvidenceUnknown,
     /// What promoted changes cost together; it fails where that is more than the config allows.
     #[error(
-        "{metric} got {:.1} % {} since {since}, of {:.1} % {}that the budget allows, by {}{}",
-        .spent.abs() * 100.0, if *.spent < 0.0 { "better" } else { "worse" }, .at_most * 100.0,
-        if *.spent < 0.0 { "worse " } else { "" }, count(.changes.len() as u64, "change", "changes"),
-        if *.unjudged > 0 { format!("; {unjudged} more did not judge it") } else { String::new() }
+        "{metric} is {:.1} % {} than at {since} over {} (budget: at most {:.1} % worse){}", .spent.abs() * 100.0,
+        if *.spent < 0.0 { "better" } else { "worse" }, count(.changes.len() as u64, "change", "changes"),
+        .at_most * 100.0,
+        if *.unjudged > 0 { format!("; {} not judged", count(*.unjudged as u64, "change was", "changes were")) }
+        else { String::new() }
     )]
     Budget {
         metric: MetricId,
@@ -327,7 +328,7 @@ pub(crate) struct Finding {
     /// Whether the commit that it is about was taken back whole within the range: then it only warns.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub taken_back: bool,
-    /// The change that was measured before the commit was taken back: then it fails all the same.
+    /// A change that was measured while this commit was in; the finding then stays a failure.
     #[serde(skip)]
     pub measured: Option<ChangeId>,
 }

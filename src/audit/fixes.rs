@@ -22,7 +22,7 @@ impl Finding {
             )];
         }
         let commit = self.commit.as_ref().map_or_else(|| "COMMIT".to_owned(), |commit| short(&commit.id));
-        let fixes = Fixes { finding: self, commit, ctx };
+        let fixes = FindingFixes { finding: self, commit, ctx };
         fixes.of(&self.what)
     }
 
@@ -58,13 +58,13 @@ fn literal(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
-struct Fixes<'a> {
+struct FindingFixes<'a> {
     finding: &'a Finding,
     commit: String,
     ctx: &'a FixContext,
 }
 
-impl Fixes<'_> {
+impl FindingFixes<'_> {
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
     fn of(&self, kind: &FindingKind) -> Vec<Fix> {
         let (commit, ctx) = (&self.commit, self.ctx);
@@ -230,7 +230,7 @@ impl Fixes<'_> {
                 Fix::or("if there is none, move it out of the project", away()),
             ],
             FindingKind::GateNotReached { end: Some(_), .. } => {
-                self.either(("it has ended: take its commit out", fix::take_out), ("take it up again", fix::start_from))
+                self.either(("it has ended: revert its commit", fix::take_out), ("take it up again", fix::start_from))
             }
             FindingKind::GateNotReached { missing, end: None } => self.run(|id| ctx.gate(id, *missing)),
             // A squashed commit may contain record and evidence too, which a plain revert would remove.
@@ -345,7 +345,7 @@ impl Fixes<'_> {
         let picked = "if it was picked from another branch: revert it, and open a change of this one";
         [
             Fix::or(picked, out.and(fix::start())),
-            Fix::then("after its baseline, bring it in again", self.ctx.uncommitted.again(&self.commit).and(made)),
+            Fix::then("after its baseline, apply it again", self.ctx.uncommitted.again(&self.commit).and(made)),
         ]
     }
 

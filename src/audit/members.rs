@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::{CommitName, Finding, FindingKind, History, Policy, RangeAudit, range};
+use crate::audit::{CheckPolicy, CommitName, Finding, FindingKind, History, RangeAudit, range};
 use crate::model::{Class, FileChange, Gate, Remade, Remake, Revision};
 use crate::workflow::gates::contract;
 use crate::workflow::window::CLOCK_TOLERANCE;
@@ -143,7 +143,7 @@ fn takes_over(change: &Change, by: &Change, days: u32, now: DateTime<Utc>) -> bo
 pub(crate) fn is_the_validated_one(
     change: &Change,
     (new, paths): (&str, &[String]),
-    policy: &Policy,
+    policy: &CheckPolicy,
     history: &dyn History,
 ) -> bool {
     let Some(validation) = &change.validation else { return false };
@@ -160,12 +160,12 @@ pub(crate) fn is_the_validated_one(
 }
 
 /// Whether a commit touches only validated files: a cherry-pick can apply a change to another, similar file.
-pub(crate) fn is_of_validated_files(change: &Change, paths: &[String], policy: &Policy) -> bool {
+pub(crate) fn is_of_validated_files(change: &Change, paths: &[String], policy: &CheckPolicy) -> bool {
     let files = change.validation.as_ref().map(|validation| &validation.delta.files);
     paths.iter().all(|path| files.is_some_and(|files| files.contains(path)) || policy.exempts_path(path))
 }
 
-pub(crate) fn is_picked(remade: &Remade, policy: &Policy) -> bool {
+pub(crate) fn is_picked(remade: &Remade, policy: &CheckPolicy) -> bool {
     remade.differs.iter().chain(&remade.decided).all(|file| policy.exempts_path(file.name()))
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn brings_the_code(
     change: &Change,
     commit: &str,
     paths: &[String],
-    policy: &Policy,
+    policy: &CheckPolicy,
     history: &dyn History,
 ) -> bool {
     let Some(validation) = &change.validation else { return false };

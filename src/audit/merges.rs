@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::audit::reverts::Settled;
+use crate::audit::reverts::RevertEffects;
 use crate::audit::{Finding, FindingKind, History, RangeAudit, Severity};
 use crate::model::{Commit, FileChange, Remake, Surface};
 
 /// Finds content that merges add or drop compared with a new merge of their parents. Merges need no change, and the ids in
 /// their messages are not checked. Content of a merge's own fails; a resolved conflict is a warning, unless it decides on
 /// tuneables without naming a change that has a record, or a side has the conflict by commits alone that were taken back.
-pub(crate) fn of_merges(audit: &RangeAudit<'_>, settled: &Settled, history: &dyn History) -> Vec<Finding> {
+pub(crate) fn of_merges(audit: &RangeAudit<'_>, effects: &RevertEffects, history: &dyn History) -> Vec<Finding> {
     let (merges, surfaces) = (&audit.merges, &audit.policy.surfaces);
     let asked: Vec<Remake<'_>> =
         merges.iter().map(|merge| Remake::Merge { commit: &merge.id, parents: &merge.parents }).collect();
@@ -29,7 +29,7 @@ pub(crate) fn of_merges(audit: &RangeAudit<'_>, settled: &Settled, history: &dyn
             found.extend(finding.map(|finding| Finding { level, ..finding }));
         };
         add(remade.differs, false, false);
-        let is_real = |file: &FileChange| are_at_odds(merge, file.name(), settled, history);
+        let is_real = |file: &FileChange| are_at_odds(merge, file.name(), effects, history);
         let (real, back) = remade.decided.into_iter().partition(is_real);
         add(real, true, false);
         add(back, true, true);
@@ -54,36 +54,36 @@ fn carried(audit: &RangeAudit<'_>, merge: &Commit, history: &dyn History) -> Opt
 }
 
 /// Whether each side of a merge has work in a file that was not taken back. A side without a commit that touches it moved it.
-fn are_at_odds(merge: &Commit, path: &str, settled: &Settled, history: &dyn History) -> bool {
+fn are_at_odds(merge: &Commit, path: &str, effects: &RevertEffects, history: &dyn History) -> bool {
     let has_work = |side: &String| {
         let mut others = merge.parents.iter().filter(|other| *other != side);
         others.all(|other| {
             let touching = history.touching(other, side, path);
-            touching.is_empty() || touching.iter().any(|id| settled.stands(id))
+            touching.is_empty() || touching.iter().any(|id| effects.stands(id))
         })
     };
     merge.parents.iter().all(has_work)
 }
 
 /// The files that differ between the merge bases and the head of a range although no commit that is still in effect touches
-/// them. `told` are the findings about content of merges.
+/// them. `reported` are the findings about content of merges.
 pub(crate) fn unexplained(
     audit: &RangeAudit<'_>,
-    settled: &Settled,
-    told: &[Finding],
+    effects: &RevertEffects,
+    reported: &[Finding],
     history: &dyn History,
 ) -> BTreeSet<String> {
-    if audit.merges.is_empty() && settled.taken_back.is_empty() {
+    if audit.merges.is_empty() && effects.taken_back.is_empty() {
         return BTreeSet::new();
     }
-    let touching = audit.touched.iter().filter(|(id, _)| settled.stands(id)).flat_map(|(_, paths)| paths);
+    let touching = audit.touched.iter().filter(|(id, _)| effects.stands(id)).flat_map(|(_, paths)| paths);
     let touched: BTreeSet<&str> = touching.map(String::as_str).collect();
-    let told = told.iter().filter_map(|it| {
+    let reported = reported.iter().filter_map(|it| {
         let FindingKind::MergeBringsContent { paths, conflict: false, .. } = &it.what else { return None };
         Some(paths)
     });
-    let told: BTreeSet<&str> = told.flatten().map(String::as_str).collect();
-    let is_known = |name: &str| touched.contains(name) || told.contains(name) || audit.policy.exempts_path(name);
+    let reported: BTreeSet<&str> = reported.flatten().map(String::as_str).collect();
+    let is_known = |name: &str| touched.contains(name) || reported.contains(name) || audit.policy.exempts_path(name);
     let differing = |base: String| -> BTreeSet<String> {
         let files = history.changed(&base, &audit.head);
         files.iter().map(|file| file.name().to_owned()).filter(|name| !is_known(name)).collect()

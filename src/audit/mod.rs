@@ -20,10 +20,10 @@ pub(crate) use crate::model::{CommitName, Severity};
 pub(crate) use commit_msg::MessageFacts;
 pub(crate) use finding::{Finding, FindingKind, Unwitnessed};
 pub(crate) use members::Member;
-pub(crate) use policy::{CommitDeadline, Exemption, KeyChange, Policy, Surfaces};
+pub(crate) use policy::{CheckPolicy, CommitDeadline, Exemption, KeyChange, Surfaces};
 pub(crate) use range::{History, RangeAudit};
-pub(crate) use record::{EarlierRecord, Found, RecordFacts, RecordState};
-pub(crate) use timestamps::{Stamp, Version};
+pub(crate) use record::{EarlierRecord, EvidenceBytes, RecordFacts, RecordState};
+pub(crate) use timestamps::{RecordVersion, Stamp};
 
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ use crate::workflow::gates::decide;
 use crate::workflow::{Change, window};
 
 #[derive(Debug, Clone)]
-pub(crate) struct Policy {
+pub(crate) struct CheckPolicy {
     /// The gate that each change must have passed, if its class has that gate.
     pub require: Gate,
     pub exempt: Vec<Exemption>,
@@ -50,7 +50,7 @@ pub(crate) struct Surfaces {
     pub docs: Vec<GlobSet>,
     pub tests: Vec<GlobSet>,
     /// What may change together with tuneables: prose, tests, the KPI's output, the config. What one set lacks is code.
-    pub beside: Vec<GlobSet>,
+    pub non_code: Vec<GlobSet>,
 }
 
 /// A key of the config that says something else, with its values as JSON; `None` where it is not there.
@@ -74,7 +74,7 @@ impl fmt::Display for KeyChange {
     }
 }
 
-impl Policy {
+impl CheckPolicy {
     pub(crate) fn exempts(&self, commit: &Commit) -> Option<&str> {
         // A file of the contracts surface needs a change even if a glob exempts it.
         let of_contract = !self.surfaces.on(Surface::Contracts, commit.paths()).is_empty();
@@ -133,7 +133,7 @@ impl Surfaces {
     /// Whether a path is code: neither a tuneable nor something that may change together with one.
     pub(crate) fn is_code(&self, path: &str) -> bool {
         let tuneable = self.by_surface[Surface::Tuneables as usize].is_match(path);
-        !tuneable && self.beside.iter().any(|beside| !beside.is_match(path))
+        !tuneable && self.non_code.iter().any(|non_code| !non_code.is_match(path))
     }
 
     pub(crate) fn on<'a>(&self, surface: Surface, paths: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::audit::merges::{brought_back, of_merges, unexplained};
 use crate::audit::reverts::Lineage;
 use crate::audit::{
-    Audit, CommitName, Exempted, Finding, FindingKind, Member, Policy, RecordFacts, RecordState, members,
+    Audit, CheckPolicy, CommitName, Exempted, Finding, FindingKind, Member, RecordFacts, RecordState, members,
 };
 use crate::model::{ChangeId, Commit, FileChange, Kind, Remade, Remake, own};
 use crate::workflow::{Change, End};
@@ -56,7 +56,7 @@ pub(crate) trait History {
 }
 
 pub(crate) struct RangeAudit<'a> {
-    pub(crate) policy: &'a Policy,
+    pub(crate) policy: &'a CheckPolicy,
     pub(crate) records: &'a BTreeMap<ChangeId, RecordFacts>,
     /// The committer's time of the head, or now if that is later.
     pub(crate) now: DateTime<Utc>,
@@ -71,7 +71,7 @@ pub(crate) struct RangeAudit<'a> {
     /// Those among the reverts that name no commit, as a forge writes them, with the finding if they are none.
     unnamed: BTreeMap<String, Finding>,
     /// Data among the tool's own files that commits of changes brought.
-    pub(crate) beside: Vec<(CommitName, String)>,
+    pub(crate) own_data: Vec<(CommitName, String)>,
     /// With the project's files only, compared with the first parent.
     pub(crate) merges: Vec<Commit>,
     /// Every commit of the range by hash, without its files.
@@ -83,7 +83,11 @@ pub(crate) struct RangeAudit<'a> {
 
 impl<'a> RangeAudit<'a> {
     /// Starts a check with the policy, the records at head, and the time of head.
-    pub(crate) fn new(policy: &'a Policy, records: &'a BTreeMap<ChangeId, RecordFacts>, now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(
+        policy: &'a CheckPolicy,
+        records: &'a BTreeMap<ChangeId, RecordFacts>,
+        now: DateTime<Utc>,
+    ) -> Self {
         let (mut relinked, mut validated) = (BTreeMap::new(), BTreeMap::<String, BTreeSet<ChangeId>>::new());
         for (id, change) in records.iter().filter_map(|(id, record)| Some((id, record.change()?))) {
             for commit in change.commits() {
@@ -105,7 +109,7 @@ impl<'a> RangeAudit<'a> {
             members: BTreeMap::new(),
             reverts: Vec::new(),
             unnamed: BTreeMap::new(),
-            beside: Vec::new(),
+            own_data: Vec::new(),
             merges: Vec::new(),
             seen: BTreeMap::new(),
             touched: Vec::new(),
@@ -226,7 +230,7 @@ impl<'a> RangeAudit<'a> {
             return self.add(commit, finding);
         }
         let data = commit.files.iter().filter(|file| file.own && own::is_data(&file.path));
-        self.beside.extend(data.map(|file| (commit.name(), file.name().to_owned())));
+        self.own_data.extend(data.map(|file| (commit.name(), file.name().to_owned())));
         if member.ids.len() > 1 {
             self.add(commit, Finding::fail(FindingKind::SeveralIds { ids: member.ids.clone() }));
         }
@@ -244,17 +248,17 @@ impl<'a> RangeAudit<'a> {
     /// Finishes the check: asks git about the commits of changes and checks each change's gate. Also returns these changes.
     pub(crate) fn finish(mut self, history: &dyn History) -> (Audit, BTreeSet<ChangeId>) {
         let reverts = self.recognized(history);
-        let settled = Lineage::of(&self, history, &reverts).settle(&reverts);
-        let of_merges = of_merges(&self, &settled, history);
-        let unexplained = unexplained(&self, &settled, &of_merges, history);
+        let effects = Lineage::of(&self, history, &reverts).resolve(&reverts);
+        let of_merges = of_merges(&self, &effects, history);
+        let unexplained = unexplained(&self, &effects, &of_merges, history);
         self.audit.findings.extend(brought_back(&self, &unexplained).into_iter().chain(of_merges));
-        let mut taken_back = settled.taken_back;
+        let mut taken_back = effects.taken_back;
         // Work that is still present was not taken back, whatever a revert claims.
         let leaves = |paths: &[String]| paths.iter().any(|path| unexplained.contains(path));
         for (commit, _) in self.touched.iter().filter(|(_, paths)| leaves(paths)) {
             taken_back.remove(commit);
         }
-        self.audit.findings.extend(settled.findings);
+        self.audit.findings.extend(effects.findings);
         let mut found = std::mem::take(&mut self.audit.findings);
         for finding in &mut found {
             let commit = finding.commit.as_ref().map(|commit| commit.id.clone()).unwrap_or_default();
@@ -264,7 +268,7 @@ impl<'a> RangeAudit<'a> {
         }
         self.audit.findings = found;
         let mut members = std::mem::take(&mut self.members);
-        for (id, member) in settled.members {
+        for (id, member) in effects.members {
             members.entry(id).or_default().push(member);
         }
         let referenced = members.keys().cloned().collect();
@@ -292,7 +296,8 @@ impl<'a> RangeAudit<'a> {
         let changes = self.records.values().filter_map(RecordFacts::change);
         let mut claimed = changes.filter(|it| matches!(it.end, None | Some(End::Verified { .. })));
         let is_measured = |change: &Change| {
-            let mut taken = change.events.iter().filter_map(|event| event.what.taken()?.revision.commit.as_ref());
+            let mut taken =
+                change.events.iter().filter_map(|event| event.what.recorded_snapshot()?.revision.commit.as_ref());
             taken.any(has_it)
         };
         claimed.find(|change| is_measured(change)).map(|change| change.id().clone())

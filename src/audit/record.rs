@@ -95,11 +95,11 @@ pub(crate) fn growth(id: &ChangeId, before: &EarlierRecord, now: Option<&RecordF
 }
 
 /// The bytes of an evidence file as it was recorded, or the finding about it.
-pub(crate) type Found = Result<Vec<u8>, FindingKind>;
+pub(crate) type EvidenceBytes = Result<Vec<u8>, FindingKind>;
 
 pub(crate) fn evidence<E>(
     record: &RecordFacts,
-    fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
+    fetch: &mut dyn FnMut(&Artifact) -> Result<EvidenceBytes, E>,
 ) -> Result<Vec<Finding>, E> {
     let Some(change) = record.change() else { return Ok(Vec::new()) };
     let (mut found, files) = files(record, fetch)?;
@@ -163,7 +163,7 @@ type Files<'r> = BTreeMap<&'r str, Vec<u8>>;
 /// The record's files by their digests, with findings for those that are missing or altered.
 pub(crate) fn files<'r, E>(
     record: &'r RecordFacts,
-    fetch: &mut dyn FnMut(&Artifact) -> Result<Found, E>,
+    fetch: &mut dyn FnMut(&Artifact) -> Result<EvidenceBytes, E>,
 ) -> Result<(Vec<Finding>, Files<'r>), E> {
     let (mut found, mut files) = (Vec::new(), BTreeMap::new());
     for artifact in record.change().map(Change::artifacts).unwrap_or_default() {
@@ -232,7 +232,7 @@ fn revision(event: &Event) -> Option<&Revision> {
     if let Kind::Validated(validation) = &event.what {
         return Some(&validation.revision);
     }
-    event.what.taken().map(|taken| &taken.revision)
+    event.what.recorded_snapshot().map(|taken| &taken.revision)
 }
 
 /// A difference between the delta and git. Of a single commit that is known here, nothing is believed that git can show:

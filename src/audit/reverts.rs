@@ -23,7 +23,7 @@ struct Claim {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Settled {
+pub(crate) struct RevertEffects {
     /// Commits of which nothing is left, with the reverts that removed them.
     pub(crate) taken_back: BTreeMap<String, Vec<String>>,
     pub(crate) findings: Vec<Finding>,
@@ -33,7 +33,7 @@ pub(crate) struct Settled {
     pub(crate) members: Vec<(ChangeId, Member)>,
 }
 
-impl Settled {
+impl RevertEffects {
     /// Whether a commit is in effect, and no revert of one of the range.
     pub(crate) fn stands(&self, commit: &str) -> bool {
         !self.taken_back.contains_key(commit) && !self.undoing.contains(commit)
@@ -107,11 +107,11 @@ impl<'a> Lineage<'a> {
         Claim { holds: behind, whole, finding, target }
     }
 
-    pub(crate) fn settle(&self, reverts: &[Member]) -> Settled {
-        let mut settled = self.effects(reverts, &BTreeSet::new());
-        let kept = self.still_in_effect(reverts, &settled);
+    pub(crate) fn resolve(&self, reverts: &[Member]) -> RevertEffects {
+        let mut effects = self.effects(reverts, &BTreeSet::new());
+        let kept = self.still_in_effect(reverts, &effects);
         if !kept.is_empty() {
-            settled = self.effects(reverts, &kept);
+            effects = self.effects(reverts, &kept);
         }
         for (at, revert) in reverts.iter().enumerate() {
             let claims = self.claims_of(revert);
@@ -122,19 +122,19 @@ impl<'a> Lineage<'a> {
                 let finding = claim.finding.clone()?;
                 Some(if again(claim) { Finding { level: Severity::Fail, ..finding } } else { finding })
             });
-            settled.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
+            effects.findings.extend(found.map(|finding| finding.of_commit(&revert.name)));
             let reverts_all = claims.iter().all(|claim| claim.holds);
-            self.add_work(revert, reverts_all, &mut settled);
+            self.add_work(revert, reverts_all, &mut effects);
             if reverts_all && revert.ids.is_empty() && !self.has_records(&revert.name.id) {
                 let no_id = FindingKind::CommitWithoutId { newly_exempt: false, may_be_older: false };
                 let finding = self.audit.policy.surfaces.untracked(revert.paths.iter().map(String::as_str), no_id);
                 let finding = finding.of_commit(&revert.name);
                 // Reverting a commit of this range restores the earlier state.
                 let restores = claims.iter().all(|claim| self.restores(revert, &claim.target));
-                settled.findings.push(if restores { finding.taken_back(None) } else { finding });
+                effects.findings.push(if restores { finding.taken_back(None) } else { finding });
             }
         }
-        settled
+        effects
     }
 
     fn claims_of(&self, revert: &Member) -> &[Claim] {
@@ -143,27 +143,27 @@ impl<'a> Lineage<'a> {
 
     /// What the reverts remove; `kept` is what they claim to remove and merges brought back. Newest first: a revert that was
     /// itself reverted, if only in part, removes nothing for good.
-    fn effects(&self, reverts: &[Member], kept: &BTreeSet<String>) -> Settled {
-        let (mut settled, mut undone) = (Settled::default(), BTreeSet::new());
+    fn effects(&self, reverts: &[Member], kept: &BTreeSet<String>) -> RevertEffects {
+        let (mut effects, mut undone) = (RevertEffects::default(), BTreeSet::new());
         for revert in reverts {
             let (id, claims) = (&revert.name.id, self.claims_of(revert));
             let holds = claims.iter().all(|claim| claim.holds);
-            if settled.taken_back.contains_key(id) || !holds || self.is_of_another_change(revert) {
+            if effects.taken_back.contains_key(id) || !holds || self.is_of_another_change(revert) {
                 continue;
             }
             for claim in claims {
                 if claim.whole && !undone.contains(id) && !kept.contains(&claim.target) {
                     for gone in self.audit.with_merged(&claim.target, self.history) {
-                        settled.taken_back.entry(gone).or_default().push(id.clone());
+                        effects.taken_back.entry(gone).or_default().push(id.clone());
                     }
                 }
                 undone.insert(&claim.target);
             }
             if claims.iter().all(|claim| self.audit.seen.contains_key(&claim.target)) {
-                settled.undoing.insert(id.clone());
+                effects.undoing.insert(id.clone());
             }
         }
-        settled
+        effects
     }
 
     /// Whether it brings work back as that of other changes, which answer for it: for the first one, it stays reverted.
@@ -185,7 +185,7 @@ impl<'a> Lineage<'a> {
     }
 
     /// A revert is work if it does something else, brings something back, or carries the id of another change.
-    fn add_work(&self, revert: &Member, reverts_all: bool, settled: &mut Settled) {
+    fn add_work(&self, revert: &Member, reverts_all: bool, effects: &mut RevertEffects) {
         let origins = if reverts_all { self.origins(&revert.name.id) } else { Vec::new() };
         let takes_out = reverts_all && origins.iter().all(|origin| origin.takes_out);
         let back = origins.iter().filter(|origin| !origin.takes_out);
@@ -197,16 +197,16 @@ impl<'a> Lineage<'a> {
                 Ok(_) if takes_out && origin.is_some() => {}
                 Ok(id) => {
                     let root = origin.filter(|it| !it.takes_out).map(|it| it.root.clone());
-                    settled.members.push((id, Member { root, ..revert.clone() }));
+                    effects.members.push((id, Member { root, ..revert.clone() }));
                 }
-                Err(finding) => settled.findings.push(finding),
+                Err(finding) => effects.findings.push(finding),
             }
         }
     }
 
     /// Commits that were reverted in the range but are still in effect at its head although no later commit that stands brought
     /// the same: a merge dropped the revert. If later work hides that at the head, the merges in between show it.
-    fn still_in_effect(&self, reverts: &[Member], settled: &Settled) -> BTreeSet<String> {
+    fn still_in_effect(&self, reverts: &[Member], effects: &RevertEffects) -> BTreeSet<String> {
         let mut claims: Vec<(&Member, &str)> = Vec::new();
         for revert in reverts {
             let exact = self.claims_of(revert).iter().filter(|claim| claim.finding.is_none());
@@ -217,20 +217,20 @@ impl<'a> Lineage<'a> {
         let both = claims.into_iter().zip(self.history.remake(&asked));
         let kept = both.filter(|((revert, of), remade)| {
             let is_gone = remade.as_ref().is_some_and(Remade::is_same);
-            !is_gone && (self.stands_at(head, revert, of, settled) || self.came_back(revert, of, settled))
+            !is_gone && (self.stands_at(head, revert, of, effects) || self.came_back(revert, of, effects))
         });
         kept.map(|((_, target), _)| target.to_owned()).collect()
     }
 
     /// Whether a merge after the revert brought the reverted work back.
-    fn came_back(&self, revert: &Member, of: &str, settled: &Settled) -> bool {
+    fn came_back(&self, revert: &Member, of: &str, effects: &RevertEffects) -> bool {
         let mut merges = self.audit.seen.values().filter(|commit| commit.is_merge());
         let is_after = |merge: &Commit| self.history.comes_before(&revert.name.id, &merge.id) == Some(true);
-        merges.any(|merge| is_after(merge) && self.stands_at(&merge.id, revert, of, settled))
+        merges.any(|merge| is_after(merge) && self.stands_at(&merge.id, revert, of, effects))
     }
 
     /// Whether reverted work is in effect there in a file to which no commit that stands brought it after the revert.
-    fn stands_at(&self, head: &str, revert: &Member, of: &str, settled: &Settled) -> bool {
+    fn stands_at(&self, head: &str, revert: &Member, of: &str, effects: &RevertEffects) -> bool {
         let left = |heads: &[&str]| -> Vec<Option<BTreeSet<String>>> {
             let asked: Vec<Remake<'_>> = heads.iter().map(|head| Remake::Gone { head, of }).collect();
             let names = |it: Remade| it.differs.iter().chain(&it.decided).map(|file| file.name().to_owned()).collect();
@@ -239,7 +239,7 @@ impl<'a> Lineage<'a> {
         let here = left(&[head]).remove(0).unwrap_or_else(|| revert.paths.iter().cloned().collect());
         here.iter().any(|path| {
             let mut later = self.history.touching(&revert.name.id, head, path);
-            later.retain(|id| !settled.taken_back.contains_key(id));
+            later.retain(|id| !effects.taken_back.contains_key(id));
             let ends: Vec<String> = later.into_iter().flat_map(|id| [format!("{id}^1"), id]).collect();
             let ends = left(&ends.iter().map(String::as_str).collect::<Vec<_>>());
             let holds = |at: &Option<BTreeSet<String>>| at.as_ref().is_some_and(|left| left.contains(path));

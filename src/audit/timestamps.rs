@@ -20,8 +20,8 @@ pub(crate) struct Stamp {
     pub is_signed: bool,
     /// Whether it records a monitored day without an alarm, whose loss hides nothing.
     pub quiet_day: bool,
-    /// Its content if that does not depend on earlier events ([`Event::by_itself`]).
-    pub by_itself: Option<Value>,
+    /// Its content if that does not depend on earlier events ([`Event::standalone_content`]).
+    pub standalone_content: Option<Value>,
 }
 
 fn kept(events: &[Stamp], change: &Change) -> usize {
@@ -32,8 +32,8 @@ fn kept(events: &[Stamp], change: &Change) -> usize {
 /// days are gone, a merge may have taken one side's: the caller asks git whether that is so.
 pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     let kept = kept(earlier, change);
-    let joined: Vec<Value> = change.events.iter().skip(kept).filter_map(Event::by_itself).collect();
-    let is_joined = |event: &&Stamp| event.by_itself.as_ref().is_some_and(|it| joined.contains(it));
+    let joined: Vec<Value> = change.events.iter().skip(kept).filter_map(Event::standalone_content).collect();
+    let is_joined = |event: &&Stamp| event.standalone_content.as_ref().is_some_and(|it| joined.contains(it));
     let lost: Vec<&Stamp> = earlier[kept..].iter().filter(|event| !is_joined(event)).collect();
     let seq = kept as u64 + 1;
     if lost.is_empty() {
@@ -42,14 +42,14 @@ pub(crate) fn rewritten(earlier: &[Stamp], change: &Change) -> Option<Finding> {
     Some(if lost.iter().all(|event| event.quiet_day) {
         Finding::warn(FindingKind::RecordForked { seq })
     } else {
-        let days = lost.iter().all(|event| event.by_itself.is_some());
+        let days = lost.iter().all(|event| event.standalone_content.is_some());
         Finding::fail(FindingKind::RecordRewritten { seq, days })
     })
 }
 
 /// A version of a record in one commit of the range.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Version {
+pub(crate) struct RecordVersion {
     pub commit: CommitName,
     /// The author date, which a rebase keeps.
     pub written: DateTime<Utc>,
@@ -60,7 +60,7 @@ pub(crate) struct Version {
     pub events: Option<Vec<Stamp>>,
 }
 
-impl Version {
+impl RecordVersion {
     fn events(&self) -> &[Stamp] {
         self.events.as_deref().unwrap_or_default()
     }
@@ -71,11 +71,11 @@ pub(crate) fn findings(
     id: &ChangeId,
     path: &str,
     before: Option<&EarlierRecord>,
-    versions: &[Version],
+    versions: &[RecordVersion],
     now: Option<&RecordFacts>,
     deadline: CommitDeadline,
 ) -> Vec<Finding> {
-    let lost = |what: FindingKind, told_here: bool, held: &dyn Fn(&Version) -> bool| -> Vec<Finding> {
+    let lost = |what: FindingKind, told_here: bool, held: &dyn Fn(&RecordVersion) -> bool| -> Vec<Finding> {
         let newest = versions.iter().rev().find(|version| told_here && held(version));
         newest.map(|version| Finding::fail(what).of_commit(&version.commit)).into_iter().collect()
     };
@@ -90,7 +90,7 @@ pub(crate) fn findings(
         // An unreadable record has a finding of its own.
         Some(RecordState::Unreadable { .. }) => Vec::new(),
         Some(RecordState::Tracked(change)) => {
-            let lost = |version: &Version| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
+            let lost = |version: &RecordVersion| Some(rewritten(version.events(), change)?.of_commit(&version.commit));
             // A rewritten record comes before a forked one.
             let rewritten = versions.iter().filter_map(lost).max_by_key(|finding| finding.level);
             let moments = out_of_time(change, before, versions, deadline);
@@ -102,10 +102,10 @@ pub(crate) fn findings(
 
 /// The version that first committed the event at an index: with all events before it or, for an event that does not depend
 /// on them, on another branch whose events were joined.
-fn first_committed<'v>(change: &Change, index: usize, versions: &'v [Version]) -> Option<&'v Version> {
-    let by_itself = change.events[index].by_itself();
-    let is_it = |stamp: &Stamp| by_itself.is_some() && stamp.by_itself == by_itself;
-    let holds = |version: &&Version| kept(version.events(), change) > index || version.events().iter().any(is_it);
+fn first_committed<'v>(change: &Change, index: usize, versions: &'v [RecordVersion]) -> Option<&'v RecordVersion> {
+    let standalone_content = change.events[index].standalone_content();
+    let is_it = |stamp: &Stamp| standalone_content.is_some() && stamp.standalone_content == standalone_content;
+    let holds = |version: &&RecordVersion| kept(version.events(), change) > index || version.events().iter().any(is_it);
     versions.iter().filter(holds).min_by_key(|version| version.written)
 }
 
@@ -113,7 +113,7 @@ fn first_committed<'v>(change: &Change, index: usize, versions: &'v [Version]) -
 fn out_of_time(
     change: &Change,
     before: Option<&EarlierRecord>,
-    versions: &[Version],
+    versions: &[RecordVersion],
     deadline: CommitDeadline,
 ) -> Option<Finding> {
     // Number of events to the time at which a record with that many was first committed.
@@ -152,7 +152,7 @@ fn out_of_time(
 fn late(
     change: &Change,
     before: Option<&EarlierRecord>,
-    versions: &[Version],
+    versions: &[RecordVersion],
     deadline: CommitDeadline,
 ) -> Option<Finding> {
     let known = before.map_or(0, |before| before.events.len());
@@ -214,14 +214,14 @@ mod tests {
     }
 
     /// The version of the record in a commit on the given day, with its first `count` events.
-    fn version(change: &Change, count: usize, day: u32) -> Version {
+    fn version(change: &Change, count: usize, day: u32) -> RecordVersion {
         let stamp = |event: &Event| Stamp {
             digest: event.digest.as_str().to_owned(),
             is_signed: false,
             quiet_day: false,
-            by_itself: None,
+            standalone_content: None,
         };
-        Version {
+        RecordVersion {
             commit: CommitName { id: format!("{count:040}"), subject: "Evidence".to_owned() },
             written: fixture::at(day, 10),
             made: fixture::at(day, 10),
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    fn whats(change: &Change, versions: &[Version], deadline: CommitDeadline) -> Vec<FindingKind> {
+    fn whats(change: &Change, versions: &[RecordVersion], deadline: CommitDeadline) -> Vec<FindingKind> {
         let record = facts(change.clone());
         let found = findings(change.id(), "x", None, versions, Some(&record), deadline);
         found.into_iter().map(|finding| finding.what).collect()
@@ -241,7 +241,7 @@ mod tests {
         let change = fixture::passed(7);
         let days = [1, 1, 1, 2, 2, 2, 2, 3, 4, 4, 5];
         assert_eq!(change.events.len(), days.len());
-        let versions: Vec<Version> = (1..).zip(days).map(|(count, day)| version(&change, count, day)).collect();
+        let versions: Vec<RecordVersion> = (1..).zip(days).map(|(count, day)| version(&change, count, day)).collect();
         assert_eq!(whats(&change, &versions, LENIENT), []);
         // A week's evidence in one commit of the next week is only a warning unless the config demands otherwise.
         let late = [version(&change, change.events.len(), 11)];
@@ -301,7 +301,7 @@ mod tests {
         let future = [version(&change, 8, 2)];
         assert!(matches!(whats(&change, &future, LENIENT)[0], FindingKind::RecordFromFuture { seq: 8, .. }));
         // A rebase on day 9 rewrote the commits, but kept their author dates.
-        let rebased = |count, day| Version { made: fixture::at(9, 10), ..version(&change, count, day) };
+        let rebased = |count, day| RecordVersion { made: fixture::at(9, 10), ..version(&change, count, day) };
         let versions = [rebased(3, 1), rebased(7, 2), rebased(9, 4), rebased(10, 4), rebased(11, 5)];
         assert_eq!(whats(&change, &versions, LENIENT), []);
     }

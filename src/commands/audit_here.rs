@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::audit::{Audit, Finding, FindingKind, Found, RecordFacts, Severity, record, timestamps};
+use crate::audit::{Audit, EvidenceBytes, Finding, FindingKind, RecordFacts, Severity, record, timestamps};
 use crate::commands::{Ctx, choose, commit_contents, demands, evidence as of_change};
 use crate::error::{Result, failed, trouble};
 use crate::git::Repo;
@@ -228,7 +228,7 @@ pub(crate) fn damaged(ctx: &Ctx) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-fn find(ctx: &Ctx, artifact: &Artifact) -> Result<Found, StoreError> {
+fn find(ctx: &Ctx, artifact: &Artifact) -> Result<EvidenceBytes, StoreError> {
     let found = match evidence::verify(&ctx.project, artifact)? {
         Integrity::Intact(bytes) => return Ok(Ok(bytes)),
         Integrity::Altered { found } => Some(found),

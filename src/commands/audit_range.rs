@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::audit::{
-    Audit, CommitName, EarlierRecord, Finding, RangeAudit, RecordFacts, Stamp, Version, range, timestamps,
+    Audit, CommitName, EarlierRecord, Finding, RangeAudit, RecordFacts, RecordVersion, Stamp, range, timestamps,
 };
 use crate::commands::record_check::RecordCheck;
 use crate::commands::{GitHistory, audit_here, commit_contents, demands, evidence};
@@ -107,7 +107,7 @@ pub(crate) fn run(repo: &Repo, range: Listed<'_>, require: Option<Gate>, now: Da
         touches.take(&commit);
         commits.take(&commit);
     })?;
-    let beside = std::mem::take(&mut commits.beside);
+    let own_data = std::mem::take(&mut commits.own_data);
     let (mut audit, referenced) = commits.finish(&history);
     let mut concerned = concerned(&at_head, &earlier, &touches);
     concerned.extend(referenced.iter().cloned());
@@ -129,7 +129,7 @@ pub(crate) fn run(repo: &Repo, range: Listed<'_>, require: Option<Gate>, now: Da
         now,
     };
     check.add(&mut audit, &concerned)?;
-    audit.findings.extend(evidence::unknown(&history, &range.head, &beside, &records, &audit)?);
+    audit.findings.extend(evidence::unknown(&history, &range.head, &own_data, &records, &audit)?);
     audit.findings.extend(touches.misnamed(&history, &range.head)?);
     let unreferenced = tracked.clone().filter(|it| !referenced.contains(it.id()));
     audit.add_new(check.of_changes(unreferenced, &concerned)?);
@@ -306,10 +306,10 @@ impl Touches {
         Ok(found)
     }
 
-    pub(crate) fn versions(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<Vec<Version>> {
+    pub(crate) fn versions(&self, history: &GitHistory<'_>, id: &ChangeId) -> Result<Vec<RecordVersion>> {
         let touches = self.records.get(id).map(Vec::as_slice).unwrap_or_default();
-        let of = |touch: &Touch| -> Result<Version> {
-            Ok(Version {
+        let of = |touch: &Touch| -> Result<RecordVersion> {
+            Ok(RecordVersion {
                 commit: touch.commit.clone(),
                 written: touch.written,
                 made: touch.made,
@@ -356,7 +356,9 @@ pub(crate) fn stamps(bytes: &[u8]) -> Option<Vec<Stamp>> {
         digest: event["digest"].as_str().unwrap_or_default().to_owned(),
         is_signed: event["signature"].is_string(),
         quiet_day: event["what"]["kind"] == "ticked" && event["what"]["alarms"].as_array().is_some_and(Vec::is_empty),
-        by_itself: serde_json::from_value(event.clone()).ok().and_then(|event: Event| event.by_itself()),
+        standalone_content: serde_json::from_value(event.clone())
+            .ok()
+            .and_then(|event: Event| event.standalone_content()),
     };
     Some(value["events"].as_array()?.iter().map(stamp).collect())
 }

@@ -4,12 +4,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Ask, BudgetArgs, Ctx, Pairing, Probes, pair, pairing};
-use crate::config::Timing;
+use crate::config::TimingConfig;
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
 use crate::judge::bisect::{Search, agreed};
 use crate::judge::compare::{for_metric, pair_rows};
-use crate::judge::{Change, Circumstances, Decisive, Measured, Settings, rule, series};
+use crate::judge::{Circumstances, Decisive, MetricChange, MetricReadings, Settings, rule, series};
 use crate::measure::pair::Versions;
 use crate::model::{CommandLine, Criterion, Fix, MetricKind, Outcome, PairSession, short};
 use crate::report::{Doc, code, values};
@@ -29,7 +29,8 @@ pub(crate) struct BisectArgs {
     /// Smallest slowdown that counts, such as 2% [default: the noise floor, or pair.min_effect of the config]
     #[arg(long, value_name = "SHARE")]
     min_effect: Option<String>,
-    /// Command that prepares each side, such as a build; a commit where it fails is skipped [default: pair.prepare of the config, or its build command]
+    /// Command that prepares each side, such as a build; a commit where it fails is skipped [default: pair.prepare of
+    /// the config, or its build command]
     #[arg(long, value_name = "COMMAND")]
     prepare: Option<String>,
     /// Command to measure; a single argument with spaces runs in a shell [default: the only configured timing]
@@ -43,7 +44,7 @@ struct Bisection<'a> {
     args: &'a BisectArgs,
     settings: Settings,
     /// The command twice, for two measurements on the same checkouts.
-    plans: [Timing; 2],
+    plans: [TimingConfig; 2],
     good: String,
 }
 
@@ -55,7 +56,7 @@ pub(crate) fn run(ctx: &Ctx, args: BisectArgs) -> Result<Exit> {
     let commits = commits(repo, &good, &bad)?;
     let mut settings = pair::settings(ctx, args.min_effect.as_deref())?;
     let plan = plan(ctx, &args, &mut settings)?;
-    let again = Timing { name: format!("{}-again", plan.name), ..plan.clone() };
+    let again = TimingConfig { name: format!("{}-again", plan.name), ..plan.clone() };
     let bisection = Bisection { ctx, repo, args: &args, settings, plans: [plan, again], good };
     let slower = bisection.slower(&bad)?;
     let Some(Some((kind, effect))) = slower else {
@@ -101,12 +102,12 @@ fn commits(repo: &Repo, good: &str, bad: &str) -> Result<Vec<String>> {
     Ok(listed.lines().map(str::to_owned).collect())
 }
 
-fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<Timing> {
+fn plan(ctx: &Ctx, args: &BisectArgs, settings: &mut Settings) -> Result<TimingConfig> {
     if !args.command.is_empty() {
         return pair::typed(ctx, &args.command, settings);
     }
     let configured = pairing::timings(ctx.config()?);
-    match <[Timing; 1]>::try_from(configured) {
+    match <[TimingConfig; 1]>::try_from(configured) {
         Ok([plan]) => Ok(plan),
         Err(several) => {
             let again = CommandLine::tool("bisect").words(["--good", &args.good, "--bad", &args.bad, "--", "COMMAND"]);
@@ -140,13 +141,13 @@ impl Bisection<'_> {
             let metric = kind.of(&plan.name);
             let row = pair_rows(&session, &self.settings).into_iter().find(|row| row.metric == metric);
             let why = match row.map(|row| row.change) {
-                Some(Change::Regressed(finding)) => {
+                Some(MetricChange::Regressed(finding)) => {
                     effects.push(finding.estimate.value);
                     continue;
                 }
-                Some(Change::Improved(_) | Change::NoDifference(_)) => return Ok(Some(None)),
-                Some(Change::Inconclusive { .. }) => return Ok(None),
-                Some(Change::Invalid { because }) => because.to_string(),
+                Some(MetricChange::Improved(_) | MetricChange::NoDifference(_)) => return Ok(Some(None)),
+                Some(MetricChange::Inconclusive { .. }) => return Ok(None),
+                Some(MetricChange::Invalid { because }) => because.to_string(),
                 None => format!("{metric} was not measured"),
             };
             let pair = CommandLine::tool("pair").words(["--before", &self.good, "--after", bad]);
@@ -193,7 +194,7 @@ impl Bisection<'_> {
         let known = for_metric(&known, &self.settings, &criterion.metric);
         let all = series::pair_metrics(session);
         let reading = all.get(&criterion.metric);
-        reading.map_or(Outcome::Invalid, |it| rule::judge(criterion, Measured::of_pairs(it), &known).outcome())
+        reading.map_or(Outcome::Invalid, |it| rule::judge(criterion, MetricReadings::of_pairs(it), &known).outcome())
     }
 
     fn answer(&self, search: &Search, commits: &[String], effect: f64, open: Option<&str>) -> Result<Exit> {

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, init, pairing, parse, validate};
-use crate::config::{Pin, Timing};
+use crate::commands::{Ctx, Spinner, init, pairing, parse, validate};
+use crate::config::{Pin, TimingConfig};
 use crate::error::{Exit, Result, trouble};
 use crate::judge::compare::DEFAULT_MIN_EFFECT;
 use crate::judge::{
-    CalibratedCommand, Calibration, Change, Circumstances, Decision, Decisive, Injected, Row, Settings, decisive,
-    noise, series,
+    CalibratedCommand, Calibration, Circumstances, Decisive, Injected, MetricChange, SelftestRow, Settings,
+    StoppingDecision, decisive, noise, series,
 };
-use crate::measure::pair::{Budget, Session};
+use crate::measure::pair::{PairBudget, Session};
 use crate::measure::{Place, Reference, SystemRunner, TOOL, machine};
 use crate::model::{CommandLine, Contract, Fix, Json, MetricId, Pair, PairedCommand, Run, Stop, scrub};
 use crate::os::process;
@@ -77,7 +77,7 @@ pub(crate) fn run(ctx: &Ctx, args: CalibrateArgs) -> Result<Exit> {
     calibrated(ctx, &noise::key(&machine::fingerprint()))?;
     warn_of_load(ctx);
     let pin = ctx.config()?.pair.pin;
-    let mut bar = Bar::new(&ctx.ui);
+    let mut bar = Spinner::new(&ctx.ui);
     let mut found = Vec::new();
     for plan in &plans {
         let (name, pairs, added) = (&plan.name, args.pairs, &args.inject);
@@ -112,9 +112,9 @@ fn record(ctx: &Ctx, commands: Vec<CalibratedCommand>) -> Result<()> {
 
 fn exit_of(commands: &[CalibratedCommand]) -> Exit {
     let seen = || commands.iter().filter_map(|command| command.injected.as_ref()).map(|injected| &injected.seen);
-    if seen().all(|seen| matches!(seen, Change::Regressed(_))) {
+    if seen().all(|seen| matches!(seen, MetricChange::Regressed(_))) {
         Exit::Yes
-    } else if seen().all(|seen| matches!(seen, Change::Regressed(_) | Change::Inconclusive { .. })) {
+    } else if seen().all(|seen| matches!(seen, MetricChange::Regressed(_) | MetricChange::Inconclusive { .. })) {
         Exit::NotYet
     } else {
         Exit::No
@@ -122,7 +122,14 @@ fn exit_of(commands: &[CalibratedCommand]) -> Exit {
 }
 
 /// Measures a command against itself for its noise floors, then with extra work on the second side.
-fn calibrate(ctx: &Ctx, plan: &Timing, pin: Pin, pairs: u32, share: f64, bar: &mut Bar) -> Result<CalibratedCommand> {
+fn calibrate(
+    ctx: &Ctx,
+    plan: &TimingConfig,
+    pin: Pin,
+    pairs: u32,
+    share: f64,
+    bar: &mut Spinner,
+) -> Result<CalibratedCommand> {
     let same = measure_pairs(ctx, plan, pin, (0, 0), pairs, bar)?;
     let readings = series::command_pairs(&same).into_iter();
     let floors: BTreeMap<MetricId, f64> =
@@ -165,13 +172,20 @@ fn warn_of_load(ctx: &Ctx) {
 
 /// Both sides run the command and then this program's own work: none on the first, the added share on the second, so
 /// that the difference is known. They are pinned to a core if the command alone was.
-fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f64, bar: &mut Bar) -> Result<Injected> {
+fn inject(
+    ctx: &Ctx,
+    plan: &TimingConfig,
+    same: &PairedCommand,
+    share: f64,
+    seconds: f64,
+    bar: &mut Spinner,
+) -> Result<Injected> {
     let pairs = u32::try_from(same.pairs.len()).unwrap_or(u32::MAX);
-    let held = same.pairs.iter().all(|pair| pair.core.is_some());
-    let pin = if held { Pin::Always } else { Pin::Never };
+    let pinned = same.pairs.iter().all(|pair| pair.core.is_some());
+    let pin = if pinned { Pin::Always } else { Pin::Never };
     let work = process::shell_line(&words()?).ok_or_else(|| trouble("no shell can name this program's path"))?;
     let cmd = Some(format!("{}{}{work}", plan.command(), process::AND_THEN));
-    let slowed = Timing { cmd, shell: true, ..plan.clone() };
+    let slowed = TimingConfig { cmd, shell: true, ..plan.clone() };
     let paired = measure_pairs(ctx, &slowed, pin, (0, steps_for(seconds * share)), pairs, bar)?;
     let known = Circumstances { min_effect: DEFAULT_MIN_EFFECT, ..Circumstances::default() };
     // Two programs in sequence hide which of them waited, so the command alone decides which time counts.
@@ -182,9 +196,9 @@ fn inject(ctx: &Ctx, plan: &Timing, same: &PairedCommand, share: f64, seconds: f
 fn measure_sessions(
     ctx: &Ctx,
     (sessions, pause): (u32, Duration),
-    plans: &[Timing],
+    plans: &[TimingConfig],
     found: &mut [CalibratedCommand],
-    bar: &mut Bar,
+    bar: &mut Spinner,
 ) -> Result<()> {
     let seconds = pause.as_secs_f64();
     let all = seconds * f64::from(sessions - 1);
@@ -291,11 +305,11 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     }
     let cmd = shlex::try_join(words()?.iter().map(String::as_str));
     let cmd = cmd.map_err(|_| trouble("this program's path holds a NUL byte"))?;
-    let plan = Timing::once("spin".to_owned(), cmd, 60.0);
+    let plan = TimingConfig::once("spin".to_owned(), cmd, 60.0);
     let steps = steps_for(f64::from(args.duration_ms) / 1000.0);
-    let mut bar = Bar::new(&ctx.ui);
+    let mut bar = Spinner::new(&ctx.ui);
     let whole = whole_by_work(ctx, &plan, steps, &mut bar)?;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<SelftestRow> = Vec::new();
     for slowdown in slowdowns {
         ctx.ui.status(&format!("{} trials of {} pairs, {:.1} % slower", args.trials, args.pairs, slowdown * 100.0));
         // Steps are integers far above 1000, so the rounding error is below a thousandth.
@@ -308,12 +322,13 @@ pub(crate) fn selftest(ctx: &Ctx, args: SelftestArgs) -> Result<Exit> {
     let (schema, machine) = (noise::SELFTEST_SCHEMA, machine::fingerprint());
     let answer = json!({ "schema": schema, "machine": machine, "min_effect": DEFAULT_MIN_EFFECT, "rows": rows });
     ctx.answer(false, &answer, &report::pair::selftest(&rows, DEFAULT_MIN_EFFECT))?;
-    let is_sound = |row: &Row| if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) };
+    let is_sound =
+        |row: &SelftestRow| if row.slowdown > 0.0 { row.tally.faster == 0 } else { !row.tally.exceeds(MOST_ALARMS) };
     Ok(if rows.iter().all(is_sound) { Exit::Yes } else { Exit::No })
 }
 
 /// The program's total time divided by the time of its work: starting it takes time that more work does not lengthen.
-fn whole_by_work(ctx: &Ctx, plan: &Timing, steps: u32, bar: &mut Bar) -> Result<f64> {
+fn whole_by_work(ctx: &Ctx, plan: &TimingConfig, steps: u32, bar: &mut Spinner) -> Result<f64> {
     let paired = measure_pairs(ctx, plan, Pin::Auto, (0, steps), 15, bar)?;
     let cpu = |run: &Run| run.cpu_s().unwrap_or(run.wall_s);
     let middle = |side: fn(&Pair) -> &Run| median(&paired.pairs.iter().map(|p| cpu(side(p))).collect::<Vec<_>>());
@@ -348,11 +363,11 @@ fn steps_for(seconds: f64) -> u32 {
 /// Measures exactly this many pairs of `plan`, each side with its own number of steps.
 fn measure_pairs(
     ctx: &Ctx,
-    plan: &Timing,
+    plan: &TimingConfig,
     pin: Pin,
     steps: (u32, u32),
     pairs: u32,
-    bar: &mut Bar,
+    bar: &mut Spinner,
 ) -> Result<PairedCommand> {
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let place = |steps: u32| Place {
@@ -361,10 +376,11 @@ fn measure_pairs(
     };
     let (before, after) = (place(steps.0), place(steps.1));
     let mut session = Session::new(&mut runner, (&before, &after), pin);
-    let budget = Budget { min_pairs: pairs, max_pairs: pairs, max_time: Duration::MAX };
-    let measured = session.command((plan, None), budget, &mut |_| Decision::Continue { more: None }, &mut |progress| {
-        bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));
-    });
+    let budget = PairBudget { min_pairs: pairs, max_pairs: pairs, max_time: Duration::MAX };
+    let measured =
+        session.command((plan, None), budget, &mut |_| StoppingDecision::Continue { more: None }, &mut |progress| {
+            bar.show(&format!("{}: pair {} of {pairs}", plan.name, progress.so_far.pairs.len()));
+        });
     if measured.paired.stopped == Stop::Interrupted {
         return Err(validate::interrupted());
     }

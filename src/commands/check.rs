@@ -69,11 +69,11 @@ pub(crate) fn run(ctx: &Ctx, args: CheckArgs) -> Result<Exit> {
         Ok(outcome) => outcome,
         Err(error) => {
             // Some services treat a report without tests as a success.
-            let said = in_text(&error);
-            if let Some(report) = findings::trouble(ctx.globals.format, &said) {
+            let message = in_text(&error);
+            if let Some(report) = findings::trouble(ctx.globals.format, &message) {
                 ctx.ui.answer(&report)?;
             }
-            summarize(ctx, &args, || findings::trouble(Some(Format::Markdown), &said).unwrap_or_default());
+            summarize(ctx, &args, || findings::trouble(Some(Format::Markdown), &message).unwrap_or_default());
             return Err(error);
         }
     };

@@ -36,7 +36,7 @@ impl ChangeArg {
     pub(crate) fn choose_monitored(&self, ctx: &Ctx) -> Result<ChangeId> {
         let (policy, now) = (ctx.policy()?, ctx.now());
         if named(ctx, self.typed())?.is_none() && active(ctx)?.is_none() {
-            let changes = unsettled(ctx)?.0.into_iter().filter_map(Record::into_change);
+            let changes = unfinished(ctx)?.0.into_iter().filter_map(Record::into_change);
             let ready =
                 changes.filter(|change| matches!(next::next(change, &policy, now), Step::Verify | Step::Attest));
             if let [only] = ready.collect::<Vec<_>>().as_slice() {
@@ -62,7 +62,7 @@ pub(crate) fn change(ctx: &Ctx, typed: Option<&str>, rolled_out: bool) -> Result
     if let Some(id) = named(ctx, typed)? {
         return Ok(id);
     }
-    let (records, damaged) = unsettled(ctx)?;
+    let (records, damaged) = unfinished(ctx)?;
     among(ctx, &records, damaged, rolled_out)
 }
 
@@ -251,13 +251,13 @@ pub(crate) fn records_as<T: Send>(ctx: &Ctx, keep: impl Fn(Record) -> Option<T> 
 }
 
 /// The records that may still be worked on, and the number of damaged ones, which are reported.
-pub(crate) fn unsettled(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
-    reporting_damaged(ctx, Record::read_unsettled(&ctx.project)?)
+pub(crate) fn unfinished(ctx: &Ctx) -> Result<(Vec<Record>, usize)> {
+    reporting_damaged(ctx, Record::read_unfinished(&ctx.project)?)
 }
 
 /// The same, but fails if a record is damaged or missing: then it is not known what is open.
-pub(crate) fn all_unsettled(ctx: &Ctx) -> Result<Vec<Record>> {
-    let (records, damaged) = unsettled(ctx)?;
+pub(crate) fn all_unfinished(ctx: &Ctx) -> Result<Vec<Record>> {
+    let (records, damaged) = unfinished(ctx)?;
     let lost = if damaged > 0 { audit_here::lost(ctx)? } else { audit_here::gone(ctx)? };
     if lost.is_empty() {
         return Ok(records);
@@ -276,8 +276,8 @@ fn reporting_damaged<T>(ctx: &Ctx, read: Vec<Result<T, RecordError>>) -> Result<
         ctx.refuse_sparse_checkout()?;
     }
     let all = read.len();
-    let told = |record: Result<T, RecordError>| record.inspect_err(|error| ctx.error_once(&error.to_string())).ok();
-    let good: Vec<T> = read.into_iter().filter_map(told).collect();
+    let reported = |record: Result<T, RecordError>| record.inspect_err(|error| ctx.error_once(&error.to_string())).ok();
+    let good: Vec<T> = read.into_iter().filter_map(reported).collect();
     let damaged = all - good.len();
     Ok((good, damaged))
 }
@@ -305,7 +305,7 @@ pub(crate) fn rolled_back(
     if let Some(id) = named(ctx, typed)? {
         return Ok(Some(id));
     }
-    let (records, _) = unsettled(ctx)?;
+    let (records, _) = unfinished(ctx)?;
     let is_none_open = open_changes(&records).next().is_none();
     let waiting = records.iter().filter(|_| is_none_open).filter_map(awaits_confirmation);
     match waiting.map(Change::id).collect::<Vec<_>>().as_slice() {

@@ -1,5 +1,6 @@
-//! Collects the facts that gates ask for: fills a `World` from git, config and files, apart from what a single command knows. Nothing may be
-//! measured from the tool's own files, whose changes do not count, or from bytes that git would not check out.
+//! Collects the facts that gates ask for: fills a `World` from git, config and files, apart from what a single command
+//! knows. Nothing may be measured from the tool's own files, whose changes do not count, or from bytes that git would
+//! not check out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -22,7 +23,7 @@ use crate::workflow::{Change, End, World, replay, watch, window};
 /// The facts that `gate` needs for `change` before anything is measured; the policy comes with the demands.
 pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
     let mut world = World::default();
-    settled(ctx, change)?;
+    require_no_conflict(ctx, change)?;
     match gate {
         // The gate of opening is asked before the change exists.
         Gate::Open => {}
@@ -32,7 +33,7 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
             world.unknown = contract::unknown(&change.contract, &ctx.measurable()?)?;
             world.commits_with_id = delta::commits_with_id(ctx, change, world.revision.commit.as_deref())?;
             if let Some(first) = world.commits_with_id.first() {
-                world.at_tip = delta::may_be_made_over(ctx, change, &first.sha)?;
+                world.at_tip = delta::is_rewritable(ctx, change, &first.sha)?;
             }
             world.uncommitted_config = uncommitted::config(ctx, change)?;
             world.own_sources = own_sources(ctx)?;
@@ -57,8 +58,8 @@ pub(crate) fn world(ctx: &Ctx, change: &Change, gate: Gate) -> Result<World> {
             world.revision = delta::revision(ctx)?;
             world.tuneables = delta::tuneables(ctx, change)?;
             world.redefined = delta::redefined(ctx, change)?;
-            if let (false, Some(first)) = (world.revision.is_settled(), change.commits().first()) {
-                world.at_tip = delta::may_be_made_over(ctx, change, first)?;
+            if let (false, Some(first)) = (world.revision.nothing_uncommitted(), change.commits().first()) {
+                world.at_tip = delta::is_rewritable(ctx, change, first)?;
             }
         }
         Gate::Compare => {
@@ -95,7 +96,7 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     policy.min_monitor_days = policy.min_monitor_days.max(days);
     let (faults, reproduced) = proof(ctx, change)?;
     let clean_wanted = clean || window::demanded(change, &policy).require_clean_git == Some(true);
-    let clean_git = if clean_wanted { Some(delta::revision(ctx)?.is_settled()) } else { None };
+    let clean_git = if clean_wanted { Some(delta::revision(ctx)?.nothing_uncommitted()) } else { None };
     let follow_up_promoted = follow_up_promoted(ctx, change)?;
     let review_objection = review_objection(ctx, change)?;
     let review_counts = review_objection.is_none();
@@ -110,13 +111,13 @@ pub(crate) fn for_verification(ctx: &Ctx, change: &Change, days: u32, clean: boo
     Ok(World { brought_back, elsewhere: days.remove(&Unwitnessed::Elsewhere).unwrap_or_default(), ..world })
 }
 
-pub(crate) fn settled(ctx: &Ctx, change: &Change) -> Result<()> {
+pub(crate) fn require_no_conflict(ctx: &Ctx, change: &Change) -> Result<()> {
     let merging = uncommitted::merging(ctx, Some(change));
     if merging.is_empty() { Ok(()) } else { Err(failed("the tool's own files are in conflict").fixed_by(merging)) }
 }
 
 pub(crate) fn effect(ctx: &Ctx, change: &Change, world: World) -> Result<World> {
-    settled(ctx, change)?;
+    require_no_conflict(ctx, change)?;
     let (in_effect, undone) = (delta::in_effect(ctx, change)?, uncommitted::of_change(ctx, change)?);
     let taken_back = uncommitted::taken_back(ctx, change)?;
     Ok(World { in_effect, taken_back, undone, tuneables: delta::tuneables(ctx, change)?, ..world })

@@ -6,12 +6,12 @@ use crate::commands::{Ctx, choose};
 use crate::error::{CommandError, Result, failed, trouble};
 use crate::model::{Artifact, ChangeId, CommandLine, Digest, Fix, How, Kind};
 use crate::report::{self, problem};
-use crate::store::{Exclusive, Legacy, Record, RecordError, Role, logbook, project};
+use crate::store::{EvidenceRole, Exclusive, Legacy, Record, RecordError, logbook, project};
 use crate::workflow::{Change, Refusal, World, chain, gates, window};
 
 /// An evidence file that is written only if its event is recorded.
 pub(crate) struct Pending<'a> {
-    pub role: Role<'a>,
+    pub role: EvidenceRole<'a>,
     pub bytes: Vec<u8>,
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::audit::{EarlierRecord, FindingKind, Found, History, KeyChange, RecordFacts, RecordState, range};
+use crate::audit::{EarlierRecord, EvidenceBytes, FindingKind, History, KeyChange, RecordFacts, RecordState, range};
 use crate::commands::audit_range::stamps;
 use crate::commands::{GitHistory, Range, demands};
 use crate::config::{Config, file, yaml};
@@ -185,7 +185,7 @@ impl GitHistory<'_> {
     }
 
     /// An evidence file in a commit. A file that is only in the work tree is reported as such, since the advice differs.
-    pub(crate) fn artifact(&self, commit: &str, wanted: &Artifact) -> Result<Found> {
+    pub(crate) fn artifact(&self, commit: &str, wanted: &Artifact) -> Result<EvidenceBytes> {
         let path = self.repo.full(&wanted.path);
         let is_wanted = |bytes: &Vec<u8>| wanted.holds(bytes);
         let found = match self.repo.batch()?.read_path(commit, &path, evidence::LIMIT)? {

@@ -18,7 +18,7 @@ use crate::model::{
 };
 use crate::os::files;
 use crate::report::{self, CompareView, Format, plot};
-use crate::store::{Project, Record, Role, atomic, guard};
+use crate::store::{EvidenceRole, Project, Record, atomic, guard};
 use crate::workflow::{Change, gates};
 
 #[derive(Debug, Default, Args)]
@@ -72,8 +72,8 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
             let id = change.id();
             let what = format!("--before is the state after {id} and --after its baseline: they are swapped");
             // An unrecorded comparison must not have the name of an evidence file.
-            let own =
-                [Role::CompareReport, Role::CompareData].map(|it| ctx.project.evidence_dir().join(it.file_name(id)));
+            let own = [EvidenceRole::CompareReport, EvidenceRole::CompareData]
+                .map(|it| ctx.project.evidence_dir().join(it.file_name(id)));
             if args.out.iter().chain(&args.json_out).any(|out| own.iter().any(|own| is_same(out, own))) {
                 return Err(trouble(what).fixed_by([Fix::next("", fix::on(id, "compare"))]));
             }
@@ -84,7 +84,8 @@ pub(crate) fn run(ctx: &Ctx, args: CompareArgs) -> Result<Exit> {
     if !args.machines.is_empty() && args.change_id.is_none() {
         args.outs().guard(ctx, &args.machines.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
         if args.out.is_some() {
-            let message = "--out: without a change there is a table, and no report; --json-out keeps the joined pairs";
+            let message =
+                "--out needs a change: without one there is a table and no report; --json-out keeps the joined pairs";
             return Err(trouble(message));
         }
         let session = pair::read_all(&args.machines)?;
@@ -110,7 +111,7 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &Digest, after: &Digest) -> Resu
         return Err(trouble(format!("--before and --after are not the recorded snapshots of {id}"))
             .fixed_by([Fix::next("", CommandLine::tool("compare --change-id").word(id))]));
     }
-    Ok(choose::unsettled(ctx)?.0.into_iter().filter_map(Record::into_change).find(owns))
+    Ok(choose::unfinished(ctx)?.0.into_iter().filter_map(Record::into_change).find(owns))
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
@@ -118,7 +119,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     full(one).is_some() && full(one) == full(other)
 }
 
-/// Prints `Wrote: P` for each requested file, as the Python tool does; else the report.
+/// Prints `Wrote: P` for each requested file, as the Python tool does, and the report unless `--out` has it. With
+/// `--format json`, only the comparison.
 fn answer(ctx: &Ctx, args: &CompareArgs, view: &CompareView<'_>) -> Result<Exit> {
     let written = args.out.iter().chain(&args.json_out).map(|out| format!("Wrote: {}\n", out.display()));
     let mut written: String = written.collect();
@@ -147,9 +149,9 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let world = collect::world(ctx, change, Gate::Compare)?;
     commit::ask(ctx, change, gates::may_compare(change, &world))?;
     // The report in the evidence is written in any case.
-    let own = ctx.project.evidence_dir().join(Role::CompareReport.file_name(change.id()));
-    let copy = |out: &&Path| !is_same(out, &own);
-    let outs = Outs { report: args.outs().report.filter(copy), data: args.outs().data.filter(copy) };
+    let own = ctx.project.evidence_dir().join(EvidenceRole::CompareReport.file_name(change.id()));
+    let is_other_file = |out: &&Path| !is_same(out, &own);
+    let outs = Outs { report: args.outs().report.filter(is_other_file), data: args.outs().data.filter(is_other_file) };
     outs.guard(ctx, &[])?;
     let (Some(baseline), Some(after)) = (&change.baseline, &change.after) else {
         return Err(trouble("the change has no snapshots to compare"));
@@ -166,16 +168,16 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, args: &CompareArgs) -> Resul
     let (id, mut files) = (change.id(), Vec::new());
     let mut inputs: Vec<Artifact> = sides.map(Clone::clone).to_vec();
     if let Some(pair) = &judged.pair {
-        let pending = Pending { role: Role::Pair, bytes: text::json(pair)? };
+        let pending = Pending { role: EvidenceRole::Pair, bytes: text::json(pair)? };
         inputs.push(pending.artifact(id));
         files.push(pending);
     }
     let svg = plot::picture(&judged);
-    let svg_name = Role::ComparePicture.file_name(id);
-    files.extend(svg.clone().map(|svg| Pending { role: Role::ComparePicture, bytes: svg.into_bytes() }));
+    let svg_name = EvidenceRole::ComparePicture.file_name(id);
+    files.extend(svg.clone().map(|svg| Pending { role: EvidenceRole::ComparePicture, bytes: svg.into_bytes() }));
     let view = CompareView::of(&judged, Some(change), &inputs, svg.as_ref().map(|_| svg_name.as_str()));
-    let markdown = Pending { role: Role::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
-    let json = Pending { role: Role::CompareData, bytes: text::json(view.comparison)? };
+    let markdown = Pending { role: EvidenceRole::CompareReport, bytes: report::compare::markdown(&view).into_bytes() };
+    let json = Pending { role: EvidenceRole::CompareData, bytes: text::json(view.comparison)? };
     let verdicts = compare::verdicts(&view.comparison.criteria).ok_or_else(|| trouble("the contract has no KPI"))?;
     let pair = inputs.get(2).cloned();
     let compared = Compared { markdown: markdown.artifact(id), json: json.artifact(id), pair, verdicts };
@@ -207,8 +209,9 @@ fn only_in_pairs(change: &Change, why: &str) -> CommandError {
     ])
 }
 
-/// The pairs of an undecided comparison, which are continued, and the largest number of pairs of one metric among them.
-fn undecided(ctx: &Ctx, change: &Change) -> Result<Option<(PairSession, u32)>> {
+/// The pairs of an inconclusive comparison, which are continued, and the largest number of pairs of one metric among
+/// them.
+fn pairs_to_continue(ctx: &Ctx, change: &Change) -> Result<Option<(PairSession, u32)>> {
     let open = change.comparison.as_ref().filter(|it| it.verdicts.overall() == Outcome::Inconclusive);
     let Some(bytes) = open.and_then(|it| it.pair.as_ref()).and_then(evidence::fetch(ctx)) else { return Ok(None) };
     let session = ingest::parse_pair(&bytes)?;
@@ -239,13 +242,13 @@ fn pairs(
         None => {}
     }
     let mut budget = args.budget.of(&collect::demanded(ctx)?)?;
-    let prior = undecided(ctx, change)?;
+    let prior = pairs_to_continue(ctx, change)?;
     if let Some((_, made)) = &prior {
         budget.max_pairs = args.budget.runs.unwrap_or(budget.max_pairs.max(made * 2));
         if budget.max_pairs <= *made {
-            let message = format!("--pairs {}: so many are measured already, and decided nothing", budget.max_pairs);
+            let message = format!("--pairs {}: that many are already measured and inconclusive", budget.max_pairs);
             let more = fix::on(change.id(), "compare").words(["--pairs".to_owned(), (made * 2).to_string()]);
-            return Err(trouble(message).fixed_by([Fix::next("go on to more", more)]));
+            return Err(trouble(message).fixed_by([Fix::next("ask for more", more)]));
         }
     }
     let prior = prior.map(|(session, _)| session);

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{ChangeArg, Ctx, collect, commit, parse, tell};
-use crate::config::{Config, Timing};
+use crate::config::{Config, TimingConfig};
 use crate::error::{Exit, Result, trouble};
 use crate::model::{
     Better, Bound, Class, Contract, Criterion, DEFAULT_ROLLBACK, Kind, Measurable, MetricId, MetricKind, MetricSource,
@@ -174,7 +174,7 @@ fn warn_of_unpaired(ctx: &Ctx, config: &Config, criterion: &Criterion) {
              command that serves it (`start` under http_probes), so that it is measured in pairs, or bound the value itself (`< 200ms`)"
         ));
     }
-    let is_its = |timing: &&Timing| criterion.metric.subject() == Some(&timing.name);
+    let is_its = |timing: &&TimingConfig| criterion.metric.subject() == Some(&timing.name);
     let is_timing = criterion.metric.source() == Some(MetricSource::Timing);
     let results = config.timings.iter().filter(|_| is_timing).find(is_its).and_then(|it| it.hyperfine.as_deref());
     if let Some(results) = results {

@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::commands::{Ctx, check, choose, commit, measure, parse, preflight, tick, validate};
 use crate::error::{Exit, Result, failed, trouble};
 use crate::model::{ChangeId, CommandLine, Fix, Kind};
-use crate::report::{Decision, Morning, Probed, day, problem};
+use crate::report::{DayDecision, DayOpen, Probed, day, problem};
 use crate::workflow::{Change, Step, next, view_v1};
 
-/// The possible decisions; `undecided` is one, too, if it has a reason.
+/// The possible decisions. Each needs a reason.
 const DECISIONS: [&str; 4] = ["promote", "hold", "rollback", "undecided"];
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +51,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
     let open: Vec<(&Change, Step)> = open.map(|change| (change, next::next(change, &policy, now))).collect();
     let expected = in_force.expected.as_ref().map(|(path, _)| path.as_str());
     let (tuneables, moved) = (&in_force.now.values, &in_force.moved);
-    let morning = Morning { now, probes: &probes, tuneables, expected, moved, changes: &open };
+    let opening = DayOpen { now, probes: &probes, tuneables, expected, moved, changes: &open };
     let one = |(change, step): &(&Change, Step)| {
         Ok(json!({
             "change_id": change.id(),
@@ -68,7 +68,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
         "schema": "vibeship_optimizer.day_open.v1",
         "generated_at": now,
         "utc_date": now.date_naive(),
-        "well": morning.is_well(),
+        "well": opening.is_well(),
         "health": probes,
         "tuneables": tuneables,
         "expected_from": expected,
@@ -76,7 +76,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
         "env_overrides": overrides.as_ref().map(problem::json),
         "changes": open.iter().map(one).collect::<Result<Vec<_>>>()?,
     });
-    ctx.answer(false, &answer, &day::morning(&morning))?;
+    ctx.answer(false, &answer, &day::opening(&opening))?;
     if let Some(set) = &overrides {
         ctx.ui.warn(&set.message);
         ctx.advise(&set.fixes);
@@ -84,7 +84,7 @@ fn open(ctx: &Ctx) -> Result<Exit> {
     for (change, _) in &open {
         ctx.hint_next(change)?;
     }
-    Ok(match (damaged, morning.is_well()) {
+    Ok(match (damaged, opening.is_well()) {
         (0, true) => Exit::Yes,
         (0, false) => Exit::No,
         _ => Exit::Trouble,
@@ -106,22 +106,22 @@ fn health(ctx: &Ctx) -> Result<Vec<Probed>> {
 
 /// Exits with 1 if a change has no decision (then none is recorded), or while an alarm is open.
 fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
-    let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<Decision>, _>>()?;
+    let named = args.decisions.iter().map(|text| decision(ctx, text)).collect::<Result<Vec<DayDecision>, _>>()?;
     all_decided(ctx, &open_changes(ctx)?, &named)?;
     if !args.no_tick {
         for ticked in tick::tick(ctx, None, false)? {
             tick::tell(ctx, &ticked);
         }
     }
-    for Decision { id, word, reason } in named {
+    for DayDecision { id, word, reason } in named {
         let event = Kind::DayDecided { utc_date: ctx.now().date_naive(), decision: word.to_owned(), reason };
         commit::record(ctx, &id, event)?;
     }
     let open = open_changes(ctx)?;
     // Decisions from earlier today still count.
-    let decisions: Vec<Decision> = open.iter().filter_map(|change| of_today(ctx, change)).collect();
+    let decisions: Vec<DayDecision> = open.iter().filter_map(|change| todays_decision(ctx, change)).collect();
     let now = ctx.now();
-    let decided = |it: &Decision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
+    let decided = |it: &DayDecision| json!({ "change_id": it.id, "decision": it.word, "reason": it.reason });
     let answer = json!({
         "schema": "vibeship_optimizer.day_close.v1",
         "generated_at": now,
@@ -129,7 +129,7 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
         "decisions": decisions.iter().map(decided).collect::<Vec<_>>(),
         "stable": day::is_stable(&open, &decisions),
     });
-    ctx.answer(false, &answer, &day::evening(now.date_naive(), &open, &decisions))?;
+    ctx.answer(false, &answer, &day::closing(now.date_naive(), &open, &decisions))?;
     let (alarmed, calm): (Vec<&Change>, Vec<&Change>) = open.iter().partition(|change| !change.open_alarms.is_empty());
     // A decided rollback is printed above.
     for change in calm.into_iter().filter(|change| change.decided_rollback().is_none()) {
@@ -141,14 +141,14 @@ fn close(ctx: &Ctx, args: &CloseArgs) -> Result<Exit> {
 fn open_changes(ctx: &Ctx) -> Result<Vec<Change>> {
     let (mut tracked, damaged) = choose::changes(ctx)?;
     if damaged > 0 {
-        return Err(trouble("a day cannot be closed over a damaged record")
+        return Err(trouble("cannot close the day: a record is damaged")
             .fixed_by([Fix::next("see what is wrong with it, and what helps", CommandLine::tool("check"))]));
     }
     tracked.retain(Change::is_open);
     Ok(tracked)
 }
 
-fn decision(ctx: &Ctx, text: &str) -> Result<Decision> {
+fn decision(ctx: &Ctx, text: &str) -> Result<DayDecision> {
     let wrong = |what: &str| {
         trouble(format!("--decide {text:?}: {what}")).hinted("write it as ID=promote|hold|rollback|undecided:REASON")
     };
@@ -162,11 +162,11 @@ fn decision(ctx: &Ctx, text: &str) -> Result<Decision> {
         let again = CommandLine::tool("day close").words(["--decide".to_owned(), format!("{id}={word}:WHY")]);
         return Err(wrong("a decision has a reason").fixed_by([Fix::next("", again)]));
     }
-    Ok(Decision { id, word, reason })
+    Ok(DayDecision { id, word, reason })
 }
 
 /// Fails unless each open change is decided on once, now or earlier today.
-fn all_decided(ctx: &Ctx, open: &[Change], decided: &[Decision]) -> Result<()> {
+fn all_decided(ctx: &Ctx, open: &[Change], decided: &[DayDecision]) -> Result<()> {
     for (i, decision) in decided.iter().enumerate() {
         if !open.iter().any(|change| *change.id() == decision.id) {
             return Err(trouble(format!("--decide: {} is not an open change", decision.id))
@@ -177,7 +177,7 @@ fn all_decided(ctx: &Ctx, open: &[Change], decided: &[Decision]) -> Result<()> {
         }
     }
     let is_decided = |id: &ChangeId| decided.iter().any(|decision| decision.id == *id);
-    let missing = open.iter().filter(|change| !is_decided(change.id()) && of_today(ctx, change).is_none());
+    let missing = open.iter().filter(|change| !is_decided(change.id()) && todays_decision(ctx, change).is_none());
     let names: Vec<&str> = missing.map(|change| change.id().as_str()).collect();
     if names.is_empty() {
         return Ok(());
@@ -190,11 +190,11 @@ fn all_decided(ctx: &Ctx, open: &[Change], decided: &[Decision]) -> Result<()> {
         .fixed_by([Fix::next("", close)]))
 }
 
-fn of_today(ctx: &Ctx, change: &Change) -> Option<Decision> {
+fn todays_decision(ctx: &Ctx, change: &Change) -> Option<DayDecision> {
     let today = ctx.now().date_naive();
     change.events.iter().rev().find_map(|event| {
         let Kind::DayDecided { utc_date, decision, reason } = &event.what else { return None };
         let word = DECISIONS.into_iter().find(|known| known == decision).filter(|_| *utc_date == today)?;
-        Some(Decision { id: change.id().clone(), word, reason: reason.clone() })
+        Some(DayDecision { id: change.id().clone(), word, reason: reason.clone() })
     })
 }

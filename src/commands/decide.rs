@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::audit::FindingKind;
 use crate::commands::{
-    Bar, ChangeArg, Ctx, Pending, choose, collect, commit, delta, demands, evidence, monitor, parse, relink, rollout,
-    status, uncommitted, validate,
+    ChangeArg, Ctx, Pending, Spinner, choose, collect, commit, delta, demands, evidence, monitor, parse, relink,
+    rollout, status, uncommitted, validate,
 };
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result};
@@ -18,7 +18,7 @@ use crate::git::Reverted;
 use crate::model::{ChangeId, Class, Fix, Gate, Kind, Promotion, Proposed, Rehearsal, few};
 use crate::os::files;
 use crate::report;
-use crate::store::{RecordError, Role};
+use crate::store::{EvidenceRole, RecordError};
 use crate::workflow::{Change, Demand, End, Reason, Refusal, World, gates, watch, window};
 
 // A decision and its reason.
@@ -105,7 +105,7 @@ pub(crate) fn promote(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
     ctx.ui.status("rehearsing the rollback in a scratch worktree");
     let rehearsal = rehearse(ctx, &demanded, &change)?;
     let note = report::rollback::note(&change, &rehearsal);
-    let pending = Pending { role: Role::Rollback, bytes: note.into_bytes() };
+    let pending = Pending { role: EvidenceRole::Rollback, bytes: note.into_bytes() };
     let promotion = Promotion { rehearsal, policy: world.policy.clone(), note: pending.artifact(change.id()) };
     let change = commit::commit(ctx, change.id(), Kind::Promoted(promotion), &world, &[pending])?;
     // What was promoted by its content is found by its commit from here on.
@@ -122,7 +122,7 @@ fn rehearse(ctx: &Ctx, config: &Config, change: &Change) -> Result<Rehearsal> {
     let mut checked = Ok(Vec::new());
     let reverted = repo.rehearse_revert(&head.commit, &newest_first, &mut |root: &Path| {
         if config.validation.rehearse_checks {
-            checked = validate::run_commands(ctx, config, &root.join(&project), &mut Bar::new(&ctx.ui));
+            checked = validate::run_commands(ctx, config, &root.join(&project), &mut Spinner::new(&ctx.ui));
         }
     })?;
     let failed = checked?.into_iter().filter(|check| !check.passed).map(|check| check.name);

@@ -6,9 +6,9 @@ use crate::commands::{Ctx, GitHistory, collect, demands, evidence};
 use crate::config::fingerprint::{MIN_EFFECT, TUNEABLES};
 use crate::config::{Config, globs};
 use crate::error::{Result, trouble};
-use crate::git::{Commit, GitError, Remake, Repo, Reverted, Walk};
+use crate::git::{Commit, GitError, LogWalk, Remake, Repo, Reverted};
 use crate::judge::compare::{self, tuneable_changes};
-use crate::measure::{self, Seen};
+use crate::measure::{self, ObservedCode};
 use crate::model::{
     Class, Delta, DeltaCommit, FileChange, InEffect, Kind, Outcome, Revision, Snapshot, TuneableChange, WorkTree, fix,
     short,
@@ -30,7 +30,7 @@ pub(crate) fn unless_hidden(ctx: &Ctx, mut revision: Revision) -> Result<Revisio
     Ok(revision)
 }
 
-pub(crate) fn observe(ctx: &Ctx) -> Seen {
+pub(crate) fn observe(ctx: &Ctx) -> ObservedCode {
     measure::revision::observe(ctx.project.root(), ctx.repo().ok().flatten())
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn commits_with_id(ctx: &Ctx, change: &Change, head: Option<&str>) ->
     let (Some(repo), Some(head)) = (ctx.repo()?, head) else { return Ok(Vec::new()) };
     let key = &ctx.config()?.enforcement.trailer;
     let base = change.baseline_commit().filter(|base| repo.resolve(base).is_ok());
-    let mut commits = repo.commits(base, head, &Walk::naming(key, &[id.as_str()]))?;
+    let mut commits = repo.commits(base, head, &LogWalk::naming(key, &[id.as_str()]))?;
     commits.retain(|commit| commit.ids.iter().any(|value| value == id.as_str()));
     let own: BTreeSet<String> = commits.iter().map(|commit| commit.id.clone()).collect();
     commits.retain(|commit| !commit.reverted().iter().any(|sha| own.contains(sha)));
@@ -76,8 +76,8 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
         let parted = || if known { repo.merge_base(base, head) } else { Ok(None) };
         let from = if world.descends == Some(true) { Some(base.clone()) } else { parted()? };
         if let Some(from) = from {
-            let told = !world.revision.is_settled() || world.descends != Some(true);
-            world.at_tip = commits_since(ctx, change, (&from, &head.clone()), world, told)?;
+            let needs_rewritable = !world.revision.nothing_uncommitted() || world.descends != Some(true);
+            world.at_tip = commits_since(ctx, change, (&from, &head.clone()), world, needs_rewritable)?;
         }
     }
     world.owed = surfaces(ctx, &mut world.delta)?;
@@ -90,17 +90,17 @@ pub(crate) fn since_baseline(ctx: &Ctx, change: &Change, world: &mut World) -> R
 
 /// Fills the world's delta with the change's own commits in the range and what they change: those that carry its id, and
 /// unclaimed ones. Returns whether they are the last commits and on no remote, so that they may still be rewritten;
-/// this is only determined if it has to be `told` or there are several.
+/// this is only determined if `needs_rewritable` or there are several.
 fn commits_since(
     ctx: &Ctx,
     change: &Change,
     (base, head): (&str, &str),
     world: &mut World,
-    told: bool,
+    needs_rewritable: bool,
 ) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let scope = repo.project();
-    let commits = repo.commits(Some(base), head, &Walk::all(&ctx.config()?.enforcement.trailer))?;
+    let commits = repo.commits(Some(base), head, &LogWalk::all(&ctx.config()?.enforcement.trailer))?;
     let is_code = |commit: &Commit| commit.touches(&scope);
     let (unclaimed, elsewhere) = unclaimed(ctx, repo, change, &commits, (base, head))?;
     let carries = |commit: &Commit| commit.ids.iter().any(|id| id == change.id().as_str());
@@ -136,7 +136,7 @@ fn commits_since(
     let Some(first) = commits.iter().position(|commit| own.iter().any(|own| own.id == commit.id)) else {
         return Ok(false);
     };
-    if !told && own.len() == 1 && own[0].ids.len() <= 1 {
+    if !needs_rewritable && own.len() == 1 && own[0].ids.len() <= 1 {
         return Ok(false);
     }
     let (after, local) = (&commits[first..], repo.commits_here_alone((base, head), None)?);
@@ -193,7 +193,7 @@ fn unclaimed(
 }
 
 /// Whether a change's commits, of which this is the first, are the last ones and on no remote, and may be rewritten.
-pub(crate) fn may_be_made_over(ctx: &Ctx, change: &Change, first: &str) -> Result<bool> {
+pub(crate) fn is_rewritable(ctx: &Ctx, change: &Change, first: &str) -> Result<bool> {
     let Some(repo) = ctx.repo()? else { return Ok(false) };
     let (Some(at), Ok(base)) = (repo.head()?.at, repo.resolve(&format!("{first}^"))) else { return Ok(false) };
     commits_since(ctx, change, (&base, &at.commit), &mut World::default(), true)

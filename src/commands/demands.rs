@@ -8,11 +8,11 @@ use globset::GlobSet;
 use serde_json::Value;
 
 use crate::audit::{
-    CommitDeadline, Exemption, Finding, FindingKind, History as _, KeyChange, Policy, Severity, Surfaces,
+    CheckPolicy, CommitDeadline, Exemption, Finding, FindingKind, History as _, KeyChange, Severity, Surfaces,
     policy as demanded,
 };
 use crate::commands::{GitHistory, collect};
-use crate::config::{Budget, Config, globs};
+use crate::config::{Config, RegressionBudget, globs};
 use crate::error::{Result, trouble};
 use crate::git::Repo;
 use crate::model::uncommitted::hook_files;
@@ -29,11 +29,16 @@ const WITNESS_DAYS: u32 = 2;
 
 /// The demands of the config at the head and of one before: what either guards is guarded, what both exempt is exempt, and
 /// the later gate is demanded unless `require` names one. If `is_first`, the commits may include the set-up.
-pub(crate) fn policy(head: &Config, before: Option<&Config>, is_first: bool, require: Option<Gate>) -> Result<Policy> {
+pub(crate) fn policy(
+    head: &Config,
+    before: Option<&Config>,
+    is_first: bool,
+    require: Option<Gate>,
+) -> Result<CheckPolicy> {
     let both = || std::iter::once(head).chain(before).map(|config| &config.enforcement);
     let days = both().filter_map(|it| it.witness_within_days).min();
     let configured = both().map(|it| it.require).max().unwrap_or(head.enforcement.require);
-    Ok(Policy {
+    Ok(CheckPolicy {
         require: require.unwrap_or(configured),
         exempt: exemptions(head, is_first)?,
         exempt_before: before.map(|it| exemptions(it, is_first)).transpose()?,
@@ -43,7 +48,7 @@ pub(crate) fn policy(head: &Config, before: Option<&Config>, is_first: bool, req
     })
 }
 
-pub(crate) fn here(config: &Config) -> Result<Policy> {
+pub(crate) fn here(config: &Config) -> Result<CheckPolicy> {
     policy(config, None, true, None)
 }
 
@@ -138,7 +143,7 @@ fn exemptions(config: &Config, is_first: bool) -> Result<Vec<Exemption>> {
     let optional = |patterns: &[String]| -> Result<Option<GlobSet>> {
         if patterns.is_empty() { Ok(None) } else { Ok(Some(globs(patterns)?)) }
     };
-    let of = |exempt: &crate::config::Exemption| -> Result<Exemption> {
+    let of = |exempt: &crate::config::ExemptionConfig| -> Result<Exemption> {
         Ok(Exemption {
             paths: optional(&exempt.paths)?,
             authors: optional(&exempt.authors)?,
@@ -176,7 +181,7 @@ fn surfaces(head: &Config, before: Option<&Config>) -> Result<Surfaces> {
         ],
         docs: each(|config| &config.contract_docs.docs)?,
         tests: each(|config| &config.contract_docs.tests)?,
-        beside: configs.iter().map(|config| non_code_globs(config)).collect::<Result<_, _>>()?,
+        non_code: configs.iter().map(|config| non_code_globs(config)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -222,7 +227,7 @@ pub(crate) fn budgets<'a>(
     head: &str,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
-    let is_new = |(_, budget): &(&Config, &Budget)| !config.budget.contains(budget);
+    let is_new = |(_, budget): &(&Config, &RegressionBudget)| !config.budget.contains(budget);
     let before = before.into_iter().flat_map(|it| it.budget.iter().map(move |budget| (it, budget))).filter(is_new);
     for (config, budget) in config.budget.iter().map(|budget| (config, budget)).chain(before) {
         let measurable = config.measurable();
@@ -258,7 +263,7 @@ fn is_moving_name(repo: &Repo, name: &str) -> Result<bool> {
 }
 
 /// The finding on a budget; `None` if nothing of it is used. `in_effect` are the changes with commits since it began.
-fn budget_finding(budget: &Budget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
+fn budget_finding(budget: &RegressionBudget, spec: &MetricSpec, in_effect: &[&Change]) -> Option<Finding> {
     let mut costs: Vec<(f64, &ChangeId)> = Vec::new();
     let mut unjudged = 0;
     for change in in_effect.iter().filter(|change| change.promotion.is_some()) {

@@ -10,9 +10,9 @@ use crate::commands::{
     Ctx, audit_here, choose, commit, demands, evidence as of_change, hooks, init, monitor, preflight, relink,
     uncommitted, validate,
 };
-use crate::config::Timing;
+use crate::config::TimingConfig;
 use crate::error::{Exit, Result};
-use crate::git::{NEEDED, Version};
+use crate::git::{GitVersion, NEEDED};
 use crate::measure::command::Place;
 use crate::model::{Artifact, CommandLine, Fix, How, MetricSpec, Problem, Severity, is_page, joined};
 use crate::os::{Spec, process};
@@ -92,7 +92,7 @@ fn entry(problem: &Problem, changed: Option<bool>) -> Value {
 }
 
 fn git() -> Value {
-    let (version, problem) = match Version::installed() {
+    let (version, problem) = match GitVersion::installed() {
         Ok(found) if found < NEEDED => (Some(found), Some(format!("older than {}", NEEDED))),
         Ok(found) => (Some(found), None),
         Err(error) => (None, Some(error.to_string())),
@@ -125,7 +125,7 @@ fn examine(ctx: &Ctx) -> Result<(Vec<ToDo>, Vec<Problem>)> {
     if let Some((ignored, _)) = audit_here::state_ignored(ctx)? {
         add("STATE_IGNORED", ignored.message, audit_here::keep_hidden);
     }
-    if !ctx.config()?.timings.iter().any(Timing::is_measurable) && init::would_fill(ctx) {
+    if !ctx.config()?.timings.iter().any(TimingConfig::is_measurable) && init::would_fill(ctx) {
         let message = "the project's test command can be filled into the config".to_owned();
         add("TIMINGS_FILL", message, init::fill_guess);
     }
@@ -186,7 +186,7 @@ fn missing_paths(ctx: &Ctx) -> Result<Vec<Problem>> {
 }
 
 fn old_git() -> Option<Problem> {
-    let found = Version::installed().ok().filter(|found| *found < NEEDED)?;
+    let found = GitVersion::installed().ok().filter(|found| *found < NEEDED)?;
     let message = format!("git {found} is too old: it cannot say all that is asked of it");
     let install = Fix::decide(How::Next, format!("install git {NEEDED} or newer"));
     Some(Problem::warn("GIT_TOO_OLD", message, vec![install]))
@@ -218,7 +218,7 @@ fn config_notes(ctx: &Ctx) -> Result<Vec<Problem>> {
         let message = "the config has no test command, without which no change of class code is validated";
         notes.push(Problem::info("NO_TEST", message, fill("--test-cmd")));
     }
-    if !config.timings.iter().any(Timing::is_measurable) {
+    if !config.timings.iter().any(TimingConfig::is_measurable) {
         notes.push(Problem::info("NO_TIMING", "the config times no command", fill("--timing-cmd")));
     }
     for timing in config.timings.iter().filter(|timing| timing.cmd.is_some() && timing.runs == 1) {

@@ -14,11 +14,11 @@ use crate::judge::{self, Comparison, CriterionRow, Settings};
 use crate::measure::TOOL;
 use crate::measure::pair::Versions;
 use crate::model::{
-    Artifact, ArtifactFault, Bound, ChangeId, CommandLine, Design, Digest, Fix, Judged, Kind, MetricId, Outcome,
-    Sampling, Snapshot, Tick, Verdict, fix, ingest, is_page, parse_json, text,
+    Artifact, ArtifactFault, Bound, ChangeId, CommandLine, CriterionResult, Design, Digest, Fix, Kind, MetricId,
+    Outcome, Sampling, Snapshot, Tick, Verdict, fix, ingest, is_page, parse_json, text,
 };
 use crate::report::{self, CompareView, DayView, plot, verdict};
-use crate::store::{Integrity, Role, evidence, logbook, project};
+use crate::store::{EvidenceRole, Integrity, evidence, logbook, project};
 use crate::workflow::demand_fixes::restore;
 use crate::workflow::{Change, Dated, InvalidEvent, Unjudged, replay, watch};
 
@@ -31,7 +31,7 @@ pub(crate) fn faults(ctx: &Ctx, change: &Change) -> Result<Vec<ArtifactFault>> {
 pub(crate) fn unknown(
     history: &GitHistory<'_>,
     head: &str,
-    beside: &[(CommitName, String)],
+    own_data: &[(CommitName, String)],
     records: &BTreeMap<ChangeId, RecordFacts>,
     audit: &Audit,
 ) -> Result<Vec<Finding>> {
@@ -46,7 +46,7 @@ pub(crate) fn unknown(
         records.get(&id)?.change()?.opened.imported.as_ref()
     };
     let mut found = Vec::new();
-    for (commit, path) in beside.iter().filter(|(_, path)| !is_known(path)) {
+    for (commit, path) in own_data.iter().filter(|(_, path)| !is_known(path)) {
         let kept = imported(path).map(|_| history.file(head, path)).transpose()?.flatten();
         let kept = kept.and_then(|bytes| parse_json(&bytes).ok()).map(|kept| Digest::of_json(&kept));
         if kept.is_none() || kept.as_ref() != imported(path) {
@@ -175,7 +175,7 @@ pub(crate) fn days(ctx: &Ctx, change: &Change) -> Result<Vec<(NaiveDate, Vec<Cri
 }
 
 /// A recorded page as it is rendered now, with the program that measured its data.
-struct Page<'a> {
+struct RenderedPage<'a> {
     recorded: &'a Artifact,
     text: String,
     tool: Option<String>,
@@ -189,13 +189,13 @@ pub(crate) fn rendered_again(change: &Change, fetch: &Fetch<'_>) -> Vec<(Artifac
 
 /// The reports of a change that differ from its record and evidence: a warning, as another version words them otherwise.
 pub(crate) fn differing_pages(change: &Change, fetch: &Fetch<'_>) -> Vec<Finding> {
-    let is_other = |page: &Page<'_>| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256;
+    let is_other = |page: &RenderedPage<'_>| Digest::of_bytes(page.text.as_bytes()) != page.recorded.sha256;
     let differing = pages(change, fetch).into_iter().filter(is_other);
     // Early states of 0.2.0 worded reports differently and did not bind the baseline to its contract.
     let baseline =
         change.baseline.as_ref().and_then(|baseline| audit::evidence::snapshot(&baseline.taken.snapshot, fetch));
     let is_early = baseline.is_some_and(|baseline| !baseline.definitions.contains_key(CONTRACT));
-    let finding = |page: Page<'_>| {
+    let finding = |page: RenderedPage<'_>| {
         let other_version = page.tool.filter(|tool| is_early || tool != TOOL);
         let level = if other_version.is_some() { Severity::Warn } else { Severity::Fail };
         let what = FindingKind::ReportDiffers { other_version };
@@ -209,34 +209,34 @@ pub(crate) fn picture(change: &Change, fetch: &Fetch<'_>) -> Option<Vec<u8>> {
     plot::picture(&Judgement::of(change, fetch)?).map(String::into_bytes)
 }
 
-fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+fn rollback_page<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<RenderedPage<'a>> {
     let promotion = &change.promotion.as_ref()?.what;
     let at = change.events.iter().rposition(|event| matches!(event.what, Kind::Promoted(_)))?;
     let then = Change::replay(change.events[..at].to_vec()).ok()?;
     let tool = audit::evidence::snapshot(&change.after.as_ref()?.taken.snapshot, fetch)?.tool;
-    Some(Page { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
+    Some(RenderedPage { recorded: &promotion.note, text: report::rollback::note(&then, &promotion.rehearsal), tool })
 }
 
 /// All pages of a change: of the comparison, the days and the rollback.
-fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
+fn pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<RenderedPage<'a>> {
     let compared = comparison_pages(change, fetch).unwrap_or_default().into_iter();
     compared.chain(day_pages(change, fetch)).chain(rollback_page(change, fetch)).collect()
 }
 
-fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<Page<'a>>> {
+fn comparison_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Option<Vec<RenderedPage<'a>>> {
     let recorded = &change.comparison.as_ref()?.what;
     let judged = Judgement::of(change, fetch)?;
     let sides = [&change.baseline.as_ref()?.taken.snapshot, &change.after.as_ref()?.taken.snapshot];
     let inputs: Vec<Artifact> = sides.into_iter().chain(&recorded.pair).cloned().collect();
-    let picture = plot::picture(&judged).map(|_| Role::ComparePicture.file_name(change.id()));
+    let picture = plot::picture(&judged).map(|_| EvidenceRole::ComparePicture.file_name(change.id()));
     let view = CompareView::of(&judged, Some(change), &inputs, picture.as_deref());
     let data = String::from_utf8(text::json(view.comparison).ok()?).ok()?;
-    let page = |recorded, text| Page { recorded, text, tool: judged.after.tool.clone() };
+    let page = |recorded, text| RenderedPage { recorded, text, tool: judged.after.tool.clone() };
     Some(vec![page(&recorded.markdown, report::compare::markdown(&view)), page(&recorded.json, data)])
 }
 
 /// The page of each day, rendered from the record as it was when the day was measured.
-fn day_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
+fn day_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<RenderedPage<'a>> {
     let current = change.artifacts();
     let ticks = change.events.iter().enumerate().filter_map(|(at, event)| {
         let Kind::Ticked(tick) = &event.what else { return None };
@@ -245,11 +245,11 @@ fn day_pages<'a>(change: &'a Change, fetch: &Fetch<'_>) -> Vec<Page<'a>> {
     ticks.filter_map(|(at, tick)| day_page(&Change::replay(change.events[..at].to_vec()).ok()?, tick, fetch)).collect()
 }
 
-fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<Page<'a>> {
+fn day_page<'a>(then: &Change, tick: &'a Tick, fetch: &Fetch<'_>) -> Option<RenderedPage<'a>> {
     let today = audit::evidence::snapshot(&tick.taken.snapshot, fetch)?;
     let watched = Watched::of(then, fetch)?;
     let text = day_text(then, Some(&watched), &today, (tick.day, tick.utc_date, &tick.alarms));
-    Some(Page { recorded: &tick.report, text, tool: today.tool })
+    Some(RenderedPage { recorded: &tick.report, text, tool: today.tool })
 }
 
 /// The page of a day, without verdicts if there is no reference to compare with.
@@ -257,7 +257,7 @@ pub(crate) fn day_text(
     change: &Change,
     watched: Option<&Watched>,
     snapshot: &Snapshot,
-    (day, utc_date, alarms): (u32, NaiveDate, &[Judged]),
+    (day, utc_date, alarms): (u32, NaiveDate, &[CriterionResult]),
 ) -> String {
     let (judged, drift) = watched.map(|it| (it.watch(change, snapshot), it.drift(snapshot))).unzip();
     let (judged, drift) = (judged.as_deref(), drift.as_ref());
@@ -340,8 +340,8 @@ fn undecided(again: &CriterionRow) -> Finding {
 /// A finding if a criterion was recorded in favour of the change and is not met again here.
 fn contradiction(recorded: &CriterionRow, again: &CriterionRow) -> Option<Finding> {
     let (good, bad) = match recorded.role {
-        judge::Role::Kpi | judge::Role::Guardrail => (Outcome::Pass, Outcome::Fail),
-        judge::Role::Trigger => (Outcome::Fail, Outcome::Pass),
+        judge::CriterionRole::Kpi | judge::CriterionRole::Guardrail => (Outcome::Pass, Outcome::Fail),
+        judge::CriterionRole::Trigger => (Outcome::Fail, Outcome::Pass),
     };
     let now = again.result.outcome();
     if recorded.result.outcome() != good || now == good {

@@ -7,11 +7,11 @@ use crate::audit::Audit;
 use crate::commands::{Ctx, GitHistory, contract, delta, demands, relink};
 use crate::config::yaml;
 use crate::error::Result;
-use crate::git::{Operation, Repo, Walk, is_below};
+use crate::git::{LogWalk, Operation, Repo, is_below};
 use crate::judge::compare;
 use crate::model::uncommitted::{LastCommit, OWN};
 use crate::model::{
-    Causes, ChangeId, CommandLine, Commit, FileChange, Fix, FixContext, Flaw, How, InEffect, Judged, MetricId,
+    Causes, ChangeId, CommandLine, Commit, CriterionResult, FileChange, Fix, FixContext, Flaw, How, InEffect, MetricId,
     MetricSource, Uncommitted, Unusable, Verdict, scrub, short,
 };
 use crate::store::{Record, project};
@@ -122,15 +122,16 @@ impl Ctx {
 
 /// What else than the change may be the cause of these verdicts: later commits, and keys of a config that measures in another
 /// way.
-pub(crate) fn causes(ctx: &Ctx, change: &Change, judged: &[Judged]) -> Result<Causes> {
+pub(crate) fn causes(ctx: &Ctx, change: &Change, judged: &[CriterionResult]) -> Result<Causes> {
     let (config, Some(repo), false) = (ctx.config()?, ctx.repo()?, judged.is_empty()) else {
         return Ok(Causes::default());
     };
     let history = GitHistory::new(repo, &config.enforcement.trailer);
-    let metric = |it: &'_ Judged| it.parsed().map(|it| it.metric);
+    let metric = |it: &'_ CriterionResult| it.parsed().map(|it| it.metric);
     let metrics: Vec<MetricId> = judged.iter().filter_map(metric).collect();
-    let is_redefined =
-        |it: &&Judged| matches!(&it.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Redefined } });
+    let is_redefined = |it: &&CriterionResult| {
+        matches!(&it.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Redefined } })
+    };
     let redefined: Vec<MetricId> = judged.iter().filter(is_redefined).filter_map(metric).collect();
     let reads = |file: &FileChange| {
         let name = file.name();
@@ -146,7 +147,9 @@ pub(crate) fn causes(ctx: &Ctx, change: &Change, judged: &[Judged]) -> Result<Ca
     let is_here = |commit: &&str| matches!(delta::head_with(repo, &[(*commit).to_owned()]), Ok(Some(_)));
     let from = measured.filter(is_here).or(change.baseline_commit().filter(is_here));
     let mut commits = match (from, repo.head()?.at) {
-        (Some(from), Some(head)) => repo.commits(Some(from), &head.commit, &Walk::all(&config.enforcement.trailer))?,
+        (Some(from), Some(head)) => {
+            repo.commits(Some(from), &head.commit, &LogWalk::all(&config.enforcement.trailer))?
+        }
         (None, _) | (_, None) => Vec::new(),
     };
     commits.retain(|commit| {

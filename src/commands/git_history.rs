@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::audit::{CommitName, History, timestamps};
 use crate::error::{CommandError, Result};
-use crate::git::{Begun, Commit, FileChange, Remade, Remake, Repo, Scope, Side, Walk};
+use crate::git::{Begun, Commit, DiffTarget, FileChange, LogWalk, Remade, Remake, Repo, Scope};
 use crate::model::{ChangeId, own};
 use crate::store::project;
 use crate::workflow::Change;
@@ -100,7 +100,7 @@ impl<'a> GitHistory<'a> {
 
     /// The same for a range that git has begun to list.
     pub(crate) fn walk_begun(&self, begun: Begun, each: &mut dyn FnMut(Commit)) -> Result<()> {
-        Ok(self.repo.log_whole(begun, &Walk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
+        Ok(self.repo.log_whole(begun, &LogWalk::range(&self.key), &mut |commit| each(self.narrowed(commit)))?)
     }
 
     /// The project's files among these, with paths from the project's root and the tool's own files marked.
@@ -189,7 +189,7 @@ impl<'a> GitHistory<'a> {
 
     /// The commits of a range whose messages contain one of these texts, newest first.
     fn naming(&self, base: Option<&str>, head: &str, texts: &[&str]) -> Vec<Commit> {
-        let walk = || self.repo.commits(base, head, &Walk::naming(&self.key, texts));
+        let walk = || self.repo.commits(base, head, &LogWalk::naming(&self.key, texts));
         let found = self.ask(self.repo.needs_whole(base, head).and_then(|()| walk()), Vec::new());
         found.into_iter().rev().map(|commit| self.narrowed(commit)).collect()
     }
@@ -305,7 +305,7 @@ impl History for GitHistory<'_> {
         let mut found = None;
         // A branch may be named like an abbreviated hash.
         if let Some(full) = self.ask(self.repo.commit_by_hash(hash), None) {
-            let walked = self.repo.log_range(None, &full, &Walk::all(&self.key), &mut |commit| {
+            let walked = self.repo.log_range(None, &full, &LogWalk::all(&self.key), &mut |commit| {
                 found = Some(commit);
                 ControlFlow::Break(())
             });
@@ -329,13 +329,13 @@ impl History for GitHistory<'_> {
     }
 
     fn merges(&self, head: &str) -> Vec<Commit> {
-        let found = self.ask(self.repo.commits(self.base.as_deref(), head, &Walk::merges(&self.key)), Vec::new());
+        let found = self.ask(self.repo.commits(self.base.as_deref(), head, &LogWalk::merges(&self.key)), Vec::new());
         found.into_iter().map(|commit| self.narrowed(commit)).collect()
     }
 
     fn left_out(&self, merge: &str, parent: &str) -> Vec<FileChange> {
         let scope = Scope { without_own_of: None, ..self.repo.project() };
-        let mut files = self.ask(self.repo.changed_files(parent, Side::Commit(merge), &scope), Vec::new());
+        let mut files = self.ask(self.repo.changed_files(parent, DiffTarget::Commit(merge), &scope), Vec::new());
         files.retain(|file| file.status == "D");
         self.of_project(files)
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::audit::commit_msg::{self, LookUp};
+use crate::audit::commit_msg::{self, Records};
 use crate::audit::{History as _, MessageFacts, RecordFacts};
 use crate::commands::{Ctx, GitHistory, audit_here, choose};
 use crate::error::Result;
@@ -133,7 +133,7 @@ pub(crate) struct Here<'a> {
     before: OnceCell<Option<String>>,
     /// By the base of a search: the first commit of each change after it.
     first_commits: RefCell<BTreeMap<Option<String>, BTreeMap<String, String>>>,
-    unsettled: OnceCell<(Vec<Record>, usize)>,
+    unfinished: OnceCell<(Vec<Record>, usize)>,
 }
 
 impl<'a> Here<'a> {
@@ -144,13 +144,13 @@ impl<'a> Here<'a> {
             message,
             before: OnceCell::new(),
             first_commits: RefCell::default(),
-            unsettled: OnceCell::new(),
+            unfinished: OnceCell::new(),
         }
     }
 
     /// Whether no change waits for a commit here, so that no message needs an id.
     pub(crate) fn is_nothing_open(ctx: &Ctx) -> Result<bool> {
-        Ok(choose::named(ctx, None)?.is_none() && choose::unsettled(ctx)? == (Vec::new(), 0))
+        Ok(choose::named(ctx, None)?.is_none() && choose::unfinished(ctx)? == (Vec::new(), 0))
     }
 
     fn look_for_commit(&self, change: &Change) -> Result<Option<String>> {
@@ -180,12 +180,12 @@ impl<'a> Here<'a> {
         Ok(first)
     }
 
-    fn unsettled(&self) -> &(Vec<Record>, usize) {
-        self.unsettled.get_or_init(|| self.history.ask(choose::unsettled(self.ctx), (Vec::new(), 0)))
+    fn unfinished(&self) -> &(Vec<Record>, usize) {
+        self.unfinished.get_or_init(|| self.history.ask(choose::unfinished(self.ctx), (Vec::new(), 0)))
     }
 }
 
-impl LookUp for Here<'_> {
+impl Records for Here<'_> {
     fn record(&self, id: &ChangeId) -> Option<RecordFacts> {
         audit_here::record(self.ctx, id)
     }
@@ -195,7 +195,7 @@ impl LookUp for Here<'_> {
     }
 
     fn open(&self) -> Vec<Change> {
-        let changes = self.unsettled().0.iter().cloned().filter_map(Record::into_change);
+        let changes = self.unfinished().0.iter().cloned().filter_map(Record::into_change);
         changes.filter(Change::is_open).collect()
     }
 
@@ -207,7 +207,7 @@ impl LookUp for Here<'_> {
         // If several changes are open, the commit can only belong to the one that waits for its commit.
         let meant = || match choose::named(self.ctx, None).ok()? {
             Some(id) => Some(id),
-            None => choose::among(self.ctx, &self.unsettled().0, self.unsettled().1, false).ok(),
+            None => choose::among(self.ctx, &self.unfinished().0, self.unfinished().1, false).ok(),
         };
         chosen.filter(|id| !named && is_open(id)).or_else(meant).or_else(|| commit_msg::only_waiting(self))
     }

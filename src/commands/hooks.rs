@@ -12,10 +12,12 @@ use serde_json::json;
 
 use crate::audit::commit_msg;
 use crate::commands::hook_facts::{self, Here};
-use crate::commands::{Ctx, GitHistory, Range, audit_here, audit_range, check, demands, said, uncommitted};
+use crate::commands::{
+    Ctx, GitHistory, Range, audit_here, audit_range, check, demands, message_and_fixes, uncommitted,
+};
 use crate::error::{CommandError, Exit, Result, trouble};
 use crate::git::Repo;
-use crate::hooks::{self, Done, Fired, Hook, HookError, Row, State, Status, Target, status};
+use crate::hooks::{self, Done, Fired, Hook, HookError, HookRow, HookTarget, HooksStatus, State, status};
 use crate::model::{ChangeId, CommandLine, Fix, FixContext, Problem, Severity};
 use crate::os::files;
 use crate::report::{findings, problem};
@@ -56,9 +58,9 @@ pub(crate) fn run(ctx: &Ctx, command: HooksCommand) -> Result<Exit> {
     }
 }
 
-pub(crate) fn target(repo: &Repo) -> Result<Target> {
+pub(crate) fn target(repo: &Repo) -> Result<HookTarget> {
     let program = std::env::current_exe()?.to_string_lossy().into_owned();
-    Ok(Target { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
+    Ok(HookTarget { program, project: String::from_utf8_lossy(repo.prefix()).into_owned() })
 }
 
 fn tell(ctx: &Ctx, done: &[(Hook, Done)]) -> Result<Exit> {
@@ -143,7 +145,7 @@ pub(crate) fn problems(ctx: &Ctx) -> Result<Vec<Problem>> {
 }
 
 /// The problem that the hooks were never installed: a note, unless the config wants them.
-fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem> {
+fn absent(repo: &Repo, status: &HooksStatus, wanted: bool) -> Result<Problem> {
     let (severity, wish) = match wanted {
         true => (Severity::Warn, ", and enforcement.hooks of the config wants them"),
         false => (Severity::Info, ""),
@@ -153,10 +155,10 @@ fn absent(repo: &Repo, status: &Status, wanted: bool) -> Result<Problem> {
     Ok(Problem::of_setup(severity, "HOOKS_MISSING", message, fixes(repo, status)?))
 }
 
-fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
+fn silent(repo: &Repo, status: &HooksStatus) -> Result<Problem> {
     let dir = status.place.dir.display();
-    let held = status.rows.iter().any(|row| row.hook == Hook::CommitMsg && row.works());
-    let what = if held { "not every hook is here" } else { "commits here pass no hook" };
+    let works = status.rows.iter().any(|row| row.hook == Hook::CommitMsg && row.works());
+    let what = if works { "not every hook is here" } else { "commits here pass no hook" };
     let mut message = format!("{what}: {}; git looks in {dir}", broken(status));
     if !status.stray.is_empty() {
         let stray: Vec<String> = status.stray.iter().map(|path| path.display().to_string()).collect();
@@ -165,7 +167,7 @@ fn silent(repo: &Repo, status: &Status) -> Result<Problem> {
     Ok(Problem::warn("HOOKS_SILENT", message, fixes(repo, status)?))
 }
 
-fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
+fn fixes(repo: &Repo, status: &HooksStatus) -> Result<Vec<Fix>> {
     if status.rows.iter().any(|row| row.state == State::OtherProject) {
         let out = Fix::next("let them serve this project in place of the other", CommandLine::tool("hooks uninstall"));
         return Ok(vec![out, Fix::then("", install_line())]);
@@ -179,7 +181,7 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
         return Ok(vec![Fix::next(why, put_aside), Fix::then("", install_line())]);
     }
     if status.place.dir.ends_with(".husky/_") {
-        let add = |row: &Row| {
+        let add = |row: &HookRow| {
             let line = format!("vibeship-optimizer hook-run {} \"$@\"", row.hook.name());
             let file = status.root.join(".husky").join(row.hook.name());
             CommandLine::new("printf").word("%s\\n").word(line).append_to(&file.to_string_lossy())
@@ -196,15 +198,15 @@ fn fixes(repo: &Repo, status: &Status) -> Result<Vec<Fix>> {
     Ok(vec![Fix::next("", CommandLine::git(setting).and(install_line()))])
 }
 
-fn unproven(status: &Status) -> Option<Problem> {
-    let doubtful = |row: &&Row| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
+fn unproven(status: &HooksStatus) -> Option<Problem> {
+    let doubtful = |row: &&HookRow| matches!(row.fired, Some(Fired::No { .. } | Fired::CannotAsk));
     let (row, fired) = status.rows.iter().filter(doubtful).find_map(|row| Some((row, row.fired.as_ref()?)))?;
     let message = format!("{} is {}; {fired}", row.hook.name(), row.state);
     let fixes = vec![Fix::next("", CommandLine::tool("hooks status"))];
     Some(Problem::info("HOOKS_UNPROVEN", message, fixes))
 }
 
-fn outdated(status: &Status) -> Option<Problem> {
+fn outdated(status: &HooksStatus) -> Option<Problem> {
     let old = status.rows.iter().filter(|row| row.state == State::Outdated).map(|row| row.hook.name());
     let old: Vec<&str> = old.collect();
     let message = format!("installed for another path or version of vibeship-optimizer: {}", old.join(", "));
@@ -212,7 +214,7 @@ fn outdated(status: &Status) -> Option<Problem> {
     (!old.is_empty()).then(|| Problem::info("HOOKS_OUTDATED", message, fixes))
 }
 
-fn broken(status: &Status) -> String {
+fn broken(status: &HooksStatus) -> String {
     let bad = status.rows.iter().filter(|row| !row.works());
     let words = bad.map(|row| {
         let fired = row.fired.as_ref().map(|fired| format!(" ({fired})")).unwrap_or_default();
@@ -257,7 +259,7 @@ pub(crate) fn run_one(ctx: &Ctx, args: HookRunArgs) -> Result<Exit> {
             // Git also runs this hook for reverts and despite --no-verify: it only helps and never refuses.
             if let Err(error) = prepare_commit_msg(ctx, &args) {
                 // What helps is told by the hook that refuses.
-                ctx.ui.warn(&format!("the message gets no trailer: {}", said(&error).0));
+                ctx.ui.warn(&format!("the message gets no trailer: {}", message_and_fixes(&error).0));
             }
             Ok(Exit::Yes)
         }

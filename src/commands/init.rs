@@ -4,8 +4,8 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Ctx, audit_here, doctor, preflight, said};
-use crate::config::{Edited, Guess, Timing, file, template};
+use crate::commands::{Ctx, audit_here, doctor, message_and_fixes, preflight};
+use crate::config::{Edited, Guess, TimingConfig, file, template};
 use crate::error::{Exit, Result, trouble};
 use crate::git::Repo;
 use crate::model::{CommandLine, Fix, How, fix};
@@ -38,7 +38,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let untracked = match ctx.repo() {
         Ok(repo) => repo.is_none().then(preflight::not_under_git),
         Err(error) => {
-            ctx.ui.warn(&said(&error).0);
+            ctx.ui.warn(&message_and_fixes(&error).0);
             None
         }
     };
@@ -61,7 +61,7 @@ pub(crate) fn run(ctx: &Ctx, args: InitArgs) -> Result<Exit> {
     let name = Fix::next("name what tests and times it", name_commands());
     let start = Fix::next("open a change", fix::start());
     let config = ctx.config()?;
-    let times = config.timings.iter().any(Timing::is_measurable);
+    let times = config.timings.iter().any(TimingConfig::is_measurable);
     let measures = times || !config.kpis.is_empty() || !config.http_probes.is_empty();
     // The onboarding has reported it.
     let name = Some(name).filter(|_| !measures && !args.onboard);

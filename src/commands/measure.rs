@@ -12,16 +12,16 @@ use crate::commands::{Ctx, Pending, commit, delta, demands, evidence, uncommitte
 use crate::error::Result;
 use crate::judge::compare::{EffectiveChange, tuneable_changes};
 use crate::judge::series;
-use crate::measure::snapshot::{self, KpiOutput, Plan, RSS_UNTOLD};
+use crate::measure::snapshot::{self, KpiOutput, RSS_UNTOLD, SnapshotPlan};
 use crate::measure::tuneables::{self, Effective, locate};
 use crate::measure::{SystemRunner, size};
 use crate::model::{
-    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, Revision, Snapshot, Taken, TakenFor,
-    Unusable, text,
+    Bound, ChangeId, Contract, Digest, Kind, Measurable, MetricId, MetricKind, Op, RecordedSnapshot, Revision,
+    Snapshot, SnapshotPurpose, Unusable, text,
 };
 use crate::os::{clock, files};
 use crate::report::{self, metric};
-use crate::store::{Role, atomic, guard};
+use crate::store::{EvidenceRole, atomic, guard};
 use crate::ui::Ui;
 use crate::workflow::{Change, End, World};
 
@@ -39,25 +39,26 @@ pub(crate) struct Measurement {
 pub(crate) fn take(
     ctx: &Ctx,
     label: &str,
-    what: Option<TakenFor>,
+    what: Option<SnapshotPurpose>,
     change: Option<&ChangeId>,
     before: Option<Revision>,
 ) -> Result<Measurement> {
     let config = ctx.config()?;
     let interrupt = ctx.interrupt()?;
-    let tracked = ctx.repo()?.map(|repo| size::held(ctx.project.root(), repo, &config.size_paths)).transpose()?;
-    let beside = demands::non_code_globs(config)?;
-    let is_code = |path: &Path| !beside.is_match(path) && !files::is_of_git(path);
-    let plan = Plan {
+    let tracked =
+        ctx.repo()?.map(|repo| size::tracked_sizes(ctx.project.root(), repo, &config.size_paths)).transpose()?;
+    let non_code = demands::non_code_globs(config)?;
+    let is_code = |path: &Path| !non_code.is_match(path) && !files::is_of_git(path);
+    let plan = SnapshotPlan {
         root: ctx.project.root(),
         config,
         tracked: tracked.as_ref(),
         interrupt,
         repo: ctx.repo()?,
         is_code: &is_code,
-        is_baseline: what == Some(TakenFor::Baseline),
+        is_baseline: what == Some(SnapshotPurpose::Baseline),
     };
-    let mut bar = Bar::new(&ctx.ui);
+    let mut bar = Spinner::new(&ctx.ui);
     let mut runner = SystemRunner::new(interrupt.clone());
     let started = ctx.now();
     let (mut snapshot, mut outputs) = snapshot::take(&plan, &mut runner, &mut |step| bar.show(step))?;
@@ -73,10 +74,10 @@ pub(crate) fn take(
     snapshot.started_at = Some(started);
     snapshot.generated_at = now;
     label.clone_into(&mut snapshot.label);
-    snapshot.role = what.map(TakenFor::role);
+    snapshot.role = what.map(SnapshotPurpose::role);
     snapshot.change_id = change.map(ToString::to_string);
     let seen = delta::observe(ctx);
-    snapshot.warnings.extend(report::method::beside(&seen.git.dirty_outside));
+    snapshot.warnings.extend(report::method::outside_warning(&seen.git.dirty_outside));
     snapshot.git = seen.git;
     let (revision, revision_after) = match before {
         Some(before) => (before, seen.revision),
@@ -112,7 +113,7 @@ pub(crate) fn worth_telling<'a>(
 impl Measurement {
     /// Assigns the measurement to `change`, with an id of its own: changes that share a measurement each have
     /// their own file.
-    pub(crate) fn dedicate(&mut self, change: &ChangeId, what: TakenFor) {
+    pub(crate) fn dedicate(&mut self, change: &ChangeId, what: SnapshotPurpose) {
         self.snapshot.id = Some(clock::uuid_v7(self.snapshot.generated_at));
         self.snapshot.change_id = Some(change.to_string());
         self.snapshot.role = Some(what.role());
@@ -142,18 +143,18 @@ impl Measurement {
         &self,
         ctx: &Ctx,
         id: &ChangeId,
-        what: TakenFor,
+        what: SnapshotPurpose,
         more: Vec<Pending<'_>>,
         world: &World,
-        event: impl FnOnce(Taken) -> Kind,
+        event: impl FnOnce(RecordedSnapshot) -> Kind,
     ) -> Result<Change> {
-        let (snapshot, role) = (Pending { role: Role::Taken(what), bytes: self.bytes() }, what.role());
+        let (snapshot, role) = (Pending { role: EvidenceRole::Taken(what), bytes: self.bytes() }, what.role());
         let kpis = self.outputs.iter().map(|output| {
-            let role = Role::Kpi { name: &output.name, role: &role, extension: output.extension };
+            let role = EvidenceRole::Kpi { name: &output.name, role: &role, extension: output.extension };
             Pending { role, bytes: output.bytes.clone() }
         });
         let kpis: Vec<Pending<'_>> = kpis.collect();
-        let taken = Taken {
+        let taken = RecordedSnapshot {
             snapshot: snapshot.artifact(id),
             kpi_artifacts: kpis.iter().map(|file| file.artifact(id)).collect(),
             revision: self.revision.clone(),
@@ -210,9 +211,9 @@ impl Measurement {
 }
 
 /// A progress bar, which disappears when it is dropped.
-pub(crate) struct Bar(ProgressBar);
+pub(crate) struct Spinner(ProgressBar);
 
-impl Bar {
+impl Spinner {
     pub(crate) fn new(ui: &Ui) -> Self {
         let bar = ProgressBar::no_length();
         if !ui.may_draw_progress() {
@@ -228,7 +229,7 @@ impl Bar {
         self.0.set_message(step.to_owned());
     }
 
-    pub(crate) fn pairs(&mut self, made: usize, most: u32, said: &str) {
+    pub(crate) fn pairs(&mut self, made: usize, most: u32, text: &str) {
         if self.0.length() != Some(u64::from(most)) {
             self.0.set_length(u64::from(most));
             if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:20} {wide_msg}") {
@@ -236,7 +237,7 @@ impl Bar {
             }
         }
         self.0.set_position(made as u64);
-        self.show(said);
+        self.show(text);
     }
 
     pub(crate) fn finish(&mut self) {
@@ -281,8 +282,8 @@ pub(crate) fn tuneables_in_force(ctx: &Ctx, changes: &[&Change]) -> Result<InFor
 
 /// The measurement that describes what a change leaves in force, and the time of its last one: the last measurement, or
 /// the baseline if the change was dropped.
-fn left_in_force(change: &Change) -> Option<(DateTime<Utc>, &Taken)> {
-    let last = change.events.iter().rev().find_map(|event| event.what.taken())?;
+fn left_in_force(change: &Change) -> Option<(DateTime<Utc>, &RecordedSnapshot)> {
+    let last = change.events.iter().rev().find_map(|event| event.what.recorded_snapshot())?;
     let stays = matches!(change.end, None | Some(End::Verified { .. }));
     let taken = if stays { last } else { &change.baseline.as_ref()?.taken };
     Some((last.taken_at, taken))

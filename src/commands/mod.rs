@@ -69,7 +69,7 @@ pub(crate) use commit::Pending;
 pub(crate) use contract::ContractFlags;
 pub(crate) use decide::DecisionArgs;
 pub(crate) use git_history::GitHistory;
-pub(crate) use measure::{Bar, Measurement};
+pub(crate) use measure::{Measurement, Spinner};
 pub(crate) use monitor::tick::{self, Ticked};
 pub(crate) use pair::BudgetArgs;
 pub(crate) use pairing::{Ask, Pairing, Probes};
@@ -105,7 +105,7 @@ pub(crate) struct Ctx {
     /// Metrics that the advice proposes no criterion on.
     pub unfit: RefCell<BTreeSet<MetricId>>,
     interrupt: OnceCell<Interrupt>,
-    told: RefCell<BTreeSet<String>>,
+    reported: RefCell<BTreeSet<String>>,
     /// Whether the steps that need no person run one after the other: then only the step after them is announced.
     pub runs_on: Cell<bool>,
 }
@@ -124,14 +124,14 @@ impl Ctx {
             criteria: OnceCell::new(),
             unfit: RefCell::default(),
             interrupt: OnceCell::new(),
-            told: RefCell::default(),
+            reported: RefCell::default(),
             runs_on: Cell::default(),
         })
     }
 
     /// Reports an error that does not end the command; each text only once.
     pub(crate) fn error_once(&self, text: &str) {
-        if self.told.borrow_mut().insert(text.to_owned()) {
+        if self.reported.borrow_mut().insert(text.to_owned()) {
             self.ui.error(text);
         }
     }
@@ -343,7 +343,7 @@ pub(crate) fn tell(ui: &Ui, error: &CommandError, json: bool, ctx: Option<&Ctx>)
             }
         }
         CommandError::Trouble { .. } | CommandError::Failed { .. } => {
-            let (message, fixes) = said(error);
+            let (message, fixes) = message_and_fixes(error);
             ui.error(&message);
             for line in problem::lines(&fixes) {
                 ui.tell(&line);
@@ -373,7 +373,7 @@ fn steps(error: &anyhow::Error) -> Vec<Fix> {
     }
 }
 
-fn said(error: &CommandError) -> (String, Vec<Fix>) {
+fn message_and_fixes(error: &CommandError) -> (String, Vec<Fix>) {
     match error {
         CommandError::Refused { refusal, .. } => (refusal.missing.to_string(), Vec::new()),
         CommandError::Trouble { error, fixes } if fixes.is_empty() => (in_words(error), steps(error)),
@@ -383,7 +383,7 @@ fn said(error: &CommandError) -> (String, Vec<Fix>) {
 }
 
 pub(crate) fn in_text(error: &CommandError) -> String {
-    let (message, fixes) = said(error);
+    let (message, fixes) = message_and_fixes(error);
     std::iter::once(message).chain(problem::lines(&fixes)).collect::<Vec<_>>().join("\n")
 }
 

@@ -8,12 +8,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::commands::{Ask, Ctx, Pairing, Probes, calibrate, delta, pairing, parse};
-use crate::config::{Config, Timing};
+use crate::config::{Config, TimingConfig};
 use crate::error::{Exit, Result, trouble};
 use crate::judge::compare::pair_rows;
-use crate::judge::{Change, PairRow, Settings, effect};
+use crate::judge::{MetricChange, PairRow, Settings, effect};
 use crate::measure::command;
-use crate::measure::pair::{Budget, Versions};
+use crate::measure::pair::{PairBudget, Versions};
 use crate::model::{CommandLine, Fix, Flaw, IngestError, Pair, PairSession, PairedCommand, Unusable, ingest, scrub};
 use crate::report;
 use crate::stats::looks;
@@ -26,7 +26,8 @@ pub(crate) struct BudgetArgs {
     /// Maximum number of pairs [default: pair.max_pairs of the config]
     #[arg(long, value_name = "N", visible_alias = "pairs")]
     pub(crate) runs: Option<u32>,
-    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a limit where --runs is given]
+    /// Start no further pair of a command after this many seconds [default: pair.max_time_s of the config, without a
+    /// limit where --runs is given]
     #[arg(long, value_name = "SECONDS")]
     max_time: Option<f64>,
 }
@@ -188,7 +189,7 @@ pub(crate) fn tell(ctx: &Ctx, out: Option<&Path>, session: &PairSession, setting
 }
 
 /// A command that is configured word for word keeps its name and so its noise floors; any other has none.
-pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<Timing> {
+pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Result<TimingConfig> {
     let shell = words.len() == 1;
     let cmd = match words {
         [line] => line.clone(),
@@ -205,7 +206,7 @@ pub(crate) fn typed(ctx: &Ctx, words: &[String], settings: &mut Settings) -> Res
     }
     settings.noise_floors.clear();
     let timeout_s = ctx.config()?.commands.timeout_s;
-    Ok(Timing { shell, ..Timing::once(name_of(&cmd), cmd, timeout_s) })
+    Ok(TimingConfig { shell, ..TimingConfig::once(name_of(&cmd), cmd, timeout_s) })
 }
 
 fn name_of(cmd: &str) -> String {
@@ -221,12 +222,12 @@ fn exit_of(rows: &[PairRow]) -> Exit {
     [Exit::No, Exit::Trouble, Exit::NotYet].into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Yes)
 }
 
-fn exit_of_one(change: &Change) -> Exit {
+fn exit_of_one(change: &MetricChange) -> Exit {
     let because = match change {
-        Change::Regressed(_) => return Exit::No,
-        Change::Inconclusive { .. } => return Exit::NotYet,
-        Change::Improved(_) | Change::NoDifference(_) => return Exit::Yes,
-        Change::Invalid { because } => because,
+        MetricChange::Regressed(_) => return Exit::No,
+        MetricChange::Inconclusive { .. } => return Exit::NotYet,
+        MetricChange::Improved(_) | MetricChange::NoDifference(_) => return Exit::Yes,
+        MetricChange::Invalid { because } => because,
     };
     let (Flaw::Before { reason } | Flaw::After { reason }) = because else { return Exit::Trouble };
     let is_after = matches!(because, Flaw::After { .. });
@@ -250,7 +251,7 @@ fn exit_of_one(change: &Change) -> Exit {
 impl BudgetArgs {
     /// Combines the options with the config. A number of pairs that is given has no default time limit. Fewer pairs
     /// than any test can decide on are refused; counts of instructions need fewer than times.
-    pub(crate) fn of(&self, config: &Config) -> Result<Budget> {
+    pub(crate) fn of(&self, config: &Config) -> Result<PairBudget> {
         let counts = config.timings.iter().any(|timing| timing.instructions.is_some());
         let least = u32::try_from(if counts { effect::FEWEST_REPEATED } else { looks::FEWEST }).unwrap_or(u32::MAX);
         if let Some(runs) = self.runs.filter(|runs| *runs < least) {
@@ -264,7 +265,7 @@ impl BudgetArgs {
         }
         let max_pairs = self.runs.unwrap_or(config.pair.max_pairs);
         let max_time = seconds.map_or(Duration::MAX, command::seconds);
-        Ok(Budget { min_pairs: config.pair.min_pairs.min(max_pairs), max_pairs, max_time })
+        Ok(PairBudget { min_pairs: config.pair.min_pairs.min(max_pairs), max_pairs, max_time })
     }
 }
 
@@ -286,7 +287,7 @@ mod tests {
 
     #[test]
     fn only_a_failure_of_the_after_side_alone_exits_with_no() {
-        let invalid = |because| exit_of_one(&Change::Invalid { because });
+        let invalid = |because| exit_of_one(&MetricChange::Invalid { because });
         let failed = |code| Unusable::CommandFailed { failed: 1, runs: 1, code };
         assert_eq!(invalid(Flaw::After { reason: failed(Some(1)) }), Exit::No);
         assert_eq!(invalid(Flaw::Before { reason: failed(Some(1)) }), Exit::Trouble);

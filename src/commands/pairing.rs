@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use crate::commands::{Bar, Ctx, measure, validate};
-use crate::config::{Config, HttpProbe, KpiProbe, Timing};
+use crate::commands::{Ctx, Spinner, measure, validate};
+use crate::config::{Config, HttpProbe, KpiProbe, TimingConfig};
 use crate::error::Result;
 use crate::git::{GitError, Repo};
 use crate::judge::compare::{self, caveats, for_metric};
-use crate::judge::{self, Circumstances, Decision, Settings, decisive};
+use crate::judge::{self, Circumstances, Settings, StoppingDecision, decisive};
 use crate::measure::pair::{
-    Budget, CheckoutError, Checkouts, Group, PairProgress, Project, Proof, Session, Stamps, TuneablesFile, Version,
-    Versions, stamps,
+    CheckoutError, Checkouts, CodeVersion, Group, PairBudget, PairProgress, PairedProject, Proof, Session, Stamps,
+    TuneablesFile, Versions, stamps,
 };
 use crate::measure::{SystemRunner, TOOL, kpi, machine, profile, size};
 use crate::model::{
@@ -32,16 +32,16 @@ pub(crate) struct Ask<'a> {
     /// The criteria that the pairs have to settle; without any, whether the decisive times changed.
     pub(crate) criteria: Vec<Criterion>,
     pub(crate) settings: &'a Settings,
-    pub(crate) budget: Budget,
+    pub(crate) budget: PairBudget,
     pub(crate) change: Option<&'a Change>,
-    /// An earlier session that decided nothing: its pairs count.
+    /// An earlier session that was inconclusive: its pairs count.
     pub(crate) prior: Option<PairSession>,
     /// Whether to profile a regression, to find the functions that take more of the time.
     pub(crate) profile: bool,
 }
 
 impl<'a> Ask<'a> {
-    pub(crate) fn new(config: &'a Config, versions: Versions<'a>, settings: &'a Settings, budget: Budget) -> Self {
+    pub(crate) fn new(config: &'a Config, versions: Versions<'a>, settings: &'a Settings, budget: PairBudget) -> Self {
         let (probes, criteria) = (Probes::default(), Vec::new());
         Self {
             config,
@@ -64,7 +64,7 @@ impl<'a> Ask<'a> {
 
 #[derive(Default)]
 pub(crate) struct Probes<'a> {
-    pub(crate) commands: Vec<Timing>,
+    pub(crate) commands: Vec<TimingConfig>,
     pub(crate) kpis: Vec<&'a KpiProbe>,
     pub(crate) http: Vec<&'a HttpProbe>,
 }
@@ -99,9 +99,9 @@ pub(crate) enum Pairing {
 
 /// The configured timings as they run in pairs: with at least one warm-up, which shows whether they are
 /// single-threaded.
-pub(crate) fn timings(config: &Config) -> Vec<Timing> {
+pub(crate) fn timings(config: &Config) -> Vec<TimingConfig> {
     let run = config.timings.iter().filter(|timing| timing.cmd.is_some());
-    run.map(|timing| Timing { warmup: timing.warmup.max(1), ..timing.clone() }).collect()
+    run.map(|timing| TimingConfig { warmup: timing.warmup.max(1), ..timing.clone() }).collect()
 }
 
 pub(crate) fn of_change(
@@ -109,7 +109,7 @@ pub(crate) fn of_change(
     change: &Change,
     sides: (&Snapshot, &Snapshot),
     settings: &Settings,
-    budget: Budget,
+    budget: PairBudget,
     prior: Option<PairSession>,
 ) -> Result<Pairing> {
     let impossible = |reason: &str| Ok(Pairing::Impossible(reason.to_owned()));
@@ -140,8 +140,8 @@ pub(crate) fn of_change(
     let config = ctx.config()?;
     let named = file_name.as_deref().zip(config.pair.tuneables_env.as_deref());
     let versions = Versions {
-        before: Version { rev: before_commit, tuneables: old.as_deref() },
-        after: Version { rev: after_commit, tuneables: new.as_deref() },
+        before: CodeVersion { rev: before_commit, tuneables: old.as_deref() },
+        after: CodeVersion { rev: after_commit, tuneables: new.as_deref() },
         tuneables: named.map(|(file_name, variable)| TuneablesFile { variable, file_name }),
         same_allowed: false,
     };
@@ -164,8 +164,8 @@ pub(crate) fn run(ctx: &Ctx, ask: Ask<'_>) -> Result<Pairing> {
     }
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
     let (started_at, machine) = (ctx.now(), machine::fingerprint());
-    let mut bar = Bar::new(&ctx.ui);
-    let project = Project { repo, config: ask.config };
+    let mut bar = Spinner::new(&ctx.ui);
+    let project = PairedProject { repo, config: ask.config };
     let shared: Vec<PathBuf> = ask.config.pair.share.iter().map(|path| ctx.project.root().join(path)).collect();
     let before = stamps(&shared);
     let checkouts = match Checkouts::prepare(project, ask.versions, &mut runner, &mut |step| bar.show(step)) {
@@ -259,10 +259,10 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
     let mut sides = Vec::new();
     for root in [&checkouts.before.place.root, &checkouts.after.place.root] {
         let repo = Repo::open(root)?;
-        let tracked = size::held(root, &repo, &config.size_paths)?;
+        let tracked = size::tracked_sizes(root, &repo, &config.size_paths)?;
         let of = |path: &String| match size::measure(root, path, Some(&tracked)) {
-            size::Measured::Size(size, _) => Some(Size { path: path.clone(), ..size }),
-            size::Measured::Missing | size::Measured::Unreadable(_) => None,
+            size::SizeResult::Size(size, _) => Some(Size { path: path.clone(), ..size }),
+            size::SizeResult::Missing | size::SizeResult::Unreadable(_) => None,
         };
         sides.push(config.size_paths.iter().map(of).collect::<Vec<_>>());
     }
@@ -272,12 +272,12 @@ fn sizes(config: &Config, checkouts: &Checkouts) -> Result<BTreeMap<String, (Siz
 }
 
 /// Measures the commands, continuing earlier pairs; false if interrupted.
-fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
+fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Spinner, found: &mut PairSession) -> bool {
     for plan in &ask.probes.commands {
         let is_it = |it: &&PairedCommand| it.name == plan.name && it.stopped != Stop::Failed;
         let prior = ask.prior.iter().flat_map(|prior| &prior.commands).find(is_it);
-        if let Some(settled) = prior.filter(|prior| decide(prior, ask) == Decision::Settled) {
-            found.commands.push(settled.clone());
+        if let Some(known) = prior.filter(|prior| decide(prior, ask) == StoppingDecision::Stop) {
+            found.commands.push(known.clone());
             continue;
         }
         let mut progress = |progress: PairProgress<'_>| {
@@ -292,7 +292,7 @@ fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut 
         found.rss_floor_bytes = found.rss_floor_bytes.max(measured.rss_floor_bytes);
         found.warnings.extend(measured.error.map(|error| format!("{}: {error}", plan.name)));
         let change = decisive::live(&measured.paired, &known(ask, &measured.paired)).1;
-        if ask.profile && matches!(change, judge::Change::Regressed(_)) {
+        if ask.profile && matches!(change, judge::MetricChange::Regressed(_)) {
             bar.show(&format!("{}: one more pair under perf", plan.name));
             match session.grown(plan) {
                 Ok(grown) => measured.paired.grown = grown,
@@ -308,7 +308,7 @@ fn measure(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut 
     true
 }
 
-fn measure_values(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found: &mut PairSession) -> bool {
+fn measure_values(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Spinner, found: &mut PairSession) -> bool {
     let kpis = kpi::groups(ask.probes.kpis.iter().copied()).into_iter().map(Group::Kpis);
     for group in kpis.chain(ask.probes.http.iter().copied().map(Group::Http)) {
         let metrics = group.metrics();
@@ -317,10 +317,11 @@ fn measure_values(ask: &Ask<'_>, session: &mut Session<'_>, bar: &mut Bar, found
         let known = ask.prior.iter().flat_map(|prior| &prior.kpis);
         let known = known.filter(|it| metrics.contains(&it.metric()) && it.kpi.error.is_none());
         let known: Vec<PairedKpi> = known.cloned().collect();
-        let mut decide =
-            |so_far: &PairedKpi| decisive::settled_kpi(so_far, &ask.criteria, &circumstances(ask, &so_far.metric()));
+        let mut decide = |so_far: &PairedKpi| {
+            decisive::stopping_decision_of_kpi(so_far, &ask.criteria, &circumstances(ask, &so_far.metric()))
+        };
         let all = known.len() == metrics.len();
-        if all && known.iter().all(|it| it.kpi.sampling == Sampling::Exact || decide(it) == Decision::Settled) {
+        if all && known.iter().all(|it| it.kpi.sampling == Sampling::Exact || decide(it) == StoppingDecision::Stop) {
             found.kpis.extend(known);
             continue;
         }
@@ -342,8 +343,8 @@ fn known(ask: &Ask<'_>, paired: &PairedCommand) -> Circumstances {
     circumstances(ask, &decisive::Decisive::of_pairs(paired).metric(&paired.name))
 }
 
-fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> Decision {
-    decisive::settled(so_far, &ask.criteria, &known(ask, so_far))
+fn decide(so_far: &PairedCommand, ask: &Ask<'_>) -> StoppingDecision {
+    decisive::stopping_decision(so_far, &ask.criteria, &known(ask, so_far))
 }
 
 fn live(name: &str, progress: &PairProgress<'_>, ask: &Ask<'_>) -> String {

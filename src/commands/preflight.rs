@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::audit::record;
 use crate::commands::{Ctx, audit_here, check, choose, collect, commit, delta, doctor, measure};
-use crate::config::{Config, Timing};
+use crate::config::{Config, TimingConfig};
 use crate::error::{CommandError, Exit, Result};
-use crate::git::{NEEDED, Version};
+use crate::git::{GitVersion, NEEDED};
 use crate::measure::size;
 use crate::model::{
     ChangeId, Class, CommandLine, Fix, How, Problem, Severity, Subject, WHAT_HAPPENED, WorkTree, count, few, fix,
@@ -171,7 +171,7 @@ pub(crate) fn commit_once() -> Fix {
 
 pub(crate) fn not_under_git() -> Problem {
     let why = "without commits nothing ties a measurement to a change";
-    let (what, step) = match Version::installed() {
+    let (what, step) = match GitVersion::installed() {
         Ok(_) => ("the project is not under git", Fix::next(why, CommandLine::git("init"))),
         Err(_) => ("git is not installed", Fix::decide(How::Next, format!("install git {NEEDED} or newer: {why}"))),
     };
@@ -202,7 +202,7 @@ fn of_config(ctx: &Ctx, changes: &[Change]) -> Result<Vec<Problem>> {
             None => onboard,
         };
         found.push(Problem::warn("TIMINGS_EMPTY", "no command is timed", vec![Fix::next("", onboard)]));
-    } else if !config.timings.iter().any(Timing::is_measurable) {
+    } else if !config.timings.iter().any(TimingConfig::is_measurable) {
         let message = format!("none of {} timings has a command or results to read", config.timings.len());
         found.push(Problem::warn("TIMINGS_NO_CMDS", message, run("", "onboard")));
     }
@@ -298,11 +298,11 @@ pub(crate) enum LlmCommand {
     /// Print a prompt that explains the workflow and its commands
     Prompt,
     /// Bundle facts about the project and its changes, without config values
-    Bundle(BundleArgs),
+    Bundle(LlmBundleArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct BundleArgs {
+pub(crate) struct LlmBundleArgs {
     /// Include this change
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -322,7 +322,7 @@ pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
 }
 
 /// Writes the bundle to a file and prints its path; with `--format json` and no path, prints the bundle as JSON.
-fn bundle(ctx: &Ctx, args: BundleArgs, prompt: &str) -> Result<Exit> {
+fn bundle(ctx: &Ctx, args: LlmBundleArgs, prompt: &str) -> Result<Exit> {
     let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
     let bundle = contents(ctx, id.as_ref(), prompt)?;
     let out = match args.out {

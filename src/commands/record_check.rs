@@ -7,15 +7,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::audit::evidence::{CONTRACT_SINCE, snapshot};
 use crate::audit::{
-    Audit, EarlierRecord, Finding, FindingKind, History, KeyChange, Policy, RecordFacts, Severity, Unwitnessed,
-    Version, copies, members, policy as demanded, record, timestamps,
+    Audit, CheckPolicy, EarlierRecord, Finding, FindingKind, History, KeyChange, RecordFacts, RecordVersion, Severity,
+    Unwitnessed, copies, members, policy as demanded, record, timestamps,
 };
 use crate::commands::monitor::unwitnessed;
 use crate::commands::{GitHistory, Range, Touches, collect, delta, demands, evidence, sources};
 use crate::config::Config;
 use crate::error::Result;
 use crate::judge::compare;
-use crate::model::{Artifact, ChangeId, Event, Kind, Remade, Remake, TakenFor, moment, short};
+use crate::model::{Artifact, ChangeId, Event, Kind, Remade, Remake, SnapshotPurpose, moment, short};
 use crate::store::project;
 use crate::workflow::{Change, End, World, window};
 
@@ -27,7 +27,7 @@ pub(crate) struct RecordCheck<'a> {
     pub(crate) range: &'a Range,
     pub(crate) touches: &'a Touches,
     pub(crate) made: &'a BTreeMap<String, DateTime<Utc>>,
-    pub(crate) policy: &'a Policy,
+    pub(crate) policy: &'a CheckPolicy,
     pub(crate) config: Option<&'a Config>,
     /// The config at the base, if there is one; `changes` are the keys that differ at the head.
     pub(crate) before: Option<&'a Config>,
@@ -251,7 +251,8 @@ impl RecordCheck<'_> {
         let mut days = unwitnessed(history, (self.policy, head), change);
         if let Some(verified) = brought.iter().find(|event| matches!(event.what, Kind::Verified { .. })) {
             let versions = self.touches.versions(history, change.id())?;
-            let has = |version: &&Version| version.events.as_ref().is_some_and(|it| it.len() as u64 >= verified.seq);
+            let has =
+                |version: &&RecordVersion| version.events.as_ref().is_some_and(|it| it.len() as u64 >= verified.seq);
             let then = versions.iter().find(has).map_or(head, |version| version.commit.id.as_str());
             let brought_back = history.back_since(head, change, (then, verified.at));
             let was_out = brought_back.is_some_and(|back| back.timestamp() >= verified.at.timestamp());
@@ -276,7 +277,8 @@ impl RecordCheck<'_> {
     /// Finds a measurement at a commit where the change is not in effect: reverting it there would alter nothing.
     fn measured_elsewhere(&self, change: &Change, brought: &[Event]) -> Option<String> {
         let commits = change.every_commit();
-        let is_of_change = |what| matches!(what, TakenFor::After | TakenFor::Stage(_) | TakenFor::Day(_));
+        let is_of_change =
+            |what| matches!(what, SnapshotPurpose::After | SnapshotPurpose::Stage(_) | SnapshotPurpose::Day(_));
         let mut places: BTreeMap<&String, u64> = BTreeMap::new();
         for event in brought {
             let taken = event.what.measured().filter(|(what, _)| is_of_change(*what)).map(|(_, taken)| taken);
@@ -374,7 +376,7 @@ pub(crate) fn takes_over(
     head: &str,
     emergency: &ChangeId,
     by: &Change,
-    policy: &Policy,
+    policy: &CheckPolicy,
 ) -> bool {
     let Some(validation) = &by.validation else { return true };
     let is_taken_over = |file: &String| validation.delta.files.contains(file) || policy.exempts_path(file);

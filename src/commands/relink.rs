@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::audit::{History as _, Policy, members};
+use crate::audit::{CheckPolicy, History as _, members};
 use crate::commands::commit_contents::RECORD_LIMIT;
 use crate::commands::{Ctx, GitHistory, choose, commit, delta, demands};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
@@ -190,7 +190,7 @@ pub(crate) fn is_gone(ctx: &Ctx, change: &Change) -> Result<bool> {
 /// The replacement of a commit in the history of HEAD, and how it was recognized.
 fn find_rewritten(
     history: &GitHistory<'_>,
-    policy: &Policy,
+    policy: &CheckPolicy,
     change: &Change,
     old: &str,
     only: Option<&str>,
@@ -207,12 +207,12 @@ fn find_rewritten(
     if let Some(commit) = found(&Remade::is_same) {
         return Ok(Some((commit, "pick")));
     }
-    let beside = found(&|remade| members::is_picked(remade, policy));
+    let found_by_pick = found(&|remade| members::is_picked(remade, policy));
     // The oldest commit with the validated code is the one that introduced it.
     let ends_in_it = |it: &&Commit| members::brings_the_code(change, &it.id, &paths(it), policy, history);
     let is_known = picked.iter().flatten().next().is_some();
     let squashed = || candidates.iter().rev().find(ends_in_it).filter(|_| !is_known).map(|it| it.id.clone());
-    Ok(beside.or_else(squashed).map(|commit| (commit, "tree")))
+    Ok(found_by_pick.or_else(squashed).map(|commit| (commit, "tree")))
 }
 
 /// The commits since the baseline that change code, newest first, or only the named one.
@@ -231,7 +231,7 @@ pub(crate) fn candidates(history: &GitHistory<'_>, change: &Change, only: Option
 const LOOK_BACK: &str = "200";
 
 /// A place in git that has another version of a record (a commit, or a stage of the index), and that version.
-type Version = (String, Change);
+type RecordCopy = (String, Change);
 
 /// The stages of the two sides of a conflict in git's index.
 const SIDES: [&str; 2] = [":2", ":3"];
@@ -307,7 +307,7 @@ pub(crate) fn join(ctx: &Ctx, repo: &Repo, only: Option<&ChangeId>) -> Result<Ve
 /// Whether one version of a record has other events than days and notes that the other lacks.
 fn decides(one: &Change, other: &Change) -> bool {
     let is_there = |event: &Event| other.events.iter().any(|it| it.digest == event.digest);
-    one.events.iter().any(|event| event.by_itself().is_none() && !is_there(event))
+    one.events.iter().any(|event| event.standalone_content().is_none() && !is_there(event))
 }
 
 fn record_path(ctx: &Ctx, repo: &Repo, id: &ChangeId) -> String {
@@ -322,14 +322,14 @@ fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> R
     if let Some(Operation::Merge) = repo.operation() {
         let merged = repo.resolve("MERGE_HEAD")?;
         let rebase = |words: &[&str]| Operation::Merge.abort().and(CommandLine::git("rebase").words(words));
-        let settle = Fix::then("in its conflict", CommandLine::tool("change relink"));
+        let relink = Fix::then("in its conflict", CommandLine::tool("change relink"));
         let purpose = format!("keep the one that is {theirs}, and rebase onto it, since a merge would bring both");
-        fixes.extend([Fix::next(purpose, rebase(&[&short(&merged)])), settle.clone()]);
+        fixes.extend([Fix::next(purpose, rebase(&[&short(&merged)])), relink.clone()]);
         let branches = ["for-each-ref", "--count=1", "--format=%(refname:short)", "--points-at", &merged, "refs/heads"];
         let branch = repo.git().args(branches).line()?;
         if !branch.is_empty() {
             let purpose = format!("keep the one that is {ours}, and rebase the other branch");
-            fixes.extend([Fix::or(purpose, rebase(&[&short(&repo.resolve("HEAD")?), &branch])), settle]);
+            fixes.extend([Fix::or(purpose, rebase(&[&short(&repo.resolve("HEAD")?), &branch])), relink]);
         }
     } else {
         let own = ctx.fix_context().own;
@@ -343,7 +343,7 @@ fn two_decisions(ctx: &Ctx, repo: &Repo, (here, there): (&Change, &Change)) -> R
 }
 
 /// The versions of a record in git, by its full path: those of the last commits, oldest first, and of a conflict.
-fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> {
+fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<RecordCopy>> {
     let call = repo.git().args(["log", "--format=%H", "--full-history", "-n", LOOK_BACK, "HEAD", "--", path]);
     let listed = call.long().text()?;
     let mut places: Vec<String> = listed.lines().rev().map(str::to_owned).collect();
@@ -351,7 +351,7 @@ fn versions(repo: &Repo, path: &str, in_conflict: bool) -> Result<Vec<Version>> 
     read(repo, path, places)
 }
 
-fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Version>> {
+fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<RecordCopy>> {
     let mut batch = repo.batch()?;
     let mut found = Vec::new();
     for at in places.into_iter().map(Into::into) {
@@ -363,8 +363,8 @@ fn read(repo: &Repo, path: &str, places: impl IntoIterator<Item = impl Into<Stri
 }
 
 fn lost(other: &Change, change: &Change) -> Vec<Event> {
-    let known: Vec<Value> = change.events.iter().filter_map(Event::by_itself).collect();
-    let is_lost = |event: &&Event| event.by_itself().is_some_and(|it| !known.contains(&it));
+    let known: Vec<Value> = change.events.iter().filter_map(Event::standalone_content).collect();
+    let is_lost = |event: &&Event| event.standalone_content().is_some_and(|it| !known.contains(&it));
     other.events.iter().filter(is_lost).cloned().collect()
 }
 

@@ -10,11 +10,11 @@ use serde_json::json;
 use crate::audit::evidence::Judgement;
 use crate::commands::{ChangeArg, Ctx, Pending, check, collect, commit, delta, demands, evidence, parse};
 use crate::error::{Exit, Result, failed, trouble};
-use crate::git::{GitError, Repo, Side};
+use crate::git::{DiffTarget, GitError, Repo};
 use crate::measure;
 use crate::model::{Artifact, Attestation, ChangeId, CommandLine, Digest, Fix, Kind, scrub};
 use crate::report::{BundleView, CommitDiff, Entry, Format, Page, Tone, markdown, page, plot, problem, review};
-use crate::store::{Record, Role};
+use crate::store::{EvidenceRole, Record};
 use crate::workflow::{Change, World, next};
 
 /// The maximum number of characters of all diffs in a bundle, as in the Python tool.
@@ -131,17 +131,17 @@ fn attest(ctx: &Ctx, args: &AttestArgs) -> Result<Exit> {
     let name = author.split('<').next().unwrap_or_default().trim();
     let by_author = !name.is_empty() && (reviewer == author || reviewer.eq_ignore_ascii_case(name));
     let bytes = attestation_file(ctx, &change, args, [&tool, &mode, &reviewer])?;
-    let pending = Pending { role: Role::Review, bytes };
-    let path = ctx.project.attestations_dir().join(Role::Review.file_name(id));
+    let pending = Pending { role: EvidenceRole::Review, bytes };
+    let path = ctx.project.attestations_dir().join(EvidenceRole::Review.file_name(id));
     let artifact = Artifact { path: ctx.project.relative(&path), sha256: Digest::of_bytes(&pending.bytes) };
-    let said = format!("attested: tool {tool}, reasoning mode {mode}, reviewer {reviewer}");
+    let summary = format!("attested: tool {tool}, reasoning mode {mode}, reviewer {reviewer}");
     let attestation = Attestation { artifact, reviewed: change.review_digest(), tool, reasoning_mode: mode };
     let attested = commit::commit(ctx, id, Kind::Attested { attestation }, &World::default(), &[pending])?;
     if by_author {
         ctx.ui.warn("the author reviewed their own change");
     }
     ctx.wrote(&path, true)?;
-    ctx.ui.status(&said);
+    ctx.ui.status(&summary);
     if let Some(before) = change.attestation.as_ref().filter(|_| change.is_attested()) {
         let (tool, mode) = (&before.tool, &before.reasoning_mode);
         ctx.ui.warn(&format!("it replaces an earlier attestation: tool {tool}, reasoning mode {mode}"));
@@ -206,10 +206,10 @@ fn diff(repo: &Repo, sha: &str, room: usize) -> Result<CommitDiff, GitError> {
         other => other?,
     };
     let scope = repo.project();
-    let counts = repo.line_counts(&parent, Side::Commit(sha), &scope)?;
+    let counts = repo.line_counts(&parent, DiffTarget::Commit(sha), &scope)?;
     let shown = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
     let stat = counts.iter().map(|(path, lines)| (shown(path), *lines)).collect();
-    let (whole, is_cut) = repo.diff_text(&parent, Side::Commit(sha), &scope, READ_LIMIT)?;
+    let (whole, is_cut) = repo.diff_text(&parent, DiffTarget::Commit(sha), &scope, READ_LIMIT)?;
     let masked = scrub(&whole);
     let text: String = masked.chars().take(room).collect();
     let cut = is_cut || text.len() < masked.len();

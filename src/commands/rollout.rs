@@ -9,11 +9,11 @@ use crate::commands::{
 };
 use crate::config::Config;
 use crate::error::{CommandError, Exit, Result, failed, trouble};
-use crate::git::{self, GitError, Reverted, Walk};
+use crate::git::{self, GitError, LogWalk, Reverted};
 use crate::judge::compare;
 use crate::model::{
-    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, Stage, TakenFor,
-    Verdicts, fix, fix::HEAD, scrub, text,
+    ChangeId, CommandLine, Fix, Gate, How, InEffect, Kind, PROGRAM, Proposed, RolloutStage, Snapshot, SnapshotPurpose,
+    Stage, Verdicts, fix, fix::HEAD, scrub, text,
 };
 use crate::report::{self, verdict};
 use crate::store::Record;
@@ -44,7 +44,8 @@ fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
     let checked = stage_check(ctx, &demanded, &change, stage)?;
     // A check may have changed the code; without one, nothing ran since the revision was determined.
     let revision = if checked.is_empty() { world.revision.clone() } else { delta::revision(ctx)? };
-    let mut measurement = measure::take(ctx, stage.name(), Some(TakenFor::Stage(stage)), Some(&id), Some(revision))?;
+    let mut measurement =
+        measure::take(ctx, stage.name(), Some(SnapshotPurpose::Stage(stage)), Some(&id), Some(revision))?;
     if is_elsewhere(ctx, &change, &measurement.snapshot)? {
         measurement.snapshot.pair = tick::in_pairs(ctx, &change, &measurement.snapshot)?.map(Box::new);
     }
@@ -54,14 +55,14 @@ fn begin(ctx: &Ctx, change: Change, stage: Stage) -> Result<Exit> {
     let policy = Some(world.policy.clone());
     let (of, checked) = (verdicts.clone(), Some(checked));
     let event = |taken| Kind::RolledOut(RolloutStage { stage, taken, verdicts: of, policy, checked });
-    let entered = measurement.record(ctx, &id, TakenFor::Stage(stage), Vec::new(), &world, event);
+    let entered = measurement.record(ctx, &id, SnapshotPurpose::Stage(stage), Vec::new(), &world, event);
     // Refused or not, the user should see how to roll back.
     ctx.ui.status(&format!("To roll back: {}", report::rollback::action(&change)));
     let change = entered?;
     for judged in verdicts.iter().flat_map(Verdicts::not_passing) {
         ctx.ui.status(&verdict::alone(&verdict::full_line(judged)));
     }
-    for criterion in verdicts.iter().flat_map(Verdicts::unsettled_guards) {
+    for criterion in verdicts.iter().flat_map(Verdicts::inconclusive_guards) {
         ctx.ui.warn(&format!("{}: {}", stage.name(), verdict::goes_on(criterion)));
     }
     status::state(ctx, &change)
@@ -118,7 +119,7 @@ pub(crate) fn roll_back(ctx: &Ctx, args: RollbackArgs) -> Result<Exit> {
     }
     let mut commit = None;
     if args.apply {
-        collect::settled(ctx, &change)?;
+        collect::require_no_conflict(ctx, &change)?;
         let made = revert(ctx, &relink::again(ctx, change)?, &reason)?;
         ctx.ui.status(&format!("reverted by commit {made}"));
         if let Some(update) = uncommitted::paths(ctx).update_submodules() {
@@ -201,12 +202,12 @@ fn revert_not_made(ctx: &Ctx, error: &GitError, id: &ChangeId, reason: &str) -> 
         let steps = [Fix::next("revert without a signature", unsigned), Fix::or("once the key can be used", again)];
         return trouble.fixed_by(steps);
     }
-    let said = error.to_string();
+    let message = error.to_string();
     // Left behind by a killed git, or held by a running one.
-    let lock = said.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'"));
+    let lock = message.split_once("Unable to create '").and_then(|(_, rest)| rest.split_once(".lock'"));
     let remove = |lock: &str| CommandLine::new("rm").word(format!("{lock}.lock"));
     let unlock = |(lock, _): (&str, &str)| vec![Fix::next("once no other git runs here", remove(lock))];
-    let first = lock.map_or_else(|| git::missing_filter(&said), unlock);
+    let first = lock.map_or_else(|| git::missing_filter(&message), unlock);
     if !first.is_empty() {
         return trouble.fixed_by(first.into_iter().chain([Fix::then("", again)]));
     }
@@ -227,13 +228,13 @@ pub(crate) fn confirm(ctx: &Ctx, change: &Change, label: &str) -> Result<(Measur
         return Err(failed("the change has no baseline, so there is nothing to compare its rollback with"));
     };
     let revision = delta::revision(ctx)?;
-    if !revision.is_settled() {
+    if !revision.nothing_uncommitted() {
         ctx.ui.warn("measured with uncommitted work");
     }
-    let measurement = measure::take(ctx, label, Some(TakenFor::Rollback), Some(change.id()), Some(revision))?;
+    let measurement = measure::take(ctx, label, Some(SnapshotPurpose::Rollback), Some(change.id()), Some(revision))?;
     let not_back = watched.not_back(change, &measurement.snapshot);
     let event = |taken| Kind::RollbackConfirmed { taken, not_back: not_back.clone() };
-    let change = measurement.record(ctx, change.id(), TakenFor::Rollback, Vec::new(), &world, event)?;
+    let change = measurement.record(ctx, change.id(), SnapshotPurpose::Rollback, Vec::new(), &world, event)?;
     for judged in &not_back {
         ctx.ui.warn(&format!("not back to the baseline: {}", report::verdict::full_line(judged)));
     }
@@ -302,7 +303,7 @@ pub(crate) fn way_out(ctx: &Ctx, change: &Change, reason: Option<&str>) -> Resul
         return Ok(delta::commits_to_revert(ctx, change)?.last().map(|commit| ctx.take_back(commit)));
     }
     let says = format!("This reverts commit {revert}");
-    let walk = Walk::naming(&ctx.config()?.enforcement.trailer, &[&says]);
+    let walk = LogWalk::naming(&ctx.config()?.enforcement.trailer, &[&says]);
     let mut back = repo.commits(Some(revert), "HEAD", &walk)?;
     // As the work of another change, it is that one's to answer for.
     back.retain(|it| it.ids.iter().all(|id| id == change.id().as_str()));

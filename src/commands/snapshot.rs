@@ -7,17 +7,17 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::commands::{
-    Bar, Ctx, GitHistory, Measurement, Probes, audit_here, choose, collect, commit, delta, init, measure, parse,
+    Ctx, GitHistory, Measurement, Probes, Spinner, audit_here, choose, collect, commit, delta, init, measure, parse,
     rollout, uncommitted, validate,
 };
 use crate::error::{Exit, Result, failed, trouble};
 use crate::git::Repo;
 use crate::judge::compare::is_met_already;
-use crate::measure::pair::{CheckoutError, Checkouts, Project};
+use crate::measure::pair::{CheckoutError, Checkouts, PairedProject};
 use crate::measure::{Runner, SystemRunner, command, http, kpi};
 use crate::model::{
-    After, Baseline, Check, CommandLine, Fix, Gate, How, Kind, PairSession, PairedCommand, Strength, TakenFor, fix,
-    hyperfine, moment, own, scrub,
+    After, Baseline, Check, CommandLine, Fix, Gate, How, Kind, PairSession, PairedCommand, SnapshotPurpose, Strength,
+    fix, hyperfine, moment, own, scrub,
 };
 use crate::os::files;
 use crate::report::metric;
@@ -144,8 +144,8 @@ fn warn_of_baseline(ctx: &Ctx, change: &Change) -> Result<()> {
 
 pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &SnapshotArgs) -> Result<Exit> {
     let (gate, what) = match role {
-        RoleArg::Before => (Gate::Baseline, TakenFor::Baseline),
-        RoleArg::After => (Gate::After, TakenFor::After),
+        RoleArg::Before => (Gate::Baseline, SnapshotPurpose::Baseline),
+        RoleArg::After => (Gate::After, SnapshotPurpose::After),
     };
     let label = label(args, &what.role())?;
     // All reads of objects until the measurement share one reader.
@@ -200,7 +200,7 @@ pub(crate) fn of_change(ctx: &Ctx, change: &Change, role: RoleArg, args: &Snapsh
 }
 
 fn recorded_in(change: &Change) -> &str {
-    let taken = change.events.last().and_then(|event| event.what.taken());
+    let taken = change.events.last().and_then(|event| event.what.recorded_snapshot());
     taken.map(|taken| taken.snapshot.path.as_str()).unwrap_or_default()
 }
 
@@ -213,8 +213,8 @@ fn export(args: &SnapshotArgs, measurement: &Measurement) -> Result<()> {
 
 /// Prints the path alone on a line, as scripts read it; the whole snapshot with `--format json`.
 fn answer(ctx: &Ctx, path: &str, measurement: &Measurement, change: Option<&Change>) -> Result<Exit> {
-    let told = measure::worth_telling(&measurement.snapshot, change.map(|change| &change.contract));
-    for warning in told.chain(&metric::warnings(&measurement.snapshot)) {
+    let warnings = measure::worth_telling(&measurement.snapshot, change.map(|change| &change.contract));
+    for warning in warnings.chain(&metric::warnings(&measurement.snapshot)) {
         ctx.ui.warn(warning);
     }
     // Relative to the root, as the Python tool writes it; from another directory such a path would be wrong.
@@ -234,8 +234,8 @@ pub(crate) fn rehearse(ctx: &Ctx, change: &Change) -> Result<()> {
     let baseline = change.baseline_commit().filter(|_| config.pair.enabled && !probes.is_empty());
     let Some(commit) = baseline else { return Ok(()) };
     let mut runner = SystemRunner::new(ctx.interrupt()?.clone());
-    let mut bar = Bar::new(&ctx.ui);
-    let project = Project { repo, config };
+    let mut bar = Spinner::new(&ctx.ui);
+    let project = PairedProject { repo, config };
     let (mut failures, mut built) = (Vec::new(), Vec::new());
     match Checkouts::one(project, commit, &mut runner, &mut |step| bar.show(step)) {
         Ok((place, scratch)) => {
@@ -289,9 +289,9 @@ pub(crate) fn failing_before(ctx: &Ctx, change: &Change, checks: &[Check]) -> Re
     let (config, Some(repo), Some(commit)) = (ctx.config()?, ctx.repo()?, change.baseline_commit()) else {
         return Ok(Vec::new());
     };
-    let (mut bar, interrupt) = (Bar::new(&ctx.ui), ctx.interrupt()?);
+    let (mut bar, interrupt) = (Spinner::new(&ctx.ui), ctx.interrupt()?);
     let mut runner = SystemRunner::new(interrupt.clone());
-    let made = Checkouts::one(Project { repo, config }, commit, &mut runner, &mut |step| bar.show(step));
+    let made = Checkouts::one(PairedProject { repo, config }, commit, &mut runner, &mut |step| bar.show(step));
     let Ok((place, _scratch)) = made else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (name, _, cmd, timeout_s) in validate::commands(config) {

@@ -9,15 +9,16 @@ use crate::audit::members;
 use crate::commands::{Ctx, GitHistory, choose, collect, delta, demands, evidence, validate};
 use crate::config::Config;
 use crate::error::Result;
-use crate::git::Side;
+use crate::git::DiffTarget;
 use crate::judge::Caveat;
 use crate::measure::{self, number};
 use crate::model::{
-    Artifact, Class, Kpi, MetricId, MetricSource, Size, Snapshot, Taken, WorkTree, count, ingest, scrub, short,
+    Artifact, Class, Kpi, MetricId, MetricSource, RecordedSnapshot, Size, Snapshot, WorkTree, count, ingest, scrub,
+    short,
 };
 use crate::os::files;
 use crate::stats::median;
-use crate::store::Role;
+use crate::store::EvidenceRole;
 use crate::workflow::Change;
 
 /// The first problem: a check that the validation left out, or a measurement that differs from its source.
@@ -33,7 +34,7 @@ pub(crate) fn problem(
         }
     }
     let current = change.artifacts();
-    let taken = change.events.iter().filter_map(|event| event.what.taken());
+    let taken = change.events.iter().filter_map(|event| event.what.recorded_snapshot());
     for taken in taken.filter(|taken| current.contains(&&taken.snapshot)) {
         let Some(Ok(snapshot)) = fetch(&taken.snapshot).map(|bytes| ingest::parse_snapshot(&bytes)) else { continue };
         let mut problem = kpi_problem((config, history), change, taken, &snapshot, fetch)?;
@@ -119,7 +120,7 @@ fn here(history: &GitHistory<'_>, change: &Change, commit: &str) -> Option<Strin
 fn kpi_problem(
     (config, history): (Option<&Config>, Option<&GitHistory<'_>>),
     change: &Change,
-    taken: &Taken,
+    taken: &RecordedSnapshot,
     snapshot: &Snapshot,
     fetch: &Fetch<'_>,
 ) -> Result<Option<String>> {
@@ -169,8 +170,8 @@ fn kpi_problem(
 }
 
 /// The file with the text of a KPI's last value, if the text is not stored beside the value.
-fn kept_in<'t>(change: &Change, taken: &'t Taken, role: &str, kpi: &Kpi) -> Option<&'t Artifact> {
-    let name = Role::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
+fn kept_in<'t>(change: &Change, taken: &'t RecordedSnapshot, role: &str, kpi: &Kpi) -> Option<&'t Artifact> {
+    let name = EvidenceRole::Kpi { name: &kpi.name, role, extension: "x" }.file_name(change.id());
     taken.kpi_artifacts.iter().find(|file| file.path.contains(name.trim_end_matches('x')))
 }
 
@@ -199,8 +200,8 @@ fn other_sizes<'s>(
     let named = change.contract.criteria().filter(|it| it.metric.source() == Some(MetricSource::Size));
     let named: BTreeSet<&str> = named.filter_map(|it| it.metric.subject()).collect();
     for (path, size) in sizes.filter(|(path, _)| named.contains(path.as_str())) {
-        let said = size.tracked_bytes.zip(size.tracked_files);
-        let Some((bytes, files)) = history.repo.holds_other(commit, path, said)? else { continue };
+        let recorded = size.tracked_bytes.zip(size.tracked_files);
+        let Some((bytes, files)) = history.repo.size_unless(commit, path, recorded)? else { continue };
         let (held, commit) = (count(files, "file", "files"), short(commit));
         return Ok(Some(format!("size.{path} is {bytes} B in {held} in commit {commit}, and not what it says")));
     }
@@ -334,7 +335,7 @@ fn is_own_rollback(ctx: &Ctx, change: &Change, commit: &str) -> Result<bool> {
     for old in choose::changes(ctx)?.0.iter().filter(|old| is_taken_up(old)) {
         let [own] = &old.commits_to_revert()[..] else { continue };
         let before = repo.resolve(&format!("{own}^"))?;
-        let differing = repo.changed_files(&before, Side::Commit(commit), &repo.project())?;
+        let differing = repo.changed_files(&before, DiffTarget::Commit(commit), &repo.project())?;
         let paths: Vec<Vec<u8>> = delta.files.iter().map(|path| repo.full(path)).collect();
         if !differing.iter().any(|file| paths.contains(&file.path)) {
             return Ok(true);

@@ -54,12 +54,12 @@ pub(crate) struct StartArgs {
 pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     check::needs_project(ctx, "change start")?;
     let from = args.from.as_deref().map(|text| predecessor(ctx, text)).transpose()?;
-    let taken_up = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
+    let reopened = from.as_ref().filter(|from| from.opened.class != Class::Experiment);
     let title =
         parse::title(args.title.as_deref().or(from.as_ref().map(|from| from.opened.title.as_str())).unwrap_or(""))?;
-    let class = args.class.or(taken_up.map(|old| old.opened.class)).unwrap_or(Class::Code);
+    let class = args.class.or(reopened.map(|old| old.opened.class)).unwrap_or(Class::Code);
     let mut parts = args.contract.parts()?;
-    if let Some(old) = taken_up {
+    if let Some(old) = reopened {
         parts = old.contract.clone().merged_with(parts);
     }
     // An emergency has no commit that the default rollback could revert.
@@ -81,15 +81,15 @@ pub(crate) fn run(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
     let proposed = Proposed { opened: Some(change.opened.clone()), parts: parts.clone(), ..Proposed::default() };
     commit::decide(ctx, &mut change, Kind::ContractSet { contract: parts }, &world)
         .map_err(|refusal| CommandError::refused(refusal, None).proposing(proposed))?;
-    if let Some(old) = taken_up {
-        change.record(Kind::Noted { text: format!("takes up {} again", old.id()) }, ctx.actor(), ctx.now());
+    if let Some(old) = reopened {
+        change.record(Kind::Noted { text: format!("reopens {}", old.id()) }, ctx.actor(), ctx.now());
     }
     commit::sign(ctx, &mut change, 0)?;
     lock.create_record(&change)?;
     commit::note_down(ctx, &lock, &change);
     drop(lock);
     audit_here::tell_hidden(ctx)?;
-    let steps = from.as_ref().map(|old| take_over(ctx, old, &change)).transpose()?.unwrap_or_default();
+    let steps = from.as_ref().map(|old| steps_to_reapply(ctx, old, &change)).transpose()?.unwrap_or_default();
     show(ctx, &change, &steps)
 }
 
@@ -114,7 +114,7 @@ fn open(
         imported: None,
     };
     let undecided = |change: Change| (!change.is_decided()).then(|| change.id().clone());
-    let open = if args.parallel { Vec::new() } else { choose::all_unsettled(ctx)? };
+    let open = if args.parallel { Vec::new() } else { choose::all_unfinished(ctx)? };
     let undecided = open.into_iter().filter_map(Record::into_change).filter_map(undecided).collect();
     let config = if class == Class::Emergency { collect::demanded(ctx)? } else { ctx.config()?.clone() };
     let world = World {
@@ -147,7 +147,7 @@ fn predecessor(ctx: &Ctx, text: &str) -> Result<Change> {
 }
 
 /// The steps from an ended change to its commit under the new one: revert it, measure the baseline, apply it again.
-fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
+fn steps_to_reapply(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let commits = delta::commits_to_revert(ctx, old)?;
     let (Some(repo), Some(commit)) = (ctx.repo()?, commits.last().cloned()) else { return Ok(Vec::new()) };
     if repo.resolve(&commit).is_err() {
@@ -156,8 +156,8 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     let subject = repo.git().args(["log", "-1", "--format=%s", &commit]).line()?;
     let mut steps = Vec::new();
     if delta::commits_in_effect(ctx, commits.clone())? == InEffect::Yes {
-        let out = rollout::way_out(ctx, old, Some(&format!("taken up again as {}", new.id())))?;
-        steps.extend(out.map(|out| Fix::next("take its commit out, for the baseline", out)));
+        let out = rollout::way_out(ctx, old, Some(&format!("reopened as {}", new.id())))?;
+        steps.extend(out.map(|out| Fix::next("revert its commit, for the baseline", out)));
     }
     let (context, missing) = (ctx.fix_context(), new.contract.missing());
     let made = context.with_trailer(CommandLine::git("commit -m").word(subject), new.id());
@@ -169,7 +169,7 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
         how = Fix::then;
     }
     steps.push(how("measure without it", fix::baseline(new.id())));
-    steps.push(Fix::then("bring it in again, under the new id", again));
+    steps.push(Fix::then("apply it again, under the new id", again));
     if old.events.iter().any(|event| matches!(event.what, Kind::ValidationFailed { rejects: true, .. })) {
         let amend = CommandLine::git("commit -a --amend --no-edit");
         steps.push(Fix::then("if its checks failed for what it changes: fix that, and amend", amend));
@@ -178,12 +178,12 @@ fn take_over(ctx: &Ctx, old: &Change, new: &Change) -> Result<Vec<Fix>> {
     Ok(steps)
 }
 
-/// The steps to the baseline of a change while the commit of the ended one that it takes up is still in the tree.
-pub(crate) fn taken_up(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
+/// The steps to the baseline of a change while the commit of the ended one that it reopens is still in the tree.
+pub(crate) fn steps_before_baseline(ctx: &Ctx, new: &Change) -> Result<Vec<Fix>> {
     let changes = choose::changes(ctx)?.0;
-    let is_taken_up = |old: &&Change| old.contract == new.contract || new.opened.from.as_ref() == Some(old.id());
-    let left = rollout::left_in_tree(ctx, changes.iter().filter(is_taken_up));
-    left.first().map_or(Ok(Vec::new()), |(old, _)| take_over(ctx, old, new))
+    let is_reopened = |old: &&Change| old.contract == new.contract || new.opened.from.as_ref() == Some(old.id());
+    let left = rollout::left_in_tree(ctx, changes.iter().filter(is_reopened));
+    left.first().map_or(Ok(Vec::new()), |(old, _)| steps_to_reapply(ctx, old, new))
 }
 
 /// Returns an id that no record has; it stays free while the lock is held.
@@ -216,10 +216,10 @@ fn show(ctx: &Ctx, change: &Change, steps: &[Fix]) -> Result<Exit> {
 
 #[derive(Debug, Args)]
 pub(crate) struct RouteArgs {
-    /// Whether a threshold, weight, cooldown or limit for it exists already
+    /// Whether an existing tuneable (a threshold, weight, cooldown or limit) controls it
     #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
     knob: Option<bool>,
-    /// Whether behaviour or the precedence of contracts has to change
+    /// Whether documented behaviour or a contract document has to change
     #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
     contract: Option<bool>,
     /// Whether harm must be stopped right now
@@ -267,7 +267,7 @@ fn ask(ctx: &Ctx, at: usize, answers: &Answers) -> Result<bool> {
             .fixed_by([Fix::next("all at once, such as", CommandLine::tool("route").words(whole))]));
     }
     loop {
-        let Some(answer) = ctx.ui.ask(&format!("{text} [y/n] "))? else {
+        let Some(answer) = ctx.ui.ask(&format!("{text} [y/n]"))? else {
             return Err(trouble(format!("not answered: {text}")));
         };
         match answer.trim().to_lowercase().as_str() {
@@ -296,7 +296,7 @@ fn answer(ctx: &Ctx, way: &Route) -> Result<Exit> {
         "evidence": way.evidence.iter().map(|(name, _)| name).collect::<Vec<_>>(),
         "next": start,
     });
-    let owed: String = way.evidence.iter().map(|(_, words)| format!("owes: {words}\n")).collect();
+    let owed: String = way.evidence.iter().map(|(_, words)| format!("evidence: {words}\n")).collect();
     let text = format!("{} (class {class})\ngates: {}\n{owed}next: {start}", way.sentence, gates.join(", "));
     ctx.say(false, &answer, &text)
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{
     ChangeArg, Ctx, RoleArg, SnapshotArgs, audit_here, check, choose, collect, commit, compare, delta, evidence,
-    fix_context, monitor, relink, rollout, said, snapshot, start, tick, uncommitted, validate,
+    fix_context, message_and_fixes, monitor, relink, rollout, snapshot, start, tick, uncommitted, validate,
 };
 use crate::error::{Exit, Result, failed};
 use crate::model::{Artifact, ChangeId, Fix, FixContext, Gate, InEffect, fix, moment};
@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
     if let Some(monitor) = monitor::legacy(ctx)? {
         ctx.ui.warn(&monitor::legacy_text(ctx, &monitor));
     }
-    // A change that was taken up again is in effect as part of another one.
+    // A change that was reopened is in effect as part of another one.
     let is_taken_up = |old: &&Change| tracked().any(|new| new.opened.from.as_ref() == Some(old.id()));
     let waiting = records.iter().filter_map(choose::awaits_confirmation).filter(|change| !is_shown(change));
     let waiting = waiting.filter(|change| !is_taken_up(change));
@@ -95,7 +95,7 @@ pub(crate) fn run(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
 /// all of them. `None` if none is open, named or selected, so that only a person can decide what to do.
 fn run_next(ctx: &Ctx, change: &ChangeArg) -> Result<Option<Exit>> {
     if choose::named(ctx, change.typed())?.is_none() {
-        let (selected, (records, damaged)) = (choose::active(ctx)?, choose::unsettled(ctx)?);
+        let (selected, (records, damaged)) = (choose::active(ctx)?, choose::unfinished(ctx)?);
         let open: Vec<&Change> = choose::open_changes(&records).collect();
         if selected.is_none() && damaged == 0 && open.is_empty() {
             return Ok(None);
@@ -208,9 +208,9 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
         return StepView::validate(change, &made, &fixes);
     }
     if *step == Step::Baseline
-        && let Some(next) = start::taken_up(ctx, change).ok().filter(|steps| !steps.is_empty())
+        && let Some(next) = start::steps_before_baseline(ctx, change).ok().filter(|steps| !steps.is_empty())
     {
-        return StepView { text: "take out the commit that is to be taken up again, then measure".to_owned(), next };
+        return StepView { text: "revert the commit that is to be applied again, then measure".to_owned(), next };
     }
     let watched = change.fully_rolled_out_at().is_some();
     if let Some(expires) = change.expired_override(ctx.now()).filter(|_| watched) {
@@ -230,7 +230,8 @@ pub(crate) fn view(ctx: &Ctx, change: &Change, step: &Step) -> StepView {
             }
             // Why it is unknown whether the change can be measured today.
             Err(error) => {
-                let ((text, fixes), tick) = (said(&error), Fix::then("", fix::on(change.id(), "monitor tick")));
+                let ((text, fixes), tick) =
+                    (message_and_fixes(&error), Fix::then("", fix::on(change.id(), "monitor tick")));
                 return StepView { text, next: fixes.into_iter().chain([tick]).collect() };
             }
         }
@@ -256,9 +257,9 @@ fn advance(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
         commit::provable(ctx, &change)?;
         let step = next::next(&change, &ctx.policy()?, ctx.now());
         let exit = match step {
-            Step::Baseline if !start::taken_up(ctx, &change)?.is_empty() => {
-                let what = "the commit of the change that this one takes up again is still in the tree";
-                return Err(failed(what).fixed_by(start::taken_up(ctx, &change)?));
+            Step::Baseline if !start::steps_before_baseline(ctx, &change)?.is_empty() => {
+                let what = "the commit of the change that this one reopens is still in the tree";
+                return Err(failed(what).fixed_by(start::steps_before_baseline(ctx, &change)?));
             }
             Step::Baseline => snapshot::of_change(ctx, &change, RoleArg::Before, &SnapshotArgs::default())?,
             // The commit does not exist yet: a person has to make it, and there is nothing to refuse.

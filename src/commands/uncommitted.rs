@@ -10,7 +10,7 @@ use crate::commands::{Ctx, GitHistory, delta, evidence};
 use crate::config::Config;
 use crate::error::{Result, failed, trouble};
 use crate::git::call::records;
-use crate::git::{FileChange, GitError, Operation, Repo, Side};
+use crate::git::{DiffTarget, FileChange, GitError, Operation, Repo};
 use crate::judge::compare;
 use crate::measure::revision;
 use crate::model::uncommitted::OWN;
@@ -234,7 +234,7 @@ pub(crate) fn check_unchanged(
     let ignore = files
         .ignore(&files.ignores)
         .map(|line| Fix::next("let git ignore them in this clone, before you commit", line));
-    if same_commit && before.is_settled() && tracked.is_empty() && !files.ignores.is_empty() {
+    if same_commit && before.nothing_uncommitted() && tracked.is_empty() && !files.ignores.is_empty() {
         let text = format!("{LEFT}: {}", files.lines().join(", "));
         ctx.ui.warn(&text);
         ctx.advise(&ignore.into_iter().collect::<Vec<_>>());
@@ -248,7 +248,7 @@ pub(crate) fn check_unchanged(
     let message =
         format!("the project's files changed while they were measured or checked ({shown}), so nothing was recorded");
     let error = failed(message);
-    if now.commit != before.commit || !before.is_settled() || tracked.is_empty() {
+    if now.commit != before.commit || !before.nothing_uncommitted() || tracked.is_empty() {
         let see = Fix::next("see what was written", CommandLine::git("diff"));
         let other = Fix::decide(How::Then, "make the command write elsewhere, or add its output to .gitignore");
         return Err(error.fixed_by([see, other]));
@@ -339,7 +339,7 @@ fn is_gone(repo: &Repo, (parent, last, head): (&str, &str, &str), since: &FileCh
 
 pub(crate) fn differing(ctx: &Ctx, from: &Revision) -> Result<Vec<String>> {
     let (Some(repo), Some(commit)) = (ctx.repo()?, &from.commit) else { return Ok(Vec::new()) };
-    let files = repo.changed_files(commit, Side::WorkTree, &repo.project())?;
+    let files = repo.changed_files(commit, DiffTarget::WorkTree, &repo.project())?;
     Ok(files.iter().map(|file| delta::below(repo, &file.path)).collect())
 }
 

@@ -8,10 +8,10 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::commands::{Bar, Ctx, Pending, audit_here, collect, commit, delta, evidence, snapshot, uncommitted};
+use crate::commands::{Ctx, Pending, Spinner, audit_here, collect, commit, delta, evidence, snapshot, uncommitted};
 use crate::config::{Config, HttpProbe, OnFailure};
 use crate::error::{CommandError, Exit, Result, failed, trouble};
-use crate::git::{Scope, Side};
+use crate::git::{DiffTarget, Scope};
 use crate::judge::compare;
 use crate::measure::{self, Place, command, http};
 use crate::model::uncommitted::pathspec;
@@ -21,7 +21,7 @@ use crate::model::{
 };
 use crate::os::{Interrupt, process};
 use crate::report::{self, Progressed};
-use crate::store::Role;
+use crate::store::EvidenceRole;
 use crate::workflow::{Change, Reason, Refusal, gates, window};
 
 const SMOKE: &str = "smoke:";
@@ -56,7 +56,7 @@ pub(crate) fn run(ctx: &Ctx, id: &ChangeId) -> Result<Exit> {
         "delta": world.delta,
         "checks": checks,
     });
-    let pending = Pending { role: Role::Validation, bytes: text::json(&document)? };
+    let pending = Pending { role: EvidenceRole::Validation, bytes: text::json(&document)? };
     let (revision, delta, artifact) = (world.revision.clone(), world.delta.clone(), pending.artifact(id));
     let event = if checks.iter().all(|check| check.passed) {
         Kind::Validated(Validation { revision, delta, checks: checks.clone(), artifact })
@@ -82,7 +82,7 @@ fn made_after_baseline(ctx: &Ctx, change: &Change, delta: &Delta) -> Result<()> 
         if may_amend(ctx, change.id(), commit) {
             return vec![Fix::next("date it again", amend())];
         }
-        let over = "start over, and bring it in again after the next baseline";
+        let over = "start over, and apply it again after the next baseline";
         let reject = Fix::next(over, fix::with_reason(change.id(), "reject"));
         vec![reject, Fix::then("with the same contract", fix::start_from(change.id()))]
     };
@@ -169,11 +169,11 @@ fn show(ctx: &Ctx, change: &Change, checks: &[Check]) -> Result<Exit> {
     ctx.answer(false, &answer, &report::show::validation(change, checks))?;
     if passed {
         warn_of_commits(ctx, change);
-        let beside = in_other_projects(ctx, change)?;
-        if !beside.is_empty() {
-            let files = text::joined(&beside);
+        let elsewhere = in_other_projects(ctx, change)?;
+        if !elsewhere.is_empty() {
+            let files = text::joined(&elsewhere);
             ctx.ui.warn(&format!("of another project, whose check will find no record of this change: {files}"));
-            ctx.advise(&[without(ctx, change, &beside)]);
+            ctx.advise(&[without(ctx, change, &elsewhere)]);
         }
         for file in collect::outputs_in_delta(ctx, change)? {
             ctx.ui
@@ -224,10 +224,10 @@ fn in_other_projects(ctx: &Ctx, change: &Change) -> Result<Vec<String>> {
     places.retain(|dir| !repo.prefix().starts_with(dir));
     let mut found = BTreeSet::new();
     for commit in validation.delta.own_commits().filter(|_| !places.is_empty()) {
-        let files = repo.changed_files(&format!("{}~1", commit.sha), Side::Commit(&commit.sha), &Scope::ALL)?;
+        let files = repo.changed_files(&format!("{}~1", commit.sha), DiffTarget::Commit(&commit.sha), &Scope::ALL)?;
         let is_of = |path: &[u8]| places.iter().any(|dir| path.starts_with(dir));
-        let beside = files.iter().filter(|file| is_of(&file.path));
-        found.extend(beside.map(|file| String::from_utf8_lossy(&file.path).into_owned()));
+        let elsewhere = files.iter().filter(|file| is_of(&file.path));
+        found.extend(elsewhere.map(|file| String::from_utf8_lossy(&file.path).into_owned()));
     }
     Ok(found.into_iter().collect())
 }
@@ -260,7 +260,7 @@ fn warn_of_commits(ctx: &Ctx, change: &Change) {
 
 /// Runs the commands, then the smoke probes: all of them, so that everything wrong is found at once.
 fn run_checks(ctx: &Ctx, config: &Config) -> Result<Vec<Check>> {
-    let mut bar = Bar::new(&ctx.ui);
+    let mut bar = Spinner::new(&ctx.ui);
     let mut done = run_commands(ctx, config, ctx.project.root(), &mut bar)?;
     let interrupt = ctx.interrupt()?;
     if config.validation.smoke {
@@ -296,7 +296,7 @@ pub(crate) fn commands(config: &Config) -> impl Iterator<Item = (&str, CheckKind
 }
 
 /// Runs them in order in `root`, also after one that failed.
-pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Bar) -> Result<Vec<Check>> {
+pub(crate) fn run_commands(ctx: &Ctx, config: &Config, root: &Path, bar: &mut Spinner) -> Result<Vec<Check>> {
     let interrupt = ctx.interrupt()?;
     let mut done = Vec::new();
     for (name, kind, cmd, timeout_s) in commands(config) {

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use crate::config::reader::Notes;
 use crate::config::{
-    Budget, Check, Config, Enforcement, Exemption, ExpectJson, HttpProbe, KpiProbe, Matches, Method, Pair, Reader,
-    Rollout, StageConfig, Timing, Tuneables, Verification, glob, probes,
+    BenchmarkTool, CheckCommand, Config, Enforcement, ExemptionConfig, ExpectJson, HttpProbe, KpiProbe, Matches,
+    Method, PairConfig, RegressionBudget, Rollout, StageConfig, TimingConfig, Tuneables, Verification, glob, probes,
 };
 use crate::model::{Criterion, MIN_DAYS, Stage};
 
@@ -46,7 +46,7 @@ pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
         }
     }
     let measurable = config.measurable();
-    root.each("budget", &config.budget, |budget: &Budget, mut s| {
+    root.each("budget", &config.budget, |budget: &RegressionBudget, mut s| {
         s.required("since", &budget.since);
         if !s.has("at_most") {
             s.problem_here("has no `at_most`");
@@ -80,13 +80,13 @@ pub(crate) fn check(config: &mut Config, notes: &mut Notes<'_>) {
     section.texts("python_ignore_deps", &project.python_ignore_deps);
 }
 
-fn check_command(check: &Check, mut s: Section<'_, '_>) {
+fn check_command(check: &CheckCommand, mut s: Section<'_, '_>) {
     s.name(&check.name);
     s.required("cmd", &check.cmd);
     s.positive("timeout_s", check.timeout_s);
 }
 
-fn timing(timing: &Timing, mut s: Section<'_, '_>) {
+fn timing(timing: &TimingConfig, mut s: Section<'_, '_>) {
     s.name(&timing.name);
     if timing.cmd.is_some() && timing.hyperfine.is_some() {
         s.problem("hyperfine", "cannot be combined with `cmd`: give a command to run or results to read");
@@ -126,7 +126,7 @@ fn http_probe(probe: &HttpProbe, mut s: Section<'_, '_>) {
 
 fn kpi(kpi: &KpiProbe, mut s: Section<'_, '_>) {
     s.name(&kpi.name);
-    if kpi.cmd.is_none() && kpi.file.is_none() && kpi.reader != Some(Reader::Criterion) {
+    if kpi.cmd.is_none() && kpi.file.is_none() && kpi.reader != Some(BenchmarkTool::Criterion) {
         s.problem_here("names neither `cmd` (a command whose output holds the number) nor `file`");
     }
     s.pointer(kpi.pointer.as_deref().unwrap_or_default());
@@ -173,7 +173,7 @@ fn tuneables(tuneables: &Tuneables, mut s: Section<'_, '_>) {
     s.texts("watch_env", &tuneables.watch_env);
 }
 
-fn pair(pair: &mut Pair, mut s: Section<'_, '_>) {
+fn pair(pair: &mut PairConfig, mut s: Section<'_, '_>) {
     s.texts("share", &pair.share);
     if let Some(name) =
         pair.tuneables_env.as_ref().filter(|name| name.contains(|c: char| c == '=' || c.is_whitespace()))
@@ -181,8 +181,8 @@ fn pair(pair: &mut Pair, mut s: Section<'_, '_>) {
         s.problem("tuneables_env", &format!("{name:?} is not a possible name of a variable"));
     }
     s.whole("min_pairs", pair.min_pairs, 1..=MAX_PAIRS);
-    if (1..Pair::LEAST_PAIRS).contains(&pair.min_pairs) {
-        let (min, least) = (pair.min_pairs, Pair::LEAST_PAIRS);
+    if (1..PairConfig::LEAST_PAIRS).contains(&pair.min_pairs) {
+        let (min, least) = (pair.min_pairs, PairConfig::LEAST_PAIRS);
         let message =
             format!("{min} pairs can never decide: the signed-rank test cannot reach 5 % with fewer than {least}");
         s.problem("min_pairs", &message);
@@ -236,7 +236,7 @@ fn enforcement(enforcement: &Enforcement, mut s: Section<'_, '_>) {
     {
         s.problem("since", "expected the hash of a commit");
     }
-    s.each("exempt", &enforcement.exempt, |exemption: &Exemption, mut s| {
+    s.each("exempt", &enforcement.exempt, |exemption: &ExemptionConfig, mut s| {
         s.globs("paths", &exemption.paths);
         s.globs("authors", &exemption.authors);
         s.texts("bots", &exemption.bots);

@@ -14,11 +14,11 @@ mod readers;
 pub use file::ConfigError;
 pub use fingerprint::Source;
 pub use policy::{
-    Budget, ContractDocs, Enforcement, Exemption, OnFailure, Pair, Pin, Review, Rollout, Sign, StageConfig, Surfaces,
-    Validation, Verification, glob, globs,
+    ContractDocs, Enforcement, ExemptionConfig, OnFailure, PairConfig, Pin, RegressionBudget, Review, Rollout, Sign,
+    StageConfig, SurfaceConfig, ValidationConfig, Verification, glob, globs,
 };
-pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, Timing};
-pub use readers::Reader;
+pub use probes::{Counter, ExpectJson, Extract, HttpProbe, KpiProbe, Matches, Method, TimingConfig};
+pub use readers::BenchmarkTool;
 pub use template::{Edited, Filled, Guess};
 pub use yaml::Diagnostic;
 
@@ -38,7 +38,7 @@ pub struct Config {
     /// The project's own test, build, lint and check commands.
     pub commands: Commands,
     /// Commands whose run time is measured, in file order.
-    pub timings: Vec<Timing>,
+    pub timings: Vec<TimingConfig>,
     /// Files and directories whose size is measured, relative to the project's root.
     pub size_paths: Vec<String>,
     /// HTTP endpoints that are requested.
@@ -48,13 +48,13 @@ pub struct Config {
     /// Where the tuneables are.
     pub tuneables: Tuneables,
     /// Which paths and variables belong to which layer of the control hierarchy.
-    pub surfaces: Surfaces,
+    pub surfaces: SurfaceConfig,
     /// Which files count as documents and tests of a contract.
     pub contract_docs: ContractDocs,
     /// What the validation gate does.
-    pub validation: Validation,
+    pub validation: ValidationConfig,
     /// Measuring baseline and head side by side.
-    pub pair: Pair,
+    pub pair: PairConfig,
     /// The stages of a rollout.
     pub rollout: Rollout,
     /// What VERIFIED demands.
@@ -66,9 +66,9 @@ pub struct Config {
     /// What signs each event of a record, by git's own set-up; nothing does without it.
     pub sign: Option<Sign>,
     /// How much worse metrics may get over all changes together.
-    pub budget: Vec<Budget>,
+    pub budget: Vec<RegressionBudget>,
     /// What the project says of itself.
-    pub project: Project,
+    pub project: ProjectConfig,
 }
 
 impl Config {
@@ -167,7 +167,7 @@ pub struct Commands {
     /// Runs the linter.
     pub lint: Option<String>,
     /// Further commands that must succeed for a change to be valid.
-    pub checks: Vec<Check>,
+    pub checks: Vec<CheckCommand>,
     /// Deadline in seconds of `test`, `build` and `lint`, each.
     pub timeout_s: f64,
 }
@@ -182,7 +182,7 @@ impl Default for Commands {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Check {
+pub struct CheckCommand {
     /// Its unique name.
     pub name: String,
     /// The shell command; success is exit code 0.
@@ -191,7 +191,7 @@ pub struct Check {
     pub timeout_s: f64,
 }
 
-impl Default for Check {
+impl Default for CheckCommand {
     fn default() -> Self {
         Self { name: String::new(), cmd: String::new(), timeout_s: CHECK_TIMEOUT_S }
     }
@@ -214,7 +214,7 @@ pub struct Tuneables {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Project {
+pub struct ProjectConfig {
     /// What it wants to reach.
     pub goals: Vec<String>,
     /// What kinds of work are intended.

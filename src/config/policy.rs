@@ -13,7 +13,7 @@ use crate::model::{Gate, MIN_DAYS, Stage};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Surfaces {
+pub struct SurfaceConfig {
     /// Code safety and invariants, the highest authority.
     pub invariants: Vec<String>,
     /// Contract documents and the code that keeps them.
@@ -58,7 +58,7 @@ impl Default for ContractDocs {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Validation {
+pub struct ValidationConfig {
     /// What a failed validation does to the change.
     pub on_failure: OnFailure,
     /// Whether the HTTP probes are requested as a smoke test (they count only where some are configured).
@@ -67,7 +67,7 @@ pub struct Validation {
     pub rehearse_checks: bool,
 }
 
-impl Default for Validation {
+impl Default for ValidationConfig {
     fn default() -> Self {
         Self { on_failure: OnFailure::Reject, smoke: true, rehearse_checks: false }
     }
@@ -88,7 +88,7 @@ pub enum OnFailure {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Pair {
+pub struct PairConfig {
     /// Whether `compare --change-id` measures in pairs.
     pub enabled: bool,
     /// Command that prepares each checkout; without it, `commands.build`.
@@ -97,7 +97,7 @@ pub struct Pair {
     pub share: Vec<String>,
     /// Variable that names the tuneables file, for tuneables outside the repository.
     pub tuneables_env: Option<String>,
-    /// Fewest pairs, at least [`Pair::LEAST_PAIRS`].
+    /// Fewest pairs, at least [`PairConfig::LEAST_PAIRS`].
     pub min_pairs: u32,
     /// Most pairs.
     pub max_pairs: u32,
@@ -111,7 +111,7 @@ pub struct Pair {
     pub pin: Pin,
 }
 
-impl Default for Pair {
+impl Default for PairConfig {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -128,7 +128,7 @@ impl Default for Pair {
     }
 }
 
-impl Pair {
+impl PairConfig {
     /// With fewer than six pairs the exact two-sided signed-rank test cannot reach 5 %: 2 / 2^5 is 0.0625.
     pub const LEAST_PAIRS: u32 = 6;
 }
@@ -215,7 +215,7 @@ impl Default for Verification {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Budget {
+pub struct RegressionBudget {
     /// Its name.
     pub metric: String,
     /// The revision that it is counted from, such as the tag of a release.
@@ -239,10 +239,10 @@ pub struct Review {
     pub other_person: bool,
     /// Whether an attestation whose mode is not among `allowed_modes` is refused.
     pub enforce_recommended_modes: bool,
-    /// Reasoning modes allowed by tool, for codex and claude those of the original unless listed; another tool may use
-    /// any.
+    /// Reasoning modes allowed by tool, for codex and claude those of the Python tool unless listed; another tool may
+    /// use any.
     pub allowed_modes: BTreeMap<String, Vec<String>>,
-    /// What the original recommended by tool; it is read and has no effect.
+    /// What the Python tool recommended by tool; it is read and has no effect.
     pub recommended_tools: BTreeMap<String, serde_json::Value>,
 }
 
@@ -275,7 +275,7 @@ impl Review {
         self.modes(tool).is_none_or(|modes| modes.contains(&mode))
     }
 
-    /// The modes allowed for a tool, by default those of the original tool; `None` if any mode is allowed.
+    /// The modes allowed for a tool, by default those of the Python tool; `None` if any mode is allowed.
     pub fn modes(&self, tool: &str) -> Option<Vec<&str>> {
         match (self.allowed_modes.get(tool), tool) {
             (Some(modes), _) => Some(modes.iter().map(String::as_str).collect()),
@@ -309,7 +309,7 @@ pub struct Enforcement {
     /// The hash of a commit: what it has in its history is older than the use of this tool, and is not checked.
     pub since: Option<String>,
     /// What needs no change, each with its reason.
-    pub exempt: Vec<Exemption>,
+    pub exempt: Vec<ExemptionConfig>,
 }
 
 impl Default for Enforcement {
@@ -336,7 +336,7 @@ impl Enforcement {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Exemption {
+pub struct ExemptionConfig {
     /// Globs: every path of the commit matches one of them.
     pub paths: Vec<String>,
     /// Globs over `Name <address>`: the author matches one of them.

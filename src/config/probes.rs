@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{Reader, reader};
+use crate::config::{BenchmarkTool, reader};
 use crate::model::text::slug;
 use crate::model::{Better, Unit};
 
@@ -13,7 +13,7 @@ use crate::model::{Better, Unit};
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Timing {
+pub struct TimingConfig {
     /// Its unique name.
     pub name: String,
     /// The command; where it is empty, nothing is measured unless `hyperfine` names results.
@@ -53,7 +53,7 @@ pub enum Counter {
     Cachegrind,
 }
 
-impl Default for Timing {
+impl Default for TimingConfig {
     fn default() -> Self {
         Self {
             name: String::new(),
@@ -74,7 +74,7 @@ impl Default for Timing {
     }
 }
 
-impl Timing {
+impl TimingConfig {
     /// A command without a shell, run once after one warm-up.
     pub fn once(name: String, cmd: String, timeout_s: f64) -> Self {
         Self { name, cmd: Some(cmd), shell: false, timeout_s, runs: 1, warmup: 1, ..Self::default() }
@@ -188,7 +188,7 @@ pub struct KpiProbe {
     /// Without a file the command's standard output is read. At least one of both is set.
     pub file: Option<String>,
     /// The benchmark tool that wrote what is read, and which of its benchmarks; instead of `pointer` and `regex`.
-    pub reader: Option<Reader>,
+    pub reader: Option<BenchmarkTool>,
     pub select: Option<String>,
     /// Where the number is in a JSON text (RFC 6901), or an array of samples. `*` stands for every item, `FIELD=VALUE` for
     /// the items of an array with that value.

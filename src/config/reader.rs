@@ -203,7 +203,7 @@ impl<'t> Deserializer<'t> for Reader<'_, 't> {
         if blank && !self.path.ends_with(EMPTY_IS_A_VALUE) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    /// Also accepts YAML 1.1's `yes`, `no`, `on`, `off`, as the original tool did.
+    /// Also accepts YAML 1.1's `yes`, `no`, `on`, `off`, as the Python tool did.
     fn deserialize_bool<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         if let Kind::Flag(flag) = self.node.value {
             return visitor.visit_bool(flag);

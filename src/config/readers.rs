@@ -9,7 +9,7 @@ use crate::model::Unit;
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Reader {
+pub enum BenchmarkTool {
     /// `--export-json` of hyperfine 1 or 2; of the command.
     Hyperfine,
     /// `target/criterion/GROUP/NAME/new/sample.json`; of `GROUP/NAME`.
@@ -34,7 +34,7 @@ const K6_TIMES: [&str; 6] =
 
 const OHA_TIMES: [&str; 4] = ["total", "slowest", "fastest", "average"];
 
-impl Reader {
+impl BenchmarkTool {
     /// Where the samples are; `NAME` stands for the benchmark's name.
     fn places(self) -> &'static [&'static str] {
         match self {

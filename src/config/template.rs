@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::file::parse;
-use crate::config::{Config, ConfigError, Timing};
+use crate::config::{Config, ConfigError, TimingConfig};
 
 const TEMPLATE: &str = include_str!("template.yml");
 
@@ -95,7 +95,7 @@ pub fn fill(text: &str, path: &Path, cmds: [Option<&str>; 2], force: bool) -> Re
     }
     let Some(cmd) = timed else { return Ok(edited) };
     if config.timings.is_empty() {
-        config.timings.push(Timing { name: "tests".to_owned(), ..Timing::default() });
+        config.timings.push(TimingConfig { name: "tests".to_owned(), ..TimingConfig::default() });
     }
     let timing = &mut config.timings[0];
     let before = timing.cmd.clone().unwrap_or_default();
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(config.kpis[0].name, "p95_ms");
         assert_eq!(config.rollout.stages.len(), 3);
         assert_eq!(config.commands.checks.len(), 1);
-        assert_ne!(config.surfaces, crate::config::Surfaces::default());
+        assert_ne!(config.surfaces, crate::config::SurfaceConfig::default());
     }
 
     /// Whether a comment is an example: a key or list item. Prose has a space before its colon, or none.

@@ -183,16 +183,18 @@ fn message(error: &serde_saphyr::Error) -> String {
             let text = other.to_string();
             let line = text.lines().next().unwrap_or_default();
             let end = line.rfind(" at line ").filter(|&end| line[end..].chars().any(|c| c.is_ascii_digit()));
-            let said = line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']);
+            let message = line[..end.unwrap_or(line.len())].trim_end_matches([':', ' ']);
             // The rest is advice for callers of the parser.
-            match said.split_once("multiple YAML documents") {
+            match message.split_once("multiple YAML documents") {
                 Some(_) => {
                     "it holds several documents (separated by `---`), and one is read: put each into a file of its own"
                         .to_owned()
                 }
-                None if said.starts_with("budget breached") => "it is too large, or nested too deeply".to_owned(),
-                None if UNQUOTED.iter().any(|words| said.contains(words)) => format!("{said}; put the text in quotes"),
-                None => said.to_owned(),
+                None if message.starts_with("budget breached") => "it is too large, or nested too deeply".to_owned(),
+                None if UNQUOTED.iter().any(|words| message.contains(words)) => {
+                    format!("{message}; put the text in quotes")
+                }
+                None => message.to_owned(),
             }
         }
     }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::git::{GitError, NEEDED, Result, Version};
+use crate::git::{GitError, GitVersion, NEEDED, Result};
 
 const READ_LIMIT: Duration = Duration::from_secs(120);
 /// Time limit for a walk through history or a checkout.
@@ -58,7 +58,7 @@ pub(crate) fn is_cleared(name: &str) -> bool {
 }
 
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct CallOutput {
     /// `None` if a signal ended git.
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
@@ -133,14 +133,14 @@ impl Call {
         self.args.iter().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 
-    pub(crate) fn output(self) -> Result<Output> {
+    pub(crate) fn output(self) -> Result<CallOutput> {
         let limit = self.output_limit;
         let mut stdout = Vec::new();
         let output = self.read(|reader| reader.take(limit.saturating_add(1)).read_to_end(&mut stdout).map(|_| ()))?;
         if u64::try_from(stdout.len()).unwrap_or(u64::MAX) > limit {
             return Err(GitError::TooMuch { args: output.args, limit });
         }
-        Ok(Output { stdout, ..output })
+        Ok(CallOutput { stdout, ..output })
     }
 
     /// Runs git and returns its standard output; any exit code but 0 is an error.
@@ -192,7 +192,7 @@ impl Call {
         spawned.map_err(|source| GitError::io("start", &self.shown(), source))
     }
 
-    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<Output> {
+    fn read(mut self, consume: impl FnOnce(&mut dyn BufRead) -> io::Result<()>) -> Result<CallOutput> {
         let args = self.shown();
         let io_error = |action: &'static str| |source: io::Error| GitError::io(action, &args, source);
         if !self.dir.is_dir() {
@@ -225,7 +225,7 @@ impl Call {
         consumed.map_err(|source| GitError::Io { action: format!("read the output of git {args}"), source })?;
         // A process that git left behind may hold this pipe open for ever.
         let stderr = complaints.and_then(|said| said.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
-        Ok(Output { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
+        Ok(CallOutput { code: status.code(), stdout: Vec::new(), stderr, args, status: status.to_string() })
     }
 
     fn command(&self, with_input: bool) -> Command {
@@ -262,7 +262,7 @@ impl Call {
     }
 }
 
-impl Output {
+impl CallOutput {
     fn ok(self) -> Result<Vec<u8>> {
         if self.code == Some(0) { Ok(self.stdout) } else { Err(self.failed()) }
     }
@@ -271,7 +271,7 @@ impl Output {
     pub(crate) fn failed(self) -> GitError {
         let unknown = ["unrecognized argument", "unknown option", "unknown switch", "is not a git command"];
         if unknown.iter().any(|words| self.stderr.contains(words))
-            && let Ok(found) = Version::installed()
+            && let Ok(found) = GitVersion::installed()
             && found < NEEDED
         {
             return GitError::TooOld { found, args: self.args };

@@ -45,7 +45,7 @@ impl<'a> Scope<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side<'a> {
+pub(crate) enum DiffTarget<'a> {
     Commit(&'a str),
     /// The tracked files as they are in the work tree.
     WorkTree,
@@ -55,8 +55,8 @@ pub(crate) enum Side<'a> {
 pub(crate) type LineCount = (Vec<u8>, Option<(u64, u64)>);
 
 impl Repo {
-    pub(crate) fn changed_files(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<FileChange>> {
-        if matches!(side, Side::Commit(head) if head == base) {
+    pub(crate) fn changed_files(&self, base: &str, side: DiffTarget<'_>, scope: &Scope<'_>) -> Result<Vec<FileChange>> {
+        if matches!(side, DiffTarget::Commit(head) if head == base) {
             return Ok(Vec::new());
         }
         raw_changes(self.diff_call(base, side)?.args(["--raw", "-z", "--no-abbrev", "--"]).long(), scope)
@@ -80,7 +80,7 @@ impl Repo {
     }
 
     /// The line counts of the changed files in the scope.
-    pub(crate) fn line_counts(&self, base: &str, side: Side<'_>, scope: &Scope<'_>) -> Result<Vec<LineCount>> {
+    pub(crate) fn line_counts(&self, base: &str, side: DiffTarget<'_>, scope: &Scope<'_>) -> Result<Vec<LineCount>> {
         let call = self.diff_call(base, side)?.args(["--numstat", "-z", "--"]).long();
         let mut counts: Vec<LineCount> =
             call.parsed("ADDED DELETED PATH", |output| records(output).map(line_count).collect())?;
@@ -93,7 +93,7 @@ impl Repo {
     pub(crate) fn diff_text(
         &self,
         base: &str,
-        side: Side<'_>,
+        side: DiffTarget<'_>,
         scope: &Scope<'_>,
         limit: u64,
     ) -> Result<(String, bool)> {
@@ -126,7 +126,7 @@ impl Repo {
         self.git().args(["hash-object", "-t", "tree", "--stdin"]).input(Vec::new()).line()
     }
 
-    fn diff_call(&self, base: &str, side: Side<'_>) -> Result<Call> {
+    fn diff_call(&self, base: &str, side: DiffTarget<'_>) -> Result<Call> {
         let base = match self.resolve(base) {
             Err(GitError::UnknownRevision { .. }) if base == self.empty_tree()? => base.to_owned(),
             other => other?,
@@ -136,8 +136,8 @@ impl Repo {
         call = call.args(["--ignore-submodules=none", "--submodule=short", "--diff-algorithm=myers"]);
         call = call.arg(base);
         match side {
-            Side::Commit(head) => Ok(call.arg(self.resolve(head)?)),
-            Side::WorkTree => Ok(call),
+            DiffTarget::Commit(head) => Ok(call.arg(self.resolve(head)?)),
+            DiffTarget::WorkTree => Ok(call),
         }
     }
 }
@@ -223,7 +223,7 @@ mod tests {
         sandbox.commit("a b", "1\n2\n", "two");
         let scope = Scope::project(b"");
         let repo = sandbox.repo();
-        let side = Side::Commit("HEAD");
+        let side = DiffTarget::Commit("HEAD");
         let changed = repo.changed_files(&one, side, &scope).unwrap();
         assert_eq!(changed.iter().map(|c| c.path.as_slice()).collect::<Vec<_>>(), [&b"a b"[..], b"binary"]);
         let counts = repo.line_counts(&one, side, &scope).unwrap();
@@ -240,7 +240,7 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1\n", "one");
         sandbox.write("a", "2\n");
-        let counts = sandbox.repo().line_counts("HEAD", Side::WorkTree, &Scope::ALL).unwrap();
+        let counts = sandbox.repo().line_counts("HEAD", DiffTarget::WorkTree, &Scope::ALL).unwrap();
         assert_eq!(counts, [(b"a".to_vec(), Some((1, 1)))]);
     }
 

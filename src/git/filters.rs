@@ -17,10 +17,10 @@ use crate::model::{CommandLine, Digest, Fix, How};
 use crate::os::files;
 
 /// The possible sizes of a git-lfs pointer, in bytes.
-const POINTERS: Range<u64> = 100..1024;
+const POINTER_BYTES: Range<u64> = 100..1024;
 
 /// Files (from the repository's root) and their size as git stores them; `None` if that is unknown.
-pub(crate) type Held = BTreeMap<Vec<u8>, Option<u64>>;
+pub(crate) type TrackedSizes = BTreeMap<Vec<u8>, Option<u64>>;
 
 /// Whether a file is at or below a path.
 pub(crate) fn is_below(file: &[u8], path: &[u8]) -> bool {
@@ -29,18 +29,18 @@ pub(crate) fn is_below(file: &[u8], path: &[u8]) -> bool {
 }
 
 impl Repo {
-    /// Returns the files that git tracks below `below` (which ends with `/`), including those in submodules. For files
-    /// at or below one of `paths`, adds the size as git stores it, or would store it after `git add`: it is the same in
-    /// every checkout. For git-lfs it is the length of the data. The size is unknown if there is no file, as for a
-    /// submodule without a checkout.
-    pub(crate) fn held(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<Held> {
+    /// Returns the files that git tracks below `below` (which ends with `/` or is empty), including those in
+    /// submodules. For files at or below one of `paths`, adds the size as git stores it, or would store it after `git
+    /// add`: it is the same in every checkout. For git-lfs it is the length of the data. The size is unknown if there
+    /// is no file, as for a submodule without a checkout.
+    pub(crate) fn tracked_sizes(&self, below: &[u8], paths: &[Vec<u8>]) -> Result<TrackedSizes> {
         let tracked = self.tracked_with_submodules(below)?;
         let mut found = tracked.into_iter().map(|path| (path, None)).collect();
-        self.add_held(b"", paths, &mut found)?;
+        self.add_sizes(b"", paths, &mut found)?;
         Ok(found)
     }
 
-    fn add_held(&self, above: &[u8], paths: &[Vec<u8>], found: &mut Held) -> Result<()> {
+    fn add_sizes(&self, above: &[u8], paths: &[Vec<u8>], found: &mut TrackedSizes) -> Result<()> {
         let index = self.index()?;
         let wanted = |file: &[u8]| paths.iter().any(|path| is_below(file, path));
         let name = |path: &[u8]| [above, path].concat();
@@ -48,7 +48,7 @@ impl Repo {
             let inner = [&name(&submodule.path), b"/".as_slice()].concat();
             let dir = self.root().join(files::path_from_bytes(&submodule.path));
             if dir.join(".git").exists() && found.keys().any(|path| path.starts_with(&inner) && wanted(path)) {
-                Self::open(&dir)?.add_held(&inner, paths, found)?;
+                Self::open(&dir)?.add_sizes(&inner, paths, found)?;
             }
         }
         let is_asked = |entry: &&TreeEntry| {
@@ -71,7 +71,7 @@ impl Repo {
         let (edited, kept): (Vec<&TreeEntry>, Vec<&TreeEntry>) =
             asked.into_iter().partition(|entry| changed.contains(entry.path.as_slice()));
         let kept: Vec<(&[u8], &str)> = kept.iter().map(|it| (it.path.as_slice(), it.object.as_str())).collect();
-        let sizes = self.sizes(&kept, None, &|path, size| self.may_point(path, size))?;
+        let sizes = self.sizes(&kept, None, &|path, size| self.may_be_lfs_pointer(path, size))?;
         found.extend(kept.iter().zip(sizes).map(|((path, _), size)| (name(path), size)));
         let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|meta| meta.is_file());
         let mut edited: Vec<&[u8]> = edited.iter().map(|entry| entry.path.as_slice()).collect();
@@ -84,8 +84,14 @@ impl Repo {
     }
 
     /// Counts bytes and files of a project path in a commit, without the tool's own files, and returns them if they
-    /// differ from `said`. Returns `None` also if they cannot be known: for a missing commit, a link or a submodule.
-    pub(crate) fn holds_other(&self, commit: &str, path: &str, said: Option<(u64, u64)>) -> Result<Option<(u64, u64)>> {
+    /// differ from `recorded`. Returns `None` also if they cannot be known: for a missing commit, a link or a
+    /// submodule.
+    pub(crate) fn size_unless(
+        &self,
+        commit: &str,
+        path: &str,
+        recorded: Option<(u64, u64)>,
+    ) -> Result<Option<(u64, u64)>> {
         let full = files::path_bytes(&files::normal(&self.full_path(path)));
         let call = self.git().args(["ls-tree", "-r", "-l", "-z", "--full-tree", "--end-of-options", commit]).long();
         let below = (!full.is_empty()).then(|| files::path_from_bytes(&full));
@@ -101,20 +107,20 @@ impl Repo {
         let entries: Vec<(TreeEntry, Option<u64>)> = entries.filter(|(entry, _)| !self.is_own(&entry.path)).collect();
         let leads_away = |it: &TreeEntry| it.mode == "160000" || it.mode == "120000" && it.path == full;
         let bytes: Option<u64> = entries.iter().map(|(_, size)| *size).sum();
-        let held = bytes.map(|bytes| (bytes, entries.len() as u64));
-        if held == said || entries.iter().any(|(entry, _)| leads_away(entry)) {
+        let found = bytes.map(|bytes| (bytes, entries.len() as u64));
+        if found == recorded || entries.iter().any(|(entry, _)| leads_away(entry)) {
             return Ok(None);
         }
         let there = self.as_of(commit)?;
         if there.prefix() != self.prefix() {
-            return there.holds_other(commit, path, said);
+            return there.size_unless(commit, path, recorded);
         }
         // For git-lfs, the size of the data counts.
         let named: Vec<(&[u8], &str)> =
             entries.iter().map(|(it, _)| (it.path.as_slice(), it.object.as_str())).collect();
         let bytes: Option<u64> = self.sizes(&named, None, &|_, _| true)?.into_iter().sum();
-        let held = bytes.map(|bytes| (bytes, entries.len() as u64));
-        Ok(held.filter(|_| held != said))
+        let found = bytes.map(|bytes| (bytes, entries.len() as u64));
+        Ok(found.filter(|_| found != recorded))
     }
 
     /// The sizes of these files after `git add`, with the objects written to a temporary directory.
@@ -135,43 +141,44 @@ impl Repo {
         let call = self.git_beside(&objects).without_literal_paths().args(["hash-object", "-w", "--stdin-paths"]);
         let ids = String::from_utf8_lossy(&call.input(asked.into_bytes()).long().ok()?).into_owned();
         let named: Vec<(&[u8], &str)> = paths.iter().copied().zip(ids.lines()).collect();
-        self.sizes(&named, Some(&objects), &|path, size| self.may_point(path, size))
+        self.sizes(&named, Some(&objects), &|path, size| self.may_be_lfs_pointer(path, size))
     }
 
-    /// The size of each file's object, or of the git-lfs data that it points to if `may_point` allows it; `None` if the
-    /// object is missing.
+    /// The size of each file's object, or of the git-lfs data that it points to if `may_be_lfs_pointer` allows it;
+    /// `None` if the object is missing.
     fn sizes(
         &self,
         of: &[(&[u8], &str)],
-        beside: Option<&TempDir>,
-        may_point: &dyn Fn(&[u8], u64) -> bool,
+        with_objects: Option<&TempDir>,
+        may_be_lfs_pointer: &dyn Fn(&[u8], u64) -> bool,
     ) -> Result<Vec<Option<u64>>> {
         if of.is_empty() {
             return Ok(Vec::new());
         }
         let ids: String = of.iter().flat_map(|(_, id)| [*id, "\n"]).collect();
-        let git = || beside.map_or_else(|| self.git(), |objects| self.git_beside(objects));
+        let git = || with_objects.map_or_else(|| self.git(), |objects| self.git_beside(objects));
         let call = git().args(["cat-file", "--batch-check=%(objectsize)"]).long();
-        let said = call.input(ids.into_bytes()).ok()?;
+        let output = call.input(ids.into_bytes()).ok()?;
         let mut sizes: Vec<Option<u64>> =
-            String::from_utf8_lossy(&said).lines().map(|line| line.parse().ok()).collect();
+            String::from_utf8_lossy(&output).lines().map(|line| line.parse().ok()).collect();
         sizes.resize(of.len(), None);
-        let is_asked =
-            |at: &usize| sizes[*at].is_some_and(|size| POINTERS.contains(&size) && may_point(of[*at].0, size));
+        let is_asked = |at: &usize| {
+            sizes[*at].is_some_and(|size| POINTER_BYTES.contains(&size) && may_be_lfs_pointer(of[*at].0, size))
+        };
         let pointers: Vec<usize> = (0..of.len()).filter(is_asked).collect();
         if pointers.is_empty() {
             return Ok(sizes);
         }
         let mut batch = Batch::start(git())?;
         for at in pointers {
-            let blob = batch.read_object(of[at].1, POINTERS.end)?.unwrap_or_default();
+            let blob = batch.read_object(of[at].1, POINTER_BYTES.end)?.unwrap_or_default();
             sizes[at] = sizes[at].max(lfs_field(&blob, "size ").and_then(|size| size.parse().ok()));
         }
         Ok(sizes)
     }
 
     /// Whether the file on disk may be the data for a pointer of this size, or the pointer itself.
-    fn may_point(&self, path: &[u8], size: u64) -> bool {
+    fn may_be_lfs_pointer(&self, path: &[u8], size: u64) -> bool {
         let path = self.root().join(files::path_from_bytes(path));
         let is_other = path.metadata().is_ok_and(|meta| meta.len() != size);
         is_other || fs::read(&path).is_ok_and(|bytes| lfs_field(&bytes, "size ").is_some())
@@ -242,8 +249,8 @@ fn lfs_field<'p>(held: &'p [u8], field: &str) -> Option<&'p str> {
 
 #[cfg(unix)]
 /// What helps where a filter that git needs for a checkout cannot run, by what git said.
-pub(crate) fn missing_filter(said: &str) -> Vec<Fix> {
-    let name = said.split_once(": smudge filter ").and_then(|(_, rest)| rest.split_whitespace().next());
+pub(crate) fn missing_filter(output: &str) -> Vec<Fix> {
+    let name = output.split_once(": smudge filter ").and_then(|(_, rest)| rest.split_whitespace().next());
     let Some(name) = name else { return Vec::new() };
     let what = format!("install the program that the filter {name} runs, since each side needs a clean checkout");
     let see = CommandLine::git("config --get-regexp").word(format!("^filter[.]{name}[.]"));
@@ -309,7 +316,7 @@ mod tests {
     #[test]
     fn what_git_holds_of_a_file_is_the_same_in_every_checkout() {
         let sandbox = Sandbox::new();
-        let held = |path: &str| sandbox.repo().held(b"", &[Vec::new()]).unwrap()[path.as_bytes()];
+        let size_in_git = |path: &str| sandbox.repo().tracked_sizes(b"", &[Vec::new()]).unwrap()[path.as_bytes()];
         sandbox.git(&["config", "filter.half.clean", "sed s/xx/x/"]);
         let pointer =
             format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5000\n", Digest::of_bytes(b""));
@@ -320,12 +327,12 @@ mod tests {
         sandbox.write("same", "as it is\n");
         sandbox.commit("odd \"name\n.c", "a\nb\n", "one");
         let all = ["odd \"name\n.c", "id", "v.f", "data", "same"];
-        let sizes = || all.map(|path| held(path).unwrap());
+        let sizes = || all.map(|path| size_in_git(path).unwrap());
         assert_eq!(sizes(), [4, 5, 2, 5000, 9]);
         for path in all {
             std::fs::remove_file(sandbox.path().join(path)).unwrap();
         }
-        assert_eq!(held("same"), None, "it is not here");
+        assert_eq!(size_in_git("same"), None, "it is not here");
         sandbox.git(&["checkout", "--", "."]);
         assert_ne!(std::fs::metadata(sandbox.path().join("id")).unwrap().len(), 5);
         assert_eq!(sizes(), [4, 5, 2, 5000, 9]);

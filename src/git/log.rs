@@ -32,7 +32,7 @@ impl Commit {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Walk {
+pub(crate) struct LogWalk {
     /// Whether a merge lists the files that differ from its first parent, or only those that differ from every parent:
     /// what the merge itself changed.
     first_parent: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Begun {
     listing: JoinHandle<Result<()>>,
 }
 
-impl Walk {
+impl LogWalk {
     /// All commits; merges with what they themselves changed.
     pub(crate) fn all(trailers: &str) -> Self {
         Self { first_parent: false, trailers: trailers.to_owned(), naming: Vec::new(), only_merges: false }
@@ -89,7 +89,7 @@ impl Repo {
         &self,
         base: Option<&str>,
         head: &str,
-        walk: &Walk,
+        walk: &LogWalk,
         each: &mut dyn FnMut(Commit) -> ControlFlow<()>,
     ) -> Result<()> {
         walk.trailers.split(',').try_for_each(check_key)?;
@@ -115,7 +115,7 @@ impl Repo {
     /// Starts to list a whole range, which [`Repo::log_whole`] returns. The base may be given as `ID~N`.
     pub(crate) fn begin_log(&self, base: Option<&str>, head: &str) -> Result<Begun> {
         let (send, found) = mpsc::sync_channel(CHUNKS);
-        let call = (base != Some(head)).then(|| self.log_call(base, head, &Walk::range(""))).transpose()?;
+        let call = (base != Some(head)).then(|| self.log_call(base, head, &LogWalk::range(""))).transpose()?;
         let listing = std::thread::spawn(move || {
             let Some(call) = call else { return Ok(()) };
             let mut chunk = Vec::with_capacity(CHUNK);
@@ -133,7 +133,7 @@ impl Repo {
     }
 
     /// Like `log_range`, to the end; `begun` is the result of [`Repo::begin_log`] for this range.
-    pub(crate) fn log_whole(&self, begun: Begun, walk: &Walk, each: &mut dyn FnMut(Commit)) -> Result<()> {
+    pub(crate) fn log_whole(&self, begun: Begun, walk: &LogWalk, each: &mut dyn FnMut(Commit)) -> Result<()> {
         walk.trailers.split(',').try_for_each(check_key)?;
         let mut moved = false;
         for commit in begun.found.into_iter().flatten() {
@@ -142,7 +142,7 @@ impl Repo {
         begun.listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    fn log_call(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Call> {
+    fn log_call(&self, base: Option<&str>, head: &str, walk: &LogWalk) -> Result<Call> {
         let head = self.resolve(head)?;
         let base =
             base.map(|base| if is_below_id(base) { Ok(base.to_owned()) } else { self.resolve(base) }).transpose()?;
@@ -163,7 +163,7 @@ impl Repo {
     }
 
     /// The commits in `head` and not in `base`, oldest first.
-    pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &Walk) -> Result<Vec<Commit>> {
+    pub(crate) fn commits(&self, base: Option<&str>, head: &str, walk: &LogWalk) -> Result<Vec<Commit>> {
         let mut commits = Vec::new();
         self.log_range(base, head, walk, &mut |commit| {
             commits.push(commit);
@@ -311,7 +311,7 @@ mod tests {
         std::fs::remove_file(sandbox.path().join("a")).unwrap();
         let three = sandbox.commit_all("three");
         let four = sandbox.commit_all("empty");
-        let commits = sandbox.repo().commits(Some(&one), "HEAD", &Walk::all(KEY)).unwrap();
+        let commits = sandbox.repo().commits(Some(&one), "HEAD", &LogWalk::all(KEY)).unwrap();
         let ids: Vec<&str> = commits.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, [&two, &three, &four]);
         assert_eq!(commits[0].ids, ["chg-1", "chg -2"]);
@@ -332,7 +332,7 @@ mod tests {
         let sandbox = Sandbox::new().hostile();
         let named = sandbox.commit("a", "1", "one\n\nOptimizer-Change:\n chg-1.x\n");
         sandbox.commit("a", "2", "two\n\nOptimizer-Change: chg-1_x\n");
-        let commits = sandbox.repo().commits(None, "HEAD", &Walk::naming(KEY, &["chg-1.x"])).unwrap();
+        let commits = sandbox.repo().commits(None, "HEAD", &LogWalk::naming(KEY, &["chg-1.x"])).unwrap();
         assert_eq!(commits.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), [named.as_str()]);
         assert_eq!((commits[0].ids.join(" "), paths(&commits[0])), ("chg-1.x".to_owned(), vec!["a".to_owned()]));
     }
@@ -341,7 +341,7 @@ mod tests {
     fn the_first_commit_lists_its_files() {
         let sandbox = Sandbox::new().hostile();
         sandbox.commit("a", "1", "one");
-        let commits = sandbox.repo().commits(None, "HEAD", &Walk::all(KEY)).unwrap();
+        let commits = sandbox.repo().commits(None, "HEAD", &LogWalk::all(KEY)).unwrap();
         assert_eq!(paths(&commits[0]), ["a"]);
         assert_eq!(commits[0].files[0].old_mode, "000000");
     }
@@ -352,7 +352,7 @@ mod tests {
         let message = "one\n\n---\nnot a patch\n\nOptimizer-Change: chg-1\n";
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
-        assert_eq!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids, ["chg-1"]);
+        assert_eq!(repo.commits(None, "HEAD", &LogWalk::all(KEY)).unwrap()[0].ids, ["chg-1"]);
         assert_eq!(repo.trailers_of(message.as_bytes(), KEY, &[]).unwrap(), ["chg-1"]);
     }
 
@@ -362,7 +362,7 @@ mod tests {
         let message = "one\n\nOptimizer-Change: chg-1\nis what a trailer looks like.\n\nAnd this is the end.\n";
         sandbox.commit("a", "1", message);
         let repo = sandbox.repo();
-        assert!(repo.commits(None, "HEAD", &Walk::all(KEY)).unwrap()[0].ids.is_empty());
+        assert!(repo.commits(None, "HEAD", &LogWalk::all(KEY)).unwrap()[0].ids.is_empty());
         assert!(repo.trailers_of(message.as_bytes(), KEY, &[]).unwrap().is_empty());
     }
 
@@ -386,7 +386,7 @@ mod tests {
         let merge = sandbox.commit_all("merge");
         let repo = sandbox.repo();
         let files = |first_parent| {
-            let walk = Walk { first_parent, ..Walk::all(KEY) };
+            let walk = LogWalk { first_parent, ..LogWalk::all(KEY) };
             let commits = repo.commits(Some(&main), "HEAD", &walk).unwrap();
             let found = commits.into_iter().find(|c| c.id == merge).unwrap();
             assert!(found.is_merge());
@@ -408,7 +408,7 @@ mod tests {
         }
         let repo = sandbox.repo();
         repo.git().args(["fast-import", "--quiet"]).input(stream.into_bytes()).ok().unwrap();
-        let walk = Walk::range(KEY);
+        let walk = LogWalk::range(KEY);
         for (base, head) in [(Some(base.as_str()), "main"), (None, "main~2"), (Some("main~40"), "main"), (None, &base)]
         {
             let mut whole = Vec::new();
@@ -426,7 +426,7 @@ mod tests {
             sandbox.commit("a", &n.to_string(), "x");
         }
         let mut seen = 0;
-        let walk = Walk::all(KEY);
+        let walk = LogWalk::all(KEY);
         let stop = &mut |_: Commit| {
             seen += 1;
             ControlFlow::Break(())
@@ -440,7 +440,7 @@ mod tests {
         let sandbox = Sandbox::new();
         sandbox.commit("a", "1", "x");
         for bad in ["", "a b", "%n"] {
-            assert!(sandbox.repo().commits(None, "HEAD", &Walk::all(bad)).is_err(), "{bad}");
+            assert!(sandbox.repo().commits(None, "HEAD", &LogWalk::all(bad)).is_err(), "{bad}");
         }
     }
 
@@ -452,7 +452,7 @@ mod tests {
         let name = std::ffi::OsStr::from_bytes(b"\ncommit:\xE9");
         std::fs::write(sandbox.path().join(name), "1").unwrap();
         sandbox.commit_all("commit:x");
-        let commits = sandbox.repo().commits(None, "HEAD", &Walk::all(KEY)).unwrap();
+        let commits = sandbox.repo().commits(None, "HEAD", &LogWalk::all(KEY)).unwrap();
         assert_eq!(commits[0].files[0].path, b"\ncommit:\xE9");
         assert_eq!(commits[0].message.trim_end(), "commit:x");
     }

@@ -18,9 +18,9 @@ mod worktree;
 
 pub(crate) use crate::model::{Commit, FileChange, Operation, Remade, Remake};
 pub(crate) use call::Call;
-pub(crate) use diff::{LineCount, Scope, Side};
-pub(crate) use filters::{Held, is_below, missing_filter};
-pub(crate) use log::{Begun, Walk};
+pub(crate) use diff::{DiffTarget, LineCount, Scope};
+pub(crate) use filters::{TrackedSizes, is_below, missing_filter};
+pub(crate) use log::{Begun, LogWalk};
 pub(crate) use objects::TreeEntry;
 pub(crate) use repo::{Repo, is_full_id};
 pub(crate) use revert::Reverted;
@@ -43,7 +43,7 @@ pub(crate) enum GitError {
     #[error("git is not installed or not on PATH; install git {NEEDED} or newer")]
     Missing,
     #[error("git {found} does not know `git {args}`; install git {NEEDED} or newer")]
-    TooOld { found: Version, args: String },
+    TooOld { found: GitVersion, args: String },
     #[error("git does not trust {} because it belongs to another user; if you do, run: {fix}", dir.display())]
     DubiousOwnership { dir: PathBuf, fix: String },
     #[error("{spec:?} names no commit in this repository")]
@@ -91,20 +91,20 @@ impl GitError {
 
 /// The major and minor version of git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Version(u32, u32);
+pub(crate) struct GitVersion(u32, u32);
 
 /// The oldest supported git: the first with `git commit --trailer`, which printed steps use.
-pub(crate) const NEEDED: Version = Version(2, 32);
+pub(crate) const NEEDED: GitVersion = GitVersion(2, 32);
 /// The first git with `git hook run`; an older one cannot be asked whether the hooks run.
-pub(crate) const HOOK_RUN: Version = Version(2, 36);
+pub(crate) const HOOK_RUN: GitVersion = GitVersion(2, 36);
 
-impl fmt::Display for Version {
+impl fmt::Display for GitVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
     }
 }
 
-impl Version {
+impl GitVersion {
     pub(crate) fn installed() -> Result<Self> {
         let said = Call::new(&std::env::temp_dir()).without_literal_paths().arg("--version").line()?;
         let unreadable =
@@ -136,11 +136,11 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_every_build_of_git_says_them() {
-        assert_eq!(Version::parse("git version 2.39.3 (Apple Git-146)"), Some(Version(2, 39)));
-        assert_eq!(Version::parse("git version 2.47.1.windows.1"), Some(Version(2, 47)));
-        assert_eq!(Version::parse("git version 2.31.0-rc2"), Some(Version(2, 31)));
-        assert_eq!(Version::parse("hub version 2"), None);
-        assert!(Version(2, 9) < NEEDED && NEEDED < HOOK_RUN && Version::installed().unwrap() >= NEEDED);
+        assert_eq!(GitVersion::parse("git version 2.39.3 (Apple Git-146)"), Some(GitVersion(2, 39)));
+        assert_eq!(GitVersion::parse("git version 2.47.1.windows.1"), Some(GitVersion(2, 47)));
+        assert_eq!(GitVersion::parse("git version 2.31.0-rc2"), Some(GitVersion(2, 31)));
+        assert_eq!(GitVersion::parse("hub version 2"), None);
+        assert!(GitVersion(2, 9) < NEEDED && NEEDED < HOOK_RUN && GitVersion::installed().unwrap() >= NEEDED);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::git::diff::raw_changes;
-use crate::git::{Commit, FileChange, Repo, Result, Scope, Side, TreeEntry};
+use crate::git::{Commit, DiffTarget, FileChange, Repo, Result, Scope, TreeEntry};
 use crate::model::digest::FieldHasher;
 use crate::model::{Digest, own};
 use crate::os::files;
@@ -90,7 +90,7 @@ impl Repo {
     /// Returns the project's files that differ between two commits, without the tool's own.
     pub(crate) fn project_changes(&self, from: &str, to: &str) -> Result<Vec<FileChange>> {
         let mut found =
-            self.changed_files(from, Side::Commit(to), &Scope { without_own_of: None, ..self.project() })?;
+            self.changed_files(from, DiffTarget::Commit(to), &Scope { without_own_of: None, ..self.project() })?;
         // Without a sign of a move, this is checked only if it needs no new process.
         if found.is_empty() || found.iter().any(|file| self.brings_config(file)) || self.running_batch().is_some() {
             found = self.moved_changes(from, to)?.unwrap_or(found);
@@ -152,8 +152,8 @@ impl Repo {
             files = Some(files.map_or_else(|| found.clone(), both));
         }
         let Some(files) = files else { return Ok(commit) };
-        let beside = |file: &FileChange| !places.iter().any(|place| file.path.starts_with(place));
-        let beside = commit.files.iter().filter(|file| beside(file)).cloned();
-        Ok(Commit { files: files.into_iter().chain(beside).collect(), ..commit })
+        let elsewhere = |file: &FileChange| !places.iter().any(|place| file.path.starts_with(place));
+        let elsewhere = commit.files.iter().filter(|file| elsewhere(file)).cloned();
+        Ok(Commit { files: files.into_iter().chain(elsewhere).collect(), ..commit })
     }
 }

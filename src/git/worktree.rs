@@ -24,7 +24,7 @@ const OWNER: &str = "owner";
 pub(crate) struct ScratchDir {
     repo: Repo,
     base: PathBuf,
-    held: Option<(TempDir, File)>,
+    temporary: Option<(TempDir, File)>,
     trees: Vec<PathBuf>,
 }
 
@@ -38,7 +38,7 @@ impl ScratchDir {
             // Locked before it names its owner: cleanup skips directories whose owner it cannot read.
             owner.lock()?;
             (&owner).write_all(&files::path_bytes(repo.common_dir()))?;
-            Ok(Self { repo: repo.clone(), base, held: Some((dir, owner)), trees: Vec::new() })
+            Ok(Self { repo: repo.clone(), base, temporary: Some((dir, owner)), trees: Vec::new() })
         };
         made()
             .map_err(|source| GitError::Io { action: "create a temporary directory for a checkout".to_owned(), source })
@@ -63,7 +63,7 @@ impl ScratchDir {
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        let Some((dir, owner)) = self.held.take() else { return Ok(()) };
+        let Some((dir, owner)) = self.temporary.take() else { return Ok(()) };
         let kept = self.trees.iter().filter(|tree| self.repo.worktree_remove(tree).is_err()).count();
         // An open file cannot be removed on Windows.
         drop(owner);
@@ -102,8 +102,8 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> usize {
     let is_one = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
     let listed = repo.worktrees().unwrap_or_default();
     let around = listed.iter().filter_map(|tree| tree.ancestors().find(|above| is_one(above)).map(Path::to_owned));
-    let beside = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
-    let bases = around.chain(beside.filter(|path| is_one(path)));
+    let temporary = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
+    let bases = around.chain(temporary.filter(|path| is_one(path)));
     let bases: BTreeSet<PathBuf> = bases.filter_map(|base| files::canonical(&base).ok()).collect();
     let removed = bases.iter().filter(|base| abandoned(base, repo) && remove_all(base).is_ok()).count();
     if removed > 0 {
@@ -344,7 +344,7 @@ mod tests {
         let mut running = ScratchDir::new(&repo).unwrap();
         let running_tree = running.add_tree(Path::new("a/tree"), "HEAD").unwrap();
         // As after SIGKILL: the lock is gone, everything else remains.
-        let (dir, lock) = dead.held.take().unwrap();
+        let (dir, lock) = dead.temporary.take().unwrap();
         drop(lock);
         let base = dir.keep();
         assert_eq!(remove_leftovers(&repo), 1);
@@ -357,7 +357,7 @@ mod tests {
         let (one, other) = (sandbox(), sandbox());
         let mut dead = ScratchDir::new(&one.repo()).unwrap();
         dead.add_tree(Path::new("a/tree"), "HEAD").unwrap();
-        let (dir, lock) = dead.held.take().unwrap();
+        let (dir, lock) = dead.temporary.take().unwrap();
         drop(lock);
         let base = dir.keep();
         assert_eq!(remove_leftovers(&other.repo()), 0);

@@ -4,7 +4,7 @@
 
 pub(crate) mod status;
 
-pub(crate) use status::{Fired, Row, State, Status};
+pub(crate) use status::{Fired, HookRow, HooksStatus, State};
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -68,21 +68,21 @@ impl HookError {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct HooksDir {
     pub dir: PathBuf,
     /// Whether `core.hooksPath` is a relative path: then each checkout has its own directory, and one without it
     /// silently runs no hooks.
     pub relative: bool,
 }
 
-pub(crate) fn place(repo: &Repo) -> Result<Place, HookError> {
+pub(crate) fn place(repo: &Repo) -> Result<HooksDir, HookError> {
     let relative = repo.config("core.hooksPath")?.is_some_and(|path| {
         !path.is_empty() && !path.starts_with('~') && !path.starts_with("%(prefix)") && Path::new(&path).is_relative()
     });
-    Ok(Place { dir: repo.hooks_dir()?, relative })
+    Ok(HooksDir { dir: repo.hooks_dir()?, relative })
 }
 
-impl Place {
+impl HooksDir {
     /// Whether the directory belongs to this repository only.
     pub(crate) fn may_be_written(&self, repo: &Repo) -> Result<(), HookError> {
         let dir = self.dir.clone();
@@ -117,7 +117,7 @@ const UNCHANGED: Done = "unchanged";
 const RESTORED: Done = "removed; the hook from before is back";
 
 /// Installs all hooks; idempotent.
-pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>, HookError> {
+pub(crate) fn install(repo: &Repo, target: &HookTarget) -> Result<Vec<(Hook, Done)>, HookError> {
     let place = place(repo)?;
     place.may_be_written(repo)?;
     fs::create_dir_all(&place.dir).map_err(HookError::io("create", &place.dir))?;
@@ -131,7 +131,7 @@ pub(crate) fn install(repo: &Repo, target: &Target) -> Result<Vec<(Hook, Done)>,
     Hook::ALL.into_iter().map(|hook| Ok((hook, install_one(&place.dir, hook, target)?))).collect()
 }
 
-fn install_one(dir: &Path, hook: Hook, target: &Target) -> Result<Done, HookError> {
+fn install_one(dir: &Path, hook: Hook, target: &HookTarget) -> Result<Done, HookError> {
     let path = dir.join(hook.name());
     let Some(text) = read(&path)? else {
         write(&path, &file(hook, target))?;
@@ -223,13 +223,13 @@ pub(crate) const KEPT: &str = ".before-vibeship-optimizer";
 pub(crate) const PROBE: &str = "VIBESHIP_OPTIMIZER_HOOK_PROBE";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct HookTarget {
     pub program: String,
     /// The project below the checkout's root, with `/`; empty for the root.
     pub project: String,
 }
 
-pub(crate) fn block(hook: Hook, target: &Target) -> String {
+pub(crate) fn block(hook: Hook, target: &HookTarget) -> String {
     let (name, program) = (hook.name(), quoted(&target.program.replace('\\', "/")));
     // Both programs need git's standard input.
     let (read, feed) = match hook {
@@ -273,7 +273,7 @@ fi
     )
 }
 
-pub(crate) fn file(hook: Hook, target: &Target) -> String {
+pub(crate) fn file(hook: Hook, target: &HookTarget) -> String {
     format!("#!/bin/sh\n{}", block(hook, target))
 }
 
@@ -299,8 +299,8 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn target(project: &str) -> Target {
-        Target { program: "/opt/my tools/it's/vibeship-optimizer".to_owned(), project: project.to_owned() }
+    fn target(project: &str) -> HookTarget {
+        HookTarget { program: "/opt/my tools/it's/vibeship-optimizer".to_owned(), project: project.to_owned() }
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn a_windows_path_is_written_for_the_shell() {
         let target =
-            Target { program: r"C:\Program Files\x\vibeship-optimizer.exe".to_owned(), project: String::new() };
+            HookTarget { program: r"C:\Program Files\x\vibeship-optimizer.exe".to_owned(), project: String::new() };
         assert!(block(Hook::CommitMsg, &target).contains("program='C:/Program Files/x/vibeship-optimizer.exe'"));
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::git::{HOOK_RUN, Repo};
-use crate::hooks::{self, Hook, HookError, Place, Target};
+use crate::hooks::{self, Hook, HookError, HookTarget, HooksDir};
 use crate::os::files;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,14 +44,14 @@ pub(crate) enum Fired {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
+pub(crate) struct HookRow {
     pub hook: Hook,
     pub state: State,
     /// `None` if there is nothing of ours to run.
     pub fired: Option<Fired>,
 }
 
-impl Row {
+impl HookRow {
     /// Whether commits here are checked: the hook is installed, and nothing shows that git does not run it.
     pub(crate) fn works(&self) -> bool {
         if self.fired == Some(Fired::Ignored) {
@@ -67,18 +67,18 @@ impl Row {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Status {
+pub(crate) struct HooksStatus {
     pub root: PathBuf,
-    pub place: Place,
+    pub place: HooksDir,
     /// Why nothing may be installed there; `None` if it may.
     pub refused: Option<String>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<HookRow>,
     pub stray: Vec<PathBuf>,
 }
 
-impl Status {
+impl HooksStatus {
     pub(crate) fn works(&self) -> bool {
-        self.rows.iter().all(Row::works)
+        self.rows.iter().all(HookRow::works)
     }
 
     pub(crate) fn is_absent(&self) -> bool {
@@ -86,7 +86,7 @@ impl Status {
     }
 }
 
-pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError> {
+pub(crate) fn examine(repo: &Repo, target: &HookTarget) -> Result<HooksStatus, HookError> {
     let place = hooks::place(repo)?;
     let refused = match place.may_be_written(repo) {
         Ok(()) => None,
@@ -94,7 +94,7 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
         Err(error) => Some(error.to_string()),
     };
     let rows = Hook::ALL.into_iter().map(|hook| row(repo, &place.dir, hook, target));
-    let mut rows = rows.collect::<Result<Vec<Row>, _>>()?;
+    let mut rows = rows.collect::<Result<Vec<HookRow>, _>>()?;
     // Another program's pre-push checks may take long, so they are not run: assume they work like its other hooks.
     let hands_over = rows.iter().any(|row| row.state == State::HandsOver);
     let is_husky = place.dir.ends_with(".husky/_");
@@ -102,17 +102,17 @@ pub(crate) fn examine(repo: &Repo, target: &Target) -> Result<Status, HookError>
         let file = place.dir.with_file_name(hook.name());
         !is_husky || hooks::read(&file).ok().flatten().is_some_and(|text| text.contains("vibeship-optimizer"))
     };
-    let assumed = |row: &&mut Row| row.hook == Hook::PrePush && row.state == State::Foreign && says(row.hook);
+    let assumed = |row: &&mut HookRow| row.hook == Hook::PrePush && row.state == State::Foreign && says(row.hook);
     for row in rows.iter_mut().filter(|_| hands_over).filter(assumed) {
         (row.state, row.fired) = (State::HandsOver, Some(Fired::NotAsked));
     }
     let stray = stray(repo, &place)?;
-    Ok(Status { root: repo.root().to_owned(), place, refused, rows, stray })
+    Ok(HooksStatus { root: repo.root().to_owned(), place, refused, rows, stray })
 }
 
 /// The other checkouts of the repository with hooks of their own: with a relative `core.hooksPath` or a setting per
 /// checkout, each one uses another directory.
-pub(crate) fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, HookError> {
+pub(crate) fn elsewhere(repo: &Repo, target: &HookTarget) -> Result<Vec<HooksStatus>, HookError> {
     let mut found = Vec::new();
     for path in repo.worktrees()?.into_iter().filter(|path| path.is_dir()) {
         // The entry of a bare repository has no checkout.
@@ -125,7 +125,7 @@ pub(crate) fn elsewhere(repo: &Repo, target: &Target) -> Result<Vec<Status>, Hoo
     Ok(found)
 }
 
-fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, HookError> {
+fn row(repo: &Repo, dir: &Path, hook: Hook, target: &HookTarget) -> Result<HookRow, HookError> {
     let state = state(dir, hook, target)?;
     let is_others = matches!(state, State::HandsOver | State::Foreign);
     let fired = match state {
@@ -136,15 +136,15 @@ fn row(repo: &Repo, dir: &Path, hook: Hook, target: &Target) -> Result<Row, Hook
     };
     // A hook manager keeps its commands elsewhere: only the mark shows that it calls this program.
     Ok(match fired {
-        Some(Fired::Yes | Fired::Ignored) if is_others => Row { hook, state: State::HandsOver, fired },
+        Some(Fired::Yes | Fired::Ignored) if is_others => HookRow { hook, state: State::HandsOver, fired },
         // A hook that mentions us, exits with success and leaves no mark never calls us.
-        Some(Fired::No { passed: true, .. }) if is_others => Row { hook, state: State::Foreign, fired: None },
-        Some(_) if state == State::Foreign => Row { hook, state, fired: None },
-        fired => Row { hook, state, fired },
+        Some(Fired::No { passed: true, .. }) if is_others => HookRow { hook, state: State::Foreign, fired: None },
+        Some(_) if state == State::Foreign => HookRow { hook, state, fired: None },
+        fired => HookRow { hook, state, fired },
     })
 }
 
-fn state(dir: &Path, hook: Hook, target: &Target) -> Result<State, HookError> {
+fn state(dir: &Path, hook: Hook, target: &HookTarget) -> Result<State, HookError> {
     let path = dir.join(hook.name());
     if dir.symlink_metadata().is_ok() && !dir.is_dir() {
         return Ok(State::Missing);
@@ -186,7 +186,7 @@ fn proof(repo: &Repo, hook: Hook) -> Result<Fired, HookError> {
 
 /// Our hooks where git does not look: in its default directory while another is configured, in the same directory of
 /// other checkouts, and under the names that other programs give to replaced hooks.
-fn stray(repo: &Repo, place: &Place) -> Result<Vec<PathBuf>, HookError> {
+fn stray(repo: &Repo, place: &HooksDir) -> Result<Vec<PathBuf>, HookError> {
     let mut dirs = vec![repo.common_dir().join("hooks")];
     if let (true, Ok(below)) = (place.relative, place.dir.strip_prefix(repo.root())) {
         dirs.extend(repo.worktrees()?.into_iter().map(|path| path.join(below)));

@@ -58,7 +58,7 @@ pub enum Caveat {
     /// Both snapshots are known to be of the same code and tuneables.
     #[error("Both snapshots are of the same code with the same tuneables. Any difference is noise, not a change.")]
     SameCode,
-    /// Uncommitted work was measured; the original tool counted its own files as such (`own_files_counted`).
+    /// Uncommitted work was measured; the Python tool counted its own files as such (`own_files_counted`).
     #[error("Uncommitted work{} was measured {side}. No commit holds exactly what ran.{}", paths_of(*.paths),
         if *.own_files_counted { OWN_FILES_COUNTED } else { "" })]
     DirtyTree { side: Which, paths: Option<u64>, own_files_counted: bool },

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Change, Circumstances, Measured, PairedReading, rule, series};
+use crate::judge::{Circumstances, MetricChange, MetricReadings, PairedReading, rule, series};
 use crate::model::{Better, Criterion, Flaw, MetricId, MetricKind, PairedCommand, PairedKpi, Run, Unusable, Verdict};
-use crate::stats::Plan;
+use crate::stats::LookPlan;
 
 /// Least ratio of CPU time to wall time of an undisturbed command that waits for nothing.
 const CPU_BOUND: f64 = 0.85;
@@ -76,51 +76,58 @@ impl Decisive {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
+pub enum StoppingDecision {
     /// Stop: every question is settled at a planned look.
-    Settled,
+    Stop,
     /// Continue; about `more` pairs would settle it at the present noise, if that can be estimated.
     Continue { more: Option<u32> },
 }
 
 /// Whether a command's pairs settle the criteria on its metrics or, without any, whether its decisive time changed.
 /// Settled only at planned looks, whatever the data say between them.
-pub fn settled(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> Decision {
+pub fn stopping_decision(command: &PairedCommand, criteria: &[Criterion], known: &Circumstances) -> StoppingDecision {
     let metrics: BTreeMap<MetricId, PairedReading> = series::command_pairs(command).into_iter().collect();
     let asked = criteria.iter().filter_map(|criterion| Some((criterion, metrics.get(&criterion.metric)?)));
     let open = still_open(asked, || live(command, known).1, known);
-    at_look(Plan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
+    at_look(LookPlan::new(command.min_pairs, command.max_pairs), command.pairs.len(), open)
 }
 
-pub fn settled_kpi(measured: &PairedKpi, criteria: &[Criterion], known: &Circumstances) -> Decision {
+pub fn stopping_decision_of_kpi(
+    measured: &PairedKpi,
+    criteria: &[Criterion],
+    known: &Circumstances,
+) -> StoppingDecision {
     let reading = series::kpi_pairs(measured);
     let id = measured.metric();
     let asked = criteria.iter().filter(|criterion| criterion.metric == id).map(|criterion| (criterion, &reading));
-    let change = || rule::change(Measured::of_pairs(&reading), measured.kpi.better, known);
+    let change = || rule::change(MetricReadings::of_pairs(&reading), measured.kpi.better, known);
     let open = still_open(asked, change, known);
-    at_look(Plan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
+    at_look(LookPlan::new(measured.min_pairs, measured.max_pairs), measured.pairs.len(), open)
 }
 
 /// The number of pairs of the first look with at least `pairs` pairs.
 pub(crate) fn look_with(pairs: u32) -> u32 {
-    let look = Plan::default().next_look(pairs.saturating_sub(1) as usize);
+    let look = LookPlan::default().next_look(pairs.saturating_sub(1) as usize);
     look.and_then(|look| u32::try_from(look).ok()).unwrap_or(pairs)
 }
 
 /// The number of pairs that each undecided criterion still needs; without criteria, that the change itself needs.
 fn still_open<'a>(
     asked: impl Iterator<Item = (&'a Criterion, &'a PairedReading)>,
-    change: impl FnOnce() -> Change,
+    change: impl FnOnce() -> MetricChange,
     known: &Circumstances,
 ) -> Vec<Option<u32>> {
     let mut asked = asked.peekable();
     if asked.peek().is_none() {
         return match change() {
-            Change::Inconclusive { more_runs, .. } => vec![more_runs],
-            Change::Improved(_) | Change::Regressed(_) | Change::NoDifference(_) | Change::Invalid { .. } => Vec::new(),
+            MetricChange::Inconclusive { more_runs, .. } => vec![more_runs],
+            MetricChange::Improved(_)
+            | MetricChange::Regressed(_)
+            | MetricChange::NoDifference(_)
+            | MetricChange::Invalid { .. } => Vec::new(),
         };
     }
-    let undecided = |(criterion, reading)| match rule::judge(criterion, Measured::of_pairs(reading), known) {
+    let undecided = |(criterion, reading)| match rule::judge(criterion, MetricReadings::of_pairs(reading), known) {
         Verdict::Inconclusive { more_runs, .. } => Some(more_runs),
         Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
     };
@@ -128,27 +135,27 @@ fn still_open<'a>(
 }
 
 /// Settled if nothing is open at a look; otherwise the most pairs that any open question needs.
-fn at_look(plan: Plan, pairs: usize, open: Vec<Option<u32>>) -> Decision {
+fn at_look(plan: LookPlan, pairs: usize, open: Vec<Option<u32>>) -> StoppingDecision {
     if open.is_empty() && plan.is_look(pairs) {
-        return Decision::Settled;
+        return StoppingDecision::Stop;
     }
     let to_look = plan.next_look(pairs).and_then(|look| u32::try_from(look - pairs).ok());
     // Sampling can only stop at a look. If one need cannot be estimated, the total is unknown.
     let needed: Option<u32> = open.into_iter().try_fold(0, |most, more| Some(most.max(more?)));
-    Decision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
+    StoppingDecision::Continue { more: needed.map(|needed| to_look.map_or(needed, |least| needed.max(least))) }
 }
 
 /// The decisive metric of a command and its change by the pairs so far; also shown while they run.
-pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+pub fn live(command: &PairedCommand, known: &Circumstances) -> (MetricId, MetricChange) {
     by(Decisive::of_pairs(command), command, known)
 }
 
 /// Like [`live`], with the decisive time given.
-pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, Change) {
+pub fn by(time: Decisive, command: &PairedCommand, known: &Circumstances) -> (MetricId, MetricChange) {
     let id = time.metric(&command.name);
     let found = series::command_pairs(command).into_iter().find(|(name, _)| *name == id);
     let reading = found.map_or(Err(Flaw::Before { reason: Unusable::NotMeasured }), |(_, reading)| reading);
-    let change = rule::change(Measured::of_pairs(&reading), Better::Lower, known);
+    let change = rule::change(MetricReadings::of_pairs(&reading), Better::Lower, known);
     (id, change)
 }
 
@@ -197,17 +204,23 @@ mod tests {
 
     #[test]
     fn sampling_stops_only_at_planned_looks() {
-        assert_eq!(settled(&command(9, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(1) });
-        assert_eq!(settled(&command(10, 1.5, 1.0), &[], &known()), Decision::Settled);
-        assert_eq!(settled(&command(11, 1.5, 1.0), &[], &known()), Decision::Continue { more: Some(9) });
+        assert_eq!(
+            stopping_decision(&command(9, 1.5, 1.0), &[], &known()),
+            StoppingDecision::Continue { more: Some(1) }
+        );
+        assert_eq!(stopping_decision(&command(10, 1.5, 1.0), &[], &known()), StoppingDecision::Stop);
+        assert_eq!(
+            stopping_decision(&command(11, 1.5, 1.0), &[], &known()),
+            StoppingDecision::Continue { more: Some(9) }
+        );
     }
 
     #[test]
     fn an_undecided_criterion_continues_sampling_with_an_estimate() {
-        let settles = settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +5%"), &known());
-        assert_eq!(settles, Decision::Settled);
-        let Decision::Continue { more: Some(more) } =
-            settled(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +0.6%"), &known())
+        let settles = stopping_decision(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +5%"), &known());
+        assert_eq!(settles, StoppingDecision::Stop);
+        let StoppingDecision::Continue { more: Some(more) } =
+            stopping_decision(&command(10, 1.0, 1.0), &criteria("timing.t.cpu <= +0.6%"), &known())
         else {
             panic!("the bound lies within the interval");
         };
@@ -216,7 +229,10 @@ mod tests {
 
     #[test]
     fn without_criteria_on_its_metrics_a_command_is_settled_by_its_change() {
-        assert_eq!(settled(&command(10, 1.5, 1.0), &criteria("size.lib <= +5%"), &known()), Decision::Settled);
+        assert_eq!(
+            stopping_decision(&command(10, 1.5, 1.0), &criteria("size.lib <= +5%"), &known()),
+            StoppingDecision::Stop
+        );
     }
 
     #[test]

@@ -4,8 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Caveat, Measured, PairSample, PairedReading, PairedSeries, Reading, Series, series};
-use crate::model::{Design, Doubt, Estimate, Finding, Flaw, MetricId, MetricKind, PairSession, Sampling, Unusable};
+use crate::judge::{Caveat, MetricReadings, PairSample, PairedReading, PairedSeries, Reading, Series, series};
+use crate::model::{Design, Doubt, Effect, Estimate, Flaw, MetricId, MetricKind, PairSession, Sampling, Unusable};
 use crate::stats::{
     CONFIDENCE, Interval, Successes, looks, median, median_interval, normal, pooled, proportion, rank_sum, winsorized,
 };
@@ -63,7 +63,7 @@ impl From<Flaw> for Undecided {
 
 /// The change relative to the baseline, as a share (0.05 is +5 %); for a rate, the difference (from 0.99 to 0.94:
 /// −0.05).
-pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+pub fn relative(measured: MetricReadings<'_>, known: &Circumstances) -> Result<Effect, Undecided> {
     let Some(series) = pairs(measured)? else {
         let (before, after) = both_sides(measured, known)?;
         return match after.spec.sampling {
@@ -81,7 +81,7 @@ pub fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding
 }
 
 /// The pairs; `None` if they do not have the metric, so that the snapshots are used instead.
-fn pairs(measured: Measured<'_>) -> Result<Option<&PairedSeries>, Undecided> {
+fn pairs(measured: MetricReadings<'_>) -> Result<Option<&PairedSeries>, Undecided> {
     match measured.paired {
         Some(Ok(series)) => Ok(Some(series)),
         None
@@ -98,7 +98,7 @@ fn sides(series: &PairedSeries) -> (Series, Series) {
 }
 
 /// The value after the change, in the metric's own unit; for a rate, a share from 0 to 1.
-pub fn level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+pub fn level(measured: MetricReadings<'_>, known: &Circumstances) -> Result<Effect, Undecided> {
     let Some(series) = pairs(measured)? else {
         let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
         if after.spec.sampling == Sampling::Exact {
@@ -119,7 +119,7 @@ pub fn level(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, U
     level_of(&after, Design::Paired, known, level.map(|level| (1.0 - level, 0.0)))
 }
 
-fn both_sides<'a>(measured: Measured<'a>, known: &Circumstances) -> Result<(&'a Series, &'a Series), Flaw> {
+fn both_sides<'a>(measured: MetricReadings<'a>, known: &Circumstances) -> Result<(&'a Series, &'a Series), Flaw> {
     let before = measured.before.as_ref().map_err(|reason| Flaw::Before { reason: reason.clone() })?;
     let after = measured.after.as_ref().map_err(|reason| Flaw::After { reason: reason.clone() })?;
     let (old, new) = (&before.spec, &after.spec);
@@ -180,7 +180,7 @@ fn repeated(kind: Option<MetricKind>, before: &[f64], after: &[f64]) -> Option<I
     Some(shares_of(found.widened(apart(before)? + apart(after)?)))
 }
 
-fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Effect, Undecided> {
     if !series.machines.is_empty() {
         return over_machines(series, known);
     }
@@ -199,15 +199,15 @@ fn paired_relative(series: &PairedSeries, known: &Circumstances) -> Result<Findi
     };
     let found = winsorized::interval(&differences, level).ok_or_else(too_few)?;
     let shares = size.map_or_else(|| shares_of(found), |size| share_of(found, size));
-    Ok(Finding {
+    Ok(Effect {
         p_value: Some(winsorized::p_value(&differences)),
         from_zero: size == Some(0.0),
         ..finding(shares, Design::Paired, (n, n), known)
     })
 }
 
-fn finding(found: Interval, design: Design, (n_before, n_after): (usize, usize), known: &Circumstances) -> Finding {
-    Finding {
+fn finding(found: Interval, design: Design, (n_before, n_after): (usize, usize), known: &Circumstances) -> Effect {
+    Effect {
         estimate: Estimate { value: found.value, low: found.low, high: found.high, confidence: CONFIDENCE },
         design,
         n_before: count(n_before),
@@ -230,7 +230,7 @@ fn share_of(found: Interval, size: f64) -> Interval {
     Interval { value: found.value / size, low: found.low / size, high: found.high / size, ..found }
 }
 
-fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Effect, Undecided> {
     let (first, second) = (converted(before, after), &after.samples);
     if let Some(found) = repeated(after.spec.id.kind(), &first, second) {
         return Ok(finding(found, Design::Unpaired, (first.len(), second.len()), known));
@@ -256,7 +256,7 @@ fn unpaired_relative(before: &Series, after: &Series, known: &Circumstances) -> 
             share_of(shift, size).widened(apart)
         }
     };
-    Ok(Finding {
+    Ok(Effect {
         p_value: rank_sum::p_value(&first, second),
         from_zero: size == Some(0.0),
         ..finding(found, Design::Unpaired, (first.len(), second.len()), known)
@@ -281,13 +281,13 @@ fn rate_difference(
     after: &Series,
     design: Design,
     known: &Circumstances,
-) -> Result<Finding, Undecided> {
+) -> Result<Effect, Undecided> {
     let (before, after) = (&before.samples, &after.samples);
     let (first, second) = (Successes::of(before), Successes::of(after));
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(before.len().min(after.len())), need: 1 });
     let found = proportion::difference(first, second).ok_or_else(too_few)?;
     let p_value = proportion::fisher_exact(first, second);
-    Ok(Finding { p_value, ..finding(found, design, (before.len(), after.len()), known) })
+    Ok(Effect { p_value, ..finding(found, design, (before.len(), after.len()), known) })
 }
 
 fn the_value(samples: &[f64]) -> Result<f64, Undecided> {
@@ -296,7 +296,7 @@ fn the_value(samples: &[f64]) -> Result<f64, Undecided> {
     if samples.iter().all(|sample| *sample == first) { Ok(first) } else { Err(not_exact()) }
 }
 
-fn exact_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+fn exact_relative(before: &Series, after: &Series, known: &Circumstances) -> Result<Effect, Undecided> {
     let first = the_value(&converted(before, after))?;
     let second = the_value(&after.samples)?;
     if known.same_code && first != second {
@@ -305,10 +305,10 @@ fn exact_relative(before: &Series, after: &Series, known: &Circumstances) -> Res
     let from_zero = first == 0.0 && second != 0.0;
     let size = if from_zero { 1.0 } else { first.abs() };
     let share = if first == second { 0.0 } else { (second - first) / size };
-    Ok(Finding { from_zero, ..exact_finding(share, before.samples.len(), after.samples.len()) })
+    Ok(Effect { from_zero, ..exact_finding(share, before.samples.len(), after.samples.len()) })
 }
 
-fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Result<Finding, Undecided> {
+fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Result<Effect, Undecided> {
     let value = the_value(&after.samples)?;
     let mut n_before = 0;
     if let Ok(before) = before {
@@ -322,10 +322,10 @@ fn exact_level(before: &Reading, after: &Series, known: &Circumstances) -> Resul
 }
 
 /// An exact value has no noise, so no noise floor applies.
-fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Finding {
+fn exact_finding(value: f64, n_before: usize, n_after: usize) -> Effect {
     let no_width = Interval { value, low: value, high: value, coverage: 1.0 };
     let found = finding(no_width, Design::Exact, (n_before, n_after), &Circumstances::default());
-    Finding { estimate: Estimate::exact(value), ..found }
+    Effect { estimate: Estimate::exact(value), ..found }
 }
 
 /// The median (of a rate, the share of successes) with its interval. `precision` is the confidence of the interval and
@@ -335,7 +335,7 @@ fn level_of(
     design: Design,
     known: &Circumstances,
     precision: Option<(f64, f64)>,
-) -> Result<Finding, Undecided> {
+) -> Result<Effect, Undecided> {
     let values = &series.samples;
     let n = count(values.len());
     let too_few = |need: u32| Undecided::Doubt(Doubt::TooFew { have: n, need });
@@ -385,11 +385,11 @@ fn on_each(series: &PairedSeries, known: &Circumstances) -> Result<Vec<(f64, f64
 }
 
 /// The combined estimate of all machines, as a share.
-fn over_machines(series: &PairedSeries, known: &Circumstances) -> Result<Finding, Undecided> {
+fn over_machines(series: &PairedSeries, known: &Circumstances) -> Result<Effect, Undecided> {
     let effects = on_each(series, known)?;
     let too_few = || Undecided::Doubt(Doubt::TooFew { have: count(effects.len()), need: 2 });
     let found = pooled::random_effects(&effects).ok_or_else(too_few)?;
     let shares = shares_of(found.interval());
     let n = series.pairs.len();
-    Ok(Finding { p_value: Some(found.p_value()), ..finding(shares, Design::Paired, (n, n), known) })
+    Ok(Effect { p_value: Some(found.p_value()), ..finding(shares, Design::Paired, (n, n), known) })
 }

@@ -12,9 +12,9 @@ pub mod rule;
 pub mod series;
 
 pub use caveat::{Caveat, Which};
-pub use compare::{Comparison, CriterionRow, Level, MetricRow, PairRow, Role, Settings, Side};
-pub use decisive::{CpuReason, Decision, Decisive, WallReason};
+pub use compare::{ComparedSnapshot, Comparison, CriterionRole, CriterionRow, Level, MetricRow, PairRow, Settings};
+pub use decisive::{CpuReason, Decisive, StoppingDecision, WallReason};
 pub use effect::{Circumstances, Undecided};
-pub use noise::{CalibratedCommand, Calibration, Injected, Row, Tally};
-pub use rule::Change;
-pub use series::{Measured, PairSample, PairedReading, PairedSeries, Reading, Series};
+pub use noise::{CalibratedCommand, Calibration, Injected, SelftestRow, Tally};
+pub use rule::MetricChange;
+pub use series::{MetricReadings, PairSample, PairedReading, PairedSeries, Reading, Series};

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::judge::{Change, Circumstances, Measured, PairSample, PairedReading, PairedSeries, Settings, rule, series};
+use crate::judge::{
+    Circumstances, MetricChange, MetricReadings, PairSample, PairedReading, PairedSeries, Settings, rule, series,
+};
 use crate::model::{Better, Digest, Machine, MetricId, MetricKind, PairedCommand, scrub};
-use crate::stats::{Plan, proportion, real, winsorized};
+use crate::stats::{LookPlan, proportion, real, winsorized};
 
 /// Probability below which a number of false alarms is not attributed to chance.
 const IMPLAUSIBLE: f64 = 0.01;
@@ -58,11 +60,11 @@ pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circ
         let slowed = |pair: &PairSample| PairSample { after: pair.after * (1.0 + slowdown), ..*pair };
         let pairs: Vec<PairSample> = trial.iter().map(slowed).collect();
         found.trials += 1;
-        match judged(series, &pairs, plan_pairs, known) {
-            Change::Regressed(_) => found.slower += 1,
-            Change::Improved(_) => found.faster += 1,
-            Change::NoDifference(_) => found.same += 1,
-            Change::Inconclusive { .. } | Change::Invalid { .. } => found.open += 1,
+        match trial_result(series, &pairs, plan_pairs, known) {
+            MetricChange::Regressed(_) => found.slower += 1,
+            MetricChange::Improved(_) => found.faster += 1,
+            MetricChange::NoDifference(_) => found.same += 1,
+            MetricChange::Inconclusive { .. } | MetricChange::Invalid { .. } => found.open += 1,
         }
     }
     found
@@ -73,7 +75,7 @@ pub fn tally(series: &PairedSeries, plan_pairs: u32, slowdown: f64, known: &Circ
 pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
     let error = |trial: &[PairSample]| {
         let ratios: Vec<f64> = trial.iter().map(|pair| (pair.after / pair.before).ln()).collect();
-        let level = Plan::new(0, plan_pairs).level(ratios.len())?;
+        let level = LookPlan::new(0, plan_pairs).level(ratios.len())?;
         Some((winsorized::interval(&ratios, level)?.value.exp_m1() - share).abs())
     };
     let mut found: Vec<f64> = series.pairs.chunks_exact((plan_pairs as usize).max(1)).filter_map(error).collect();
@@ -82,11 +84,11 @@ pub fn errors(series: &PairedSeries, plan_pairs: u32, share: f64) -> Vec<f64> {
 }
 
 /// The result at the first look that settles the question, or else at the end.
-fn judged(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> Change {
-    let plan = Plan::new(0, plan_pairs);
+fn trial_result(series: &PairedSeries, pairs: &[PairSample], plan_pairs: u32, known: &Circumstances) -> MetricChange {
+    let plan = LookPlan::new(0, plan_pairs);
     let at = |n: usize| {
         let paired: PairedReading = Ok(PairedSeries { plan, pairs: pairs[..n].to_vec(), ..series.clone() });
-        rule::change(Measured::of_pairs(&paired), Better::Lower, known)
+        rule::change(MetricReadings::of_pairs(&paired), Better::Lower, known)
     };
     let looks = (1..pairs.len()).filter(|n| plan.is_look(*n));
     looks.map(at).find(|change| !change.is_open()).unwrap_or_else(|| at(pairs.len()))
@@ -108,7 +110,7 @@ pub const SELFTEST_SCHEMA: &str = "vibeship_optimizer.selftest.v1";
 
 /// The result of a self-test for one metric and one true slowdown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct SelftestRow {
     pub metric: MetricId,
     /// The true slowdown, as a share; 0 if the program is compared with itself.
     pub slowdown: f64,
@@ -122,14 +124,14 @@ pub struct Row {
 }
 
 /// A row for CPU time and one for wall time, from pairs that contain many consecutive trials.
-pub fn selftest(paired: &PairedCommand, slowdown: f64, pairs: u32, min_effect: f64) -> Vec<Row> {
+pub fn selftest(paired: &PairedCommand, slowdown: f64, pairs: u32, min_effect: f64) -> Vec<SelftestRow> {
     let known = |min_effect: f64| Circumstances { min_effect, ..Circumstances::default() };
     let mut rows = Vec::new();
     for (metric, reading) in series::command_pairs(paired) {
         let timed = matches!(metric.kind(), Some(MetricKind::Cpu | MetricKind::Wall));
         let Some(series) = reading.as_ref().ok().filter(|_| timed) else { continue };
         let errors = errors(series, pairs, slowdown);
-        rows.push(Row {
+        rows.push(SelftestRow {
             metric,
             slowdown,
             pairs,
@@ -181,7 +183,7 @@ pub struct Injected {
     pub metric: MetricId,
     /// The slowdown, as a share of the command's time.
     pub share: f64,
-    pub seen: Change,
+    pub seen: MetricChange,
 }
 
 /// The name of a machine's calibration file: a digest of what identifies the machine, without what varies on it.
@@ -270,7 +272,7 @@ mod tests {
         };
         let pair = |i: u32| PairSample { before: noise(2 * i), after: noise(2 * i + 1) };
         let pairs = (0..n).map(pair).collect();
-        PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: Plan::default(), pairs, machines: Vec::new() }
+        PairedSeries { spec: MetricKind::Cpu.spec("t"), plan: LookPlan::default(), pairs, machines: Vec::new() }
     }
 
     fn known() -> Circumstances {

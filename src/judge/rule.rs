@@ -11,14 +11,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Circumstances, Measured, Undecided, effect};
+use crate::judge::{Circumstances, MetricReadings, Undecided, effect};
 use crate::model::verdict::LEFT_OUT;
 use crate::model::{
-    Better, Bound, Criterion, Design, Doubt, Estimate, Finding, Flaw, MetricSpec, Op, Sampling, Unit, Verdict,
+    Better, Bound, Criterion, Design, Doubt, Effect, Estimate, Flaw, MetricSpec, Op, Sampling, Unit, Verdict,
 };
 use crate::stats;
 
-pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstances) -> Verdict {
+pub fn judge(criterion: &Criterion, measured: MetricReadings<'_>, known: &Circumstances) -> Verdict {
     let found = match &criterion.bound {
         Bound::Relative { share } => relative(measured, known).map(|finding| (finding, *share)),
         Bound::Absolute { value, unit } => bound_in_unit_of_metric(*value, unit.as_ref(), measured)
@@ -34,7 +34,7 @@ pub fn judge(criterion: &Criterion, measured: Measured<'_>, known: &Circumstance
 }
 
 /// Refuses a comparison of the same code, unless it is paired or the metric is exact.
-fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Undecided> {
+fn relative(measured: MetricReadings<'_>, known: &Circumstances) -> Result<Effect, Undecided> {
     let exact = measured.after.as_ref().is_ok_and(|series| series.spec.sampling == Sampling::Exact);
     if known.same_code && measured.paired.is_none() && !exact {
         return Err(Flaw::SameCode.into());
@@ -44,28 +44,28 @@ fn relative(measured: Measured<'_>, known: &Circumstances) -> Result<Finding, Un
 
 /// Names the unit of an estimate that is no share. Refuses one that is not finite, such as a share of values that are
 /// hundreds of orders of magnitude apart.
-fn usable(finding: Finding, measured: Measured<'_>, is_level: bool) -> Result<Finding, Undecided> {
+fn usable(finding: Effect, measured: MetricReadings<'_>, is_level: bool) -> Result<Effect, Undecided> {
     let Estimate { value, low, high, confidence } = finding.estimate;
     if ![value, low, high, confidence].iter().all(|number| number.is_finite()) {
         return Err(Flaw::NotComparable { what: "the values are too far apart to compare".to_owned() }.into());
     }
     let has_unit = finding.from_zero || (is_level && !is_rate(measured));
     let unit = spec(measured).filter(|_| has_unit).map(|spec| spec.unit.clone());
-    Ok(Finding { unit, ..finding })
+    Ok(Effect { unit, ..finding })
 }
 
-fn is_rate(measured: Measured<'_>) -> bool {
+fn is_rate(measured: MetricReadings<'_>) -> bool {
     spec(measured).is_some_and(|spec| spec.sampling == Sampling::Rate)
 }
 
-fn spec(measured: Measured<'_>) -> Option<&MetricSpec> {
+fn spec(measured: MetricReadings<'_>) -> Option<&MetricSpec> {
     match measured.paired {
         Some(Ok(series)) => Some(&series.spec),
         None | Some(Err(_)) => measured.after.as_ref().ok().map(|series| &series.spec),
     }
 }
 
-fn bound_in_unit_of_metric(value: f64, unit: Option<&Unit>, measured: Measured<'_>) -> Result<f64, Undecided> {
+fn bound_in_unit_of_metric(value: f64, unit: Option<&Unit>, measured: MetricReadings<'_>) -> Result<f64, Undecided> {
     let (Some(written), Some(spec)) = (unit, spec(measured)) else { return Ok(value) };
     let what = || format!("unit: measured in {:?}, bound in {:?}", spec.unit.symbol(), written.symbol());
     let factor = written.factor_to(&spec.unit).ok_or_else(|| Flaw::NotComparable { what: what() })?;
@@ -88,7 +88,7 @@ fn on_interval(op: Op, interval: &Estimate, bound: f64) -> Option<bool> {
     }
 }
 
-fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known: &Circumstances) -> Verdict {
+fn decide(criterion: &Criterion, finding: Effect, bound: f64, rate: bool, known: &Circumstances) -> Verdict {
     let estimate = finding.estimate;
     if rate && !criterion.is_relative() && bound >= 1.0 && matches!(criterion.op, Op::Ge | Op::Eq | Op::Lt) {
         let holds = criterion.op.holds(estimate.value, bound);
@@ -110,7 +110,7 @@ fn decide(criterion: &Criterion, finding: Finding, bound: f64, rate: bool, known
 
 /// The part of an interval's half-width that more runs cannot reduce, the difference between sessions: on the
 /// logarithmic scale for a share, otherwise in the unit of the estimate.
-fn irreducible(finding: &Finding, relative: bool, known: &Circumstances) -> f64 {
+fn irreducible(finding: &Effect, relative: bool, known: &Circumstances) -> f64 {
     match finding.design {
         Design::Paired | Design::Exact => 0.0,
         Design::Unpaired if relative => effect::drift(known).unwrap_or(f64::INFINITY),
@@ -120,7 +120,7 @@ fn irreducible(finding: &Finding, relative: bool, known: &Circumstances) -> f64 
 
 /// Estimates how many more samples move the interval off `bound`: its end beyond the bound must come as close to the
 /// estimate as the bound is. `None` if no number would.
-fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, irreducible: f64) -> Option<u32> {
+fn runs_to_clear(finding: &Effect, bound: f64, relative: bool, irreducible: f64) -> Option<u32> {
     if relative && finding.from_zero {
         return None;
     }
@@ -134,7 +134,7 @@ fn runs_to_clear(finding: &Finding, bound: f64, relative: bool, irreducible: f64
 
 /// Estimates how many more samples show whether the change counts: its interval must exclude everything up to half the
 /// minimum effect or, if the estimate is smaller than that effect, lie within it. `None` if no number would.
-fn runs_to_count(finding: &Finding, irreducible: f64) -> Option<u32> {
+fn runs_to_count(finding: &Effect, irreducible: f64) -> Option<u32> {
     let (Estimate { value, low, high, .. }, least) = (finding.estimate, finding.least());
     if value.abs() >= least {
         return runs_to_clear(finding, (least * LEFT_OUT).copysign(value), true, irreducible);
@@ -143,7 +143,7 @@ fn runs_to_count(finding: &Finding, irreducible: f64) -> Option<u32> {
     stats::more_for_half_width(samples(finding), reach.max(0.0), least - value.abs() - irreducible)
 }
 
-fn samples(finding: &Finding) -> usize {
+fn samples(finding: &Effect) -> usize {
     finding.n_before.min(finding.n_after).max(1) as usize
 }
 
@@ -151,21 +151,21 @@ fn samples(finding: &Finding) -> usize {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
-pub enum Change {
+pub enum MetricChange {
     /// It changed for the better, by the minimum effect at least.
-    Improved(Finding),
+    Improved(Effect),
     /// It changed for the worse, by the minimum effect at least.
-    Regressed(Finding),
+    Regressed(Effect),
     /// It changed by less than the minimum effect, if at all: the whole interval lies within it.
-    NoDifference(Finding),
+    NoDifference(Effect),
     /// Neither; about `more_runs` more pairs (or runs a side) would settle it at the present noise.
-    Inconclusive { finding: Option<Finding>, because: Doubt, more_runs: Option<u32> },
+    Inconclusive { finding: Option<Effect>, because: Doubt, more_runs: Option<u32> },
     /// Nothing can be concluded, and more runs would not help.
     Invalid { because: Flaw },
 }
 
-impl Change {
-    pub fn finding(&self) -> Option<&Finding> {
+impl MetricChange {
+    pub fn finding(&self) -> Option<&Effect> {
         match self {
             Self::Improved(finding) | Self::Regressed(finding) | Self::NoDifference(finding) => Some(finding),
             Self::Inconclusive { finding, .. } => finding.as_ref(),
@@ -179,34 +179,34 @@ impl Change {
     }
 }
 
-/// Whether a metric changed by enough to count ([`Finding::counts`]), or certainly by less ([`Finding::is_ruled_out`]).
-pub fn change(measured: Measured<'_>, better: Better, known: &Circumstances) -> Change {
+/// Whether a metric changed by enough to count ([`Effect::counts`]), or certainly by less ([`Effect::is_ruled_out`]).
+pub fn change(measured: MetricReadings<'_>, better: Better, known: &Circumstances) -> MetricChange {
     let finding = match relative(measured, known) {
         Ok(finding) => finding,
         Err(Undecided::Doubt(because)) => {
-            return Change::Inconclusive { finding: None, more_runs: missing_runs(&because), because };
+            return MetricChange::Inconclusive { finding: None, more_runs: missing_runs(&because), because };
         }
-        Err(Undecided::Flaw(because)) => return Change::Invalid { because },
+        Err(Undecided::Flaw(because)) => return MetricChange::Invalid { because },
     };
     if finding.counts() {
         let worse = (finding.estimate.value > 0.0) == (better == Better::Lower);
-        return if worse { Change::Regressed(finding) } else { Change::Improved(finding) };
+        return if worse { MetricChange::Regressed(finding) } else { MetricChange::Improved(finding) };
     }
     if finding.is_ruled_out() {
-        return Change::NoDifference(finding);
+        return MetricChange::NoDifference(finding);
     }
     let moved = finding.estimate.low > 0.0 || finding.estimate.high < 0.0;
     let because = if moved { Doubt::BelowMinEffect } else { Doubt::Straddles };
     let irreducible = if is_rate(measured) { 0.0 } else { irreducible(&finding, true, known) };
     let more_runs = runs_to_count(&finding, irreducible);
-    Change::Inconclusive { finding: Some(finding), because, more_runs }
+    MetricChange::Inconclusive { finding: Some(finding), because, more_runs }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::judge::{PairSample, PairedReading, PairedSeries, Reading, Series};
     use crate::model::{MetricId, MetricKind, Outcome, Unusable};
-    use crate::stats::Plan;
+    use crate::stats::LookPlan;
 
     use super::*;
 
@@ -232,7 +232,7 @@ mod tests {
     fn pairs_of(pairs: Vec<PairSample>) -> PairedReading {
         let (id, unit) = (MetricId::new("m"), Unit::seconds());
         let spec = MetricSpec { id, unit, better: Better::Lower, sampling: Sampling::Sampled };
-        Ok(PairedSeries { spec, plan: Plan::default(), pairs, machines: Vec::new() })
+        Ok(PairedSeries { spec, plan: LookPlan::default(), pairs, machines: Vec::new() })
     }
 
     fn known() -> Circumstances {
@@ -244,11 +244,11 @@ mod tests {
     }
 
     fn of_pairs(text: &str, paired: &PairedReading) -> Verdict {
-        judge(&Criterion::parse(text).unwrap(), Measured::of_pairs(paired), &known())
+        judge(&Criterion::parse(text).unwrap(), MetricReadings::of_pairs(paired), &known())
     }
 
     fn of_sides(text: &str, before: &Reading, after: &Reading, known: &Circumstances) -> Verdict {
-        judge(&Criterion::parse(text).unwrap(), Measured { before, after, paired: None }, known)
+        judge(&Criterion::parse(text).unwrap(), MetricReadings { before, after, paired: None }, known)
     }
 
     #[test]
@@ -285,12 +285,13 @@ mod tests {
             pairs_of(pairs)
         };
         let open = change_of(&noisy(0.0225));
-        let Change::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs: Some(_) } = open
+        let MetricChange::Inconclusive { finding: Some(finding), because: Doubt::BelowMinEffect, more_runs: Some(_) } =
+            open
         else {
             panic!("{open:?}");
         };
         assert!(finding.estimate.low > 0.0 && finding.estimate.value > finding.min_effect, "{finding:?}");
-        assert!(matches!(change_of(&noisy(0.04)), Change::Regressed(_)));
+        assert!(matches!(change_of(&noisy(0.04)), MetricChange::Regressed(_)));
     }
 
     #[test]
@@ -319,16 +320,19 @@ mod tests {
         let known = Circumstances { min_effect: 0.001, reference_ratio: Some(1.3), ..known() };
         let mut change = |share: f64, jitter: f64| {
             let (before, after) = (counts(0.0, jitter), counts(share, jitter));
-            super::change(Measured { before: &before, after: &after, paired: None }, Better::Lower, &known)
+            super::change(MetricReadings { before: &before, after: &after, paired: None }, Better::Lower, &known)
         };
         for _ in 0..200 {
             for jitter in [0.0, 0.0002] {
-                assert!(matches!(change(0.0, jitter), Change::NoDifference(_)), "{jitter}");
-                assert!(matches!(change(0.002, jitter), Change::Regressed(_)), "{jitter}");
+                assert!(matches!(change(0.0, jitter), MetricChange::NoDifference(_)), "{jitter}");
+                assert!(matches!(change(0.002, jitter), MetricChange::Regressed(_)), "{jitter}");
             }
         }
         let varies = change(0.002, 1.0);
-        assert!(matches!(varies, Change::Inconclusive { because: Doubt::Drift { .. } | Doubt::TooFew { .. }, .. }));
+        assert!(matches!(
+            varies,
+            MetricChange::Inconclusive { because: Doubt::Drift { .. } | Doubt::TooFew { .. }, .. }
+        ));
     }
 
     #[test]
@@ -373,8 +377,8 @@ mod tests {
         assert_eq!(more(1.0), None);
         assert!(more(0.925).is_some_and(|more| more < 100_000), "{:?}", more(0.925));
         let (before, after) = (around(1.0), around(1.0));
-        let measured = Measured { before: &before, after: &after, paired: None };
-        assert!(matches!(change(measured, Better::Lower, &apart), Change::Inconclusive { more_runs: None, .. }));
+        let measured = MetricReadings { before: &before, after: &after, paired: None };
+        assert!(matches!(change(measured, Better::Lower, &apart), MetricChange::Inconclusive { more_runs: None, .. }));
     }
 
     #[test]
@@ -451,8 +455,10 @@ mod tests {
             );
         }
         let (before, after) = (exact(0.0), exact(12.0));
-        let measured = Measured { before: &before, after: &after, paired: None };
-        let Change::Regressed(finding) = change(measured, Better::Lower, &known()) else { panic!("no regression") };
+        let measured = MetricReadings { before: &before, after: &after, paired: None };
+        let MetricChange::Regressed(finding) = change(measured, Better::Lower, &known()) else {
+            panic!("no regression")
+        };
         assert_eq!((finding.estimate, finding.from_zero, finding.share()), (Estimate::exact(12.0), true, None));
         assert_eq!(of_sides("m <= +5%", &exact(0.0), &exact(0.0), &known()).outcome(), Outcome::Pass);
         let sampled_from_zero = |after: [f64; 8]| of_sides("m <= +5%", &sampled(&[0.0; 8]), &sampled(&after), &known());
@@ -488,17 +494,17 @@ mod tests {
         assert_eq!(of_sides("m >= -5%", &rate(200, 200), &rate(150, 200), &known()).outcome(), Outcome::Fail);
     }
 
-    fn change_of(paired: &PairedReading) -> Change {
-        change(Measured::of_pairs(paired), Better::Lower, &known())
+    fn change_of(paired: &PairedReading) -> MetricChange {
+        change(MetricReadings::of_pairs(paired), Better::Lower, &known())
     }
 
     #[test]
     fn a_change_is_named_by_its_direction_and_the_metrics() {
-        assert!(matches!(change_of(&pairs(1.03, 20)), Change::Regressed(_)));
-        assert!(matches!(change_of(&pairs(0.97, 20)), Change::Improved(_)));
-        assert!(matches!(change_of(&pairs(1.0, 20)), Change::NoDifference(_)));
+        assert!(matches!(change_of(&pairs(1.03, 20)), MetricChange::Regressed(_)));
+        assert!(matches!(change_of(&pairs(0.97, 20)), MetricChange::Improved(_)));
+        assert!(matches!(change_of(&pairs(1.0, 20)), MetricChange::NoDifference(_)));
         let open = change_of(&pairs(1.007, 10));
-        assert!(matches!(open, Change::Inconclusive { more_runs: Some(_), .. }), "{open:?}");
+        assert!(matches!(open, MetricChange::Inconclusive { more_runs: Some(_), .. }), "{open:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::model::{
     Flaw, Http, Kpi, MetricId, MetricKind, MetricSource, MetricSpec, Pair, PairSession, PairedCommand, PairedKpi,
     ReadFile, Run, Sampling, Size, Snapshot, Timing, Unit, Unusable,
 };
-use crate::stats::Plan;
+use crate::stats::LookPlan;
 
 /// Exit codes that version 1 wrote for a timeout.
 const V1_TIMEOUT_CODES: [i32; 2] = [-1, 124];
@@ -29,8 +29,8 @@ pub type Reading = Result<Series, Unusable>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedSeries {
     pub spec: MetricSpec,
-    /// The planned looks, which determine the level of the interval.
-    pub plan: Plan,
+    /// The planned interim analyses (looks), which determine the level of the interval.
+    pub plan: LookPlan,
     /// The pairs of all machines.
     pub pairs: Vec<PairSample>,
     /// Each machine's own pairs, if there are several machines.
@@ -47,7 +47,7 @@ pub struct PairSample {
 pub type PairedReading = Result<PairedSeries, Flaw>;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Measured<'a> {
+pub struct MetricReadings<'a> {
     pub before: &'a Reading,
     pub after: &'a Reading,
     /// The alternating pairs, if any; preferred to the snapshots.
@@ -56,7 +56,7 @@ pub struct Measured<'a> {
 
 pub(crate) static NOT_MEASURED: Reading = Err(Unusable::NotMeasured);
 
-impl<'a> Measured<'a> {
+impl<'a> MetricReadings<'a> {
     pub fn of_pairs(paired: &'a PairedReading) -> Self {
         Self { before: &NOT_MEASURED, after: &NOT_MEASURED, paired: Some(paired) }
     }
@@ -222,19 +222,19 @@ fn never_measured() -> Flaw {
     Flaw::Before { reason: Unusable::NotMeasured }
 }
 
-/// The metrics of one command's pairs so far, as used by the stopping rule.
+/// The metrics of one command's pairs so far.
 pub fn command_pairs(command: &PairedCommand) -> Vec<(MetricId, PairedReading)> {
     let failed = |side: fn(&Pair) -> &Run| failure_of(command.pairs.iter().map(side), command.timeout_s);
     let failure = failed(|pair| &pair.before).map(|reason| Flaw::Before { reason });
     let failure = failure.or_else(|| failed(|pair| &pair.after).map(|reason| Flaw::After { reason }));
-    let untrue = command.first_runs.flaw();
-    let plan = Plan::new(command.min_pairs, command.max_pairs);
+    let flaw_of_first_runs = command.first_runs.flaw();
+    let plan = LookPlan::new(command.min_pairs, command.max_pairs);
     of_kinds(&command.name, |kind, reads| {
         let Reads::Run(read) = reads else { return None };
         let pair = |pair: &Pair| Some(PairSample { before: read(&pair.before)?, after: read(&pair.after)? });
         let pairs: Option<Vec<PairSample>> = command.pairs.iter().map(pair).collect();
         let reading = paired(kind.spec(&command.name), plan, pairs.unwrap_or_default());
-        let flaw = untrue.clone().or_else(|| failure.clone().filter(|_| needs_success(kind)));
+        let flaw = flaw_of_first_runs.clone().or_else(|| failure.clone().filter(|_| needs_success(kind)));
         Some(flaw.map_or(reading, Err))
     })
 }
@@ -248,11 +248,11 @@ pub fn kpi_pairs(measured: &PairedKpi) -> PairedReading {
         return Err(Flaw::After { reason: Unusable::NoValue { message: message.clone() } });
     }
     let sample = |(before, after): &(f64, f64)| PairSample { before: *before, after: *after };
-    let plan = Plan::new(measured.min_pairs, measured.max_pairs);
+    let plan = LookPlan::new(measured.min_pairs, measured.max_pairs);
     paired(MetricSpec { id: measured.metric(), ..kpi_spec(kpi) }, plan, measured.pairs.iter().map(sample).collect())
 }
 
-fn paired(spec: MetricSpec, plan: Plan, pairs: Vec<PairSample>) -> PairedReading {
+fn paired(spec: MetricSpec, plan: LookPlan, pairs: Vec<PairSample>) -> PairedReading {
     if pairs.is_empty() {
         Err(never_measured())
     } else if pairs.iter().all(|pair| pair.before.is_finite() && pair.after.is_finite()) {

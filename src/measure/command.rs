@@ -82,7 +82,7 @@ pub(crate) fn seconds(seconds: f64) -> Duration {
 }
 
 /// One run of a timing. Output is discarded except for the end of standard error.
-pub(crate) fn spec(plan: &config::Timing, place: &Place) -> Spec {
+pub(crate) fn spec(plan: &config::TimingConfig, place: &Place) -> Spec {
     let mut spec = Spec { alone: true, ..place.shell(plan.command(), seconds(plan.timeout_s)) };
     if !plan.shell {
         // An unclosed quote gives no words; starting nothing then fails like any other error.
@@ -99,7 +99,11 @@ pub(crate) fn spec(plan: &config::Timing, place: &Place) -> Spec {
 }
 
 /// Runs once, between the `prepare` and `conclude` commands. If one of these fails, the run counts as failed.
-pub(crate) fn run_once(runner: &mut dyn Runner, plan: &config::Timing, spec: &Spec) -> Result<Finished, SpawnError> {
+pub(crate) fn run_once(
+    runner: &mut dyn Runner,
+    plan: &config::TimingConfig,
+    spec: &Spec,
+) -> Result<Finished, SpawnError> {
     if let Some(failed) = failed_beside(runner, ("prepare", plan.prepare.as_ref()), spec)? {
         return Ok(failed);
     }
@@ -138,7 +142,7 @@ pub(crate) struct Timed {
 /// out, cannot be started, or is interrupted. `progress` gets the number of runs done and planned.
 pub(crate) fn time(
     runner: &mut dyn Runner,
-    plan: &config::Timing,
+    plan: &config::TimingConfig,
     place: &Place,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Timed {
@@ -183,7 +187,7 @@ pub(crate) fn time(
     Timed { timing, rss_floor_bytes }
 }
 
-fn no_runs(plan: &config::Timing) -> Timing {
+fn no_runs(plan: &config::TimingConfig) -> Timing {
     Timing {
         name: plan.name.clone(),
         cmd: scrub(plan.command()),
@@ -323,16 +327,16 @@ mod tests {
 
     use super::*;
 
-    fn plan(runs: u32, warmup: u32) -> config::Timing {
-        let plan = config::Timing::once("tests".to_owned(), "make test".to_owned(), 9.0);
-        config::Timing { shell: true, runs, warmup, ..plan }
+    fn plan(runs: u32, warmup: u32) -> config::TimingConfig {
+        let plan = config::TimingConfig::once("tests".to_owned(), "make test".to_owned(), 9.0);
+        config::TimingConfig { shell: true, runs, warmup, ..plan }
     }
 
     fn here() -> Place {
         Place { root: PathBuf::from("."), env: Vec::new() }
     }
 
-    fn timed_here(script: &mut Script, plan: &config::Timing) -> Timed {
+    fn timed_here(script: &mut Script, plan: &config::TimingConfig) -> Timed {
         time(script, plan, &here(), &mut |_, _| {})
     }
 
@@ -385,7 +389,7 @@ mod tests {
     fn what_fails_before_or_after_a_run_is_named() {
         let failed = |script: &[Scripted]| {
             let (prepare, conclude) = (Some("make clean".to_owned()), Some("rm out".to_owned()));
-            let timed = timed_here(&mut Script::of(script), &config::Timing { prepare, conclude, ..plan(1, 0) });
+            let timed = timed_here(&mut Script::of(script), &config::TimingConfig { prepare, conclude, ..plan(1, 0) });
             timed.timing.last_err
         };
         let (ok, broke) = ((1, Ended::Code(0), ""), (1, Ended::Code(3), "no rule"));

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::git::Held;
-use crate::measure::opened::{Opened, Watch};
-use crate::measure::snapshot::Plan;
+use crate::git::TrackedSizes;
+use crate::measure::opened::{FileWatch, OpenedFiles};
+use crate::measure::snapshot::SnapshotPlan;
 use crate::model::{Digest, ReadFile, own};
 use crate::os::files;
 
@@ -21,21 +21,26 @@ const PROGRAMS: [&str; 16] =
     ["class", "cjs", "dll", "dylib", "exe", "jar", "js", "mjs", "php", "pl", "py", "pyc", "rb", "sh", "so", "wasm"];
 
 pub(crate) struct Freshness<'a> {
-    plan: &'a Plan<'a>,
+    plan: &'a SnapshotPlan<'a>,
     /// The most recently written file of the project's code, before anything was measured.
     newest: Option<(SystemTime, PathBuf)>,
-    watch: Option<Watch>,
+    watch: Option<FileWatch>,
     began: SystemTime,
-    opened: Opened,
+    opened: OpenedFiles,
 }
 
 impl<'a> Freshness<'a> {
-    pub(crate) fn new(plan: &'a Plan<'a>) -> Self {
-        let mut new = Self { plan, newest: None, watch: None, began: SystemTime::now(), opened: Opened::default() };
+    pub(crate) fn new(plan: &'a SnapshotPlan<'a>) -> Self {
+        let mut new =
+            Self { plan, newest: None, watch: None, began: SystemTime::now(), opened: OpenedFiles::default() };
         // If only sizes are measured, nothing can be outdated.
         let is_needed = !plan.config.timings.is_empty() || !plan.config.kpis.is_empty();
-        let sources =
-            plan.tracked.filter(|_| is_needed).into_iter().flat_map(Held::keys).filter(|path| !own::is_own(path));
+        let sources = plan
+            .tracked
+            .filter(|_| is_needed)
+            .into_iter()
+            .flat_map(TrackedSizes::keys)
+            .filter(|path| !own::is_own(path));
         let sources = sources.map(|path| files::path_from_bytes(path)).filter(|path| (plan.is_code)(path));
         new.newest = sources.filter_map(|path| Some((new.written(&path)?, path))).max();
         new
@@ -49,10 +54,10 @@ impl<'a> Freshness<'a> {
         let watch = self
             .watch
             .take()
-            .unwrap_or_else(|| Watch::new(&[root.to_owned()], tracked.keys(), (&shared(), BTreeSet::new())));
+            .unwrap_or_else(|| FileWatch::new(&[root.to_owned()], tracked.keys(), (&shared(), BTreeSet::new())));
         self.began = SystemTime::now();
         self.watch.insert(watch).begin();
-        self.opened = Opened::default();
+        self.opened = OpenedFiles::default();
     }
 
     /// Called when this many runs are done.
@@ -81,10 +86,10 @@ impl<'a> Freshness<'a> {
         // A build that rewrote other programs in the directory left this one as it was.
         let is_built = |path: &Path| !is_old(path) && self.is_program(path) && !self.is_tracked(path);
         let dir = program.and_then(|program| program.parent());
-        let beside = dir.map(|dir| (dir, fs::read_dir(self.plan.root.join(dir)))).into_iter();
-        let mut beside =
-            beside.flat_map(|(dir, all)| all.into_iter().flatten().flatten().map(|it| dir.join(it.file_name())));
-        if beside.any(|path| is_built(&path)) {
+        let siblings = dir.map(|dir| (dir, fs::read_dir(self.plan.root.join(dir)))).into_iter();
+        let mut siblings =
+            siblings.flat_map(|(dir, all)| all.into_iter().flatten().flatten().map(|it| dir.join(it.file_name())));
+        if siblings.any(|path| is_built(&path)) {
             return None;
         }
         let path = program.or(inputs.first().filter(|_| !runs_tracked))?;

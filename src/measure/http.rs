@@ -75,7 +75,7 @@ fn bare(config: &HttpProbe) -> Http {
 }
 
 /// The content of one answer, status before body; `None` if there is no answer.
-pub(crate) fn held(config: &HttpProbe) -> Option<Printed> {
+pub(crate) fn printed(config: &HttpProbe) -> Option<Printed> {
     let answer = request(config).ok()?;
     let whole = [answer.status.to_string().as_bytes(), b"\n", &answer.body].concat();
     let bytes = answer.body.len() as u64;
@@ -328,8 +328,8 @@ impl Served {
         Http { url: self.url.clone(), ..probe(&self.probe, place, stop) }
     }
 
-    pub(crate) fn held(&self) -> Option<Printed> {
-        held(&self.probe)
+    pub(crate) fn printed(&self) -> Option<Printed> {
+        printed(&self.probe)
     }
 
     fn ended(&mut self) -> Option<String> {

@@ -20,10 +20,10 @@ use crate::stats::median;
 /// The longest output or file that is searched for a number, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 /// How many words are kept on each side of a number.
-const BESIDE: usize = 2;
+const WORDS_KEPT: usize = 2;
 const LONGEST_WORD: usize = 60;
 /// Keys of numbers that say how much work was done.
-const COUNTED: [&str; 12] = [
+const COUNT_KEYS: [&str; 12] = [
     "n",
     "count",
     "errors",
@@ -49,7 +49,7 @@ pub(crate) struct Sample {
     pub(crate) waited: Option<f64>,
     /// The last line of the command's standard error.
     pub(crate) said: Option<String>,
-    pub(crate) beside: Option<Beside>,
+    pub(crate) beside: Option<NumberContext>,
 }
 
 impl Sample {
@@ -61,7 +61,7 @@ impl Sample {
 
 /// A KPI as evidence (its artifact is not written yet), and the raw text of its last value.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Measured {
+pub(crate) struct MeasuredKpi {
     pub(crate) kpi: Kpi,
     /// The content of its artifact; `None` if there is no value.
     pub(crate) raw: Option<Vec<u8>>,
@@ -94,8 +94,9 @@ pub(crate) fn measure(
     place: &Place,
     group: &[&KpiProbe],
     progress: &mut dyn FnMut(u32, u32),
-) -> Vec<Measured> {
-    let mut all: Vec<Measured> = group.iter().map(|config| Measured { kpi: unmeasured(config), raw: None }).collect();
+) -> Vec<MeasuredKpi> {
+    let mut all: Vec<MeasuredKpi> =
+        group.iter().map(|config| MeasuredKpi { kpi: unmeasured(config), raw: None }).collect();
     let most = group.iter().map(|config| config.runs).max().unwrap_or_default();
     for run in 1..=most {
         for ((measured, config), sample) in all.iter_mut().zip(group).zip(samples(runner, place, group)) {
@@ -111,7 +112,7 @@ pub(crate) fn measure(
     all
 }
 
-fn take(measured: &mut Measured, config: &KpiProbe, run: u32, sample: Result<Sample, KpiError>) {
+fn take(measured: &mut MeasuredKpi, config: &KpiProbe, run: u32, sample: Result<Sample, KpiError>) {
     let kpi = &mut measured.kpi;
     match sample {
         Ok(sample) => {
@@ -198,7 +199,7 @@ fn sample(
         let queued = finished.queued_alone()?;
         Some(queued.as_secs_f64() / finished.wall.as_secs_f64().max(f64::MIN_POSITIVE))
     });
-    let mut beside = beside(config, &text).map(|it| it.scrubbed());
+    let mut beside = context_of(config, &text).map(|it| it.scrubbed());
     // Known tools choose how often they run a benchmark; for others, missing cases would look like a speed-up.
     if values.len() > 1 && config.reader.is_none() {
         let it = beside.get_or_insert_default();
@@ -301,7 +302,7 @@ fn concealed_value(name: &str, value: &Value) -> Value {
 
 /// The context of a number: a difference in it means that other work was measured.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct Beside {
+pub(crate) struct NumberContext {
     /// The words around the number, which is written as `#`: `heap # Mi`. In JSON, the unit given there. Different
     /// words may mean a different unit.
     pub(crate) words: String,
@@ -310,14 +311,14 @@ pub(crate) struct Beside {
     pub(crate) counts: Vec<String>,
 }
 
-impl Beside {
+impl NumberContext {
     fn scrubbed(&self) -> Self {
         Self { words: scrub(&self.words), counts: self.counts.iter().map(|count| scrub(count)).collect() }
     }
 }
 
 /// The context of the last number that a regular expression captures, or of the one that a pointer finds.
-fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
+fn context_of(config: &KpiProbe, text: &[u8]) -> Option<NumberContext> {
     let pattern = match config.extract() {
         Extract::Regex(pattern) => pattern,
         Extract::Pointer(pointer) => {
@@ -326,7 +327,7 @@ fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
             let within = &found.first()?.within;
             let unit = unit_of(within, &pointer, &config.unit);
             let words = unit.map(|unit| format!("# {unit}")).unwrap_or_default();
-            return Some(Beside {
+            return Some(NumberContext {
                 words,
                 counts: within.iter().rev().find_map(|it| it.as_object()).map_or_else(Vec::new, members),
             });
@@ -349,8 +350,9 @@ fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
         counted.truncate(counted.trim_end_matches('s').len());
     }
     let number = ["#".to_owned()];
-    let near = before[before.len().saturating_sub(BESIDE)..].iter().chain(&number).chain(after.iter().take(BESIDE));
-    Some(Beside { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
+    let near =
+        before[before.len().saturating_sub(WORDS_KEPT)..].iter().chain(&number).chain(after.iter().take(WORDS_KEPT));
+    Some(NumberContext { words: near.map(String::as_str).collect::<Vec<_>>().join(" "), counts })
 }
 
 /// Describes the texts and counts in an object. Leaves out other numbers, since a time may be equal by chance, and
@@ -358,7 +360,7 @@ fn beside(config: &KpiProbe, text: &[u8]) -> Option<Beside> {
 fn members(object: &Map<String, Value>) -> Vec<String> {
     let is_word =
         |text: &str| text.len() <= LONGEST_WORD && !text.contains(|c: char| c.is_ascii_digit() || "/\\".contains(c));
-    let is_count = |key: &str| COUNTED.contains(&key.to_ascii_lowercase().as_str());
+    let is_count = |key: &str| COUNT_KEYS.contains(&key.to_ascii_lowercase().as_str());
     let described = |(key, value): (&String, &Value)| {
         let count = value.is_number() && is_count(key);
         let text = value.as_str().filter(|text| is_word(text)).map(str::to_owned);
@@ -433,7 +435,7 @@ mod tests {
         }
     }
 
-    fn measured(root: &Path, config: &KpiProbe, script: &mut Script) -> Measured {
+    fn measured(root: &Path, config: &KpiProbe, script: &mut Script) -> MeasuredKpi {
         measure(script, &Place { root: root.to_owned(), env: Vec::new() }, &[config], &mut |_, _| ()).remove(0)
     }
 
@@ -534,17 +536,17 @@ mod tests {
 
     #[test]
     fn the_words_beside_a_number_its_unit_in_json_and_counts_are_known() {
-        let near = |pattern: &str, text: &str| beside(&regex(pattern), text.as_bytes()).unwrap().words;
+        let near = |pattern: &str, text: &str| context_of(&regex(pattern), text.as_bytes()).unwrap().words;
         assert_eq!(near("heap ([0-9.]+)", "x\nthe heap 900Mi of 2 files now"), "the heap # Mi of");
         assert_eq!(near("time: ([0-9.]+)", "time: 900, unit: us"), "time # unit us");
         assert_eq!(near("([0-9]+)$", "1\n2"), "#");
         assert_eq!(near("([0-9]+) f", "1 file"), near("([0-9]+) f", "2 files"));
-        assert_eq!(beside(&pointer("/p"), b"{\"p\": 1}").unwrap().words, "");
-        assert_eq!(beside(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#).unwrap().words, "# crates");
-        assert_eq!(beside(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#).unwrap().words, "# us");
+        assert_eq!(context_of(&pointer("/p"), b"{\"p\": 1}").unwrap().words, "");
+        assert_eq!(context_of(&pointer("/p/0"), br#"{"p": [1], "unit": "crates"}"#).unwrap().words, "# crates");
+        assert_eq!(context_of(&pointer("/p/mean"), br#"{"p": {"mean": 1}, "unit": "us"}"#).unwrap().words, "# us");
         let json = br#"{"p": {"name": "sort", "n": 3, "ms": 4, "at": "10:30", "v": 1}}"#;
-        assert_eq!(beside(&pointer("/p/v"), json).unwrap().counts, ["name sort", "n 3", "", "", ""]);
+        assert_eq!(context_of(&pointer("/p/v"), json).unwrap().counts, ["name sort", "n 3", "", "", ""]);
         let line = b"9 of old\n[x1] 120 passed, (2 skipped) of 30 ms in 3.5 s at 10:15, v2.1 /tmp/7";
-        assert_eq!(beside(&regex("in ([0-9.]+) s"), line).unwrap().counts, ["120 passed", "2 skipped"]);
+        assert_eq!(context_of(&regex("in ([0-9.]+) s"), line).unwrap().counts, ["120 passed", "2 skipped"]);
     }
 }

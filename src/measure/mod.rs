@@ -19,7 +19,7 @@ pub(crate) mod tuneables;
 
 pub use command::{Place, Runner, SystemRunner};
 pub(crate) use machine::Reference;
-pub(crate) use revision::Seen;
+pub(crate) use revision::ObservedCode;
 pub use tuneables::TuneablesError;
 
 /// The name and version of this tool, as snapshots record it.

@@ -5,7 +5,7 @@ use regex::Captures;
 use serde_json::Value;
 
 use crate::config::{Extract, KpiProbe, Matches};
-use crate::measure::pointer::{Found, follow, kind};
+use crate::measure::pointer::{PointerMatch, follow, kind};
 use crate::measure::{duration, results};
 use crate::model::{Unit, parse_json};
 
@@ -72,7 +72,7 @@ fn pointed_in(value: &Value, pointer: &str, declared: &Unit) -> Result<Vec<f64>,
 }
 
 /// The number that a pointer leads to, or the numbers of an array.
-fn pointed(found: &Found<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
+fn pointed(found: &PointerMatch<'_>, pointer: &str, declared: &Unit) -> Result<Vec<f64>, String> {
     let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
     // A unit further up may belong to other values.
     let object = found.within.iter().rposition(|value| value.is_object()).unwrap_or_default();
@@ -355,7 +355,7 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Reader;
+    use crate::config::BenchmarkTool;
 
     use super::*;
 
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn benchmark_tools_are_read_by_their_names() {
-        let read = |reader: Reader, name: &str, text: &str| {
+        let read = |reader: BenchmarkTool, name: &str, text: &str| {
             let mut kpi = KpiProbe { reader: Some(reader), select: Some(name.to_owned()), ..KpiProbe::default() };
             assert_eq!(reader.complete(&mut kpi, false), None);
             (numbers(&kpi, text.as_bytes()).unwrap(), kpi.unit.symbol().to_owned())
@@ -432,42 +432,42 @@ mod tests {
         // Actual output of the tools.
         let hyperfine = include_str!("../../tests/data/benchmarks/hyperfine.json");
         assert_eq!(
-            read(Reader::Hyperfine, "true", hyperfine).0,
+            read(BenchmarkTool::Hyperfine, "true", hyperfine).0,
             [0.017036847, 0.026952950000000003, 0.021182961, 0.022603254]
         );
-        assert_eq!(read(Reader::Hyperfine, "count up", hyperfine).1, "s");
+        assert_eq!(read(BenchmarkTool::Hyperfine, "count up", hyperfine).1, "s");
         let pytest = include_str!("../../tests/data/benchmarks/pytest-benchmark.json");
         for name in ["test_sort", "test_x.py::test_sort"] {
-            assert_eq!(read(Reader::PytestBenchmark, name, pytest).0.len(), 4, "{name}");
+            assert_eq!(read(BenchmarkTool::PytestBenchmark, name, pytest).0.len(), 4, "{name}");
         }
         let google = include_str!("../../tests/data/benchmarks/google-benchmark.json");
-        let (values, unit) = read(Reader::GoogleBenchmark, "BM_Fill/64", google);
+        let (values, unit) = read(BenchmarkTool::GoogleBenchmark, "BM_Fill/64", google);
         assert!(values.len() == 3 && (values[0] - 97.77).abs() < 0.01 && unit == "ns", "{values:?}");
         let go = include_str!("../../tests/data/benchmarks/go-bench.txt");
-        assert_eq!(read(Reader::GoBench, "BenchmarkFib", go).0, [4759.0, 7160.0, 5718.0]);
-        assert_eq!(read(Reader::GoBench, "BenchmarkSizes/n=5", go).0, [613.4, 766.3, 751.3]);
+        assert_eq!(read(BenchmarkTool::GoBench, "BenchmarkFib", go).0, [4759.0, 7160.0, 5718.0]);
+        assert_eq!(read(BenchmarkTool::GoBench, "BenchmarkSizes/n=5", go).0, [613.4, 766.3, 751.3]);
         let second = r#"{"results":[{"command":"x","name":"n","measurements":[{"time_wall_clock":{"value":0.5,"unit":"second"}}]}]}"#;
-        assert_eq!(read(Reader::Hyperfine, "n", second).0, [0.5]);
+        assert_eq!(read(BenchmarkTool::Hyperfine, "n", second).0, [0.5]);
         let criterion = include_str!("../../tests/data/benchmarks/criterion-sample.json");
-        let (values, unit) = read(Reader::Criterion, "sum/add::up/100", criterion);
+        let (values, unit) = read(BenchmarkTool::Criterion, "sum/add::up/100", criterion);
         assert!(
             values.len() == 10 && (values[1] - 56_485_778.0 / 496_360.0).abs() < 1e-9 && unit == "ns",
             "{values:?}"
         );
         let exported = include_str!("../../tests/data/benchmarks/k6-summary-export.json");
-        assert_eq!(read(Reader::K6, "http_req_duration", exported), (vec![4.2532618499999995], "ms".to_owned()));
+        assert_eq!(read(BenchmarkTool::K6, "http_req_duration", exported), (vec![4.2532618499999995], "ms".to_owned()));
         let handled = include_str!("../../tests/data/benchmarks/k6-handle-summary.json");
-        assert_eq!(read(Reader::K6, "iteration_duration", handled).0, [4.34027925]);
+        assert_eq!(read(BenchmarkTool::K6, "iteration_duration", handled).0, [4.34027925]);
         let oha = include_str!("../../tests/data/benchmarks/oha.json");
-        assert_eq!(read(Reader::Oha, "average", oha), (vec![0.007141769119999998], "s".to_owned()));
-        assert_eq!(read(Reader::Oha, "p95", oha), (vec![0.024162248], "s".to_owned()));
+        assert_eq!(read(BenchmarkTool::Oha, "average", oha), (vec![0.007141769119999998], "s".to_owned()));
+        assert_eq!(read(BenchmarkTool::Oha, "p95", oha), (vec![0.024162248], "s".to_owned()));
         let mut kpi = KpiProbe {
-            reader: Some(Reader::Criterion),
+            reader: Some(BenchmarkTool::Criterion),
             select: Some("sum/add::up/100".to_owned()),
             ..KpiProbe::default()
         };
         assert_eq!(
-            (Reader::Criterion.complete(&mut kpi, false), kpi.file.as_deref()),
+            (BenchmarkTool::Criterion.complete(&mut kpi, false), kpi.file.as_deref()),
             (None, Some("target/criterion/sum/add__up/100/new/sample.json"))
         );
     }

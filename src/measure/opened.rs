@@ -13,7 +13,7 @@ const MOST_UNTRACKED: usize = 5_000;
 const PYTHON_CACHE: &str = "__pycache__";
 
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct FileWatch {
     root: PathBuf,
     tracked: BTreeSet<PathBuf>,
     /// Directories of untracked files, without the shared ones.
@@ -26,13 +26,13 @@ pub(crate) struct Watch {
 
 /// Files, relative to the checkout's root.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedFiles {
     pub(crate) tracked: BTreeSet<String>,
     pub(crate) untracked: BTreeSet<String>,
     pub(crate) altered: BTreeSet<String>,
 }
 
-impl Watch {
+impl FileWatch {
     /// `roots` are checkouts in which git tracks these files; the user's own comes first. Files in `shared` may be
     /// opened, except those in `altered`.
     pub(crate) fn new<'t>(
@@ -69,8 +69,8 @@ impl Watch {
     }
 
     /// The files opened since the start or the last call.
-    pub(crate) fn opened(&mut self) -> Opened {
-        let mut found = Opened::default();
+    pub(crate) fn opened(&mut self) -> OpenedFiles {
+        let mut found = OpenedFiles::default();
         let (opened, _) = self.opens.as_mut().map(Opens::opened).unwrap_or_default();
         for path in opened {
             let source = source_of(&path).unwrap_or_else(|| path.clone());

@@ -11,15 +11,15 @@ const SHOWN: usize = 5;
 
 /// A value that a pointer leads to, and the values that contain it, outermost first.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Found<'v> {
+pub(crate) struct PointerMatch<'v> {
     pub(crate) value: &'v Value,
     pub(crate) within: Vec<&'v Value>,
 }
 
 /// The values that `pointer` leads to, at least one; or where it stops and what is there instead. Extends the RFC:
 /// unless it is a key, `*` means every item, and `FIELD=VALUE` the items of an array with this field.
-pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v>>, String> {
-    let mut here = vec![Found { value, within: Vec::new() }];
+pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<PointerMatch<'v>>, String> {
+    let mut here = vec![PointerMatch { value, within: Vec::new() }];
     if pointer.is_empty() {
         return Ok(here);
     }
@@ -34,13 +34,13 @@ pub(crate) fn follow<'v>(value: &'v Value, pointer: &str) -> Result<Vec<Found<'v
     for token in tokens.split('/') {
         let key = token.replace("~1", "/").replace("~0", "~");
         let mut next = Vec::new();
-        for Found { value, within } in here {
+        for PointerMatch { value, within } in here {
             let below = below(value, &key);
             if below.is_empty() {
                 return nowhere(&pointer[..reached], instead(value, &key));
             }
             let within = [within, vec![value]].concat();
-            next.extend(below.into_iter().map(|below| Found { value: below, within: within.clone() }));
+            next.extend(below.into_iter().map(|below| PointerMatch { value: below, within: within.clone() }));
         }
         here = next;
         reached += 1 + token.len();

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use crate::config::{Counter, Timing};
+use crate::config::{Counter, TimingConfig};
 use crate::measure::command::{self, error_tail};
 use crate::measure::{Place, Runner};
 use crate::model::{Grown, Run};
@@ -26,7 +26,7 @@ const LIST_BYTES: usize = 4 << 20;
 /// The functions whose share of the time grew from `before` to `after`, or why that is not known.
 pub(crate) fn grown(
     runner: &mut dyn Runner,
-    plan: &Timing,
+    plan: &TimingConfig,
     before: &Place,
     after: &Place,
 ) -> Result<Vec<Grown>, String> {
@@ -46,7 +46,7 @@ fn compared(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Ve
     found
 }
 
-fn shares(runner: &mut dyn Runner, plan: &Timing, place: &Place) -> Result<BTreeMap<String, f64>, String> {
+fn shares(runner: &mut dyn Runner, plan: &TimingConfig, place: &Place) -> Result<BTreeMap<String, f64>, String> {
     let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
     let data = dir.path().join("perf.data");
     let spec = command::spec(plan, place);
@@ -105,7 +105,7 @@ fn read(listed: &str) -> BTreeMap<String, f64> {
 }
 
 /// The instructions of one more run, with all its processes; `None` if they are not configured or cannot be counted.
-pub(crate) fn count(runner: &mut dyn Runner, plan: &Timing, spec: &Spec) -> Option<u64> {
+pub(crate) fn count(runner: &mut dyn Runner, plan: &TimingConfig, spec: &Spec) -> Option<u64> {
     let counter = plan.instructions?;
     let dir = tempfile::tempdir().ok()?;
     let spec = started_by(counter_words(counter, dir.path()), COUNTED, spec);
@@ -127,7 +127,7 @@ fn started_by(mut words: Vec<OsString>, slower: u32, spec: &Spec) -> Spec {
 }
 
 /// Why a configured count is missing.
-pub(crate) fn missing<'r>(plan: &Timing, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
+pub(crate) fn missing<'r>(plan: &TimingConfig, mut runs: impl Iterator<Item = &'r Run>) -> Option<String> {
     let program = match plan.instructions? {
         Counter::Perf => "`perf stat -e instructions:u` counts none here",
         Counter::Cachegrind => "`valgrind --tool=cachegrind` counts none here",

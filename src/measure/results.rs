@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::config::{KpiProbe, Reader};
+use crate::config::{BenchmarkTool, KpiProbe};
 use crate::measure::number::is_other;
 use crate::measure::pointer::follow;
 use crate::model::{Better, hyperfine};
@@ -14,7 +14,7 @@ use crate::model::{Better, hyperfine};
 pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
     let select = config.select.as_deref().unwrap_or_default();
     match config.reader {
-        Some(Reader::GoogleBenchmark) => all(results, "/benchmarks", &["name"], select, &|result| {
+        Some(BenchmarkTool::GoogleBenchmark) => all(results, "/benchmarks", &["name"], select, &|result| {
             let said = |key: &str| result[key].as_str().filter(|text| !text.is_empty());
             let failed = result["error_occurred"] == true || said("error_message").is_some();
             let skipped = result["skipped"] == true || said("skip_message").is_some();
@@ -25,9 +25,15 @@ pub(crate) fn usable(config: &KpiProbe, results: &Value) -> Result<(), String> {
                 (false, false) => None,
             }
         }),
-        Some(Reader::K6) => k6(config, results, select),
-        Some(Reader::Oha) => oha(results),
-        Some(Reader::Hyperfine | Reader::Criterion | Reader::PytestBenchmark | Reader::GoBench | Reader::Jmh)
+        Some(BenchmarkTool::K6) => k6(config, results, select),
+        Some(BenchmarkTool::Oha) => oha(results),
+        Some(
+            BenchmarkTool::Hyperfine
+            | BenchmarkTool::Criterion
+            | BenchmarkTool::PytestBenchmark
+            | BenchmarkTool::GoBench
+            | BenchmarkTool::Jmh,
+        )
         | None => Ok(()),
     }
 }
@@ -105,7 +111,7 @@ fn oha(results: &Value) -> Result<(), String> {
 
 /// Whether `place` leads to a single benchmark: samples of two with the same name must not be mixed.
 pub(crate) fn one(config: &KpiProbe, results: &Value, place: &str) -> Result<(), String> {
-    if config.reader != Some(Reader::PytestBenchmark) {
+    if config.reader != Some(BenchmarkTool::PytestBenchmark) {
         return Ok(());
     }
     let benchmark = place.match_indices('/').nth(2).map_or(place, |(end, _)| &place[..end]);
@@ -121,7 +127,7 @@ fn several(config: &KpiProbe, names: &[&str]) -> String {
 
 /// Whether the output of `go test -bench` is from one benchmark that completed.
 pub(crate) fn completed(config: &KpiProbe, text: &str) -> Result<(), String> {
-    let (Some(Reader::GoBench), Some(select)) = (config.reader, config.select.as_deref()) else { return Ok(()) };
+    let (Some(BenchmarkTool::GoBench), Some(select)) = (config.reader, config.select.as_deref()) else { return Ok(()) };
     let failed = |line: &&str| {
         line.trim_start().starts_with("--- FAIL")
             || *line == "FAIL"
@@ -192,7 +198,7 @@ mod tests {
     use crate::measure::number::numbers;
     use crate::model::Unit;
 
-    fn read(reader: Reader, select: &str, unit: Option<&str>, text: &str) -> Result<Vec<f64>, String> {
+    fn read(reader: BenchmarkTool, select: &str, unit: Option<&str>, text: &str) -> Result<Vec<f64>, String> {
         let mut kpi = KpiProbe { reader: Some(reader), select: Some(select.to_owned()), ..KpiProbe::default() };
         kpi.unit = Unit::new(unit.unwrap_or_default());
         if kpi.unit.symbol().starts_with("ops") {
@@ -209,100 +215,110 @@ mod tests {
     fn what_failed_is_no_number() {
         for (reader, select, text, why) in [
             (
-                Reader::Hyperfine,
+                BenchmarkTool::Hyperfine,
                 "a",
                 r#"{"results":[{"command":"a","times":[1,2],"exit_codes":[0,3]}]}"#,
                 "exit code 3",
             ),
-            (Reader::Hyperfine, "a", r#"{"results":[{"command":"a","times":[1],"exit_codes":[null]}]}"#, "by a signal"),
             (
-                Reader::Hyperfine,
+                BenchmarkTool::Hyperfine,
+                "a",
+                r#"{"results":[{"command":"a","times":[1],"exit_codes":[null]}]}"#,
+                "by a signal",
+            ),
+            (
+                BenchmarkTool::Hyperfine,
                 "n",
                 r#"{"results":[{"command":"a","name":"n","measurements":[{"time_wall_clock":{"value":1,"unit":"second"},"exit_code":1}]}]}"#,
                 "exit code 1",
             ),
             (
-                Reader::GoogleBenchmark,
+                BenchmarkTool::GoogleBenchmark,
                 "BM",
                 r#"{"benchmarks":[{"name":"BM","real_time":0,"error_occurred":true,"error_message":"no file"}]}"#,
                 "it failed: no file",
             ),
             (
-                Reader::GoogleBenchmark,
+                BenchmarkTool::GoogleBenchmark,
                 "BM",
                 r#"{"benchmarks":[{"name":"BM","real_time":0,"skipped":true}]}"#,
                 "skipped",
             ),
             (
-                Reader::K6,
+                BenchmarkTool::K6,
                 "http_req_duration",
                 r#"{"metrics":{"http_req_duration":{"avg":4},"http_req_failed":{"value":0.25}}}"#,
                 "25.000 % of the requests failed",
             ),
             (
-                Reader::K6,
+                BenchmarkTool::K6,
                 "http_req_duration",
                 r#"{"metrics":{"http_req_duration":{"values":{"avg":4}},"checks":{"values":{"rate":0.5}}}}"#,
                 "50.000 % of the checks failed",
             ),
             (
-                Reader::K6,
+                BenchmarkTool::K6,
                 "data_sent",
                 r#"{"metrics":{"data_sent":{"contains":"data","values":{"avg":4}}}}"#,
                 "unit is needed: data_sent may be a time",
             ),
             (
-                Reader::K6,
+                BenchmarkTool::K6,
                 "http_req_duration",
                 r#"{"metrics":{"http_req_duration":{"avg":4},"dropped_iterations":{"count":7,"rate":1}}}"#,
                 "7 iterations were not begun",
             ),
-            (Reader::Hyperfine, "b", r#"{"results":[{"command":"a","times":[1,1]}]}"#, "the one that is meant: \"a\""),
             (
-                Reader::Oha,
+                BenchmarkTool::Hyperfine,
+                "b",
+                r#"{"results":[{"command":"a","times":[1,1]}]}"#,
+                "the one that is meant: \"a\"",
+            ),
+            (
+                BenchmarkTool::Oha,
                 "average",
                 r#"{"summary":{"average":0.02,"successRate":0.5}}"#,
                 "50.000 % of the requests failed",
             ),
             (
-                Reader::Oha,
+                BenchmarkTool::Oha,
                 "average",
                 r#"{"summary":{"average":0.02,"successRate":1},"statusCodeDistribution":{"500":9}}"#,
                 "status 500",
             ),
             (
-                Reader::GoBench,
+                BenchmarkTool::GoBench,
                 "BenchmarkA",
                 "BenchmarkA-8\t10\t331 ns/op\n--- FAIL: BenchmarkA\nFAIL\n",
                 "go test failed",
             ),
-            (Reader::GoBench, "BenchmarkA", "BenchmarkA-8\t10\t331 ns/op\npanic: boom\n", "go test failed"),
+            (BenchmarkTool::GoBench, "BenchmarkA", "BenchmarkA-8\t10\t331 ns/op\npanic: boom\n", "go test failed"),
             (
-                Reader::GoBench,
+                BenchmarkTool::GoBench,
                 "BenchmarkA",
                 "BenchmarkA\t10\t331 ns/op\nBenchmarkA-4\t10\t99 ns/op\n",
                 "names 2 benchmarks; say which: BenchmarkA, BenchmarkA-4",
             ),
             (
-                Reader::GoBench,
+                BenchmarkTool::GoBench,
                 "BenchmarkA",
                 "pkg: x\nBenchmarkA\t10\t331 ns/op\npkg: y\nBenchmarkA\t10\t99 ns/op\n",
                 "is in 2 packages",
             ),
             (
-                Reader::PytestBenchmark,
+                BenchmarkTool::PytestBenchmark,
                 "t",
                 r#"{"benchmarks":[{"name":"t","fullname":"a::t","stats":{"data":[1]}},{"name":"t","fullname":"b::t","stats":{"data":[9]}}]}"#,
                 "names 2 benchmarks; say which: a::t, b::t",
             ),
             (
-                Reader::Hyperfine,
+                BenchmarkTool::Hyperfine,
                 "a",
                 r#"{"results":[{"command":"a","times":[1,1]},{"command":"a","times":[5,5]}]}"#,
                 "give each a --command-name",
             ),
             (
-                Reader::K6,
+                BenchmarkTool::K6,
                 "http_req_duration",
                 r#"{"metrics":{"http_req_duration":{"avg":4,"thresholds":{"p(95)<5":{"ok":false}}}}}"#,
                 "the threshold p(95)<5 was crossed",
@@ -312,7 +328,7 @@ mod tests {
             assert!(error.contains(why), "{text}: {error}");
         }
         assert_eq!(
-            read(Reader::Oha, "requestsPerSec", None, r#"{"summary":{"requestsPerSec":90}}"#).unwrap_err(),
+            read(BenchmarkTool::Oha, "requestsPerSec", None, r#"{"summary":{"requestsPerSec":90}}"#).unwrap_err(),
             "unit is needed: requestsPerSec is no time"
         );
     }
@@ -330,7 +346,7 @@ mod tests {
             result("avgt", "ns/op", 99, 8),
             result("thrpt", "ops/s", 10, 5)
         );
-        let jmh = |select: &str, unit: &str| read(Reader::Jmh, select, Some(unit), &text);
+        let jmh = |select: &str, unit: &str| read(BenchmarkTool::Jmh, select, Some(unit), &text);
         assert_eq!(jmh("p.C.m mode=avgt size=99", "ns/op"), Ok(vec![8.0, 2.0]));
         assert_eq!(jmh("p.C.m mode=thrpt", "ops/s"), Ok(vec![5.0, 2.0]));
         let error = jmh("p.C.m", "ns/op").unwrap_err();
@@ -339,7 +355,7 @@ mod tests {
             let error = jmh("p.C.m mode=avgt size=10", unit).unwrap_err();
             assert!(error.contains("is measured in ns/op"), "{unit}: {error}");
         }
-        let needed = read(Reader::Jmh, "p.C.m", None, &text).unwrap_err();
+        let needed = read(BenchmarkTool::Jmh, "p.C.m", None, &text).unwrap_err();
         assert!(needed.contains("unit is needed"), "{needed}");
     }
 }

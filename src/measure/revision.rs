@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::git::{GitError, LineCount, Repo, Side};
+use crate::git::{DiffTarget, GitError, LineCount, Repo};
 use crate::model::scrub::scrub_prose;
 use crate::model::{GitV1, Revision, WorkTree, own};
 use crate::os::files;
 
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct ObservedCode {
     pub(crate) revision: Revision,
     /// The same for readers of version 1.
     pub(crate) git: GitV1,
@@ -17,7 +17,7 @@ pub(crate) struct Seen {
 
 /// Examines the project at `root`, in `repo` if it is open already. Never fails: the result says what is unknown and
 /// why.
-pub(crate) fn observe(root: &Path, repo: Option<&Repo>) -> Seen {
+pub(crate) fn observe(root: &Path, repo: Option<&Repo>) -> ObservedCode {
     seen(root, repo, true)
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn revision(root: &Path, repo: Option<&Repo>) -> Revision {
     seen(root, repo, false).revision
 }
 
-fn seen(root: &Path, repo: Option<&Repo>, describe: bool) -> Seen {
+fn seen(root: &Path, repo: Option<&Repo>, describe: bool) -> ObservedCode {
     let opened = match repo {
         Some(repo) => Ok(Some(repo.clone())),
         // There may be one by now.
@@ -61,7 +61,7 @@ pub(crate) fn uncommitted(repo: &Repo) -> Result<Vec<Vec<u8>>, GitError> {
     Ok(repo.dirt(&repo.project())?.map(|dirt| dirt.paths).unwrap_or_default())
 }
 
-fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
+fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<ObservedCode, GitError> {
     // Runs while git looks for uncommitted changes, which takes longer.
     let naming = repo.head_in_files().filter(|_| describe).and_then(|head| head.at).map(|at| {
         let call = repo.describe(&at.commit);
@@ -97,16 +97,16 @@ fn in_git(repo: &Repo, root: &Path, describe: bool) -> Result<Seen, GitError> {
         }?;
         git.describe = Some(if dirt.is_some() { format!("{described}-dirty") } else { described });
         git.diff_stat = Some(if dirt.is_some() { diff_stat(repo)? } else { String::new() });
-        git.dirty_outside = beside(repo)?;
+        git.dirty_outside = dirty_outside(repo)?;
     }
     let code = Some(code.map_or_else(|| repo.code_digest(&at.commit, &repo.project()), Ok)?);
     let revision = Revision { commit: Some(at.commit), tree: Some(at.tree), code, branch: Some(branch), work_tree };
-    Ok(Seen { revision, git })
+    Ok(ObservedCode { revision, git })
 }
 
 /// Uncommitted files outside the project, which may affect measurements; without this tool's files of other projects in
 /// the repository.
-fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
+fn dirty_outside(repo: &Repo) -> Result<Vec<String>, GitError> {
     const KEPT: usize = 50;
     let is_own = |path: &[u8]| {
         let starts = std::iter::once(0).chain((0..path.len()).filter(|at| path[*at] == b'/').map(|at| at + 1));
@@ -120,7 +120,7 @@ fn beside(repo: &Repo) -> Result<Vec<String>, GitError> {
 /// The tracked files that differ, with their line counts, like `git diff --numstat`.
 fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     const SHOWN: usize = 50;
-    let counts = repo.line_counts("HEAD", Side::WorkTree, &repo.project())?;
+    let counts = repo.line_counts("HEAD", DiffTarget::WorkTree, &repo.project())?;
     let line = |(path, lines): &LineCount| {
         let lines = lines.map_or_else(|| "-\t-".to_owned(), |(added, deleted)| format!("{added}\t{deleted}"));
         format!("{lines}\t{}", String::from_utf8_lossy(path))
@@ -132,7 +132,7 @@ fn diff_stat(repo: &Repo) -> Result<String, GitError> {
     Ok(lines.join("\n"))
 }
 
-fn unversioned(root: &Path, unborn: Option<(&Repo, String)>) -> Seen {
+fn unversioned(root: &Path, unborn: Option<(&Repo, String)>) -> ObservedCode {
     let is_link = |path: &[u8]| root.join(files::path_from_bytes(path)).is_symlink();
     let digest = files::digest_directory(root, &|path| own::is_left(path) || own::is_own(path) && !is_link(path));
     let (code, work_tree) = match digest {
@@ -146,15 +146,15 @@ fn unversioned(root: &Path, unborn: Option<(&Repo, String)>) -> Seen {
         branch: branch.clone(),
         ..GitV1::default()
     };
-    Seen { revision: Revision { commit: None, tree: None, code, branch, work_tree }, git }
+    ObservedCode { revision: Revision { commit: None, tree: None, code, branch, work_tree }, git }
 }
 
-fn unknown(repo: Option<&Repo>, error: &GitError) -> Seen {
+fn unknown(repo: Option<&Repo>, error: &GitError) -> ObservedCode {
     let work_tree = WorkTree::Unknown { reason: error.to_string() };
     let revision = Revision { commit: None, tree: None, code: None, branch: None, work_tree };
     let git_root = repo.map(|repo| repo.root().display().to_string());
     let git = GitV1 { is_git: repo.is_some(), git_root, ..GitV1::default() };
-    Seen { revision, git }
+    ObservedCode { revision, git }
 }
 
 pub(crate) fn on_disk(repo: &Repo, path: &[u8]) -> PathBuf {
@@ -174,7 +174,7 @@ mod tests {
         sandbox.commit("reports/optimizer/x.md", "1", "two");
         let after = observe(sandbox.path(), None).revision;
         assert_ne!(before.commit, after.commit);
-        assert!(before.same_code(&after) && after.is_settled());
+        assert!(before.same_code(&after) && after.nothing_uncommitted());
         sandbox.write("a", "2");
         let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Dirty { paths: 1, .. }));
@@ -194,7 +194,7 @@ mod tests {
         sandbox.write("web/a", "2");
         sandbox.write("api/reports/optimizer/x.md", "2");
         let after = observe(&root, None).revision;
-        assert!(before.same_code(&after) && after.is_settled());
+        assert!(before.same_code(&after) && after.nothing_uncommitted());
         sandbox.write("reports/optimizer/x.md", "1");
         assert!(observe(sandbox.path(), None).revision.dirty_digest().is_some());
     }
@@ -231,7 +231,7 @@ mod tests {
         std::fs::write(sandbox.path().join(".git/index"), "garbage").unwrap();
         let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }));
-        assert!(!seen.revision.is_settled() && seen.git.dirty.is_none());
+        assert!(!seen.revision.nothing_uncommitted() && seen.git.dirty.is_none());
         std::fs::write(sandbox.path().join(".git/HEAD"), "garbage").unwrap();
         let seen = observe(sandbox.path(), None);
         assert!(matches!(seen.revision.work_tree, WorkTree::Unknown { .. }), "{:?}", seen.revision);

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::{fs, io};
 
-use crate::git::{GitError, Held, Repo, is_below};
+use crate::git::{GitError, Repo, TrackedSizes, is_below};
 use crate::model::{Size, own};
 use crate::os::files;
 
@@ -17,7 +17,7 @@ use crate::os::files;
 const MAX_WARNINGS: usize = 5;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Measured {
+pub(crate) enum SizeResult {
     /// Its size, and warnings about what could not be read.
     Size(Size, Vec<String>),
     Missing,
@@ -26,7 +26,7 @@ pub(crate) enum Measured {
 }
 
 /// The tracked files, relative to the project's root with `/`, with their size in git; `None` if git cannot say.
-pub(crate) type Tracked<'a> = Option<&'a Held>;
+pub(crate) type Tracked<'a> = Option<&'a TrackedSizes>;
 
 fn is_tracked(tracked: Tracked<'_>, name: Option<&[u8]>) -> bool {
     tracked.zip(name).is_some_and(|(tracked, name)| tracked.contains_key(name))
@@ -46,7 +46,7 @@ fn bytes_of(tracked: Tracked<'_>, name: Option<&[u8]>, on_disk: &fs::Metadata) -
 }
 
 /// The tracked files of the project at `root`, with the size in git of those below the paths.
-pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, GitError> {
+pub(crate) fn tracked_sizes(root: &Path, repo: &Repo, paths: &[String]) -> Result<TrackedSizes, GitError> {
     let prefix = repo.prefix();
     let full = |path: Vec<u8>| {
         let mut full = [prefix, path.as_slice()].concat();
@@ -54,7 +54,7 @@ pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, G
         full
     };
     let asked: Vec<Vec<u8>> = paths.iter().filter_map(|path| relative_to_root(root, path)).map(full).collect();
-    let files = repo.held(prefix, &asked)?;
+    let files = repo.tracked_sizes(prefix, &asked)?;
     if prefix.is_empty() {
         return Ok(files);
     }
@@ -62,13 +62,13 @@ pub(crate) fn held(root: &Path, repo: &Repo, paths: &[String]) -> Result<Held, G
 }
 
 /// Measures `path`, which is relative to `root` (or absolute).
-pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured {
+pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> SizeResult {
     let start = root.join(path);
     let metadata = match fs::metadata(&start) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Measured::Missing;
+            return SizeResult::Missing;
         }
-        Err(error) => return Measured::Unreadable(format!("cannot read {path}: {error}")),
+        Err(error) => return SizeResult::Unreadable(format!("cannot read {path}: {error}")),
         Ok(metadata) => metadata,
     };
     let base = relative_to_root(root, path);
@@ -77,7 +77,7 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         let is_whole = is_tracked(tracked, base.as_deref());
         walk(Dir { path: start.clone(), name: base.clone(), is_whole }, tracked)
     } else {
-        let mut tally = Tally::default();
+        let mut tally = SizeTally::default();
         // For a link, git stores the target.
         let held = tracked.filter(|_| !start.is_symlink());
         tally.add(bytes_of(held, base.as_deref(), &metadata), is_tracked(tracked, base.as_deref()));
@@ -87,7 +87,7 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         tally.add_absent(root, tracked, base);
     }
     if let Some(submodule) = tally.unfetched {
-        return Measured::Unreadable(format!(
+        return SizeResult::Unreadable(format!(
             "size of {path}: the submodule {} is not checked out: run `git submodule update --init --recursive`",
             submodule.display()
         ));
@@ -99,7 +99,7 @@ pub(crate) fn measure(root: &Path, path: &str, tracked: Tracked<'_>) -> Measured
         files: Some(tally.files),
         tracked_files: tracked.map(|_| tally.tracked_files),
     };
-    Measured::Size(size, tally.into_warnings(path))
+    SizeResult::Size(size, tally.into_warnings(path))
 }
 
 struct Dir {
@@ -111,16 +111,16 @@ struct Dir {
 }
 
 /// State shared by the threads: the directories to visit, and how many are being visited.
-struct Walk {
+struct DirectoryWalk {
     open: Vec<Dir>,
     busy: usize,
-    tally: Tally,
+    tally: SizeTally,
 }
 
 /// Everything below a directory. Reading the size of a file is a system call and takes most of the time, so one thread
 /// per core does it.
-fn walk(start: Dir, tracked: Tracked<'_>) -> Tally {
-    let shared = Mutex::new(Walk { open: vec![start], busy: 0, tally: Tally::default() });
+fn walk(start: Dir, tracked: Tracked<'_>) -> SizeTally {
+    let shared = Mutex::new(DirectoryWalk { open: vec![start], busy: 0, tally: SizeTally::default() });
     let changed = Condvar::new();
     let lock = || shared.lock().unwrap_or_else(PoisonError::into_inner);
     let work = || {
@@ -148,8 +148,8 @@ fn walk(start: Dir, tracked: Tracked<'_>) -> Tally {
     shared.into_inner().unwrap_or_else(PoisonError::into_inner).tally
 }
 
-fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (Tally, Vec<Dir>) {
-    let (mut tally, mut below) = (Tally::default(), Vec::new());
+fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (SizeTally, Vec<Dir>) {
+    let (mut tally, mut below) = (SizeTally::default(), Vec::new());
     let mut entries = match fs::read_dir(&dir) {
         Ok(entries) => entries.peekable(),
         Err(error) => {
@@ -195,7 +195,7 @@ fn look(Dir { path: dir, name: base, is_whole }: Dir, tracked: Tracked<'_>) -> (
 }
 
 #[derive(Default)]
-struct Tally {
+struct SizeTally {
     bytes: u64,
     files: u64,
     tracked_bytes: u64,
@@ -205,7 +205,7 @@ struct Tally {
     unfetched: Option<PathBuf>,
 }
 
-impl Tally {
+impl SizeTally {
     fn add(&mut self, bytes: u64, is_tracked: bool) {
         self.bytes += bytes;
         self.files += 1;
@@ -216,7 +216,7 @@ impl Tally {
     }
 
     /// Adds the tracked files below a path that a sparse checkout leaves out.
-    fn add_absent(&mut self, root: &Path, tracked: &Held, base: &[u8]) {
+    fn add_absent(&mut self, root: &Path, tracked: &TrackedSizes, base: &[u8]) {
         let held = tracked.iter().filter(|(name, _)| is_below(name, base) && !own::is_own(name));
         let held: Vec<(&[u8], u64)> = held.filter_map(|(name, bytes)| Some((name.as_slice(), (*bytes)?))).collect();
         if held.len() as u64 <= self.tracked_files {
@@ -364,15 +364,15 @@ mod tests {
         }
 
         fn measure(&self, path: &str, tracked: &[&str]) -> (Size, Vec<String>) {
-            let tracked: Held = tracked.iter().map(|name| (name.as_bytes().to_vec(), None)).collect();
+            let tracked: TrackedSizes = tracked.iter().map(|name| (name.as_bytes().to_vec(), None)).collect();
             match measure(self.0.path(), path, Some(&tracked)) {
-                Measured::Size(size, warnings) => (size, warnings),
+                SizeResult::Size(size, warnings) => (size, warnings),
                 other => panic!("{path}: {other:?}"),
             }
         }
     }
 
-    fn outcome(root: &Path, path: &str) -> Measured {
+    fn outcome(root: &Path, path: &str) -> SizeResult {
         measure(root, path, None)
     }
 
@@ -392,8 +392,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_missing_and_not_zero() {
         let project = Project::new(&[("x", 1)]);
-        assert_eq!(outcome(project.0.path(), "nothing"), Measured::Missing);
-        assert_eq!(outcome(project.0.path(), "x/below"), Measured::Missing);
+        assert_eq!(outcome(project.0.path(), "nothing"), SizeResult::Missing);
+        assert_eq!(outcome(project.0.path(), "x/below"), SizeResult::Missing);
         fs::create_dir(project.0.path().join("empty")).unwrap();
         assert_eq!(project.measure("empty", &[]).0.bytes, 0);
     }
@@ -409,10 +409,12 @@ mod tests {
     #[test]
     fn without_git_or_outside_the_project_nothing_is_claimed_of_tracked_bytes() {
         let project = Project::new(&[("root/a", 3), ("b", 4)]);
-        let Measured::Size(size, _) = outcome(project.0.path(), "b") else { panic!() };
+        let SizeResult::Size(size, _) = outcome(project.0.path(), "b") else { panic!() };
         assert_eq!(size.tracked_bytes, None);
-        let tracked = Held::from([(b"b".to_vec(), None)]);
-        let Measured::Size(size, _) = measure(&project.0.path().join("root"), "../b", Some(&tracked)) else { panic!() };
+        let tracked = TrackedSizes::from([(b"b".to_vec(), None)]);
+        let SizeResult::Size(size, _) = measure(&project.0.path().join("root"), "../b", Some(&tracked)) else {
+            panic!()
+        };
         assert_eq!((size.bytes, size.tracked_bytes), (4, None));
     }
 
@@ -430,7 +432,7 @@ mod tests {
         assert_eq!(project.measure("lib", &[]).0.bytes, expected);
         assert_eq!(project.measure("alias", &[]).0.bytes, expected);
         symlink("gone", root.join("broken")).unwrap();
-        assert_eq!(outcome(root, "broken"), Measured::Missing);
+        assert_eq!(outcome(root, "broken"), SizeResult::Missing);
     }
 
     #[cfg(unix)]
@@ -442,8 +444,8 @@ mod tests {
         if fs::write(project.0.path().join("lib").join(name), "12345").is_err() {
             return; // Some file systems accept only UTF-8.
         }
-        let tracked = Held::from([(b"lib/\xff.bin".to_vec(), None)]);
-        let Measured::Size(size, _) = measure(project.0.path(), "lib", Some(&tracked)) else { panic!() };
+        let tracked = TrackedSizes::from([(b"lib/\xff.bin".to_vec(), None)]);
+        let SizeResult::Size(size, _) = measure(project.0.path(), "lib", Some(&tracked)) else { panic!() };
         assert_eq!((size.bytes, size.tracked_bytes), (6, Some(5)));
     }
 

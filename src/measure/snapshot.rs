@@ -20,7 +20,7 @@ const EXPORT_LIMIT: u64 = 64 * 1024 * 1024;
 /// The warning about a peak memory that could not be measured.
 pub(crate) const RSS_UNTOLD: &str = "peak memory is below this tool's own";
 
-pub(crate) struct Plan<'a> {
+pub(crate) struct SnapshotPlan<'a> {
     pub(crate) root: &'a Path,
     pub(crate) config: &'a Config,
     pub(crate) tracked: size::Tracked<'a>,
@@ -41,7 +41,7 @@ pub(crate) struct KpiOutput {
 /// Runs every probe. Returns a snapshot without label, role, time and revision, and the texts that its KPIs were read
 /// from. `tell` gets progress messages.
 pub(crate) fn take(
-    plan: &Plan<'_>,
+    plan: &SnapshotPlan<'_>,
     runner: &mut dyn Runner,
     tell: &mut dyn FnMut(&str),
 ) -> Result<(Snapshot, Vec<KpiOutput>), TuneablesError> {
@@ -75,16 +75,16 @@ pub(crate) fn take(
     Ok((snapshot, outputs))
 }
 
-fn sizes(plan: &Plan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
+fn sizes(plan: &SnapshotPlan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
     for path in &plan.config.size_paths {
         tell(&format!("measuring the size of {path}"));
         match size::measure(plan.root, path, plan.tracked) {
-            size::Measured::Size(size, warnings) => {
+            size::SizeResult::Size(size, warnings) => {
                 snapshot.warnings.extend(warnings);
                 snapshot.sizes.insert(path.clone(), size);
             }
-            size::Measured::Missing => snapshot.missing_sizes.push(path.clone()),
-            size::Measured::Unreadable(reason) => {
+            size::SizeResult::Missing => snapshot.missing_sizes.push(path.clone()),
+            size::SizeResult::Unreadable(reason) => {
                 snapshot.missing_sizes.push(path.clone());
                 snapshot.warnings.push(reason);
             }
@@ -93,7 +93,7 @@ fn sizes(plan: &Plan<'_>, snapshot: &mut Snapshot, tell: &mut dyn FnMut(&str)) {
 }
 
 fn timings(
-    plan: &Plan<'_>,
+    plan: &SnapshotPlan<'_>,
     place: &Place,
     runner: &mut dyn Runner,
     (reference, freshness): (&Reference, &mut Freshness<'_>),
@@ -131,7 +131,12 @@ fn timings(
     }
 }
 
-fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str, freshness: &Freshness<'_>) -> Result<Timing, String> {
+fn imported(
+    plan: &SnapshotPlan<'_>,
+    config: &config::TimingConfig,
+    path: &str,
+    freshness: &Freshness<'_>,
+) -> Result<Timing, String> {
     let file = plan.root.join(path);
     let unreadable = |error| format!("cannot read {path}: {error}");
     let length = fs::metadata(&file).map_err(unreadable)?.len();
@@ -144,7 +149,7 @@ fn imported(plan: &Plan<'_>, config: &config::Timing, path: &str, freshness: &Fr
 }
 
 fn kpis(
-    plan: &Plan<'_>,
+    plan: &SnapshotPlan<'_>,
     place: &Place,
     runner: &mut dyn Runner,
     (reference, freshness): (&Reference, &mut Freshness<'_>),

@@ -395,7 +395,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Flaw, Judged, Verdict};
+    use crate::model::{CriterionResult, Flaw, Verdict};
 
     fn absolute(value: f64, unit: &str) -> Bound {
         Bound::Absolute { value, unit: (!unit.is_empty()).then(|| Unit::new(unit)) }
@@ -509,9 +509,9 @@ mod tests {
     fn a_record_keeps_text_that_is_no_criterion_or_is_spelled_differently() {
         for (text, read) in [("m <= +5%", true), ("m about 5", false), (" m <= +5%", false)] {
             let verdict = Verdict::Invalid { because: Flaw::SameCode };
-            let judged = serde_json::to_value(Judged { criterion: text.to_owned(), verdict }).unwrap();
+            let judged = serde_json::to_value(CriterionResult { criterion: text.to_owned(), verdict }).unwrap();
             assert_eq!(judged["criterion"], text);
-            let judged: Judged = serde_json::from_value(judged).unwrap();
+            let judged: CriterionResult = serde_json::from_value(judged).unwrap();
             assert_eq!((judged.parsed().is_some(), judged.criterion.as_str()), (read, text));
         }
     }

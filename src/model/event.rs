@@ -4,8 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Artifact, Attestation, ChangeId, Check, Class, Contract, Delta, Digest, Judged, Policy, Rehearsal, Revision, Stage,
-    Strength, Taken, Verdicts,
+    Artifact, Attestation, ChangeId, Check, Class, Contract, CriterionResult, Delta, Digest, Policy, RecordedSnapshot,
+    Rehearsal, Revision, Stage, Strength, Verdicts,
 };
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -22,7 +22,7 @@ pub struct Event {
     pub prev: Option<Digest>,
     /// Digest over this event's canonical JSON without this field and the signature.
     pub digest: Digest,
-    /// The digest as somebody signed it: a commit object of git's with that message.
+    /// The signature: a signed git commit object whose message is the digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
 }
@@ -39,7 +39,7 @@ pub enum Kind {
     BaselineTaken(Baseline),
     /// The delta is there and every check passed.
     Validated(Validation),
-    /// A check failed, or the delta is not one; `rejects` tells whether the change is rejected for it.
+    /// At least one check failed; `rejects` tells whether the change is rejected for it.
     ValidationFailed { delta: Delta, checks: Vec<Check>, artifact: Artifact, rejects: bool },
     /// The state after the change was measured.
     AfterTaken(After),
@@ -47,13 +47,13 @@ pub enum Kind {
     Compared(Compared),
     /// It was decided to roll it out, and what that demands from here on is fixed.
     Promoted(Promotion),
-    /// It was held: kept as an experiment, not promoted.
+    /// It was kept as an experiment and not promoted.
     Held { reason: String },
     /// It was given up.
     Rejected { reason: String },
     /// A stage of the rollout began.
     RolledOut(RolloutStage),
-    /// It was said for how many days the change is to be measured.
+    /// The number of days to monitor was set.
     MonitorStarted { days: u32 },
     /// A day after the rollout was measured.
     Ticked(Tick),
@@ -61,19 +61,19 @@ pub enum Kind {
     AlarmResolved { reason: String },
     /// A review was put on record.
     Attested { attestation: Attestation },
-    /// An emergency's override was taken over by a proper change.
+    /// A follow-up change replaced an emergency's override.
     FollowedUp { by: ChangeId },
-    /// It was taken back, by this commit where the tool made one.
+    /// It was rolled back; `commit` is the revert, if the tool made one.
     RolledBack { reason: String, commit: Option<String> },
     /// A snapshot after the rollback told which criteria are not back at the baseline.
-    RollbackConfirmed { taken: Taken, not_back: Vec<Judged> },
+    RollbackConfirmed { taken: RecordedSnapshot, not_back: Vec<CriterionResult> },
     /// Everything demanded of it is met.
     Verified { summary: String },
     /// Somebody wrote a note.
     Noted { text: String },
     /// The change's commits were found again after a squash or rebase, by `pick` (earlier `patch-id`) or `tree`.
     Relinked { commits: Vec<(String, String)>, by: String },
-    /// It was decided at the end of a day what to do.
+    /// The decision at the end of a day.
     DayDecided { utc_date: NaiveDate, decision: String, reason: String },
 }
 
@@ -84,7 +84,7 @@ pub struct Opened {
     pub change_id: ChangeId,
     pub title: String,
     pub class: Class,
-    /// What could go wrong, in the original's words "risk".
+    /// What could go wrong, which the Python tool calls "risk".
     #[serde(default)]
     pub risk: String,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub struct Opened {
     pub incident: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<DateTime<Utc>>,
-    /// Digest of the original's record that this one continues.
+    /// Digest of the Python tool's record that this one continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imported: Option<Digest>,
 }
@@ -105,7 +105,7 @@ pub struct Opened {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Baseline {
-    pub taken: Taken,
+    pub taken: RecordedSnapshot,
     pub strength: Strength,
 }
 
@@ -121,7 +121,7 @@ pub struct Validation {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct After {
-    pub taken: Taken,
+    pub taken: RecordedSnapshot,
     /// The rollback action with the commit filled in.
     pub rollback: String,
 }
@@ -148,7 +148,7 @@ pub struct Promotion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RolloutStage {
     pub stage: Stage,
-    pub taken: Taken,
+    pub taken: RecordedSnapshot,
     /// The verdicts against the baseline; `None` for an emergency, which has none.
     pub verdicts: Option<Verdicts>,
     /// For an emergency, which is not promoted: what is demanded from here on.
@@ -165,25 +165,25 @@ pub struct Tick {
     pub utc_date: NaiveDate,
     /// Day of the window: 0 is the day of the full rollout.
     pub day: u32,
-    pub taken: Taken,
+    pub taken: RecordedSnapshot,
     pub report: Artifact,
     /// Guardrails that are violated and the trigger, if it fired.
-    pub alarms: Vec<Judged>,
+    pub alarms: Vec<CriterionResult>,
 }
 
 impl Event {
     /// The content of an event that does not depend on the events before it: a monitored day, a note, a day's decision,
     /// a review; `None` for other kinds. If two clones extended the same record, one can append such events of the
     /// other.
-    pub fn by_itself(&self) -> Option<serde_json::Value> {
-        let by_itself =
+    pub fn standalone_content(&self) -> Option<serde_json::Value> {
+        let standalone_content =
             matches!(self.what, Kind::Ticked(_) | Kind::Noted { .. } | Kind::DayDecided { .. } | Kind::Attested { .. });
-        by_itself.then(|| serde_json::json!({ "at": self.at, "actor": self.actor, "what": self.what }))
+        standalone_content.then(|| serde_json::json!({ "at": self.at, "actor": self.actor, "what": self.what }))
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakenFor {
+pub enum SnapshotPurpose {
     Baseline,
     After,
     Stage(Stage),
@@ -192,7 +192,7 @@ pub enum TakenFor {
     Rollback,
 }
 
-impl TakenFor {
+impl SnapshotPurpose {
     /// The snapshot's role in the change, which the names of its files have, too.
     pub fn role(self) -> String {
         match self {
@@ -219,28 +219,28 @@ impl Kind {
     }
 
     /// The measurement recorded with this event, if any.
-    pub fn taken(&self) -> Option<&Taken> {
+    pub fn recorded_snapshot(&self) -> Option<&RecordedSnapshot> {
         self.measured().map(|(_, taken)| taken)
     }
 
     /// The measurement recorded with this event, and its purpose.
-    pub fn measured(&self) -> Option<(TakenFor, &Taken)> {
+    pub fn measured(&self) -> Option<(SnapshotPurpose, &RecordedSnapshot)> {
         self.evidence().0
     }
 
     /// The measurement of this event, its other files, and its commits other than the measured one.
-    fn evidence(&self) -> (Option<(TakenFor, &Taken)>, Vec<&Artifact>, Vec<&String>) {
+    fn evidence(&self) -> (Option<(SnapshotPurpose, &RecordedSnapshot)>, Vec<&Artifact>, Vec<&String>) {
         fn shas(delta: &Delta) -> impl Iterator<Item = &String> {
             delta.commits.iter().map(|commit| &commit.sha)
         }
         let measured = |what, taken, files| (Some((what, taken)), files, Vec::new());
         let files = |files| (None, files, Vec::new());
         match self {
-            Self::BaselineTaken(baseline) => measured(TakenFor::Baseline, &baseline.taken, Vec::new()),
-            Self::AfterTaken(after) => measured(TakenFor::After, &after.taken, Vec::new()),
-            Self::RolledOut(begun) => measured(TakenFor::Stage(begun.stage), &begun.taken, Vec::new()),
-            Self::Ticked(tick) => measured(TakenFor::Day(tick.day), &tick.taken, vec![&tick.report]),
-            Self::RollbackConfirmed { taken, .. } => measured(TakenFor::Rollback, taken, Vec::new()),
+            Self::BaselineTaken(baseline) => measured(SnapshotPurpose::Baseline, &baseline.taken, Vec::new()),
+            Self::AfterTaken(after) => measured(SnapshotPurpose::After, &after.taken, Vec::new()),
+            Self::RolledOut(begun) => measured(SnapshotPurpose::Stage(begun.stage), &begun.taken, Vec::new()),
+            Self::Ticked(tick) => measured(SnapshotPurpose::Day(tick.day), &tick.taken, vec![&tick.report]),
+            Self::RollbackConfirmed { taken, .. } => measured(SnapshotPurpose::Rollback, taken, Vec::new()),
             Self::Validated(Validation { revision, delta, artifact, .. }) => {
                 (None, vec![artifact], revision.commit.iter().chain(shas(delta)).collect())
             }

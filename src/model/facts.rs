@@ -111,13 +111,13 @@ pub enum CheckKind {
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judged {
+pub struct CriterionResult {
     /// The criterion as it was stated. An older record may hold a text that is none to this version.
     pub criterion: String,
     pub verdict: Verdict,
 }
 
-impl Judged {
+impl CriterionResult {
     /// `None` for such a text, and for a criterion that is spelled in another way than this version writes it.
     pub fn parsed(&self) -> Option<Criterion> {
         Criterion::parse(&self.criterion).ok().filter(|criterion| criterion.text == self.criterion)
@@ -127,17 +127,17 @@ impl Judged {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdicts {
-    pub kpi: Judged,
+    pub kpi: CriterionResult,
     /// On every guardrail, in the contract's order.
-    pub guardrails: Vec<Judged>,
+    pub guardrails: Vec<CriterionResult>,
     /// On the trigger where it is a criterion: `pass` means that it fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trigger: Option<Judged>,
+    pub trigger: Option<CriterionResult>,
 }
 
 impl Verdicts {
     /// KPI, guardrails and trigger, in the contract's order.
-    pub fn all(&self) -> impl Iterator<Item = &Judged> {
+    pub fn all(&self) -> impl Iterator<Item = &CriterionResult> {
         std::iter::once(&self.kpi).chain(&self.guardrails).chain(&self.trigger)
     }
 
@@ -150,16 +150,16 @@ impl Verdicts {
         self.all().map(|judged| &judged.criterion).eq(contract.criteria().map(|criterion| &criterion.text))
     }
 
-    pub fn not_passing(&self) -> impl Iterator<Item = &Judged> {
+    pub fn not_passing(&self) -> impl Iterator<Item = &CriterionResult> {
         std::iter::once(&self.kpi).chain(&self.guardrails).filter(|judged| judged.verdict.outcome() != Outcome::Pass)
     }
 
-    pub fn broken_guardrails(&self) -> impl Iterator<Item = &Judged> {
+    pub fn broken_guardrails(&self) -> impl Iterator<Item = &CriterionResult> {
         self.guardrails.iter().filter(|judged| matches!(judged.verdict.outcome(), Outcome::Fail | Outcome::Invalid))
     }
 
     /// Guardrails, and the trigger, whose verdict is inconclusive.
-    pub fn unsettled_guards(&self) -> impl Iterator<Item = &Judged> {
+    pub fn inconclusive_guards(&self) -> impl Iterator<Item = &CriterionResult> {
         let guards = self.guardrails.iter().chain(&self.trigger);
         guards.filter(|judged| judged.verdict.outcome() == Outcome::Inconclusive)
     }
@@ -323,7 +323,7 @@ impl Policy {
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct RecordedSnapshot {
     pub snapshot: Artifact,
     /// The KPI outputs it was read from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -332,7 +332,7 @@ pub struct Taken {
     pub taken_at: DateTime<Utc>,
 }
 
-impl Taken {
+impl RecordedSnapshot {
     pub fn artifacts(&self) -> impl Iterator<Item = &Artifact> {
         std::iter::once(&self.snapshot).chain(&self.kpi_artifacts)
     }

@@ -31,10 +31,12 @@ pub use command_line::{CommandLine, PROGRAM};
 pub use commit::{Commit, FileChange, Remade, Remake};
 pub use criterion::{Bound, Contract, Criterion, CriterionError, DEFAULT_ROLLBACK, Op, Part, Trigger};
 pub use digest::{Artifact, Digest, is_page};
-pub use event::{After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, TakenFor, Tick, Validation};
+pub use event::{
+    After, Baseline, Compared, Event, Kind, Opened, Promotion, RolloutStage, SnapshotPurpose, Tick, Validation,
+};
 pub use facts::{
-    ArtifactFault, Attestation, Check, CheckKind, Delta, DeltaCommit, InEffect, Judged, MIN_DAYS, Policy, Rehearsal,
-    Stage, StagePlan, Strength, Taken, TuneableChange, Verdicts,
+    ArtifactFault, Attestation, Check, CheckKind, CriterionResult, Delta, DeltaCommit, InEffect, MIN_DAYS, Policy,
+    RecordedSnapshot, Rehearsal, Stage, StagePlan, Strength, TuneableChange, Verdicts,
 };
 pub use fix::{
     Action, CommitName, Fix, FixContext, How, PLACEHOLDERS, Problem, SHORT_HYPOTHESIS, Severity, Subject, WHAT_CHANGED,
@@ -54,4 +56,4 @@ pub use strict_json::{Json, JsonError, parse_json};
 pub use text::{count, few, joined, moment, nearest, short};
 pub use uncommitted::{Operation, Uncommitted};
 pub use unit::Unit;
-pub use verdict::{Design, Doubt, Estimate, Finding, Flaw, Outcome, Unusable, Verdict};
+pub use verdict::{Design, Doubt, Effect, Estimate, Flaw, Outcome, Unusable, Verdict};

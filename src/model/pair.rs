@@ -40,7 +40,7 @@ pub struct PairSession {
     /// The same two sides measured on other machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<PairSession>,
-    /// The ids of the sessions that it goes on from, oldest first: they decided nothing, and their pairs come first.
+    /// The ids of the sessions that it goes on from, oldest first: they were inconclusive, and their pairs come first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub continues: Vec<String>,
     /// What could not be done as asked, in words.
@@ -106,7 +106,7 @@ pub struct PairedCommand {
     pub cmd: String,
     #[serde(default)]
     pub timeout_s: f64,
-    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    /// Fewest pairs before a decided question ends the sampling, fixed before the first pair; 0 where not recorded.
     #[serde(default)]
     pub min_pairs: u32,
     /// Most pairs, fixed before the first pair; 0 where not recorded, or where a session was continued.
@@ -233,7 +233,7 @@ pub struct PairedKpi {
     /// Whether it is the latency of an endpoint that is served on each side, by the probe's name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub http: bool,
-    /// Fewest pairs before a settled question ends the sampling, fixed before the first pair; 0 where not recorded.
+    /// Fewest pairs before a decided question ends the sampling, fixed before the first pair; 0 where not recorded.
     #[serde(default)]
     pub min_pairs: u32,
     /// Most pairs, fixed before the first pair; 0 where not recorded.

@@ -46,7 +46,7 @@ impl Revision {
     }
 
     /// Whether nothing is uncommitted; true for an unversioned project, which is identified by its files.
-    pub fn is_settled(&self) -> bool {
+    pub fn nothing_uncommitted(&self) -> bool {
         matches!(self.work_tree, WorkTree::Clean | WorkTree::Unversioned)
     }
 

@@ -99,10 +99,10 @@ pub fn is_secret(name: &str, value: &str) -> bool {
         return false;
     }
     match strength(name) {
-        Strength::Strong => true,
-        Strength::Last => is_text(value),
-        Strength::Weak => looks_random(value),
-        Strength::None => false,
+        SecretStrength::Strong => true,
+        SecretStrength::Last => is_text(value),
+        SecretStrength::Weak => looks_random(value),
+        SecretStrength::None => false,
     }
 }
 
@@ -115,7 +115,7 @@ fn is_text(value: &str) -> bool {
 
 /// Whether a key, variable, header or query parameter of that name usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    strength(name) != Strength::None
+    strength(name) != SecretStrength::None
 }
 
 /// A URL without its userinfo, and with the values of secret query parameters masked.
@@ -184,7 +184,7 @@ fn is_given(text: &str, name: &Match<'_>, end: usize) -> bool {
     let between = &text[name.end()..end];
     if matches!(between.trim(), "is" | "was") {
         let word = text[end..].split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-        return strength(name.as_str()) == Strength::Strong && !is_among(STATES, &word.to_lowercase());
+        return strength(name.as_str()) == SecretStrength::Strong && !is_among(STATES, &word.to_lowercase());
     }
     between.contains(['=', ':'])
         || is_option(text, name) && (!between.contains(',') || between.starts_with(['"', '\'', '\\']))
@@ -217,7 +217,7 @@ fn is_reference(value: &str) -> bool {
 }
 
 #[derive(PartialEq, Eq)]
-enum Strength {
+enum SecretStrength {
     None,
     Weak,
     Last,
@@ -228,19 +228,19 @@ fn is_among(list: &str, word: &str) -> bool {
     list.split(' ').any(|it| it == word)
 }
 
-fn strength(name: &str) -> Strength {
+fn strength(name: &str) -> SecretStrength {
     let words = words(name);
     let has = |list: &str| words.iter().any(|word| is_among(list, word));
     let ends_strong = |word: &String| STRONG.split(' ').any(|end| end.len() > 5 && word.ends_with(end));
     let special_key = words.windows(2).any(|pair| is_among(KEY_KINDS, &pair[0]) && pair[1].starts_with("key"));
     if has(STRONG) || words.iter().any(ends_strong) || special_key {
-        Strength::Strong
+        SecretStrength::Strong
     } else if ends_as_token(&words) {
-        Strength::Last
+        SecretStrength::Last
     } else if has(WEAK) || has(LAST) || words.iter().any(|word| word.ends_with("token")) {
-        Strength::Weak
+        SecretStrength::Weak
     } else {
-        Strength::None
+        SecretStrength::None
     }
 }
 
@@ -305,7 +305,7 @@ fn value_at<'t>(text: &'t str, name: &Match<'_>, at: usize) -> &'t str {
 
 /// What a value begins with that belongs together, whatever is in it: an object, a list or a quoted string.
 fn whole_part<'t>(value: &'t str, name: &str) -> &'t str {
-    if value.starts_with(['{', '[']) && strength(name) == Strength::Strong {
+    if value.starts_with(['{', '[']) && strength(name) == SecretStrength::Strong {
         return enclosed(value);
     }
     let line = value.split(['\n', '\r']).next().unwrap_or_default();

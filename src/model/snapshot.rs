@@ -92,7 +92,7 @@ impl Snapshot {
 #[serde(default)]
 pub struct System {
     pub platform: String,
-    /// Version of the measuring runtime (the original's Python; ours names the tool).
+    /// Version of the measuring runtime (the Python tool's Python; ours names the tool).
     pub python: String,
     pub executable: String,
     pub cwd: String,
@@ -108,7 +108,7 @@ pub struct GitV1 {
     pub branch: Option<String>,
     pub commit: Option<String>,
     pub describe: Option<String>,
-    /// Whether anything is uncommitted. Ours leaves the tool's own files out, the original did not.
+    /// Whether anything is uncommitted. Ours leaves the tool's own files out, the Python tool did not.
     pub dirty: Option<bool>,
     pub dirty_count: Option<u64>,
     pub diff_stat: Option<String>,

@@ -50,10 +50,10 @@ pub fn short(hash: &str) -> String {
 
 /// The last `most` characters of a program's output, cut between words. If these name no error, the last line above
 /// that does precedes them, as a stack trace may separate the two.
-pub fn excerpt(said: &str, most: usize) -> String {
-    let skip = said.chars().count().saturating_sub(most);
-    let Some((cut, _)) = said.char_indices().nth(skip).filter(|_| skip > 0) else { return said.to_owned() };
-    let (above, end) = said.split_at(cut);
+pub fn excerpt(text: &str, most: usize) -> String {
+    let skip = text.chars().count().saturating_sub(most);
+    let Some((cut, _)) = text.char_indices().nth(skip).filter(|_| skip > 0) else { return text.to_owned() };
+    let (above, end) = text.split_at(cut);
     let names_an_error = |line: &&str| ["rror: ", "rror[", "panicked at"].iter().any(|words| line.contains(words));
     let error = above.lines().rfind(names_an_error).filter(|_| !end.lines().any(|line| names_an_error(&line)));
     // A Rust panic gives its reason on the line after its location.

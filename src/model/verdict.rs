@@ -17,7 +17,7 @@ pub struct Estimate {
     /// Lower end of the interval; equal to `value` for an exact metric.
     pub low: f64,
     pub high: f64,
-    /// Coverage of the interval, such as 0.95; 1 for an exact metric.
+    /// Coverage of the interval, for pairs the joint one of all looks: 0.95, or 1 for an exact metric.
     pub confidence: f64,
 }
 
@@ -43,19 +43,19 @@ pub enum Design {
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// The whole interval meets the bound.
-    Pass(Finding),
+    Pass(Effect),
     /// The whole interval violates it.
-    Fail(Finding),
+    Fail(Effect),
     /// The interval straddles the bound, or too little was measured to draw one; about `more_runs` more pairs (or runs a
     /// side) would settle it at the present noise.
-    Inconclusive { finding: Option<Finding>, because: Doubt, more_runs: Option<u32> },
+    Inconclusive { finding: Option<Effect>, because: Doubt, more_runs: Option<u32> },
     /// Nothing can be concluded, and more runs would not help.
     Invalid { because: Flaw },
 }
 
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct Effect {
     /// What was compared with the bound, in the bound's own terms: a share of the baseline for relative
     /// bounds (0.05 is +5 %), the metric's unit for absolute ones.
     pub estimate: Estimate,
@@ -181,7 +181,7 @@ impl Outcome {
     }
 }
 
-impl Finding {
+impl Effect {
     /// Whether the change counts: the estimate is at least the minimum effect, and the interval excludes everything up
     /// to half of it. Excluding zero is not enough: if the noise is as large as the minimum effect, every interval that
     /// excludes zero by chance has an estimate of that size.
@@ -216,7 +216,7 @@ impl Finding {
 }
 
 impl Verdict {
-    pub fn finding(&self) -> Option<&Finding> {
+    pub fn finding(&self) -> Option<&Effect> {
         match self {
             Self::Pass(finding) | Self::Fail(finding) => Some(finding),
             Self::Inconclusive { finding, .. } => finding.as_ref(),

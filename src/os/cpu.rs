@@ -9,7 +9,7 @@ pub struct Core(usize);
 
 /// Keeps the thread that created it pinned until dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct PinnedThread {
     #[cfg(target_os = "linux")]
     before: rustix::thread::CpuSet,
     of_thread: PhantomData<*const ()>,
@@ -22,23 +22,23 @@ impl Core {
 
     /// Pins the calling thread, and every process that it starts meanwhile, to this core; `None` if the system cannot.
     #[cfg(target_os = "linux")]
-    pub(crate) fn hold(self) -> Option<Held> {
+    pub(crate) fn hold(self) -> Option<PinnedThread> {
         let before = rustix::thread::sched_getaffinity(None).ok()?;
         let mut only = rustix::thread::CpuSet::new();
         only.set(self.0);
         rustix::thread::sched_setaffinity(None, &only).ok()?;
-        Some(Held { before, of_thread: PhantomData })
+        Some(PinnedThread { before, of_thread: PhantomData })
     }
 
     /// Pins the calling thread, and every process that it starts meanwhile, to this core; `None` if the system cannot.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn hold(self) -> Option<Held> {
+    pub(crate) fn hold(self) -> Option<PinnedThread> {
         None
     }
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for Held {
+impl Drop for PinnedThread {
     fn drop(&mut self) {
         // Fails only if the system has restricted the allowed cores meanwhile.
         let _ = rustix::thread::sched_setaffinity(None, &self.before);

@@ -17,20 +17,20 @@ struct Shared {
     group: std::sync::atomic::AtomicU32,
     /// At end of file once the flag is set.
     #[cfg_attr(windows, expect(dead_code, reason = "Windows waits in slices and looks at the flag"))]
-    wake: PipeReader,
-    keep_asleep: Mutex<Option<PipeWriter>>,
+    pipe_reader: PipeReader,
+    pipe_writer: Mutex<Option<PipeWriter>>,
 }
 
 impl Interrupt {
     /// A flag that no signal sets, for work that is never interrupted and for tests.
     pub fn new() -> io::Result<Self> {
-        let (wake, writer) = io::pipe()?;
+        let (pipe_reader, writer) = io::pipe()?;
         Ok(Self(Arc::new(Shared {
             requested: Arc::new(AtomicBool::new(false)),
             #[cfg(unix)]
             group: std::sync::atomic::AtomicU32::new(0),
-            wake,
-            keep_asleep: Mutex::new(Some(writer)),
+            pipe_reader,
+            pipe_writer: Mutex::new(Some(writer)),
         })))
     }
 
@@ -50,7 +50,7 @@ impl Interrupt {
     pub fn request(&self) {
         self.0.requested.store(true, Ordering::SeqCst);
         // Closing the only writer makes the reader ready for good, for any number of waiters.
-        drop(self.0.keep_asleep.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.0.pipe_writer.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Sets the process group to kill on a hard quit; 0 for none.
@@ -61,7 +61,7 @@ impl Interrupt {
 
     #[cfg(unix)]
     pub(crate) fn wake(&self) -> std::os::fd::BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.0.wake)
+        std::os::fd::AsFd::as_fd(&self.0.pipe_reader)
     }
 }
 
@@ -87,13 +87,13 @@ mod signals {
 
     use crate::os::Interrupt;
 
-    const ASKING: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+    const HANDLED: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
 
     pub(crate) fn install(interrupt: &Interrupt) -> io::Result<()> {
         let last = Arc::new(AtomicUsize::new(0));
         let (reader, writer) = io::pipe()?;
         let ignored = ignored_signals();
-        for signal in ASKING {
+        for signal in HANDLED {
             let number = signal.as_raw();
             if ignored & (1 << (number - 1)) != 0 {
                 continue;

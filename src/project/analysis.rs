@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
-use crate::config::Project;
+use crate::config::ProjectConfig;
 use crate::model::own;
 use crate::project::{KNOWN, entries, is_foreign, is_marked, name, subdirectories, text};
 
@@ -57,7 +57,7 @@ pub(crate) struct Analysis {
     unread_paths: Option<u64>,
 }
 
-pub(crate) fn analyze(root: &Path, config: &Project, now: DateTime<Utc>) -> Analysis {
+pub(crate) fn analyze(root: &Path, config: &ProjectConfig, now: DateTime<Utc>) -> Analysis {
     let languages =
         if config.languages.is_empty() { languages(root) } else { config.languages.iter().cloned().collect() };
     let footprint = Footprint::measure(root);
@@ -330,7 +330,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("requirements.txt"), "httpx\n").unwrap();
         fs::create_dir(dir.path().join("src")).unwrap();
-        let analysis = analyze(dir.path(), &Project::default(), DateTime::UNIX_EPOCH);
+        let analysis = analyze(dir.path(), &ProjectConfig::default(), DateTime::UNIX_EPOCH);
         let json = serde_json::to_value(&analysis).unwrap();
         assert_eq!(json["schema"], "vibeship_optimizer.analyze.v1");
         assert_eq!(json["languages_detected"], serde_json::json!(["python"]));
@@ -346,7 +346,7 @@ mod tests {
     fn configured_languages_take_the_place_of_detected_ones() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("go.mod"), "").unwrap();
-        let config = Project { languages: vec!["rust".to_owned()], ..Project::default() };
+        let config = ProjectConfig { languages: vec!["rust".to_owned()], ..ProjectConfig::default() };
         let analysis = analyze(dir.path(), &config, DateTime::UNIX_EPOCH);
         assert_eq!(analysis.languages_detected, BTreeSet::from(["rust".to_owned()]));
     }

@@ -26,7 +26,7 @@ static KNOWN: LazyLock<Known> = LazyLock::new(|| toml::from_str(include_str!("pr
 #[serde(deny_unknown_fields)]
 struct Known {
     directories: Directories,
-    runners: Vec<Runner>,
+    runners: Vec<TestRunner>,
     python: Python,
     languages: Vec<Language>,
 }
@@ -42,7 +42,7 @@ struct Directories {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Runner {
+struct TestRunner {
     files: Vec<String>,
     endings: Vec<String>,
     test: String,
@@ -118,8 +118,8 @@ const MAX_SIZE_PATHS: usize = 6;
 /// The test script that `npm init` writes if there are no tests.
 const NPM_PLACEHOLDER: &str = "no test specified";
 
-/// Guesses the commands and size paths of the project at `root` from its marker files: Node, then Go, Rust, .NET,
-/// Python, a Makefile or script; first in the root, then in its direct subdirectories. Other candidates are listed.
+/// Guesses the commands and size paths of the project at `root` from its marker files, in the order of `project.toml`;
+/// first in the root, then in its direct subdirectories. Other candidates are listed.
 pub(crate) fn guess(root: &Path) -> Guess {
     // Some systems with only Python 3, such as Debian, have no `python`.
     let python = if on_path("python") || !on_path("python3") { "python" } else { "python3" };
@@ -255,9 +255,9 @@ fn names_pytest(dir: &Path) -> bool {
         ["pyproject.toml", "setup.cfg", "tox.ini"].contains(&name.as_str())
             || name.contains("requirements") && name.ends_with(".txt")
     });
-    let beside = entries(&dir.join("requirements")).into_iter().filter(|path| name(path).ends_with(".txt"));
+    let requirements = entries(&dir.join("requirements")).into_iter().filter(|path| name(path).ends_with(".txt"));
     OWN_FILES.iter().any(|name| dir.join(name).is_file())
-        || in_root.chain(beside).any(|path| text(&path).is_some_and(|text| text.contains("pytest")))
+        || in_root.chain(requirements).any(|path| text(&path).is_some_and(|text| text.contains("pytest")))
 }
 
 /// Whether a name is safe in a shell command, at most with double quotes.

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::evidence::Judgement;
-use crate::judge::{Caveat, Comparison, MetricRow, Side};
+use crate::judge::{Caveat, ComparedSnapshot, Comparison, MetricRow};
 use crate::model::{
     Artifact, ChangeId, Estimate, GitV1, Machine, MetricId, MetricKind, MetricSource, PairSession, Sampling, Unit,
 };
-use crate::report::verdict::Row;
+use crate::report::verdict::CriterionLine;
 use crate::report::{Doc, Table, Text, Tone, code, doc, mark, markdown, method, metric, values, verdict};
 use crate::workflow::Change;
 
@@ -91,7 +91,7 @@ pub(crate) fn short(view: &CompareView<'_>) -> Doc {
     );
     outcome(&mut doc, comparison);
     let criteria = criteria(comparison);
-    let has_bounds = criteria.iter().any(Row::is_drawn);
+    let has_bounds = criteria.iter().any(CriterionLine::is_drawn);
     doc.table(verdict::table(criteria, true));
     trigger_words(&mut doc, comparison);
     let is_headline = headline(comparison);
@@ -130,8 +130,8 @@ fn outcome(doc: &mut Doc, comparison: &Comparison) {
     doc.field("Outcome", Text::from(comparison.outcome).plain(basis));
 }
 
-fn criteria(comparison: &Comparison) -> Vec<Row> {
-    comparison.criteria.iter().map(|it| Row::new(it.role, &it.criterion, &it.result)).collect()
+fn criteria(comparison: &Comparison) -> Vec<CriterionLine> {
+    comparison.criteria.iter().map(|it| CriterionLine::new(it.role, &it.criterion, &it.result)).collect()
 }
 
 fn trigger_words(doc: &mut Doc, comparison: &Comparison) {
@@ -187,7 +187,8 @@ fn metric_table<'a>(rows: impl Iterator<Item = &'a MetricRow>) -> Table {
 
 fn git(doc: &mut Doc, comparison: &Comparison) {
     doc.heading(2, "Git");
-    let row = |name: &str, of: fn(&Side) -> Text| [name.into(), of(&comparison.before), of(&comparison.after)];
+    let row =
+        |name: &str, of: fn(&ComparedSnapshot) -> Text| [name.into(), of(&comparison.before), of(&comparison.after)];
     let rows = [
         row("Label", |side| code(side.label.as_str())),
         row("Taken", |side| values::moment(side.generated_at).into()),
@@ -319,7 +320,7 @@ pub(crate) fn setting(value: Option<&serde_json::Value>) -> Text {
 mod tests {
     use super::*;
     use crate::judge::compare::compare;
-    use crate::judge::{Change, Settings};
+    use crate::judge::{MetricChange, Settings};
     use crate::model::{Contract, Criterion, Trigger, Verdict, ingest};
     use crate::report::{Terminal, fixture, terminal};
 
@@ -339,7 +340,7 @@ mod tests {
 
     /// Sets fixed intervals, so that only the wording is tested and not the statistics.
     fn fix_intervals(comparison: &mut Comparison) {
-        let fix = |finding: &mut crate::model::Finding| {
+        let fix = |finding: &mut crate::model::Effect| {
             if finding.design == crate::model::Design::Paired && finding.estimate.value < 0.0 {
                 (finding.estimate.value, finding.estimate.low, finding.estimate.high) = (-0.1458, -0.149, -0.1431);
             }
@@ -350,7 +351,7 @@ mod tests {
             }
         }
         for row in &mut comparison.metrics {
-            if let Change::Improved(finding) = &mut row.result {
+            if let MetricChange::Improved(finding) = &mut row.result {
                 fix(finding);
             }
         }

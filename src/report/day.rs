@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::judge::{Caveat, Comparison, CriterionRow, compare::EffectiveChange};
 use crate::model::text::joined;
-use crate::model::{ChangeId, Fix, Judged, Policy, Problem, Snapshot, Tuneable, WorkTree, fix};
+use crate::model::{ChangeId, CriterionResult, Fix, Policy, Problem, Snapshot, Tuneable, WorkTree, fix};
 use crate::report::{
     Doc, Table, Text, Tone, code, compare, logbook, mark, markdown, method, metric, problem, rollback, status, values,
-    verdict, verdict::Row, visible::visible_line,
+    verdict, verdict::CriterionLine, visible::visible_line,
 };
 use crate::workflow::{Change, Idle, Step, Unjudged, demand_fixes::take_out, watch, window};
 
@@ -25,7 +25,7 @@ pub(crate) struct DayView<'a> {
     pub(crate) judged: Option<&'a [CriterionRow]>,
     /// Comparison of today with the after snapshot.
     pub(crate) drift: Option<&'a Comparison>,
-    pub(crate) alarms: &'a [Judged],
+    pub(crate) alarms: &'a [CriterionResult],
 }
 
 pub(crate) fn markdown(view: &DayView<'_>) -> String {
@@ -42,7 +42,7 @@ pub(crate) fn markdown(view: &DayView<'_>) -> String {
             n => mark(Tone::Bad, n.to_string()),
         },
     );
-    if view.judged.is_some_and(|judged| !judged.iter().any(watch::is_settled)) {
+    if view.judged.is_some_and(|judged| !judged.iter().any(watch::is_conclusive)) {
         doc.field("Judged", mark(Tone::Unsure, "nothing").plain(" of the contract: no verdict was settled"));
     }
     verdicts(&mut doc, view);
@@ -75,7 +75,7 @@ fn verdicts(doc: &mut Doc, view: &DayView<'_>) {
         doc.heading(2, "Against the contract");
         doc.paragraph("There is no baseline: only criteria with a bound of their own can be judged.");
     }
-    let row = |it: &CriterionRow| Row::new(it.role, &it.criterion, &it.result).alone();
+    let row = |it: &CriterionRow| CriterionLine::new(it.role, &it.criterion, &it.result).alone();
     doc.table(verdict::table(view.judged.into_iter().flatten().map(row).collect(), false));
 }
 
@@ -177,7 +177,7 @@ pub(crate) struct Probed {
     pub(crate) failure: Option<String>,
 }
 
-pub(crate) struct Morning<'a> {
+pub(crate) struct DayOpen<'a> {
     pub(crate) now: DateTime<Utc>,
     pub(crate) probes: &'a [Probed],
     pub(crate) tuneables: &'a BTreeMap<String, Tuneable>,
@@ -188,7 +188,7 @@ pub(crate) struct Morning<'a> {
     pub(crate) changes: &'a [(&'a Change, Step)],
 }
 
-impl Morning<'_> {
+impl DayOpen<'_> {
     /// Whether nothing needs attention before the day's work.
     pub(crate) fn is_well(&self) -> bool {
         let calm = |change: &Change| change.open_alarms.is_empty() && change.expired_override(self.now).is_none();
@@ -198,7 +198,7 @@ impl Morning<'_> {
     }
 }
 
-pub(crate) fn morning(view: &Morning<'_>) -> Doc {
+pub(crate) fn opening(view: &DayOpen<'_>) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("Start of {} (UTC)", view.now.date_naive()));
     doc.heading(2, "1 Health");
@@ -227,7 +227,7 @@ fn pressing(change: &Change, now: DateTime<Utc>) -> Vec<Text> {
     change.open_alarms.iter().map(alarm).chain(expired).collect()
 }
 
-fn tuneables(doc: &mut Doc, view: &Morning<'_>) {
+fn tuneables(doc: &mut Doc, view: &DayOpen<'_>) {
     if view.tuneables.is_empty() && view.moved.is_empty() {
         doc.paragraph("No tuneable is set, or the config names no tuneables.");
         return;
@@ -256,20 +256,20 @@ fn tuneables(doc: &mut Doc, view: &Morning<'_>) {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Decision {
+pub(crate) struct DayDecision {
     pub(crate) id: ChangeId,
     pub(crate) word: &'static str,
     pub(crate) reason: String,
 }
 
 /// Whether the next change may be started: no alarm is open, and every change is decided.
-pub(crate) fn is_stable(changes: &[Change], decisions: &[Decision]) -> bool {
+pub(crate) fn is_stable(changes: &[Change], decisions: &[DayDecision]) -> bool {
     let calm = changes.iter().all(|change| change.open_alarms.is_empty() && change.is_decided());
     calm && decisions.iter().all(|decision| matches!(decision.word, "promote" | "hold"))
 }
 
 /// `changes` are the open ones, and `decisions` those of the day.
-pub(crate) fn evening(utc_date: NaiveDate, changes: &[Change], decisions: &[Decision]) -> Doc {
+pub(crate) fn closing(utc_date: NaiveDate, changes: &[Change], decisions: &[DayDecision]) -> Doc {
     let mut doc = Doc::new();
     doc.heading(1, format!("End of {utc_date} (UTC)"));
     let rows = changes.iter().map(|change| {
@@ -294,7 +294,7 @@ pub(crate) fn evening(utc_date: NaiveDate, changes: &[Change], decisions: &[Deci
 }
 
 /// The command that carries out a decision; the gates may still refuse it.
-fn perform(changes: &[Change], decision: &Decision) -> Option<Fix> {
+fn perform(changes: &[Change], decision: &DayDecision) -> Option<Fix> {
     let id = &decision.id;
     match decision.word {
         "rollback" => {
@@ -318,20 +318,20 @@ pub(crate) fn findings(found: &[Problem]) -> Doc {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Role;
+    use crate::judge::CriterionRole;
     use crate::model::{Doubt, Verdict, Verdicts};
     use crate::report::fixture;
 
-    fn row(role: Role, judged: &Judged) -> CriterionRow {
+    fn row(role: CriterionRole, judged: &CriterionResult) -> CriterionRow {
         CriterionRow { role, criterion: judged.parsed().unwrap(), result: judged.verdict.clone() }
     }
 
-    fn watched(settled: bool) -> Vec<CriterionRow> {
+    fn watched(conclusive: bool) -> Vec<CriterionRow> {
         let Verdicts { kpi, guardrails, trigger } = fixture::verdicts();
-        let guards = guardrails.iter().map(|judged| row(Role::Guardrail, judged));
-        let trigger = trigger.iter().map(|judged| row(Role::Trigger, judged));
-        let mut rows: Vec<CriterionRow> = guards.chain([row(Role::Kpi, &kpi)]).chain(trigger).collect();
-        for row in rows.iter_mut().filter(|row| !settled || row.role == Role::Trigger) {
+        let guards = guardrails.iter().map(|judged| row(CriterionRole::Guardrail, judged));
+        let trigger = trigger.iter().map(|judged| row(CriterionRole::Trigger, judged));
+        let mut rows: Vec<CriterionRow> = guards.chain([row(CriterionRole::Kpi, &kpi)]).chain(trigger).collect();
+        for row in rows.iter_mut().filter(|row| !conclusive || row.role == CriterionRole::Trigger) {
             row.result = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 0.5 }, more_runs: None };
         }
         rows
@@ -340,8 +340,8 @@ mod tests {
     #[test]
     fn a_day_that_judged_nothing_is_marked_in_its_report() {
         let (change, snapshot) = (fixture::passed(7), fixture::snapshot("day", 1.0, 5, 100, 4));
-        let report = |settled: bool| {
-            let rows = watched(settled);
+        let report = |conclusive: bool| {
+            let rows = watched(conclusive);
             let (day, utc_date) = (1, fixture::at(5, 12).date_naive());
             let judged = Some(rows.as_slice());
             markdown(&DayView { change: &change, day, utc_date, snapshot: &snapshot, judged, drift: None, alarms: &[] })
@@ -364,8 +364,8 @@ mod tests {
         assert_eq!(said(&[]), "");
         // A trigger that has not fired has a failing verdict, which serves as that of a failing KPI.
         let mut lost = watched(true);
-        lost.retain(|row| row.role != Role::Kpi);
-        lost.push(row(Role::Kpi, &fixture::verdicts().trigger.unwrap()));
+        lost.retain(|row| row.role != CriterionRole::Kpi);
+        lost.push(row(CriterionRole::Kpi, &fixture::verdicts().trigger.unwrap()));
         assert!(said(&[(one, watched(true)), (two, lost)]).starts_with("the KPI did not hold on 2026-02-05: "));
     }
 }

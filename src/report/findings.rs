@@ -110,15 +110,16 @@ struct ReportedFinding<'a> {
     finding: &'a Finding,
     message: String,
     /// The first of the fixes alone.
-    heal: Option<String>,
+    #[serde(rename = "heal")]
+    first_fix: Option<String>,
     fixes: Vec<Fix>,
 }
 
 fn answer<'a>(audit: &'a Audit, ctx: &FixContext) -> CheckAnswer<'a> {
     let reported = |finding: &'a Finding| {
         let found = finding.problem(ctx);
-        let (message, heal) = (visible_line(&found.message), problem::first(&found.fixes));
-        ReportedFinding { finding, message, heal, fixes: found.fixes }
+        let (message, first_fix) = (visible_line(&found.message), problem::first(&found.fixes));
+        ReportedFinding { finding, message, first_fix, fixes: found.fixes }
     };
     CheckAnswer {
         schema: SCHEMA,
@@ -187,8 +188,8 @@ fn github(audit: &Audit, ctx: &FixContext, prefix: &str) -> String {
     lines.join("\n")
 }
 
-/// Cuts a step summary to GitHub's limit, at the end of a line, with a note. `taken` bytes were already written by
-/// other parts of the step. Returns an empty text if there is no room, so as not to lose theirs.
+/// Cuts a step summary to GitHub's limit, at the end of a line, with a note. `recorded_snapshot` bytes were already
+/// written by other parts of the step. Returns an empty text if there is no room, so as not to lose theirs.
 pub(crate) fn cut_summary(markdown: String, taken: u64) -> String {
     const NOTE: &str = "\n\n(cut: GitHub takes no more than 1 MiB)\n";
     let room = SUMMARY_LIMIT.saturating_sub(usize::try_from(taken).unwrap_or(usize::MAX));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::text::joined;
-use crate::model::{Check, DeltaCommit, Event, Kind, Strength, Taken, TuneableChange, Verdicts};
+use crate::model::{Check, DeltaCommit, Event, Kind, RecordedSnapshot, Strength, TuneableChange, Verdicts};
 use crate::report::pipeline::Station;
 use crate::report::{Doc, Table, Text, Tone, code, compare, mark, markdown, pipeline, show, values, verdict};
 use crate::workflow::state::RolledBack;
@@ -114,7 +114,7 @@ fn decision(doc: &mut Doc, change: &Change) {
     }
     for done in &change.rollout {
         let mut text = Text::from(values::moment(done.at));
-        for judged in done.verdicts.iter().flat_map(Verdicts::unsettled_guards) {
+        for judged in done.verdicts.iter().flat_map(Verdicts::inconclusive_guards) {
             text = text.plain("; ").mark(Tone::Unsure, "undecided").plain(" ").code(judged.criterion.as_str());
         }
         doc.field(&format!("Rollout {}", done.stage.name()), text);
@@ -179,7 +179,7 @@ fn evidence(doc: &mut Doc, change: &Change) {
     doc.table(table);
 }
 
-fn strength(strength: Strength, taken: &Taken) -> Text {
+fn strength(strength: Strength, taken: &RecordedSnapshot) -> Text {
     let text = match strength {
         Strength::Full => "Bound to commits of a clean tree; the baseline is ",
         Strength::Unversioned => "Bound to a digest of the files, since there is no commit; the baseline is ",

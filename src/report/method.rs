@@ -57,8 +57,8 @@ pub(crate) fn decisive(time: Decisive) -> &'static str {
 
 /// Whether the runs of a pair were pinned to a core, and the share of their time that they waited for one, if known.
 pub(crate) fn cores(command: &PairedCommand) -> String {
-    let held = command.pairs.iter().all(|pair| pair.core.is_some()) && !command.pairs.is_empty();
-    let place = if held { "one for both runs of a pair" } else { "any" };
+    let pinned = command.pairs.iter().all(|pair| pair.core.is_some()) && !command.pairs.is_empty();
+    let place = if pinned { "one for both runs of a pair" } else { "any" };
     let runs = || command.pairs.iter().flat_map(|pair| [&pair.before, &pair.after]);
     let queued: Option<f64> = runs().map(|run| run.queued_s).sum();
     match queued.filter(|_| !command.pairs.is_empty()) {
@@ -123,7 +123,7 @@ pub(crate) fn caveat(caveat: &Caveat) -> Text {
 }
 
 /// The warning of a snapshot about uncommitted paths outside the project; `None` if there are none.
-pub(crate) fn beside(paths: &[String]) -> Option<String> {
+pub(crate) fn outside_warning(paths: &[String]) -> Option<String> {
     (!paths.is_empty()).then(|| {
         format!(
             "uncommitted outside the project's directory: {}; if what is measured reads them, no commit holds what ran",

@@ -1,19 +1,19 @@
 //! Text about a single metric: its levels, its change, the result, and why it has no usable value.
 
-use crate::judge::{Change, compare::Level, compare::MetricRow, series};
+use crate::judge::{MetricChange, compare::Level, compare::MetricRow, series};
 use crate::model::text::excerpt;
 use crate::model::{
-    Design, Estimate, Finding, MetricId, MetricKind, MetricSource, Sampling, Snapshot, Timing, Unusable,
+    Design, Effect, Estimate, MetricId, MetricKind, MetricSource, Sampling, Snapshot, Timing, Unusable,
 };
 use crate::report::{Text, Tone, mark, values, verdict};
 
-pub(crate) fn change_mark(change: &Change) -> Text {
+pub(crate) fn change_mark(change: &MetricChange) -> Text {
     match change {
-        Change::Improved(_) => mark(Tone::Good, "improved"),
-        Change::Regressed(_) => mark(Tone::Bad, "regressed"),
-        Change::NoDifference(_) => mark(Tone::Quiet, "no difference"),
-        Change::Inconclusive { .. } => mark(Tone::Unsure, "inconclusive"),
-        Change::Invalid { .. } => mark(Tone::Broken, "invalid"),
+        MetricChange::Improved(_) => mark(Tone::Good, "improved"),
+        MetricChange::Regressed(_) => mark(Tone::Bad, "regressed"),
+        MetricChange::NoDifference(_) => mark(Tone::Quiet, "no difference"),
+        MetricChange::Inconclusive { .. } => mark(Tone::Unsure, "inconclusive"),
+        MetricChange::Invalid { .. } => mark(Tone::Broken, "invalid"),
     }
 }
 
@@ -22,22 +22,23 @@ pub(crate) const MEDIANS: &str =
     "Before and after are medians of a side, the change is that within the pairs, so the two may differ.";
 
 /// The mark, and the reason if it is inconclusive or invalid. `shown` is the formatted difference.
-pub(crate) fn change_text(change: &Change, paired: bool, shown: Option<String>) -> Text {
+pub(crate) fn change_text(change: &MetricChange, paired: bool, shown: Option<String>) -> Text {
     let text = change_mark(change);
     match change {
-        Change::Improved(_) | Change::Regressed(_) | Change::NoDifference(_) => text,
-        Change::Inconclusive { finding, because, more_runs } => {
-            let why = verdict::unsettled(paired, finding.as_ref(), because, *more_runs, shown, verdict::NO_CHANGE);
+        MetricChange::Improved(_) | MetricChange::Regressed(_) | MetricChange::NoDifference(_) => text,
+        MetricChange::Inconclusive { finding, because, more_runs } => {
+            let why =
+                verdict::why_inconclusive(paired, finding.as_ref(), because, *more_runs, shown, verdict::NO_CHANGE);
             text.plain(format!(": {why}"))
         }
-        Change::Invalid { because } => text.plain(format!(": {}", because)),
+        MetricChange::Invalid { because } => text.plain(format!(": {}", because)),
     }
 }
 
 pub(crate) fn result(row: &MetricRow) -> Text {
     // No number of runs proves a rate of 100 %, so "inconclusive" would not help here.
     let still = row.result.finding().is_some_and(|finding| finding.estimate.value == 0.0);
-    if matches!(row.result, Change::Inconclusive { .. }) && still && row.never_failed() {
+    if matches!(row.result, MetricChange::Inconclusive { .. }) && still && row.never_failed() {
         return mark(Tone::Quiet, "nothing failed");
     }
     let finding = row.result.finding();
@@ -53,7 +54,7 @@ pub(crate) fn difference(row: &MetricRow) -> Text {
         let share = (after.value - before.value) / before.value.abs();
         (row.sampling != Sampling::Rate && share.is_finite()).then(|| format!("({})", values::share(share)))
     };
-    let shown = |finding: &Finding| match row.sampling {
+    let shown = |finding: &Effect| match row.sampling {
         Sampling::Rate => values::points_estimate(&finding.estimate, None),
         Sampling::Sampled | Sampling::Exact => values::change(finding, None),
     };

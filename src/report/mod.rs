@@ -26,7 +26,7 @@ pub(crate) mod verdict;
 pub(crate) mod visible;
 
 pub(crate) use compare::CompareView;
-pub(crate) use day::{DayView, Decision, Morning, Probed};
+pub(crate) use day::{DayDecision, DayOpen, DayView, Probed};
 pub(crate) use doc::{Align, Bar, Block, Doc, Span, Table, Text, Tone, code, codes, mark};
 pub(crate) use page::{Entry, Page};
 pub(crate) use problem::StepCommand;

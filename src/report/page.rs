@@ -134,7 +134,7 @@ fn body(entry: &Entry<'_>, now: DateTime<Utc>) -> Doc {
     if let Some(comparison) = &change.comparison {
         doc.heading(2, "Verdicts");
         let rows = verdict::rows(&comparison.verdicts);
-        let is_drawn = rows.iter().any(verdict::Row::is_drawn);
+        let is_drawn = rows.iter().any(verdict::CriterionLine::is_drawn);
         doc.table(verdict::table(rows, true));
         if is_drawn {
             doc.paragraph("Point: estimate. Bar: 95 % interval. Line: no change. Broken line: bound.");

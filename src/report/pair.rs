@@ -1,8 +1,8 @@
 //! Reports on measurements without a change: two revisions in pairs, a calibration, and a self-test.
 
 use crate::judge::compare::caveats::cpu_against_wall;
-use crate::judge::{Calibration, Change, Decisive, PairRow, Row, Settings, effect};
-use crate::model::{Finding, MetricId, MetricKind, PairSession, SideRevision};
+use crate::judge::{Calibration, Decisive, MetricChange, PairRow, SelftestRow, Settings, effect};
+use crate::model::{Effect, MetricId, MetricKind, PairSession, SideRevision};
 use crate::report::{Doc, Table, Text, Tone, code, doc, method, metric, values};
 
 /// `calibrates`: whether the config has the measured command, so that it can be calibrated.
@@ -17,7 +17,7 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
     for command in &session.commands {
         let of_command = || rows.iter().filter(|row| row.command.as_ref() == Some(&command.name));
         let decisive = of_command().find(|row| row.decisive);
-        if decisive.is_some_and(|row| !matches!(row.change, Change::Invalid { .. })) {
+        if decisive.is_some_and(|row| !matches!(row.change, MetricChange::Invalid { .. })) {
             doc.paragraph(code(command.name.as_str()).plain(format!(
                 " is decided by {}. Sampling ended because {}. Cores: {}.",
                 method::decisive(Decisive::of_pairs(command)),
@@ -47,8 +47,7 @@ pub(crate) fn document(session: &PairSession, rows: &[PairRow], settings: &Setti
 
 /// A bar for each metric, all on one scale, with a legend.
 fn bars(doc: &mut Doc, rows: &[PairRow]) {
-    let estimate =
-        |row: &PairRow| row.change.finding().and_then(Finding::share).map(|share| (share, None, Tone::Quiet));
+    let estimate = |row: &PairRow| row.change.finding().and_then(Effect::share).map(|share| (share, None, Tone::Quiet));
     let bars = rows.iter().zip(doc::on_one_scale(rows.iter().map(estimate).collect()));
     let drawn = bars.filter_map(|(row, bar)| Some([code(row.metric.as_str()), bar?.into()]));
     let table = Table::new("ll", ["Metric", "Change, 95 % interval"], drawn);
@@ -119,7 +118,7 @@ pub(crate) fn calibration(found: &Calibration) -> Doc {
     doc
 }
 
-pub(crate) fn selftest(rows: &[Row], min_effect: f64) -> Doc {
+pub(crate) fn selftest(rows: &[SelftestRow], min_effect: f64) -> Doc {
     let titles = [
         "Metric",
         "True change",

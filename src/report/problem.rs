@@ -64,7 +64,7 @@ pub(crate) fn add(doc: &mut Doc, steps: &[Fix]) {
 
 /// The message of a hook that refuses a commit: sentence and steps, without a trailing newline.
 pub(crate) fn commit_refused(sentence: &str, fixes: &[Fix]) -> String {
-    told(&format!("commit refused: {sentence}"), &[], fixes).join("\n")
+    message_lines(&format!("commit refused: {sentence}"), &[], fixes).join("\n")
 }
 
 /// A command among steps, with what it is for.
@@ -98,12 +98,12 @@ pub(crate) fn place(subject: &Subject) -> String {
 /// A block of text: severity, code and place; the message; the details; the steps.
 pub(crate) fn block(problem: &Problem) -> Vec<String> {
     let head = format!("{:<4} {}  {}", problem.severity.name(), problem.code, place(&problem.subject));
-    let rest = told(&problem.message, &problem.details, &problem.fixes);
+    let rest = message_lines(&problem.message, &problem.details, &problem.fixes);
     std::iter::once(head.trim_end().to_owned()).chain(rest.iter().map(|line| format!("     {line}"))).collect()
 }
 
 /// The message, the details and the steps, one line each.
-fn told(message: &str, details: &[String], fixes: &[Fix]) -> Vec<String> {
+fn message_lines(message: &str, details: &[String], fixes: &[Fix]) -> Vec<String> {
     let details = details.iter().map(|detail| format!("  {}", visible_line(detail)));
     std::iter::once(visible_line(message)).chain(details).chain(lines(fixes)).collect()
 }
@@ -169,7 +169,7 @@ pub(crate) fn refused(refusal: &Refusal, change: Option<&Change>, ctx: &FixConte
 
 /// The text of a refusal, without a trailing newline.
 pub(crate) fn refusal_text(refused: &Problem) -> String {
-    told(&refused.message, &refused.details, &refused.fixes).join("\n")
+    message_lines(&refused.message, &refused.details, &refused.fixes).join("\n")
 }
 
 /// A refusal as JSON; `missing` has the values that the gate checked.
@@ -229,7 +229,9 @@ pub(crate) fn demand(demand: &Demand) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ArtifactFault, Class, DeltaCommit, Gate, Judged, MetricId, Part, Rehearsal, Stage, Surface};
+    use crate::model::{
+        ArtifactFault, Class, CriterionResult, DeltaCommit, Gate, MetricId, Part, Rehearsal, Stage, Surface,
+    };
     use crate::model::{CommandLine, CommitName};
     use crate::report::{enums, fixture};
     use crate::workflow::{DemandKind, VacuousCriterion};
@@ -343,7 +345,7 @@ mod tests {
 
     fn from_validation_on() -> Vec<(Gate, Reason)> {
         let latency = "http.api.latency <= +2%".to_owned();
-        let mut of_requests = Judged { criterion: latency, ..fixture::straddling() };
+        let mut of_requests = CriterionResult { criterion: latency, ..fixture::straddling() };
         if let crate::model::Verdict::Inconclusive { finding: Some(finding), .. } = &mut of_requests.verdict {
             finding.design = crate::model::Design::Unpaired;
         }

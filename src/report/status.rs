@@ -45,7 +45,7 @@ pub(crate) struct StatusAnswer {
     pub(crate) left_in_tree: Vec<ChangeId>,
     /// Changes that were rolled back and not measured since.
     pub(crate) to_confirm: Vec<StatusLine>,
-    /// Records of the original, a sentence each.
+    /// Records of the Python tool, a sentence each.
     pub(crate) unproven: Vec<String>,
     pub(crate) damaged_records: usize,
     /// What to run next, whichever change it is about.

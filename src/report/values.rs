@@ -2,7 +2,7 @@
 //! times. Used everywhere, so that the same number always has the same text.
 
 pub(crate) use crate::model::text::{count, moment, short, stamp};
-use crate::model::{Bound, Criterion, Estimate, Finding, Unit};
+use crate::model::{Bound, Criterion, Effect, Estimate, Unit};
 
 /// Significant digits of a number without an interval.
 const DIGITS: i32 = 4;
@@ -78,7 +78,7 @@ pub(crate) fn share_estimate(estimate: &Estimate, bound: Option<f64>) -> String 
 }
 
 /// A change relative to the baseline: a share or, if the baseline is zero, the difference.
-pub(crate) fn change(finding: &Finding, bound: Option<f64>) -> String {
+pub(crate) fn change(finding: &Effect, bound: Option<f64>) -> String {
     if !finding.from_zero {
         return share_estimate(&finding.estimate, bound);
     }

@@ -1,8 +1,8 @@
 //! Verdicts as text: a line, or a table of criteria. Owns the wording of doubts.
 
-use crate::judge::{CriterionRow, Role};
+use crate::judge::{CriterionRole, CriterionRow};
 use crate::model::{
-    Bound, Criterion, Design, Doubt, Estimate, Finding, Judged, MetricId, MetricSource, Outcome, Unit, Verdict,
+    Bound, Criterion, CriterionResult, Design, Doubt, Effect, Estimate, MetricId, MetricSource, Outcome, Unit, Verdict,
     Verdicts,
 };
 use crate::report::{Table, Text, Tone, code, doc, mark, values};
@@ -13,8 +13,8 @@ pub(crate) const NO_CHANGE: &str = "no change";
 /// Advice against drift, if there are two builds to alternate.
 const IN_PAIRS: &str = "; measure in pairs";
 
-pub(crate) struct Row {
-    role: Role,
+pub(crate) struct CriterionLine {
+    role: CriterionRole,
     criterion: String,
     tone: Tone,
     word: &'static str,
@@ -23,13 +23,13 @@ pub(crate) struct Row {
     drawn: Option<(Estimate, Option<f64>, Tone)>,
 }
 
-impl Row {
-    pub(crate) fn new(role: Role, criterion: &Criterion, verdict: &Verdict) -> Self {
+impl CriterionLine {
+    pub(crate) fn new(role: CriterionRole, criterion: &Criterion, verdict: &Verdict) -> Self {
         let (tone, word) = mark_of(role, verdict.outcome());
         let drawn = match criterion.bound {
             // Percentage points of a rate are on another scale.
             Bound::Relative { share } if !criterion.metric.is_rate() => {
-                verdict.finding().and_then(Finding::share).map(|estimate| (estimate, Some(share), tone))
+                verdict.finding().and_then(Effect::share).map(|estimate| (estimate, Some(share), tone))
             }
             Bound::Relative { .. } | Bound::Absolute { .. } => None,
         };
@@ -39,7 +39,7 @@ impl Row {
         Self { role, criterion: criterion.text.clone(), tone, word, why, drawn }
     }
 
-    pub(crate) fn of(role: Role, judged: &Judged) -> Self {
+    pub(crate) fn of(role: CriterionRole, judged: &CriterionResult) -> Self {
         match judged.parsed() {
             Some(criterion) => Self::new(role, &criterion, &judged.verdict),
             None => {
@@ -64,14 +64,14 @@ impl Row {
     }
 }
 
-pub(crate) fn rows(verdicts: &Verdicts) -> Vec<Row> {
-    let guardrails = verdicts.guardrails.iter().map(|judged| Row::of(Role::Guardrail, judged));
-    let trigger = verdicts.trigger.iter().map(|judged| Row::of(Role::Trigger, judged));
-    std::iter::once(Row::of(Role::Kpi, &verdicts.kpi)).chain(guardrails).chain(trigger).collect()
+pub(crate) fn rows(verdicts: &Verdicts) -> Vec<CriterionLine> {
+    let guardrails = verdicts.guardrails.iter().map(|judged| CriterionLine::of(CriterionRole::Guardrail, judged));
+    let trigger = verdicts.trigger.iter().map(|judged| CriterionLine::of(CriterionRole::Trigger, judged));
+    std::iter::once(CriterionLine::of(CriterionRole::Kpi, &verdicts.kpi)).chain(guardrails).chain(trigger).collect()
 }
 
 /// Criteria with their verdicts and, if `is_drawn`, bars where possible.
-pub(crate) fn table(rows: Vec<Row>, is_drawn: bool) -> Table {
+pub(crate) fn table(rows: Vec<CriterionLine>, is_drawn: bool) -> Table {
     let bars = doc::on_one_scale(rows.iter().map(|row| row.drawn).collect());
     let rows = rows.into_iter().zip(bars).map(|(row, bar)| {
         let bar = is_drawn.then(|| bar.map_or_else(Text::new, Text::from));
@@ -84,22 +84,22 @@ pub(crate) fn table(rows: Vec<Row>, is_drawn: bool) -> Table {
     }
 }
 
-fn role(role: Role) -> &'static str {
+fn role(role: CriterionRole) -> &'static str {
     match role {
-        Role::Kpi => "KPI",
-        Role::Guardrail => "guardrail",
-        Role::Trigger => "trigger",
+        CriterionRole::Kpi => "KPI",
+        CriterionRole::Guardrail => "guardrail",
+        CriterionRole::Trigger => "trigger",
     }
 }
 
 /// The mark of a verdict; for a trigger, a pass is bad.
-fn mark_of(role: Role, outcome: Outcome) -> (Tone, &'static str) {
+fn mark_of(role: CriterionRole, outcome: Outcome) -> (Tone, &'static str) {
     match (role, outcome) {
-        (Role::Kpi | Role::Guardrail, outcome) => (outcome.into(), outcome.name()),
-        (Role::Trigger, Outcome::Pass) => (Tone::Bad, "fired"),
-        (Role::Trigger, Outcome::Fail) => (Tone::Good, "not fired"),
-        (Role::Trigger, Outcome::Inconclusive) => (Tone::Unsure, "undecided"),
-        (Role::Trigger, Outcome::Invalid) => (Tone::Broken, "cannot be judged"),
+        (CriterionRole::Kpi | CriterionRole::Guardrail, outcome) => (outcome.into(), outcome.name()),
+        (CriterionRole::Trigger, Outcome::Pass) => (Tone::Bad, "fired"),
+        (CriterionRole::Trigger, Outcome::Fail) => (Tone::Good, "not fired"),
+        (CriterionRole::Trigger, Outcome::Inconclusive) => (Tone::Unsure, "undecided"),
+        (CriterionRole::Trigger, Outcome::Invalid) => (Tone::Broken, "cannot be judged"),
     }
 }
 
@@ -109,21 +109,21 @@ pub(crate) fn alone(line: &str) -> String {
 }
 
 /// The note that a stage begins although a guardrail or the trigger is undecided.
-pub(crate) fn goes_on(judged: &Judged) -> String {
+pub(crate) fn goes_on(judged: &CriterionResult) -> String {
     format!("begun although {} is undecided: only what is violated or cannot be judged stops a stage", judged.criterion)
 }
 
 pub(crate) fn row_line(row: &CriterionRow) -> String {
-    Row::new(row.role, &row.criterion, &row.result).line()
+    CriterionLine::new(row.role, &row.criterion, &row.result).line()
 }
 
 /// One line: `CRITERION is inconclusive: +1.2 % [-0.8 %, +3.1 %] straddles ≤ +2 %; about 14 more pairs would settle it`.
-pub(crate) fn full_line(judged: &Judged) -> String {
-    format!("{} is {}", judged.criterion, Row::of(Role::Guardrail, judged).line())
+pub(crate) fn full_line(judged: &CriterionResult) -> String {
+    format!("{} is {}", judged.criterion, CriterionLine::of(CriterionRole::Guardrail, judged).line())
 }
 
 /// One line about an alarm: a guardrail that does not pass, or a fired trigger.
-pub(crate) fn alarm_line(judged: &Judged) -> String {
+pub(crate) fn alarm_line(judged: &CriterionResult) -> String {
     match judged.verdict.outcome() {
         // Only a trigger raises an alarm with a pass.
         Outcome::Pass => format!("trigger {} {}", judged.criterion, trigger_line(judged)),
@@ -132,8 +132,8 @@ pub(crate) fn alarm_line(judged: &Judged) -> String {
 }
 
 /// One line about a rollback trigger, which has fired if its criterion holds.
-pub(crate) fn trigger_line(judged: &Judged) -> String {
-    Row::of(Role::Trigger, judged).line()
+pub(crate) fn trigger_line(judged: &CriterionResult) -> String {
+    CriterionLine::of(CriterionRole::Trigger, judged).line()
 }
 
 /// The overall verdict of a contract, and the reason.
@@ -147,24 +147,24 @@ pub(crate) fn overall(verdicts: &Verdicts) -> (Outcome, String) {
     }
 }
 
-fn why(role: Role, criterion: &Criterion, verdict: &Verdict) -> String {
+fn why(role: CriterionRole, criterion: &Criterion, verdict: &Verdict) -> String {
     let bound = values::bound(criterion);
-    let shown = |finding: &Finding| measured(criterion, finding);
+    let shown = |finding: &Effect| measured(criterion, finding);
     match verdict {
         Verdict::Pass(finding) => format!("{} meets {bound} ({})", shown(finding), basis(finding)),
         Verdict::Fail(finding) => {
-            let violates = if role == Role::Trigger { "does not meet" } else { "violates" };
+            let violates = if role == CriterionRole::Trigger { "does not meet" } else { "violates" };
             format!("{} {violates} {bound} ({})", shown(finding), basis(finding))
         }
         Verdict::Inconclusive { finding, because, more_runs } => {
             let is_paired = finding.as_ref().is_some_and(|finding| finding.design == Design::Paired);
-            unsettled(is_paired, finding.as_ref(), because, *more_runs, finding.as_ref().map(shown), &bound)
+            why_inconclusive(is_paired, finding.as_ref(), because, *more_runs, finding.as_ref().map(shown), &bound)
         }
         Verdict::Invalid { because } => because.to_string(),
     }
 }
 
-fn measured(criterion: &Criterion, finding: &Finding) -> String {
+fn measured(criterion: &Criterion, finding: &Effect) -> String {
     match &criterion.bound {
         Bound::Relative { share } => difference(&criterion.metric, finding, Some(*share)),
         Bound::Absolute { .. } if criterion.metric.is_rate() => values::rate_estimate(&finding.estimate),
@@ -179,12 +179,12 @@ fn measured(criterion: &Criterion, finding: &Finding) -> String {
 }
 
 /// A difference from the baseline: a percentage, or percentage points for rates.
-pub(crate) fn difference(metric: &MetricId, finding: &Finding, bound: Option<f64>) -> String {
+pub(crate) fn difference(metric: &MetricId, finding: &Effect, bound: Option<f64>) -> String {
     if metric.is_rate() { values::points_estimate(&finding.estimate, bound) } else { values::change(finding, bound) }
 }
 
 /// The amount of data: `12 pairs`, `unpaired, 5 and 5 runs`, `exact`.
-pub(crate) fn basis(finding: &Finding) -> String {
+pub(crate) fn basis(finding: &Effect) -> String {
     match finding.design {
         Design::Paired => values::count(finding.n_before, "pair", "pairs"),
         Design::Unpaired => format!("unpaired, {} and {} runs", finding.n_before, finding.n_after),
@@ -194,9 +194,9 @@ pub(crate) fn basis(finding: &Finding) -> String {
 
 /// Why a verdict is inconclusive, and how many more runs would help. `paired` is the design, needed for a doubt without
 /// a finding; `shown` is the formatted estimate, `bound` what it was compared with.
-pub(crate) fn unsettled(
+pub(crate) fn why_inconclusive(
     paired: bool,
-    finding: Option<&Finding>,
+    finding: Option<&Effect>,
     because: &Doubt,
     more_runs: Option<u32>,
     shown: Option<String>,
@@ -227,7 +227,7 @@ pub(crate) fn unsettled(
 }
 
 /// How many more runs would help, or why none would for a finding that is `close` to the bound.
-fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Finding>) -> String {
+fn what_helps(more_runs: Option<u32>, paired: bool, close: Option<&Effect>) -> String {
     match (more_runs, paired, close.map(|finding| finding.design)) {
         (Some(1), true, _) => "; about 1 more pair would settle it".to_owned(),
         (Some(more), true, _) => format!("; about {more} more pairs would settle it"),
@@ -246,8 +246,8 @@ mod tests {
     use super::*;
     use crate::model::{Estimate, Flaw, Unusable};
 
-    fn finding(value: f64, low: f64, high: f64) -> Finding {
-        Finding {
+    fn finding(value: f64, low: f64, high: f64) -> Effect {
+        Effect {
             estimate: Estimate { value, low, high, confidence: 0.95 },
             design: Design::Paired,
             n_before: 12,
@@ -260,7 +260,8 @@ mod tests {
     }
 
     fn said(criterion: &str, verdict: Verdict) -> String {
-        Row::of(Role::Guardrail, &Judged { criterion: criterion.to_owned(), verdict }).line()
+        CriterionLine::of(CriterionRole::Guardrail, &CriterionResult { criterion: criterion.to_owned(), verdict })
+            .line()
     }
 
     fn doubted(because: Doubt, more_runs: Option<u32>) -> String {
@@ -272,12 +273,12 @@ mod tests {
     fn every_outcome_says_its_numbers_and_its_bound() {
         let pass = Verdict::Pass(finding(-0.123, -0.141, -0.102));
         assert_eq!(said("timing.t.wall <= -10%", pass), "pass: -12.3 % [-14.1 %, -10.2 %] meets ≤ -10 % (12 pairs)");
-        let unpaired = Finding { design: Design::Unpaired, n_after: 5, ..finding(0.061, 0.04, 0.082) };
+        let unpaired = Effect { design: Design::Unpaired, n_after: 5, ..finding(0.061, 0.04, 0.082) };
         assert_eq!(
             said("timing.t.wall <= +2%", Verdict::Fail(unpaired)),
             "fail: +6.1 % [+4.0 %, +8.2 %] violates ≤ +2 % (unpaired, 12 and 5 runs)"
         );
-        let exact = Finding { estimate: Estimate::exact(1_258_291.2), design: Design::Exact, ..finding(0.0, 0.0, 0.0) };
+        let exact = Effect { estimate: Estimate::exact(1_258_291.2), design: Design::Exact, ..finding(0.0, 0.0, 0.0) };
         assert_eq!(said("size.lib <= 40MiB", Verdict::Pass(exact)), "pass: 1.2 MiB meets ≤ 40 MiB (exact)");
     }
 
@@ -297,7 +298,10 @@ mod tests {
         inconclusive: declared exact, but the same code gave different values
         ");
         let drift = Verdict::Inconclusive { finding: None, because: Doubt::Drift { ratio: 1.081 }, more_runs: None };
-        let drift = Row::of(Role::Kpi, &Judged { criterion: "timing.tests.wall <= +2%".to_owned(), verdict: drift });
+        let drift = CriterionLine::of(
+            CriterionRole::Kpi,
+            &CriterionResult { criterion: "timing.tests.wall <= +2%".to_owned(), verdict: drift },
+        );
         assert!(drift.alone().why.ends_with("between the two sessions (reference workload)"));
     }
 
@@ -329,8 +333,10 @@ mod tests {
 
     #[test]
     fn a_trigger_that_holds_has_fired() {
-        let judged =
-            Judged { criterion: "timing.t.wall > +20%".to_owned(), verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)) };
+        let judged = CriterionResult {
+            criterion: "timing.t.wall > +20%".to_owned(),
+            verdict: Verdict::Pass(finding(0.31, 0.25, 0.38)),
+        };
         assert_eq!(trigger_line(&judged), "fired: +31 % [+25 %, +38 %] meets > +20 % (12 pairs)");
     }
 }

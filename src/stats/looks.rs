@@ -28,19 +28,19 @@ fn spent_by(n: usize) -> f64 {
 
 /// The looks planned before the first pair is run, which determine the level of each analysis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub struct LookPlan {
     first: usize,
     last: Option<usize>,
 }
 
-impl Default for Plan {
+impl Default for LookPlan {
     /// All of [`LOOKS`], without a planned end.
     fn default() -> Self {
         Self { first: LOOKS[0], last: None }
     }
 }
 
-impl Plan {
+impl LookPlan {
     /// Looks from `fewest` pairs to `most`, where sampling ends in any case; 0 means not planned. All of the error rate
     /// is spent at `most`, so that a fixed number of pairs is judged at the full rate.
     pub fn new(fewest: u32, most: u32) -> Self {
@@ -164,34 +164,34 @@ mod tests {
     fn all_looks_together_spend_no_more_than_the_error_rate() {
         let sizes: Vec<f64> = LOOKS.iter().map(|n| real(*n)).collect();
         let boundaries: Vec<f64> =
-            LOOKS.iter().map(|n| -normal::quantile(Plan::default().level(*n).unwrap() / 2.0)).collect();
+            LOOKS.iter().map(|n| -normal::quantile(LookPlan::default().level(*n).unwrap() / 2.0)).collect();
         let crossed = crossing_probability(&sizes, &boundaries);
         assert!((crossed - ALPHA * spent_by(320)).abs() < 1e-6, "{crossed}");
     }
 
     #[test]
     fn five_pairs_have_no_level_and_six_have_one_that_they_can_reach() {
-        assert_eq!(Plan::default().level(5), None);
-        assert!(Plan::default().level(6).unwrap() > 2.0 / 64.0);
-        assert!((Plan::default().level(10).unwrap() - ALPHA / 2.0).abs() < 1e-9);
+        assert_eq!(LookPlan::default().level(5), None);
+        assert!(LookPlan::default().level(6).unwrap() > 2.0 / 64.0);
+        assert!((LookPlan::default().level(10).unwrap() - ALPHA / 2.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_fixed_number_of_pairs_is_judged_at_the_full_error_rate() {
         for n in [10, 17, 20] {
-            assert!((Plan::new(n, n).level(n as usize).unwrap() - ALPHA).abs() < 1e-9);
+            assert!((LookPlan::new(n, n).level(n as usize).unwrap() - ALPHA).abs() < 1e-9);
         }
-        let (open, planned) = (Plan::new(10, 0).level(20).unwrap(), Plan::new(10, 20).level(20).unwrap());
+        let (open, planned) = (LookPlan::new(10, 0).level(20).unwrap(), LookPlan::new(10, 20).level(20).unwrap());
         assert!(open < planned && planned < ALPHA, "{open} {planned}");
     }
 
     #[test]
     fn looks_begin_with_the_fewest_pairs_and_end_with_the_most() {
-        let looks = |plan: Plan| (1..=60).filter(|n| plan.is_look(*n)).collect::<Vec<_>>();
-        assert_eq!(looks(Plan::new(12, 25)), [12, 20, 25, 40]);
-        assert_eq!(looks(Plan::new(0, 0)), [10, 20, 40]);
-        assert_eq!(Plan::new(12, 25).next_look(12), Some(20));
-        assert_eq!(Plan::new(12, 25).next_look(25), None);
-        assert_eq!(Plan::new(2, 0).next_look(1), Some(FEWEST));
+        let looks = |plan: LookPlan| (1..=60).filter(|n| plan.is_look(*n)).collect::<Vec<_>>();
+        assert_eq!(looks(LookPlan::new(12, 25)), [12, 20, 25, 40]);
+        assert_eq!(looks(LookPlan::new(0, 0)), [10, 20, 40]);
+        assert_eq!(LookPlan::new(12, 25).next_look(12), Some(20));
+        assert_eq!(LookPlan::new(12, 25).next_look(25), None);
+        assert_eq!(LookPlan::new(2, 0).next_look(1), Some(FEWEST));
     }
 }

@@ -10,7 +10,7 @@ pub mod proportion;
 pub mod rank_sum;
 pub mod winsorized;
 
-pub use looks::Plan;
+pub use looks::LookPlan;
 pub use pooled::Pooled;
 pub use proportion::Successes;
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::digest::superseded_name;
-use crate::model::{Artifact, ChangeId, Digest, TakenFor};
+use crate::model::{Artifact, ChangeId, Digest, SnapshotPurpose};
 use crate::store::{Exclusive, Project, Result, StoreError, atomic, guard};
 
 /// The largest evidence file that is read: far more than the tool writes.
@@ -12,8 +12,8 @@ pub(crate) const LIMIT: u64 = 256 * 1024 * 1024;
 
 /// The role of an evidence file for a change; determines its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role<'a> {
-    Taken(TakenFor),
+pub enum EvidenceRole<'a> {
+    Taken(SnapshotPurpose),
     CompareReport,
     CompareData,
     ComparePicture,
@@ -25,12 +25,12 @@ pub enum Role<'a> {
     Review,
 }
 
-impl Role<'_> {
+impl EvidenceRole<'_> {
     /// The file's name for a change. Names within a role are sanitized; a digest distinguishes names that would become
     /// equal.
     pub(crate) fn file_name(&self, id: &ChangeId) -> String {
         let rest = match self {
-            Self::Taken(TakenFor::Stage(stage)) => format!("{}.json", stage.name()),
+            Self::Taken(SnapshotPurpose::Stage(stage)) => format!("{}.json", stage.name()),
             Self::Taken(what) => format!("{}_snapshot.json", what.role()),
             Self::CompareReport => "compare.md".to_owned(),
             Self::CompareData => "compare.json".to_owned(),
@@ -77,7 +77,7 @@ pub enum Integrity {
 impl Exclusive {
     /// Writes an evidence file. An existing file with other content is kept next to it as `.superseded-N` until the new
     /// one is recorded, so that a killed process loses nothing; pictures are not kept, since they can be drawn again.
-    pub(crate) fn write_evidence(&self, id: &ChangeId, role: Role<'_>, bytes: &[u8]) -> Result<Artifact> {
+    pub(crate) fn write_evidence(&self, id: &ChangeId, role: EvidenceRole<'_>, bytes: &[u8]) -> Result<Artifact> {
         let dir = role.directory(self.project());
         let path = dir.join(role.file_name(id));
         guard::inside(self.project(), &path)?;
@@ -94,7 +94,7 @@ impl Exclusive {
     }
 
     /// Removes files kept by [`Self::write_evidence`] once their successor is recorded; unrecorded ones stay.
-    pub(crate) fn drop_replaced(&self, id: &ChangeId, role: Role<'_>, recorded: &[&Artifact]) -> Result<()> {
+    pub(crate) fn drop_replaced(&self, id: &ChangeId, role: EvidenceRole<'_>, recorded: &[&Artifact]) -> Result<()> {
         let path = role.directory(self.project()).join(role.file_name(id));
         for kept in superseded(&path) {
             let (kept, bytes) = kept?;
@@ -234,13 +234,16 @@ mod tests {
 
     #[test]
     fn the_names_are_those_that_the_workflow_demands() {
-        let name = |role: Role<'_>| role.file_name(&"chg-1".parse().unwrap());
-        assert_eq!(name(Role::Taken(TakenFor::Baseline)), "chg-1_before_snapshot.json");
-        assert_eq!(name(Role::Taken(TakenFor::After)), "chg-1_after_snapshot.json");
-        assert_eq!(name(Role::CompareReport), "chg-1_compare.md");
-        assert_eq!(name(Role::Taken(TakenFor::Day(3))), "chg-1_day3_snapshot.json");
-        assert_eq!(name(Role::Kpi { name: "p95", role: "before", extension: "json" }), "chg-1_kpi_p95_before.json");
-        assert_eq!(name(Role::Taken(TakenFor::Stage(Stage::Canary))), "chg-1_canary.json");
+        let name = |role: EvidenceRole<'_>| role.file_name(&"chg-1".parse().unwrap());
+        assert_eq!(name(EvidenceRole::Taken(SnapshotPurpose::Baseline)), "chg-1_before_snapshot.json");
+        assert_eq!(name(EvidenceRole::Taken(SnapshotPurpose::After)), "chg-1_after_snapshot.json");
+        assert_eq!(name(EvidenceRole::CompareReport), "chg-1_compare.md");
+        assert_eq!(name(EvidenceRole::Taken(SnapshotPurpose::Day(3))), "chg-1_day3_snapshot.json");
+        assert_eq!(
+            name(EvidenceRole::Kpi { name: "p95", role: "before", extension: "json" }),
+            "chg-1_kpi_p95_before.json"
+        );
+        assert_eq!(name(EvidenceRole::Taken(SnapshotPurpose::Stage(Stage::Canary))), "chg-1_canary.json");
     }
 
     #[test]
@@ -253,7 +256,9 @@ mod tests {
     #[test]
     fn written_evidence_is_intact_until_altered_or_gone() {
         let (_dir, project, lock) = locked();
-        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), b"{}").unwrap();
+        let artifact = lock
+            .write_evidence(&"chg-1".parse().unwrap(), EvidenceRole::Taken(SnapshotPurpose::Baseline), b"{}")
+            .unwrap();
         assert_eq!(artifact.path, "reports/optimizer/chg-1_before_snapshot.json");
         assert_eq!(verify(&project, &artifact).unwrap(), Integrity::Intact(b"{}".to_vec()));
         let path = project.root().join(&artifact.path);
@@ -267,7 +272,8 @@ mod tests {
     fn superseded_evidence_is_kept_and_still_found() {
         let (_dir, project, lock) = locked();
         let write = |bytes: &[u8]| {
-            lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), bytes).unwrap()
+            lock.write_evidence(&"chg-1".parse().unwrap(), EvidenceRole::Taken(SnapshotPurpose::Baseline), bytes)
+                .unwrap()
         };
         let (one, two) = (write(b"1"), write(b"2"));
         let three = write(b"3");

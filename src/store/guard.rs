@@ -204,8 +204,8 @@ fn plain(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
     use crate::git::Sandbox;
-    use crate::model::{Artifact, TakenFor};
-    use crate::store::{Exclusive, Holder, Role};
+    use crate::model::{Artifact, SnapshotPurpose};
+    use crate::store::{EvidenceRole, Exclusive, Holder};
     use std::time::Duration;
 
     fn locked(dir: &Path) -> (Project, Exclusive, Artifact) {
@@ -213,7 +213,9 @@ mod tests {
         let holder =
             Holder { pid: 1, command: String::new(), host: String::new(), since: chrono::DateTime::UNIX_EPOCH };
         let lock = Exclusive::acquire(&project, &holder, Duration::ZERO).unwrap();
-        let artifact = lock.write_evidence(&"chg-1".parse().unwrap(), Role::Taken(TakenFor::Baseline), b"{}").unwrap();
+        let artifact = lock
+            .write_evidence(&"chg-1".parse().unwrap(), EvidenceRole::Taken(SnapshotPurpose::Baseline), b"{}")
+            .unwrap();
         (project, lock, artifact)
     }
 

@@ -9,11 +9,11 @@ pub(crate) mod project;
 pub mod record;
 mod unsettled;
 
-pub use evidence::{Integrity, Role};
+pub use evidence::{EvidenceRole, Integrity};
 pub use lock::{Exclusive, Holder};
 pub use project::Project;
 pub use record::{Legacy, Record, RecordError};
-pub(crate) use unsettled::Unsettled;
+pub(crate) use unsettled::UnfinishedList;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

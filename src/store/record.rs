@@ -1,5 +1,5 @@
 //! Records on disk, one file per change. Reading checks JSON, schema, chain, events, view and name; writing is atomic
-//! and only appends events. Of the original tool's records, only the fields are read, and none is trusted.
+//! and only appends events. Of the Python tool's records, only the fields are read, and none is trusted.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -11,7 +11,7 @@ use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use crate::model::{BadId, ChangeId, Class, Contract, Digest, Event, Fix, JsonError, Kind, Opened, fix, parse_json};
-use crate::store::{self, Exclusive, Project, StoreError, Unsettled, atomic, guard};
+use crate::store::{self, Exclusive, Project, StoreError, UnfinishedList, atomic, guard};
 use crate::workflow::{Broken, Change, NotARecord, chain, view_v1};
 
 /// Records grow by a few kilobytes per event; this is far more than any has.
@@ -20,7 +20,7 @@ const LIMIT: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
     Tracked(Box<Change>),
-    /// A record of the original tool: shown, and converted when it is next written.
+    /// A record of the Python tool: shown, and converted when it is next written.
     Legacy(Legacy),
 }
 
@@ -151,9 +151,9 @@ impl Exclusive {
     pub(crate) fn create_record(&self, change: &Change) -> Result<(), RecordError> {
         let path = self.project().record_path(change.id());
         guard::inside(self.project(), &path)?;
-        let list = Unsettled::fresh(self.project());
+        let list = UnfinishedList::fresh(self.project());
         atomic::create_new(&path, &bytes(change))?;
-        Unsettled::wrote(list, self.project(), change);
+        UnfinishedList::wrote(list, self.project(), change);
         Ok(())
     }
 
@@ -165,13 +165,13 @@ impl Exclusive {
         {
             return Err(RecordError::Moved { path });
         }
-        let list = Unsettled::fresh(self.project());
+        let list = UnfinishedList::fresh(self.project());
         guard::write(self.project(), &path, &bytes(change))?;
-        Unsettled::wrote(list, self.project(), change);
+        UnfinishedList::wrote(list, self.project(), change);
         Ok(())
     }
 
-    /// Keeps a copy of the original tool's record before it is converted.
+    /// Keeps a copy of the Python tool's record before it is converted.
     pub(crate) fn keep_legacy(&self, legacy: &Legacy) -> Result<(), RecordError> {
         let path = self.project().state_dir().join("legacy").join(format!("{}.json", legacy.id));
         let mut text = serde_json::to_vec_pretty(&legacy.fields).unwrap_or_default();
@@ -266,7 +266,7 @@ pub fn bytes(change: &Change) -> Vec<u8> {
     text
 }
 
-/// A record of the original tool, with its fields unchanged. Nothing in it is proven.
+/// A record of the Python tool, with its fields unchanged. Nothing in it is proven.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Legacy {
     pub id: ChangeId,
@@ -323,7 +323,7 @@ impl Legacy {
         events
     }
 
-    /// When it started, if that can be parsed; the original tool writes UTC to the second.
+    /// When it started, if that can be parsed; the Python tool writes UTC to the second.
     pub(crate) fn began(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc3339(&self.started_at).ok().map(|at| at.to_utc())
     }

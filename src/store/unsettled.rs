@@ -1,5 +1,5 @@
-//! The file names of records that are not settled yet, kept in the cache as a hint, so that not every record has to be
-//! read. A listed record is still read from its own file before any decision.
+//! The file names of unfinished records (open, planned, to be confirmed or damaged), kept in the cache as a hint, so
+//! that not every record has to be read. A listed record is still read from its own file before any decision.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,13 +17,13 @@ const GRAIN: Duration = Duration::from_secs(2);
 
 /// The list, and the time of the records' directory for which it is valid.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Unsettled {
+pub(crate) struct UnfinishedList {
     /// `None` if no record was ever written.
     time: Option<Duration>,
     names: BTreeSet<String>,
 }
 
-impl Unsettled {
+impl UnfinishedList {
     /// The saved list, if no record was added, removed or replaced since.
     pub(crate) fn fresh(project: &Project) -> Option<Self> {
         let time = time(project).ok()?;
@@ -57,28 +57,28 @@ impl Unsettled {
 
 impl Record {
     /// The records that may still be worked on: open, planned, to be confirmed, or damaged.
-    pub(crate) fn read_unsettled(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
-        if let Some(list) = Unsettled::fresh(project) {
+    pub(crate) fn read_unfinished(project: &Project) -> Result<Vec<Result<Self, RecordError>>, RecordError> {
+        if let Some(list) = UnfinishedList::fresh(project) {
             // A record may have been removed in between.
             let is_there = |record: &_| !matches!(record, Err(RecordError::Unknown { .. }));
             return Self::read_named(project, list.names.into_iter().collect(), |_, record| {
-                (is_there(&record) && may_be_unsettled(&record)).then_some(record)
+                (is_there(&record) && may_be_unfinished(&record)).then_some(record)
             });
         }
         let before = time(project).ok().flatten();
         let found = Self::read_named(project, Self::names(project)?, |name, record| {
-            may_be_unsettled(&record).then(|| (name.to_owned(), record))
+            may_be_unfinished(&record).then(|| (name.to_owned(), record))
         })?;
         let age = before.and_then(|time| SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + time).ok());
         if project.state_dir().join(".gitignore").exists() && age.is_some_and(|age| age > GRAIN) {
             let names = found.iter().map(|(name, _)| name.clone()).collect();
-            Unsettled { time: before, names }.keep(project);
+            UnfinishedList { time: before, names }.keep(project);
         }
         Ok(found.into_iter().map(|(_, record)| record).collect())
     }
 }
 
-fn may_be_unsettled(record: &Result<Record, RecordError>) -> bool {
+fn may_be_unfinished(record: &Result<Record, RecordError>) -> bool {
     match record {
         Ok(Record::Tracked(change)) => is_in_use(change),
         Ok(Record::Legacy(legacy)) => legacy.is_planned(),

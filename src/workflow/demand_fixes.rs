@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::judge::decisive;
 use crate::model::fix::WHY;
 use crate::model::{
-    Artifact, ArtifactFault, Causes, CommandLine, Design, Fix, FixContext, Flaw, Gate, How, Judged, MetricId,
-    MetricSource, Stage, Taken, Unusable, Verdict, fix, is_page, joined, short,
+    Artifact, ArtifactFault, Causes, CommandLine, CriterionResult, Design, Fix, FixContext, Flaw, Gate, How, MetricId,
+    MetricSource, RecordedSnapshot, Stage, Unusable, Verdict, fix, is_page, joined, short,
 };
 use crate::workflow::Change;
 
@@ -45,14 +45,19 @@ pub(crate) fn rollback(change: &Change, reason: Option<&str>) -> CommandLine {
 }
 
 /// The options for a comparison that does not pass; if nothing failed, measuring more comes first.
-pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judged>, ctx: &FixContext) -> Vec<Fix> {
-    let judged: Vec<&Judged> = judged.into_iter().collect();
-    let is_any = |is: &dyn Fn(&Judged) -> bool| judged.iter().any(|judged| is(judged));
+pub fn decisions<'a>(
+    change: &Change,
+    judged: impl IntoIterator<Item = &'a CriterionResult>,
+    ctx: &FixContext,
+) -> Vec<Fix> {
+    let judged: Vec<&CriterionResult> = judged.into_iter().collect();
+    let is_any = |is: &dyn Fn(&CriterionResult) -> bool| judged.iter().any(|judged| is(judged));
     let id = change.id();
     let (hold, reject) = (fix::with_reason(id, "hold"), fix::with_reason(id, "reject"));
     if is_any(&|judged| matches!(judged.verdict, Verdict::Pass(_) | Verdict::Fail(_))) {
         // Another measurement of an exact number gives the same value.
-        let is_exact = |it: &Judged| matches!(&it.verdict, Verdict::Fail(found) if found.design == Design::Exact);
+        let is_exact =
+            |it: &CriterionResult| matches!(&it.verdict, Verdict::Fail(found) if found.design == Design::Exact);
         let again = (!is_any(&is_exact)).then(|| Fix::or("measure again", more(change, None)));
         return [Fix::next("drop it", reject), Fix::or("keep it as an experiment", hold)]
             .into_iter()
@@ -61,7 +66,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     }
     let (hold, drop) = (Fix::or("keep it as an experiment", hold), Fix::or("drop it", reject.clone()));
     // A comparison does not read such a file again; only a new snapshot does.
-    let stale = |judged: &Judged| {
+    let stale = |judged: &CriterionResult| {
         matches!(&judged.verdict, Verdict::Invalid { because: Flaw::After { reason: Unusable::Stale { .. } } })
     };
     if is_any(&stale) {
@@ -72,7 +77,7 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
         return vec![Fix::next("fix what gave no value, then measure again", more(change, None)), hold, drop];
     }
     // A snapshot takes as many runs and requests as the baseline, so without pairs nothing would measure more of them.
-    let of_snapshots = |judged: &Judged| {
+    let of_snapshots = |judged: &CriterionResult| {
         let paired =
             matches!(&judged.verdict, Verdict::Inconclusive { finding: Some(it), .. } if it.design == Design::Paired);
         let metric = judged.parsed().map(|it| it.metric);
@@ -108,13 +113,13 @@ pub fn decisions<'a>(change: &Change, judged: impl IntoIterator<Item = &'a Judge
     vec![Fix::next(purpose, more(change, pairs)), hold, drop]
 }
 
-fn is_too_close(judged: &Judged) -> bool {
+fn is_too_close(judged: &CriterionResult) -> bool {
     let Verdict::Inconclusive { finding: Some(finding), more_runs: None, .. } = &judged.verdict else { return false };
     finding.design == Design::Paired
 }
 
 /// The total number of pairs that would settle every criterion at the present noise, rounded up to the next look.
-fn pairs_needed(judged: &[&Judged]) -> Option<u32> {
+fn pairs_needed(judged: &[&CriterionResult]) -> Option<u32> {
     let needed = judged.iter().filter_map(|judged| match &judged.verdict {
         Verdict::Inconclusive { finding: Some(finding), more_runs: Some(more), .. } => Some(finding.n_before + more),
         Verdict::Inconclusive { .. } | Verdict::Pass(_) | Verdict::Fail(_) | Verdict::Invalid { .. } => None,
@@ -206,7 +211,7 @@ pub(crate) fn restore(faults: &[ArtifactFault], change: &Change, ctx: &FixContex
         return fixes;
     }
     let is = |artifact: &Artifact| lost.iter().any(|fault| fault.path == artifact.path);
-    let of_taken = |taken: &Taken| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
+    let of_taken = |taken: &RecordedSnapshot| is(&taken.snapshot) || taken.kpi_artifacts.iter().any(is);
     if change.promotion.is_some() || change.baseline.as_ref().is_some_and(|baseline| of_taken(&baseline.taken)) {
         let why = "no commit has them, and it is too late to measure them again: end it";
         let reject = || fix::with_reason(id, "reject");

@@ -6,13 +6,13 @@ use crate::model::{
 use crate::workflow::Change;
 use crate::workflow::demand_fixes::{next_stage, not_in_effect, revert, take_out};
 
-pub(crate) struct Fixes<'a> {
+pub(crate) struct RefusalFixes<'a> {
     pub(crate) gate: Gate,
     pub(crate) change: &'a Change,
     pub(crate) ctx: &'a FixContext,
 }
 
-impl Fixes<'_> {
+impl RefusalFixes<'_> {
     /// Ends the change: rejects it, or rolls it back if it is rolled out.
     pub(crate) fn reject(&self, purpose: &str) -> Fix {
         let reject = || fix::with_reason(self.change.id(), "reject");

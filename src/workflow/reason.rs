@@ -5,11 +5,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::model::{
-    ArtifactFault, ChangeId, Class, CommandLine, DeltaCommit, Fix, Gate, Judged, MetricId, Part, Rehearsal, Stage,
-    Surface, WHAT_HAPPENED, count, fix, joined, moment, short,
+    ArtifactFault, ChangeId, Class, CommandLine, CriterionResult, DeltaCommit, Fix, Gate, MetricId, Part, Rehearsal,
+    Stage, Surface, WHAT_HAPPENED, count, fix, joined, moment, short,
 };
 use crate::workflow::demand_fixes::{decisions, restore, take_out, taken_out};
-use crate::workflow::fixes::Fixes;
+use crate::workflow::fixes::RefusalFixes;
 use crate::workflow::refusal::{foreign, no_delta, redefined, rehearsed};
 use crate::workflow::refusal::{other_criterion, other_names};
 use crate::workflow::window::unmet;
@@ -191,9 +191,9 @@ pub enum Reason {
     #[error("the recorded verdicts cannot be reproduced from the evidence")]
     NotReproduced,
     #[error("{} not pass", count(.judged.len() as u64, "criterion does", "criteria do"))]
-    Verdicts { judged: Vec<Judged> },
+    Verdicts { judged: Vec<CriterionResult> },
     #[error("the rollback trigger fired")]
-    TriggerFired { judged: Judged },
+    TriggerFired { judged: CriterionResult },
     #[error("{}", rehearsed(.rehearsal))]
     Rollback { rehearsal: Rehearsal },
     #[error("a reason in words is needed")]
@@ -205,7 +205,7 @@ pub enum Reason {
     #[error("the stage {} has to last until {}", .stage.name(), moment(*.until))]
     Soak { stage: Stage, until: DateTime<Utc> },
     #[error("{} violated or cannot be judged", count(.judged.len() as u64, "guardrail is", "guardrails are"))]
-    StageGuardrails { judged: Vec<Judged> },
+    StageGuardrails { judged: Vec<CriterionResult> },
     #[error("a summary of what was observed is needed")]
     Summary,
     #[error("{}", unmet(.demands))]
@@ -242,7 +242,7 @@ impl Reason {
 
     /// The fixes, in the order to apply them.
     #[expect(clippy::too_many_lines, reason = "one exhaustive match")]
-    pub(crate) fn fixes(&self, with: &Fixes<'_>) -> Vec<Fix> {
+    pub(crate) fn fixes(&self, with: &RefusalFixes<'_>) -> Vec<Fix> {
         let (change, ctx, id) = (with.change, with.ctx, with.change.id());
         let hold = fix::with_reason(id, "hold");
         let go_back = take_out(change, None);

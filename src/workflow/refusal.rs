@@ -9,7 +9,7 @@ use crate::model::{
     MetricSource, Opened, Outcome, Part, Rehearsal, SHORT_HYPOTHESIS, Trigger, WHAT_HAPPENED, count, fix, joined,
     short,
 };
-use crate::workflow::fixes::Fixes;
+use crate::workflow::fixes::RefusalFixes;
 use crate::workflow::{Change, Reason, VacuousCriterion};
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +46,7 @@ impl Refusal {
     /// The fixes; empty only if all the user can do is wait. `change` is `None` if opening was refused.
     pub fn fixes(&self, change: Option<&Change>, ctx: &FixContext) -> Vec<Fix> {
         match change {
-            Some(change) => self.missing.fixes(&Fixes { gate: self.gate, change, ctx }),
+            Some(change) => self.missing.fixes(&RefusalFixes { gate: self.gate, change, ctx }),
             None => opening(&self.missing, ctx),
         }
     }
@@ -242,7 +242,7 @@ pub(crate) fn other_criterion(
     part.map_or(line.clone(), |part| ctx.contract_parts(line, class, &[part]))
 }
 
-impl Fixes<'_> {
+impl RefusalFixes<'_> {
     pub(crate) fn unmeasured(&self, metrics: &[MetricId]) -> Vec<Fix> {
         let again = Fix::next("fix what gave no value, then", self.pass(self.gate));
         // After the baseline the contract is frozen, so its metrics cannot be replaced.

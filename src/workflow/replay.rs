@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::model::{After, Event, Kind, TakenFor};
+use crate::model::{After, Event, Kind, SnapshotPurpose};
 use crate::workflow::{Change, NotARecord, Refusal, World, gates, window};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -63,11 +63,11 @@ fn follows(change: &Change, event: &Kind) -> bool {
 fn check_moment(change: &Change, event: &Event) -> Result<(), InvalidEvent> {
     let Some((what, taken)) = event.what.measured() else { return Ok(()) };
     let step_before = match what {
-        TakenFor::Baseline => None,
-        TakenFor::After => change.validation.as_ref().map(|validation| validation.at),
-        TakenFor::Stage(_) => change.promotion.as_ref().map(|promotion| promotion.at),
-        TakenFor::Day(_) => change.fully_rolled_out_at(),
-        TakenFor::Rollback => change.rollback.as_ref().map(|rollback| rollback.at),
+        SnapshotPurpose::Baseline => None,
+        SnapshotPurpose::After => change.validation.as_ref().map(|validation| validation.at),
+        SnapshotPurpose::Stage(_) => change.promotion.as_ref().map(|promotion| promotion.at),
+        SnapshotPurpose::Day(_) => change.fully_rolled_out_at(),
+        SnapshotPurpose::Rollback => change.rollback.as_ref().map(|rollback| rollback.at),
     };
     let not_before = step_before.unwrap_or(change.opened_at);
     // If the clock was set back in between, only the time of recording can be used.

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use chrono::{DateTime, Utc};
 
 use crate::model::{
-    After, Attestation, Baseline, ChangeId, Class, Compared, Contract, Event, Gate, Judged, Kind, Opened, Policy,
-    Promotion, RolloutStage, Stage, Strength, Taken, Tick, Validation,
+    After, Attestation, Baseline, ChangeId, Class, Compared, Contract, CriterionResult, Event, Gate, Kind, Opened,
+    Policy, Promotion, RecordedSnapshot, RolloutStage, Stage, Strength, Tick, Validation,
 };
 use crate::workflow::chain;
 
@@ -25,7 +25,7 @@ pub struct Change {
     /// The requested number of monitoring days, if any.
     pub monitor_days: Option<u32>,
     pub ticks: Vec<Dated<Tick>>,
-    pub open_alarms: Vec<Judged>,
+    pub open_alarms: Vec<CriterionResult>,
     pub attestation: Option<Attestation>,
     pub follow_up: Option<ChangeId>,
     pub rollback: Option<RolledBack>,
@@ -58,7 +58,7 @@ pub struct RolledBack {
     pub commit: Option<String>,
     pub at: DateTime<Utc>,
     /// The snapshot after the rollback and the criteria not back at the baseline; `None` until one is taken.
-    pub confirmed: Option<(Taken, Vec<Judged>)>,
+    pub confirmed: Option<(RecordedSnapshot, Vec<CriterionResult>)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

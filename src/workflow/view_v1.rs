@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::text::stamp;
-use crate::model::{ChangeId, Event, Gate, Kind, Stage, Taken};
+use crate::model::{ChangeId, Event, Gate, Kind, RecordedSnapshot, Stage};
 use crate::workflow::{Change, End};
 
 /// Schema of the records that this tool writes.
@@ -73,7 +73,7 @@ pub(crate) struct Update {
 
 pub fn fields(change: &Change) -> Map<String, Value> {
     let opened = change.opened.clone();
-    let snapshot = |taken: &Taken| taken.snapshot.path.clone();
+    let snapshot = |taken: &RecordedSnapshot| taken.snapshot.path.clone();
     let verified = if let Some(End::Verified { summary, at }) = &change.end { Some((summary, *at)) } else { None };
     let view = ViewV1 {
         schema: SCHEMA_V2,

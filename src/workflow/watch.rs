@@ -6,24 +6,25 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::judge::compare::{self, DEFAULT_MIN_EFFECT};
-use crate::judge::{Comparison, CriterionRow, Role, Settings};
+use crate::judge::{Comparison, CriterionRole, CriterionRow, Settings};
 use crate::model::{
-    Artifact, Contract, Criterion, Event, Judged, Kind, Outcome, PairSession, Policy, SideRevision, Snapshot, Trigger,
+    Artifact, Contract, Criterion, CriterionResult, Event, Kind, Outcome, PairSession, Policy, SideRevision, Snapshot,
+    Trigger,
 };
 use crate::workflow::{Change, window};
 
 /// The alarms: violated guardrails, a fired trigger, and either if it can no longer be judged. An inconclusive verdict
 /// raises none, as a day's few runs seldom settle one. Nor does the KPI, as the guardrails define what must not happen.
-pub fn alarms(judged: &[CriterionRow]) -> Vec<Judged> {
+pub fn alarms(judged: &[CriterionRow]) -> Vec<CriterionResult> {
     let is_alarm = |row: &&CriterionRow| match row.role {
-        Role::Kpi => false,
-        Role::Guardrail => matches!(row.result.outcome(), Outcome::Fail | Outcome::Invalid),
-        Role::Trigger => matches!(row.result.outcome(), Outcome::Pass | Outcome::Invalid),
+        CriterionRole::Kpi => false,
+        CriterionRole::Guardrail => matches!(row.result.outcome(), Outcome::Fail | Outcome::Invalid),
+        CriterionRole::Trigger => matches!(row.result.outcome(), Outcome::Pass | Outcome::Invalid),
     };
-    judged.iter().filter(is_alarm).map(CriterionRow::judged).collect()
+    judged.iter().filter(is_alarm).map(CriterionRow::criterion_result).collect()
 }
 
-pub fn is_settled(row: &CriterionRow) -> bool {
+pub fn is_conclusive(row: &CriterionRow) -> bool {
     matches!(row.result.outcome(), Outcome::Pass | Outcome::Fail)
 }
 
@@ -47,23 +48,26 @@ pub fn unjudged(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Unj
     let on = |is: &dyn Fn(&CriterionRow) -> bool| -> BTreeSet<NaiveDate> {
         days.iter().filter(|(_, judged)| judged.iter().any(is)).map(|day| day.0).collect()
     };
-    let missed = on(&|row| row.role == Role::Kpi && row.result.outcome() == Outcome::Fail);
+    let missed = on(&|row| row.role == CriterionRole::Kpi && row.result.outcome() == Outcome::Fail);
     let all: BTreeSet<NaiveDate> = days.iter().map(|day| day.0).collect();
-    let settled = days.iter().flat_map(|(_, judged)| judged).filter(|row| row.role != Role::Kpi && is_settled(row));
-    let settled: BTreeSet<&str> = settled.map(|row| row.criterion.text.as_str()).collect();
+    let conclusive =
+        days.iter().flat_map(|(_, judged)| judged).filter(|row| row.role != CriterionRole::Kpi && is_conclusive(row));
+    let conclusive: BTreeSet<&str> = conclusive.map(|row| row.criterion.text.as_str()).collect();
     let contract = &change.contract;
     let guards = contract.guardrails.iter().chain(contract.measured_trigger()).map(|criterion| criterion.text.clone());
     Unjudged {
-        days: all.difference(&on(&is_settled)).copied().collect(),
-        criteria: guards.filter(|text| !settled.contains(text.as_str())).collect(),
+        days: all.difference(&on(&is_conclusive)).copied().collect(),
+        criteria: guards.filter(|text| !conclusive.contains(text.as_str())).collect(),
         missed: missed.into_iter().collect(),
     }
 }
 
 /// The last verdict on the KPI, if it failed on every monitored day and no alarm was resolved since the first of them.
-pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<Judged> {
-    let kpi = |rows: &[CriterionRow]| rows.iter().find(|row| row.role == Role::Kpi).map(CriterionRow::judged);
-    let kpis: Vec<Judged> = days.iter().map(|(_, judged)| kpi(judged)).collect::<Option<_>>()?;
+pub fn lost(change: &Change, days: &[(NaiveDate, Vec<CriterionRow>)]) -> Option<CriterionResult> {
+    let kpi = |rows: &[CriterionRow]| {
+        rows.iter().find(|row| row.role == CriterionRole::Kpi).map(CriterionRow::criterion_result)
+    };
+    let kpis: Vec<CriterionResult> = days.iter().map(|(_, judged)| kpi(judged)).collect::<Option<_>>()?;
     let first = change.ticks.first()?.at;
     let is_said = |event: &Event| matches!(event.what, Kind::AlarmResolved { .. }) && event.at >= first;
     let failed = kpis.iter().all(|kpi| kpi.verdict.outcome() == Outcome::Fail);
@@ -160,10 +164,10 @@ fn unattributed(snapshot: &Snapshot) -> Snapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Estimate, Finding, Flaw, Verdict};
+    use crate::model::{Effect, Estimate, Flaw, Verdict};
 
-    fn row(role: Role, outcome: Outcome) -> CriterionRow {
-        let finding = Finding {
+    fn row(role: CriterionRole, outcome: Outcome) -> CriterionRow {
+        let finding = Effect {
             estimate: Estimate { value: 0.1, low: 0.05, high: 0.15, confidence: 0.95 },
             design: crate::model::Design::Exact,
             n_before: 5,
@@ -184,7 +188,8 @@ mod tests {
     #[test]
     fn a_violated_guardrail_a_fired_trigger_and_what_cannot_be_judged_are_alarms() {
         let alarmed = |kpi, guardrail, trigger| {
-            let roles = [(Role::Kpi, kpi), (Role::Guardrail, guardrail), (Role::Trigger, trigger)];
+            let roles =
+                [(CriterionRole::Kpi, kpi), (CriterionRole::Guardrail, guardrail), (CriterionRole::Trigger, trigger)];
             alarms(&roles.map(|(role, outcome)| row(role, outcome))).len()
         };
         assert_eq!(alarmed(Outcome::Fail, Outcome::Pass, Outcome::Fail), 0);

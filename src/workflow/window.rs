@@ -6,9 +6,11 @@ use chrono::{DateTime, Days, Duration, NaiveDate, Utc};
 use serde::Serialize;
 
 use crate::model::text::{count, joined, moment};
-use crate::model::{ArtifactFault, Class, CommandLine, Fix, FixContext, Gate, Judged, MIN_DAYS, Policy, Taken, fix};
+use crate::model::{
+    ArtifactFault, Class, CommandLine, CriterionResult, Fix, FixContext, Gate, MIN_DAYS, Policy, RecordedSnapshot, fix,
+};
 use crate::workflow::demand_fixes::{alarm, restore};
-use crate::workflow::fixes::Fixes;
+use crate::workflow::fixes::RefusalFixes;
 use crate::workflow::{Change, World};
 
 /// The default number of monitoring days, as in the Python tool.
@@ -41,7 +43,7 @@ pub enum DemandKind {
         have: Vec<NaiveDate>,
     },
     NoAlarm {
-        open: Vec<Judged>,
+        open: Vec<CriterionResult>,
     },
     Attestation {
         stale: bool,
@@ -70,7 +72,7 @@ impl DemandKind {
 
 impl Demand {
     /// A sentence for the present state of the demand; `alarm` formats an alarm.
-    pub fn words(&self, alarm: &dyn Fn(&Judged) -> String) -> String {
+    pub fn words(&self, alarm: &dyn Fn(&CriterionResult) -> String) -> String {
         let either = |met: &str, unmet: &str| if self.met { met } else { unmet }.to_owned();
         match &self.kind {
             DemandKind::FullRollout => either("fully rolled out", "not fully rolled out"),
@@ -125,7 +127,7 @@ impl Demand {
         let id = change.id();
         match &self.kind {
             DemandKind::FullRollout => {
-                let with = Fixes { gate: Gate::Verify, change, ctx };
+                let with = RefusalFixes { gate: Gate::Verify, change, ctx };
                 vec![Fix::next("", with.pass(with.due(Gate::Rollout)))]
             }
             DemandKind::Window { .. } => Vec::new(),
@@ -164,7 +166,7 @@ pub fn demands(change: &Change, world: &World, now: DateTime<Utc>) -> Vec<Demand
     have.retain(|day| !world.elsewhere.contains(day));
     let latest = latest_moment(change).filter(|at| *at > later(now, CLOCK_TOLERANCE));
 
-    let alarms: Vec<Judged> = change.open_alarms.iter().chain(&world.kpi_lost).cloned().collect();
+    let alarms: Vec<CriterionResult> = change.open_alarms.iter().chain(&world.kpi_lost).cloned().collect();
     let mut list = vec![
         demand(rolled_out.is_some(), DemandKind::FullRollout),
         demand(closes.is_some_and(|at| now >= at), DemandKind::Window { days, closes }),
@@ -237,7 +239,7 @@ pub fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc
     let mut seen: BTreeSet<&str> = measured_before_ticks(change).map(|taken| taken.snapshot.sha256.as_str()).collect();
     let mut days = BTreeSet::new();
     let clean = change.frozen_policy().is_some_and(|policy| policy.require_clean_git == Some(true));
-    for tick in change.ticks.iter().filter(|tick| !clean || tick.taken.revision.is_settled()) {
+    for tick in change.ticks.iter().filter(|tick| !clean || tick.taken.revision.nothing_uncommitted()) {
         let own = seen.insert(tick.taken.snapshot.sha256.as_str());
         let measured = tick.taken.taken_at;
         let then = measured >= earlier(rolled_out, CLOCK_TOLERANCE) && measured >= earlier(tick.at, MEASURED_WITHIN);
@@ -249,7 +251,7 @@ pub fn ticked_days(change: &Change, rolled_out: DateTime<Utc>, now: DateTime<Utc
     days.into_iter().collect()
 }
 
-fn measured_before_ticks(change: &Change) -> impl Iterator<Item = &Taken> {
+fn measured_before_ticks(change: &Change) -> impl Iterator<Item = &RecordedSnapshot> {
     let before = change.baseline.iter().map(|baseline| &baseline.taken);
     let after = change.after.iter().map(|after| &after.taken);
     before.chain(after).chain(change.rollout.iter().map(|done| &done.taken))

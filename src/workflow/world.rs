@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::model::{
-    ArtifactFault, Better, ChangeId, Delta, DeltaCommit, InEffect, Judged, Kind, MetricId, Policy, Revision,
+    ArtifactFault, Better, ChangeId, CriterionResult, Delta, DeltaCommit, InEffect, Kind, MetricId, Policy, Revision,
     RolloutStage, StagePlan, Strength, Surface, TuneableChange,
 };
 use crate::workflow::Change;
@@ -81,7 +81,7 @@ pub struct World {
     /// Whether the emergency's follow-up is a tuneable or code change that was opened after it and promoted.
     pub follow_up_promoted: bool,
     /// The KPI, if it failed on every monitored day.
-    pub kpi_lost: Option<Judged>,
+    pub kpi_lost: Option<CriterionResult>,
     /// From when the change was last in effect again after something had taken it out of the checked-out history.
     pub brought_back: Option<DateTime<Utc>>,
     /// Monitored days that do not count, as nothing in the checked-out history shows what was measured.
@@ -103,7 +103,7 @@ impl World {
             policy: demanded.clone(),
             ..Self::default()
         };
-        if let Some(taken) = event.taken() {
+        if let Some(taken) = event.recorded_snapshot() {
             world.revision = taken.revision.clone();
         }
         if let Kind::BaselineTaken(baseline) = event {

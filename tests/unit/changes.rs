@@ -4,10 +4,10 @@ use chrono::{DateTime, TimeZone as _, Utc};
 use serde_json::json;
 
 use crate::model::{
-    After, Artifact, Baseline, Check, CheckKind, Class, Compared, Contract, Criterion, Delta, DeltaCommit, Design,
-    Digest, Doubt, Estimate, Finding, Judged, Kind, Opened, PairSession, Policy, Promotion, Rehearsal, Revision,
-    RolloutStage, Snapshot, Stage, StagePlan, Strength, Taken, Tick, Trigger, TuneableChange, Validation, Verdict,
-    Verdicts, WorkTree,
+    After, Artifact, Baseline, Check, CheckKind, Class, Compared, Contract, Criterion, CriterionResult, Delta,
+    DeltaCommit, Design, Digest, Doubt, Effect, Estimate, Kind, Opened, PairSession, Policy, Promotion,
+    RecordedSnapshot, Rehearsal, Revision, RolloutStage, Snapshot, Stage, StagePlan, Strength, Tick, Trigger,
+    TuneableChange, Validation, Verdict, Verdicts, WorkTree,
 };
 use crate::workflow::{Change, chain};
 
@@ -32,8 +32,8 @@ pub(crate) fn revision(commit: char) -> Revision {
     }
 }
 
-pub(crate) fn taken(name: &str, commit: char, at: DateTime<Utc>) -> Taken {
-    Taken {
+pub(crate) fn taken(name: &str, commit: char, at: DateTime<Utc>) -> RecordedSnapshot {
+    RecordedSnapshot {
         snapshot: artifact(&format!("{name}_snapshot.json")),
         kpi_artifacts: Vec::new(),
         revision: revision(commit),
@@ -41,8 +41,8 @@ pub(crate) fn taken(name: &str, commit: char, at: DateTime<Utc>) -> Taken {
     }
 }
 
-pub(crate) fn finding(value: f64, low: f64, high: f64) -> Finding {
-    Finding {
+pub(crate) fn finding(value: f64, low: f64, high: f64) -> Effect {
+    Effect {
         estimate: Estimate { value, low, high, confidence: 0.95 },
         design: Design::Paired,
         n_before: 12,
@@ -54,11 +54,11 @@ pub(crate) fn finding(value: f64, low: f64, high: f64) -> Finding {
     }
 }
 
-pub(crate) fn judged(criterion: &str, verdict: Verdict) -> Judged {
-    Judged { criterion: criterion.to_owned(), verdict }
+pub(crate) fn judged(criterion: &str, verdict: Verdict) -> CriterionResult {
+    CriterionResult { criterion: criterion.to_owned(), verdict }
 }
 
-pub(crate) fn straddling() -> Judged {
+pub(crate) fn straddling() -> CriterionResult {
     let verdict = Verdict::Inconclusive {
         finding: Some(finding(0.0123, -0.0081, 0.0312)),
         because: Doubt::Straddles,
@@ -75,8 +75,8 @@ pub(crate) fn verdicts() -> Verdicts {
     }
 }
 
-fn exact(value: f64) -> Finding {
-    Finding { estimate: Estimate::exact(value), design: Design::Exact, p_value: None, ..finding(0.0, 0.0, 0.0) }
+fn exact(value: f64) -> Effect {
+    Effect { estimate: Estimate::exact(value), design: Design::Exact, p_value: None, ..finding(0.0, 0.0, 0.0) }
 }
 
 pub(crate) fn contract() -> Contract {

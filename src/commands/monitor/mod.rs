@@ -10,7 +10,7 @@ use chrono::{Duration, NaiveDate};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use crate::audit::{Finding, History, Policy, Unwitnessed};
+use crate::audit::{CheckPolicy, Finding, History, Unwitnessed};
 use crate::commands::{ChangeArg, Ctx, GitHistory, choose, commit};
 use crate::error::{Exit, Result, trouble};
 use crate::model::{Commit, Digest, Kind, Tick, parse_json};
@@ -25,15 +25,15 @@ const FETCHED_WITHIN: Duration = Duration::days(1);
 #[derive(Debug, Subcommand)]
 pub(crate) enum MonitorCommand {
     /// Set for how many days a rolled out change is measured
-    Start(StartArgs),
+    Start(MonitorStartArgs),
     /// Measure every monitored change that is due today
     Tick(tick::TickArgs),
     /// Show which changes are monitored and how far along they are
-    Status(StatusArgs),
+    Status(MonitorStatusArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StartArgs {
+pub(crate) struct MonitorStartArgs {
     #[command(flatten)]
     change: ChangeArg,
     /// Baseline file; must be the change's recorded baseline [default: that baseline]
@@ -45,7 +45,7 @@ pub(crate) struct StartArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct StatusArgs {
+pub(crate) struct MonitorStatusArgs {
     /// Show only this change [default: every change that is rolled out]
     #[arg(long, value_name = "ID")]
     change_id: Option<String>,
@@ -60,7 +60,7 @@ pub(crate) fn run(ctx: &Ctx, command: MonitorCommand) -> Result<Exit> {
 }
 
 /// The state of the monitor is the record itself, whose path is printed.
-fn start(ctx: &Ctx, args: StartArgs) -> Result<Exit> {
+fn start(ctx: &Ctx, args: MonitorStartArgs) -> Result<Exit> {
     let id = args.change.choose_monitored(ctx)?;
     let change = commit::load(ctx, &id)?;
     commit::ask(ctx, &change, gates::may_monitor(&change))?;
@@ -92,7 +92,7 @@ fn is_the_baseline(ctx: &Ctx, change: &Change, path: &Path) -> Result<()> {
 }
 
 /// Exits with 0 even while an alarm is open, as the Python tool does; 2 if a record cannot be relied on.
-fn status(ctx: &Ctx, args: StatusArgs) -> Result<Exit> {
+fn status(ctx: &Ctx, args: MonitorStatusArgs) -> Result<Exit> {
     let changes = monitored(ctx, args.change_id.as_deref())?;
     let lost = tick::lost(ctx, args.change_id.as_deref())?;
     let legacy = legacy(ctx)?;
@@ -139,7 +139,7 @@ pub(crate) fn legacy(ctx: &Ctx) -> Result<Option<Map<String, Value>>> {
     let Some(bytes) = atomic::read(&path, LIMIT)? else { return Ok(None) };
     let value = parse_json(&bytes).map_err(|error| trouble(format!("{}: {error}", path.display())))?;
     let Value::Object(fields) = value else {
-        return Err(trouble(format!("{}: not a monitor file of the original tool", path.display())));
+        return Err(trouble(format!("{}: not a monitor file of the Python tool", path.display())));
     };
     Ok(Some(fields))
 }
@@ -213,7 +213,7 @@ fn state(ctx: &Ctx, change: &Change) -> Result<Value> {
 /// longer than a clone is left alone.
 pub(crate) fn unwitnessed(
     history: &GitHistory<'_>,
-    (policy, head): (&Policy, &str),
+    (policy, head): (&CheckPolicy, &str),
     change: &Change,
 ) -> BTreeMap<Unwitnessed, BTreeSet<NaiveDate>> {
     let mut own = change.commits();
@@ -231,7 +231,7 @@ pub(crate) fn unwitnessed(
         let is_elsewhere = revision.commit.is_some() && here.is_none() && !own.is_empty();
         let why = if is_elsewhere && !revision.code.as_ref().is_some_and(has) {
             Unwitnessed::Elsewhere
-        } else if !revision.is_settled() {
+        } else if !revision.nothing_uncommitted() {
             Unwitnessed::Uncommitted
         } else if here.is_some_and(|here| history.lacked(head, here, long_ago).iter().any(is_work)) {
             Unwitnessed::Behind

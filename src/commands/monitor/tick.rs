@@ -11,11 +11,11 @@ use crate::commands::{
 use crate::error::{Exit, Result, failed};
 use crate::measure::pair::Versions;
 use crate::model::{
-    CommandLine, Fix, Gate, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, TakenFor, Tick,
-    Timing, fix, joined,
+    CommandLine, Fix, Gate, Kind, MetricId, MetricSource, Pair, PairSession, Proposed, Run, Snapshot, SnapshotPurpose,
+    Tick, Timing, fix, joined,
 };
 use crate::report;
-use crate::store::Role;
+use crate::store::EvidenceRole;
 use crate::workflow::{Change, Idle, World, demand_fixes, gates, watch, window};
 
 #[derive(Debug, Args)]
@@ -211,7 +211,7 @@ fn cannot_run_here(change: &Change, measurement: &Measurement) -> Result<()> {
 
 fn measure_project(ctx: &Ctx) -> Result<Measurement> {
     let revision = delta::revision(ctx)?;
-    if !revision.is_settled() {
+    if !revision.nothing_uncommitted() {
         ctx.ui.warn("uncommitted work is measured too; the day's report says so");
     }
     let mut measurement = measure::take(ctx, "day", None, None, Some(revision))?;
@@ -224,15 +224,15 @@ fn record(ctx: &Ctx, change: &Change, world: &World, measurement: &mut Measureme
     let utc_date = at.date_naive();
     let from = change.fully_rolled_out_at().unwrap_or(at);
     let day = window::day_of(from, utc_date).unwrap_or(0);
-    measurement.dedicate(change.id(), TakenFor::Day(day));
+    measurement.dedicate(change.id(), SnapshotPurpose::Day(day));
     let watched = evidence::watched(ctx, change)?;
     let judged = watched.as_ref().map(|it| it.watch(change, &measurement.snapshot));
     let alarms = judged.as_deref().map(watch::alarms).unwrap_or_default();
     let text = evidence::day_text(change, watched.as_ref(), &measurement.snapshot, (day, utc_date, &alarms));
-    let page = Pending { role: Role::DayReport(day), bytes: text.into_bytes() };
+    let page = Pending { role: EvidenceRole::DayReport(day), bytes: text.into_bytes() };
     let report = page.artifact(change.id());
     let event = |taken| Kind::Ticked(Tick { utc_date, day, taken, report, alarms });
-    let change = measurement.record(ctx, change.id(), TakenFor::Day(day), vec![page], world, event)?;
+    let change = measurement.record(ctx, change.id(), SnapshotPurpose::Day(day), vec![page], world, event)?;
     let is_ours = change.ticks.last().is_some_and(|tick| tick.taken.taken_at == measurement.snapshot.generated_at);
     Ok(Ticked { change, idle: (!is_ours).then_some(Idle::AlreadyMeasured) })
 }

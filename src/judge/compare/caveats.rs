@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::compare::{MetricRow, files_read, governs, variable_changes};
-use crate::judge::{Caveat, Change, Circumstances, Which, effect};
+use crate::judge::{Caveat, Circumstances, MetricChange, Which, effect};
 use crate::model::snapshot::SCHEMA_V1;
 use crate::model::{Design, Flaw, MetricId, MetricKind, PairSession, Sampling, Snapshot, Unusable, WorkTree};
 
@@ -188,7 +188,7 @@ fn about_samples(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     found.extend((!singles.is_empty()).then_some(Caveat::SingleRuns { metrics: singles }));
     found.extend((!unpaired.is_empty()).then_some(Caveat::Unpaired { metrics: unpaired }));
     for row in metrics {
-        let Change::Invalid { because } = &row.result else { continue };
+        let MetricChange::Invalid { because } = &row.result else { continue };
         let (Flaw::Before { reason } | Flaw::After { reason }) = because else { continue };
         let side = if matches!(because, Flaw::Before { .. }) { Which::Before } else { Which::After };
         let never_recorded = *reason == Unusable::NotMeasured && row.before.is_none() && row.after.is_none();
@@ -218,7 +218,8 @@ fn about_files(sides: [&Snapshot; 2], metrics: &[MetricRow], found: &mut Vec<Cav
 fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found: &mut Vec<Caveat>) {
     let untracked =
         |snapshot: &Snapshot, path: &str| snapshot.sizes.get(path).is_some_and(|s| s.tracked_bytes.is_none());
-    let moved = metrics.iter().filter(|row| matches!(row.result, Change::Improved(_) | Change::Regressed(_)));
+    let moved =
+        metrics.iter().filter(|row| matches!(row.result, MetricChange::Improved(_) | MetricChange::Regressed(_)));
     let moved: BTreeSet<&MetricId> = moved.map(|row| &row.metric).collect();
     let paths: BTreeSet<&String> = before.sizes.keys().chain(after.sizes.keys()).collect();
     let untold = paths.into_iter().filter(|path| untracked(before, path) || untracked(after, path));
@@ -227,7 +228,7 @@ fn about_sizes(before: &Snapshot, after: &Snapshot, metrics: &[MetricRow], found
 }
 
 fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
-    let by_id: BTreeMap<&MetricId, &Change> = metrics.iter().map(|row| (&row.metric, &row.result)).collect();
+    let by_id: BTreeMap<&MetricId, &MetricChange> = metrics.iter().map(|row| (&row.metric, &row.result)).collect();
     for cpu in metrics.iter().filter(|row| row.metric.kind() == Some(MetricKind::Cpu)) {
         let Some(timing) = cpu.metric.subject() else { continue };
         let wall = by_id.get(&MetricKind::Wall.of(timing));
@@ -236,10 +237,10 @@ fn about_times(metrics: &[MetricRow], found: &mut Vec<Caveat>) {
 }
 
 /// The caveat on a command whose CPU time and wall time changed in opposite directions.
-pub fn cpu_against_wall(timing: &str, cpu: &Change, wall: &Change) -> Option<Caveat> {
+pub fn cpu_against_wall(timing: &str, cpu: &MetricChange, wall: &MetricChange) -> Option<Caveat> {
     let cpu_improved = match (cpu, wall) {
-        (Change::Improved(_), Change::Regressed(_)) => true,
-        (Change::Regressed(_), Change::Improved(_)) => false,
+        (MetricChange::Improved(_), MetricChange::Regressed(_)) => true,
+        (MetricChange::Regressed(_), MetricChange::Improved(_)) => false,
         (_, _) => return None,
     };
     Some(Caveat::CpuAndWallDisagree { timing: timing.to_owned(), cpu_improved })

@@ -18,9 +18,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::compare::rows::{Sides, metric_rows};
-use crate::judge::{Caveat, Change, Circumstances, Decisive, Which, effect, rule, series};
+use crate::judge::{Caveat, Circumstances, Decisive, MetricChange, Which, effect, rule, series};
 use crate::model::{
-    Contract, Criterion, GitV1, Judged, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
+    Contract, Criterion, CriterionResult, GitV1, MetricId, MetricSource, Outcome, PairSession, Revision, Run, Sampling,
     Snapshot, Trigger, Verdict, Verdicts,
 };
 pub const SCHEMA: &str = "vibeship_optimizer.compare.v2";
@@ -60,8 +60,8 @@ impl Default for Settings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     pub schema: String,
-    pub before: Side,
-    pub after: Side,
+    pub before: ComparedSnapshot,
+    pub after: ComparedSnapshot,
     /// Version 1's differences; a missing side is null.
     pub deltas: Deltas,
     /// The gravest verdict of KPI and guardrails; without any, of the decisive metrics.
@@ -93,7 +93,7 @@ pub struct Comparison {
 /// One side of a comparison.
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Side {
+pub struct ComparedSnapshot {
     pub label: String,
     pub generated_at: DateTime<Utc>,
     pub git: GitV1,
@@ -107,7 +107,7 @@ pub struct Side {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum CriterionRole {
     Kpi,
     Guardrail,
     /// The rollback trigger: `pass` means that it fired.
@@ -118,22 +118,26 @@ pub enum Role {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CriterionRow {
-    pub role: Role,
+    pub role: CriterionRole,
     pub criterion: Criterion,
     pub result: Verdict,
 }
 
 impl CriterionRow {
-    pub fn judged(&self) -> Judged {
-        Judged { criterion: self.criterion.text.clone(), verdict: self.result.clone() }
+    pub fn criterion_result(&self) -> CriterionResult {
+        CriterionResult { criterion: self.criterion.text.clone(), verdict: self.result.clone() }
     }
 }
 
 /// The verdicts on a whole contract, as recorded in an event; `None` if it has no KPI.
 pub fn verdicts(rows: &[CriterionRow]) -> Option<Verdicts> {
-    let of = |role| rows.iter().filter(move |row| row.role == role).map(CriterionRow::judged);
-    let kpi = of(Role::Kpi).next()?;
-    Some(Verdicts { kpi, guardrails: of(Role::Guardrail).collect(), trigger: of(Role::Trigger).next() })
+    let of = |role| rows.iter().filter(move |row| row.role == role).map(CriterionRow::criterion_result);
+    let kpi = of(CriterionRole::Kpi).next()?;
+    Some(Verdicts {
+        kpi,
+        guardrails: of(CriterionRole::Guardrail).collect(),
+        trigger: of(CriterionRole::Trigger).next(),
+    })
 }
 
 /// Which time decides about a command.
@@ -148,7 +152,7 @@ pub struct DecisiveRow {
 pub(crate) fn is_met_already(baseline: &Snapshot, contract: &Contract) -> bool {
     let is_absolute = contract.kpi.as_ref().is_some_and(|kpi| !kpi.is_relative());
     let rows = || compare(baseline, baseline, None, contract, &Settings::default()).criteria;
-    is_absolute && rows().iter().any(|row| row.role == Role::Kpi && row.result.outcome() == Outcome::Pass)
+    is_absolute && rows().iter().any(|row| row.role == CriterionRole::Kpi && row.result.outcome() == Outcome::Pass)
 }
 
 /// Compares two snapshots. The same inputs give the same comparison, byte for byte.
@@ -255,8 +259,8 @@ pub fn without_change(reference: &Snapshot, after: &Snapshot, pair: &PairSession
     found
 }
 
-fn side(snapshot: &Snapshot) -> Side {
-    Side {
+fn side(snapshot: &Snapshot) -> ComparedSnapshot {
+    ComparedSnapshot {
         label: snapshot.label.clone(),
         generated_at: snapshot.generated_at,
         git: snapshot.git.clone(),
@@ -283,10 +287,10 @@ fn circumstances(before: &Snapshot, after: &Snapshot, settings: &Settings) -> Ci
 }
 
 fn criterion_rows(sides: &Sides, contract: &Contract, known: &Circumstances, settings: &Settings) -> Vec<CriterionRow> {
-    let kpi = contract.kpi.iter().map(|criterion| (Role::Kpi, criterion));
-    let guardrails = contract.guardrails.iter().map(|criterion| (Role::Guardrail, criterion));
+    let kpi = contract.kpi.iter().map(|criterion| (CriterionRole::Kpi, criterion));
+    let guardrails = contract.guardrails.iter().map(|criterion| (CriterionRole::Guardrail, criterion));
     kpi.chain(guardrails)
-        .chain(contract.measured_trigger().map(|criterion| (Role::Trigger, criterion)))
+        .chain(contract.measured_trigger().map(|criterion| (CriterionRole::Trigger, criterion)))
         .map(|(role, criterion)| {
             let known = for_metric(known, settings, &criterion.metric);
             let in_git = sides.in_git(&criterion.metric);
@@ -312,11 +316,11 @@ fn decisive_rows(before: &Snapshot, after: &Snapshot, pair: Option<&PairSession>
 /// The worst verdict. A fired trigger is a failure; one that has not fired does not count. Without KPI and guardrails,
 /// the decisive times, the rates and the KPIs determine it, but not sizes, which nearly every code change alters.
 fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[DecisiveRow]) -> Outcome {
-    let fired = criteria.iter().any(|row| row.role == Role::Trigger && row.result.outcome() == Outcome::Pass);
+    let fired = criteria.iter().any(|row| row.role == CriterionRole::Trigger && row.result.outcome() == Outcome::Pass);
     if fired {
         return Outcome::Fail;
     }
-    let demanded = criteria.iter().filter(|row| row.role != Role::Trigger);
+    let demanded = criteria.iter().filter(|row| row.role != CriterionRole::Trigger);
     if let Some(gravest) = demanded.map(|row| row.result.outcome()).max() {
         return gravest;
     }
@@ -330,12 +334,12 @@ fn outcome(criteria: &[CriterionRow], metrics: &[MetricRow], decisive: &[Decisiv
     speaking.map(|row| outcome_of(&row.result)).max().unwrap_or(Outcome::Inconclusive)
 }
 
-fn outcome_of(change: &Change) -> Outcome {
+fn outcome_of(change: &MetricChange) -> Outcome {
     match change {
-        Change::Improved(_) | Change::NoDifference(_) => Outcome::Pass,
-        Change::Inconclusive { .. } => Outcome::Inconclusive,
-        Change::Invalid { .. } => Outcome::Invalid,
-        Change::Regressed(_) => Outcome::Fail,
+        MetricChange::Improved(_) | MetricChange::NoDifference(_) => Outcome::Pass,
+        MetricChange::Inconclusive { .. } => Outcome::Inconclusive,
+        MetricChange::Invalid { .. } => Outcome::Invalid,
+        MetricChange::Regressed(_) => Outcome::Fail,
     }
 }
 
@@ -377,7 +381,7 @@ mod tests {
             let found = bare(before, after);
             assert_eq!(found.outcome, Outcome::Invalid);
             let row = found.metrics.iter().find(|row| row.metric.as_str() == "timing.a.wall").unwrap();
-            assert_eq!(row.result, Change::Invalid { because: Flaw::After { reason: why } });
+            assert_eq!(row.result, MetricChange::Invalid { because: Flaw::After { reason: why } });
         };
         invalid(&of("pytest", slow), &of("true", fast), Unusable::Redefined);
         let none = Unusable::NoValue { message: "the record holds no run times".to_owned() };
@@ -576,13 +580,13 @@ mod tests {
             let comparison = with(&before, &after);
             assert_eq!(comparison.outcome, Outcome::Inconclusive, "{change}");
             for row in comparison.metrics.iter().filter(|row| row.metric.as_str().starts_with("timing.")) {
-                assert!(matches!(row.result, Change::Inconclusive { .. }), "{change}: {row:?}");
+                assert!(matches!(row.result, MetricChange::Inconclusive { .. }), "{change}: {row:?}");
             }
             let caveat = |wanted: fn(&Caveat) -> bool| comparison.caveats.iter().any(wanted);
             assert!(caveat(|c| matches!(c, Caveat::SingleRuns { .. })), "{change}");
             assert!(caveat(|c| matches!(c, Caveat::DirtyTree { own_files_counted: true, .. })), "{change}");
             let lib = comparison.metrics.iter().find(|row| row.metric.as_str() == "size.lib").unwrap();
-            if let Change::Regressed(finding) = &lib.result {
+            if let MetricChange::Regressed(finding) = &lib.result {
                 grown.push(finding.estimate.value);
                 let named = |c: &Caveat| matches!(c, Caveat::TrackedBytesNotRecorded { paths } if paths.iter().any(|p| p == "lib"));
                 assert!(comparison.caveats.iter().any(named), "{change}");

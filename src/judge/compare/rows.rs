@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::judge::compare::changes;
 use crate::judge::series::NOT_MEASURED;
 use crate::judge::{
-    Change, Circumstances, Decisive, Measured, PairSample, PairedReading, Reading, Settings, rule, series,
+    Circumstances, Decisive, MetricChange, MetricReadings, PairSample, PairedReading, Reading, Settings, rule, series,
 };
 use crate::model::{
     Better, MetricId, MetricKind, MetricSpec, PairSession, ReadFile, Sampling, Snapshot, Unit, Unusable,
@@ -29,7 +29,7 @@ pub struct MetricRow {
     /// How many pairs both levels are of; none where they are of the snapshots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<u32>,
-    pub result: Change,
+    pub result: MetricChange,
 }
 
 impl MetricRow {
@@ -101,8 +101,8 @@ impl Sides {
         more(&self.before) || more(&self.after)
     }
 
-    pub(crate) fn measured(&self, id: &MetricId) -> Measured<'_> {
-        Measured {
+    pub(crate) fn measured(&self, id: &MetricId) -> MetricReadings<'_> {
+        MetricReadings {
             before: self.before.get(id).unwrap_or(&NOT_MEASURED),
             after: self.after.get(id).unwrap_or(&NOT_MEASURED),
             paired: self.paired.get(id),
@@ -135,7 +135,7 @@ pub(crate) fn metric_rows(sides: &Sides, known: &Circumstances, settings: &Setti
 }
 
 /// `None` for a metric that neither side measured, without a known reason, such as CPU times in old files.
-fn metric_row(id: &MetricId, measured: Measured<'_>, known: &Circumstances) -> Option<MetricRow> {
+fn metric_row(id: &MetricId, measured: MetricReadings<'_>, known: &Circumstances) -> Option<MetricRow> {
     let sides = [measured.after, measured.before].into_iter().find_map(|side| side.as_ref().ok());
     let pairs = measured.paired.and_then(|paired| paired.as_ref().ok());
     let spec = match sides.map(|series| &series.spec).or(pairs.map(|series| &series.spec)) {
@@ -192,7 +192,7 @@ pub struct PairRow {
     /// Median of the runs; null if there are none.
     pub before: Option<f64>,
     pub after: Option<f64>,
-    pub change: Change,
+    pub change: MetricChange,
 }
 
 /// A row for every metric but rates, command by command, then the KPIs. Rates need none: a failed run already makes the
@@ -226,7 +226,7 @@ pub fn pair_rows(session: &PairSession, settings: &Settings) -> Vec<PairRow> {
 
 fn pair_row(metric: MetricId, reading: &PairedReading, better: Better, settings: &Settings) -> PairRow {
     let known = Circumstances { min_effect: settings.min_effect, ..Circumstances::default() };
-    let change = rule::change(Measured::of_pairs(reading), better, &for_metric(&known, settings, &metric));
+    let change = rule::change(MetricReadings::of_pairs(reading), better, &for_metric(&known, settings, &metric));
     let series = reading.as_ref().ok();
     let middle = |side: fn(&PairSample) -> f64| series.and_then(|series| median(&series.side(side)));
     PairRow {

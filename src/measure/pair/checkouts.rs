@@ -17,7 +17,7 @@ use crate::model::{SideRevision, scrub, short};
 use crate::os::{Ended, SpawnError, Spec, files};
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Version<'a> {
+pub(crate) struct CodeVersion<'a> {
     /// The revision; resolved before anything is checked out.
     pub(crate) rev: &'a str,
     /// The content of this version's tuneables file, if it is outside the repository.
@@ -34,8 +34,8 @@ pub(crate) struct TuneablesFile<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Versions<'a> {
-    pub(crate) before: Version<'a>,
-    pub(crate) after: Version<'a>,
+    pub(crate) before: CodeVersion<'a>,
+    pub(crate) after: CodeVersion<'a>,
     pub(crate) tuneables: Option<TuneablesFile<'a>>,
     /// Whether both may be the same, as when noise is measured.
     pub(crate) same_allowed: bool,
@@ -44,13 +44,13 @@ pub(crate) struct Versions<'a> {
 impl<'a> Versions<'a> {
     /// Two revisions, with the tuneables that they contain.
     pub(crate) fn of(before: &'a str, after: &'a str) -> Self {
-        let version = |rev| Version { rev, tuneables: None };
+        let version = |rev| CodeVersion { rev, tuneables: None };
         Self { before: version(before), after: version(after), tuneables: None, same_allowed: false }
     }
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Project<'a> {
+pub(crate) struct PairedProject<'a> {
     pub(crate) repo: &'a Repo,
     pub(crate) config: &'a Config,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Checkouts {
 impl Checkouts {
     /// Checks out and prepares both versions. Leaves nothing behind on failure. `tell` gets progress messages.
     pub(crate) fn prepare(
-        project: Project<'_>,
+        project: PairedProject<'_>,
         versions: Versions<'_>,
         runner: &mut dyn Runner,
         tell: &mut dyn FnMut(&str),
@@ -126,7 +126,7 @@ impl Checkouts {
 
     /// Prepares one checkout of a commit as a side would be, to try what runs in it. Dropping the directory removes it.
     pub(crate) fn one(
-        project: Project<'_>,
+        project: PairedProject<'_>,
         rev: &str,
         runner: &mut dyn Runner,
         tell: &mut dyn FnMut(&str),
@@ -149,7 +149,7 @@ impl Checkouts {
 
 /// The commit and tree of a version, and all code in the repository without the tool's own files, since a project may
 /// be built from files next to it.
-fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<TreeEntry>), GitError> {
+fn resolve(project: PairedProject<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<TreeEntry>), GitError> {
     let found = project.repo.commit_and_tree(rev)?;
     let there = project.repo.as_of(&found.commit)?;
     let scope = Scope { without_own_of: Some(there.prefix()), ..Scope::ALL };
@@ -159,7 +159,7 @@ fn resolve(project: Project<'_>, rev: &str) -> Result<(SideRevision, BTreeSet<Tr
 }
 
 struct Builder<'a> {
-    project: Project<'a>,
+    project: PairedProject<'a>,
     tuneables: Option<TuneablesFile<'a>>,
     runner: &'a mut dyn Runner,
     tell: &'a mut dyn FnMut(&str),
@@ -333,7 +333,7 @@ pub(crate) fn stamps(paths: &[PathBuf]) -> Stamps {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Timing;
+    use crate::config::TimingConfig;
     use crate::git::Sandbox;
     use crate::measure::SystemRunner;
     use crate::measure::command::scripted::Script;
@@ -346,7 +346,7 @@ mod tests {
     }
 
     fn prepare(repo: &Repo, config: &Config, versions: Versions<'_>) -> Result<Checkouts, CheckoutError> {
-        let project = Project { repo, config };
+        let project = PairedProject { repo, config };
         Checkouts::prepare(project, versions, &mut SystemRunner::new(Interrupt::new().unwrap()), &mut |_| {})
     }
 
@@ -360,7 +360,7 @@ mod tests {
         let repo = sandbox.repo();
         let mut config = Config::default();
         let env = ["CARGO_TARGET_DIR", "OTHER"].map(|name| (name.to_owned(), "/common".to_owned()));
-        config.timings.push(Timing { env: env.into(), ..Timing::default() });
+        config.timings.push(TimingConfig { env: env.into(), ..TimingConfig::default() });
         let sides = last_two(&repo, &config).unwrap();
         let of = |side: &Checkout| {
             let found = side.place.env.iter().rfind(|(name, _)| name == "CARGO_TARGET_DIR");
@@ -429,7 +429,7 @@ mod tests {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let mut script = Script::of(&[(1, Ended::Interrupted, "")]);
-        let project = Project { repo: &repo, config: &prepares("make") };
+        let project = PairedProject { repo: &repo, config: &prepares("make") };
         let error = Checkouts::prepare(project, Versions::of("HEAD~1", "HEAD"), &mut script, &mut |_| {}).unwrap_err();
         assert!(matches!(error, CheckoutError::Interrupted));
         assert!(!script.seen[0].cwd.exists());
@@ -441,7 +441,7 @@ mod tests {
         let sandbox = two_commits();
         let repo = sandbox.repo();
         let tuneables = Some(TuneablesFile { variable: "TUNEABLES", file_name: "tuneables.json" });
-        let version = |bytes| Version { rev: "HEAD", tuneables: Some(bytes) };
+        let version = |bytes| CodeVersion { rev: "HEAD", tuneables: Some(bytes) };
         let both =
             Versions { tuneables, before: version(b"{1}"), after: version(b"{2}"), ..Versions::of("HEAD", "HEAD") };
         let config = prepares("cat \"$TUNEABLES\" > seen");

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 
 use crate::config::{HttpProbe, KpiProbe};
-use crate::judge::{Decision, Which};
+use crate::judge::{StoppingDecision, Which};
 use crate::measure::http::Served;
 use crate::measure::kpi::{self, KpiError, Sample};
 use crate::measure::pair::pin::{CorePinning, Waited};
 use crate::measure::pair::proof::{self, Did};
-use crate::measure::pair::session::{Budget, Session, after_first, order};
+use crate::measure::pair::session::{PairBudget, Session, after_first, order};
 use crate::model::{FirstRuns, Kpi, MetricId, MetricKind, PairedKpi, Sampling, Stop, Unit, scrub};
 use crate::os::Core;
 
@@ -26,7 +26,7 @@ impl Group<'_> {
         }
     }
 
-    fn unmeasured(&self, budget: Budget) -> Vec<PairedKpi> {
+    fn unmeasured(&self, budget: PairBudget) -> Vec<PairedKpi> {
         let of = |kpi: Kpi, http: bool| PairedKpi {
             kpi,
             http,
@@ -74,8 +74,8 @@ impl Session<'_> {
     pub(crate) fn kpis(
         &mut self,
         (group, prior): (&Group<'_>, Option<Vec<PairedKpi>>),
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedKpi) -> Decision,
+        budget: PairBudget,
+        decide: &mut dyn FnMut(&PairedKpi) -> StoppingDecision,
     ) -> (Vec<PairedKpi>, Stop) {
         let prior = prior.map(|prior| prior.into_iter().map(|it| PairedKpi { max_pairs: 0, ..it }).collect());
         let mut paired: Vec<PairedKpi> = prior.unwrap_or_else(|| group.unmeasured(budget));
@@ -84,7 +84,7 @@ impl Session<'_> {
         let mut pinning = CorePinning::new(self.pin);
         let mut counted = vec![None; paired.len()];
         let max_pairs = if paired.iter().all(is_exact) { 1 } else { budget.max_pairs };
-        let stopped = self.until_settled(began, first, Budget { max_pairs, ..budget }, &mut |session, made| {
+        let stopped = self.sample_pairs(began, first, PairBudget { max_pairs, ..budget }, &mut |session, made| {
             let waited = session.kpi_pair(group, made, pinning.core(), (&mut paired, &mut counted))?;
             if made == first {
                 if paired.iter().any(|it| it.first_runs.flaw().is_some()) {
@@ -98,8 +98,8 @@ impl Session<'_> {
                 return ControlFlow::Break(Stop::Failed);
             }
             let open = paired.iter().filter(|it| it.kpi.error.is_none() && !is_exact(it));
-            let undecided = open.map(&mut *decide).find(|decision| *decision != Decision::Settled);
-            ControlFlow::Continue(undecided.unwrap_or(Decision::Settled))
+            let undecided = open.map(&mut *decide).find(|decision| *decision != StoppingDecision::Stop);
+            ControlFlow::Continue(undecided.unwrap_or(StoppingDecision::Stop))
         });
         self.served = [None, None];
         for (it, counted) in paired.iter_mut().zip(&counted).filter(|(it, _)| it.pairs.len() > 1) {
@@ -133,7 +133,7 @@ impl Session<'_> {
             let cmd = probe.start.as_deref().unwrap_or_default();
             let started = Served::start(probe, cmd, place, &stop).map_err(failed)?;
             let _warm = started.ask(place, &stop);
-            self.answered = started.held();
+            self.answered = started.printed();
             *server = Some(started);
         }
         let answer = server.as_ref().map(|server| server.ask(place, &stop));

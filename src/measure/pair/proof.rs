@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use crate::git::{GitError, Repo};
 use crate::judge::Which;
 use crate::measure::Place;
-use crate::measure::opened::{Opened, Watch, source_of};
+use crate::measure::opened::{FileWatch, OpenedFiles, source_of};
 use crate::measure::pair::Checkouts;
 use crate::model::{Digest, FirstRuns, Printed};
 use crate::os::{Finished, Opens, files};
@@ -20,7 +20,7 @@ pub(crate) const OUTPUT_BYTES: usize = 16 << 20;
 /// Watches the user's own checkout while a side runs. A side that opens tracked files there runs that code.
 #[derive(Debug)]
 pub(crate) struct Proof {
-    checkout: Watch,
+    checkout: FileWatch,
     sees: bool,
     /// Each side's own directory, the files in it before its first run, and which of them are opened; `None` if that is
     /// not known.
@@ -59,7 +59,7 @@ impl Proof {
         let worktrees = repo.worktrees()?.into_iter().filter_map(|path| files::canonical(&path).ok());
         let roots: Vec<PathBuf> =
             [repo.root().to_owned()].into_iter().chain(worktrees.filter(|it| !is_side(it))).collect();
-        let checkout = Watch::new(&roots, repo.tracked_with_submodules(b"")?.iter(), shared);
+        let checkout = FileWatch::new(&roots, repo.tracked_with_submodules(b"")?.iter(), shared);
         let present = homes.iter().flat_map(WalkDir::new).flatten().filter(|entry| entry.file_type().is_file());
         let present = present.map(walkdir::DirEntry::into_path).collect();
         let mut proof = Self { checkout, sees: false, homes, present, own: None };
@@ -81,7 +81,7 @@ impl Proof {
 
     /// What this side opened since the last call.
     pub(crate) fn opened(&mut self, side: Which) -> Did {
-        let Opened { tracked, untracked, altered } = self.checkout.opened();
+        let OpenedFiles { tracked, untracked, altered } = self.checkout.opened();
         let mut did = Did { tracked, untracked, altered, ..Did::default() };
         if let Some((own, false)) = self.own.as_mut().map(Opens::opened) {
             did.elsewhere = own.is_empty();

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::config::{Pin, Timing};
-use crate::judge::{Decision, Which};
+use crate::config::{Pin, TimingConfig};
+use crate::judge::{StoppingDecision, Which};
 use crate::measure::http::Served;
 use crate::measure::pair::Proof;
 use crate::measure::pair::pin::{CorePinning, waited};
@@ -16,8 +16,8 @@ use crate::os::{Core, Ended, Finished, SpawnError, process};
 use crate::stats::median;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Budget {
-    /// Fewest pairs before a settled question ends the sampling.
+pub struct PairBudget {
+    /// Fewest pairs before a decided question ends the sampling.
     pub min_pairs: u32,
     pub max_pairs: u32,
     /// No further pair of this command is started after this time.
@@ -80,9 +80,9 @@ impl<'a> Session<'a> {
     /// unfinished pair is dropped. With a `prior` session, `budget` counts its pairs too.
     pub fn command(
         &mut self,
-        (plan, prior): (&Timing, Option<PairedCommand>),
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedCommand) -> Decision,
+        (plan, prior): (&TimingConfig, Option<PairedCommand>),
+        budget: PairBudget,
+        decide: &mut dyn FnMut(&PairedCommand) -> StoppingDecision,
         progress: &mut dyn FnMut(PairProgress<'_>),
     ) -> MeasuredPairs {
         // The error probability reserved for a planned end can be spent only once, so no end is planned any more.
@@ -101,14 +101,14 @@ impl<'a> Session<'a> {
         });
         measured.paired.stopped = match warmed_up {
             ControlFlow::Break(stop) => stop,
-            ControlFlow::Continue(()) => self.until_settled(began, made, budget, &mut |session, made| {
+            ControlFlow::Continue(()) => self.sample_pairs(began, made, budget, &mut |session, made| {
                 let pair = session.pair(plan, made, pinning.core(), &mut measured, &mut None)?;
                 pinning.measured(waited(&pair));
                 measured.paired.pairs.push(pair);
                 let decision = decide(&measured.paired);
                 let more = match decision {
-                    Decision::Settled => Some(0),
-                    Decision::Continue { more } => more,
+                    StoppingDecision::Stop => Some(0),
+                    StoppingDecision::Continue { more } => more,
                 };
                 progress(PairProgress { so_far: &measured.paired, more });
                 ControlFlow::Continue(decision)
@@ -122,12 +122,12 @@ impl<'a> Session<'a> {
     }
 
     /// Makes pairs after the `made` existing ones until the budget ends, a pair ends them, or the question is settled.
-    pub(crate) fn until_settled(
+    pub(crate) fn sample_pairs(
         &mut self,
         began: Duration,
         made: usize,
-        budget: Budget,
-        pair: &mut dyn FnMut(&mut Self, usize) -> ControlFlow<Stop, Decision>,
+        budget: PairBudget,
+        pair: &mut dyn FnMut(&mut Self, usize) -> ControlFlow<Stop, StoppingDecision>,
     ) -> Stop {
         for made in made..budget.max_pairs as usize {
             if (self.clock)().saturating_sub(began) >= budget.max_time {
@@ -135,10 +135,10 @@ impl<'a> Session<'a> {
             }
             match pair(self, made) {
                 ControlFlow::Break(stop) => return stop,
-                ControlFlow::Continue(Decision::Settled) if made + 1 >= budget.min_pairs as usize => {
+                ControlFlow::Continue(StoppingDecision::Stop) if made + 1 >= budget.min_pairs as usize => {
                     return Stop::Settled;
                 }
-                ControlFlow::Continue(Decision::Settled | Decision::Continue { .. }) => {}
+                ControlFlow::Continue(StoppingDecision::Stop | StoppingDecision::Continue { .. }) => {}
             }
         }
         Stop::MaxPairs
@@ -148,14 +148,14 @@ impl<'a> Session<'a> {
     /// one.
     fn pair(
         &mut self,
-        plan: &Timing,
+        plan: &TimingConfig,
         number: usize,
         core: Option<Core>,
         measured: &mut MeasuredPairs,
         seen: &mut Option<Vec<Did>>,
     ) -> ControlFlow<Stop, Pair> {
-        let held = core.and_then(Core::hold);
-        let core = core.filter(|_| held.is_some()).map(Core::number);
+        let pin = core.and_then(Core::hold);
+        let core = core.filter(|_| pin.is_some()).map(Core::number);
         let mut one = |side: Which| {
             let reference = (self.reference)();
             let (run, failure) = match seen {
@@ -184,7 +184,7 @@ impl<'a> Session<'a> {
         ControlFlow::Break(Stop::Failed)
     }
 
-    fn run(&mut self, plan: &Timing, side: Which) -> ControlFlow<Stop, (Run, Option<String>)> {
+    fn run(&mut self, plan: &TimingConfig, side: Which) -> ControlFlow<Stop, (Run, Option<String>)> {
         let spec = command::spec(plan, self.place(side));
         let result = command::run_once(self.runner, plan, &spec);
         let (run, failure) = filed(&result)?;
@@ -193,7 +193,7 @@ impl<'a> Session<'a> {
     }
 
     /// Like a normal run, while observing what the side opens and prints.
-    fn seen_run(&mut self, plan: &Timing, side: Which) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
+    fn seen_run(&mut self, plan: &TimingConfig, side: Which) -> ControlFlow<Stop, (Run, Option<String>, Did)> {
         let mut spec = command::spec(plan, self.place(side));
         spec.stdout = Output::Keep { head_bytes: proof::OUTPUT_BYTES, tail_bytes: 0 };
         let _ = self.opened(side);
@@ -210,7 +210,7 @@ impl<'a> Session<'a> {
     }
 
     /// Decides from the observations whether there is anything to compare.
-    fn prove(&mut self, plan: &Timing, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
+    fn prove(&mut self, plan: &TimingConfig, seen: Option<Vec<Did>>, paired: &mut PairedCommand) -> ControlFlow<Stop> {
         let Some([before, after]) = seen.as_deref() else { return ControlFlow::Continue(()) };
         let mut stop = None;
         paired.first_runs = proof::conclude(before, after, &mut |side| {
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
     }
 
     /// The functions whose share of the command's time grew, from one more pair of runs; or why that is not known.
-    pub(crate) fn grown(&mut self, plan: &Timing) -> Result<Vec<Grown>, String> {
+    pub(crate) fn grown(&mut self, plan: &TimingConfig) -> Result<Vec<Grown>, String> {
         let [before, after] = self.places;
         profile::grown(self.runner, plan, before, after)
     }
@@ -266,7 +266,7 @@ pub(crate) fn order(pair: usize) -> [Which; 2] {
     if after_first(pair) { [Which::After, Which::Before] } else { [Which::Before, Which::After] }
 }
 
-fn no_pairs(plan: &Timing, budget: Budget) -> PairedCommand {
+fn no_pairs(plan: &TimingConfig, budget: PairBudget) -> PairedCommand {
     PairedCommand {
         name: plan.name.clone(),
         cmd: scrub(plan.command()),
@@ -298,7 +298,7 @@ mod tests {
     use crate::measure::pair::Group;
     use crate::model::PairedKpi;
 
-    const BUDGET: Budget = Budget { min_pairs: 3, max_pairs: 5, max_time: Duration::from_secs(100) };
+    const BUDGET: PairBudget = PairBudget { min_pairs: 3, max_pairs: 5, max_time: Duration::from_secs(100) };
 
     fn place(root: &str) -> Place {
         Place { root: root.into(), env: vec![("SIDE".into(), Some(root.into()))] }
@@ -322,8 +322,8 @@ mod tests {
         }
     }
 
-    fn go_on(_: &PairedCommand) -> Decision {
-        Decision::Continue { more: None }
+    fn go_on(_: &PairedCommand) -> StoppingDecision {
+        StoppingDecision::Continue { more: None }
     }
 
     struct Outcome {
@@ -337,8 +337,8 @@ mod tests {
     fn measure(
         mut script: Script,
         warmup: u32,
-        budget: Budget,
-        decide: &mut dyn FnMut(&PairedCommand) -> Decision,
+        budget: PairBudget,
+        decide: &mut dyn FnMut(&PairedCommand) -> StoppingDecision,
     ) -> Outcome {
         let (before, after) = (place("a"), place("b"));
         let (mut references, mut seconds) = (0.0, 0);
@@ -361,8 +361,8 @@ mod tests {
         Outcome { measured, script, trace }
     }
 
-    fn plan(warmup: u32) -> Timing {
-        Timing { shell: true, warmup, ..Timing::once("t".to_owned(), "make".to_owned(), 9.0) }
+    fn plan(warmup: u32) -> TimingConfig {
+        TimingConfig { shell: true, warmup, ..TimingConfig::once("t".to_owned(), "make".to_owned(), 9.0) }
     }
 
     #[test]
@@ -383,7 +383,7 @@ mod tests {
     fn each_run_is_filed_under_its_own_side() {
         let ok = Ended::Code(0);
         let script = Script::of(&[(1, ok, ""), (2, ok, ""), (20, ok, ""), (10, ok, "")]);
-        let outcome = measure(script, 0, Budget { max_pairs: 2, ..BUDGET }, &mut go_on);
+        let outcome = measure(script, 0, PairBudget { max_pairs: 2, ..BUDGET }, &mut go_on);
         let walls: Vec<(f64, f64)> =
             outcome.measured.paired.pairs.iter().map(|pair| (pair.before.wall_s, pair.after.wall_s)).collect();
         assert_eq!(walls, [(0.001, 0.002), (0.01, 0.02)]);
@@ -391,13 +391,13 @@ mod tests {
 
     #[test]
     fn a_settled_question_ends_it_but_not_before_the_fewest_pairs() {
-        let outcome = measure(Script::default(), 0, BUDGET, &mut |_| Decision::Settled);
+        let outcome = measure(Script::default(), 0, BUDGET, &mut |_| StoppingDecision::Stop);
         assert_eq!((outcome.measured.paired.pairs.len(), outcome.measured.paired.stopped), (3, Stop::Settled));
     }
 
     #[test]
     fn the_time_budget_ends_it() {
-        let budget = Budget { max_time: Duration::from_secs(4), max_pairs: 99, ..BUDGET };
+        let budget = PairBudget { max_time: Duration::from_secs(4), max_pairs: 99, ..BUDGET };
         let outcome = measure(Script::default(), 0, budget, &mut go_on);
         assert_eq!((outcome.measured.paired.pairs.len(), outcome.measured.paired.stopped), (3, Stop::MaxTime));
     }
@@ -444,7 +444,7 @@ mod tests {
         let plan = plan(0);
         let mut reported = Vec::new();
         let mut session = scripted(&mut script, (&before, &after), &mut reference, &mut clock);
-        let mut decide = |_: &PairedCommand| Decision::Continue { more: Some(7) };
+        let mut decide = |_: &PairedCommand| StoppingDecision::Continue { more: Some(7) };
         let measured =
             session.command((&plan, None), BUDGET, &mut decide, &mut |p| reported.push((p.so_far.pairs.len(), p.more)));
         assert_eq!(reported, [(1, Some(7)), (2, Some(7)), (3, Some(7)), (4, Some(7)), (5, Some(7))]);
@@ -477,8 +477,8 @@ mod tests {
         };
         let (mut script, mut reference, mut clock) = (Script::default(), || None, || Duration::ZERO);
         let mut session = scripted(&mut script, (&places[0], &places[1]), &mut reference, &mut clock);
-        let (mut paired, stopped) =
-            session.kpis((&Group::Kpis(vec![&config]), None), BUDGET, &mut |_| Decision::Continue { more: None });
+        let (mut paired, stopped) = session
+            .kpis((&Group::Kpis(vec![&config]), None), BUDGET, &mut |_| StoppingDecision::Continue { more: None });
         (paired.remove(0), stopped)
     }
 

@@ -81,7 +81,7 @@ impl Phase {
     }
 }
 
-struct Exit {
+struct ObservedExit {
     seen: Instant,
     because: Option<Ended>,
     group_killed: bool,
@@ -144,7 +144,7 @@ impl Running<'_> {
     }
 
     /// Waits for the exit; ends the group on timeout or interrupt.
-    fn wait(&mut self, exit: ExitWatch, timeout: Duration) -> io::Result<Exit> {
+    fn wait(&mut self, exit: ExitWatch, timeout: Duration) -> io::Result<ObservedExit> {
         let mut phase = Phase::Running { deadline: self.started.checked_add(timeout) };
         loop {
             let running = matches!(phase, Phase::Running { .. });
@@ -156,7 +156,7 @@ impl Running<'_> {
                     Phase::Asked { because, .. } | Phase::Killed { because, .. } => Some(because),
                 };
                 let group_killed = matches!(phase, Phase::Killed { .. });
-                return Ok(Exit { seen: exit.seen_at(now), because, group_killed });
+                return Ok(ObservedExit { seen: exit.seen_at(now), because, group_killed });
             }
             phase = match phase {
                 Phase::Running { .. } if ready.interrupted => self.ask(Ended::Interrupted, now),
@@ -166,7 +166,7 @@ impl Running<'_> {
                     Phase::Killed { because, give_up_at: now + KILL_WAIT }
                 }
                 Phase::Killed { give_up_at, .. } if now >= give_up_at => {
-                    return Err(io::Error::other("it was killed, but does not end"));
+                    return Err(io::Error::other("the process was killed and has not exited"));
                 }
                 Phase::Running { .. } | Phase::Asked { .. } | Phase::Killed { .. } => phase,
             };

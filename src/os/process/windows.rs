@@ -140,7 +140,7 @@ fn wait(
         let now = Instant::now();
         match ending {
             Some((_, give_up_at)) if now >= give_up_at => {
-                return Err(io::Error::other("it was ended, but does not go"));
+                return Err(io::Error::other("the process was killed and has not exited"));
             }
             Some(_) => {}
             None => {

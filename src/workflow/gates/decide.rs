@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::model::{ChangeId, Class, Gate, Judged, Kind, Policy, Promotion, Rehearsal, Revision};
+use crate::model::{ChangeId, Class, CriterionResult, Gate, Kind, Policy, Promotion, Rehearsal, Revision};
 use crate::model::{RolloutStage, Stage, StagePlan, Verdicts};
 use crate::workflow::gates::{enter, has_reason, is_open, is_undecided, require};
 use crate::workflow::{Change, End, Reason, Refusal, World, gates, window};
@@ -21,7 +21,7 @@ pub fn may_promote(change: &Change, world: &World) -> Result<(), Refusal> {
     // Verdicts on anything but the contract cannot come from a comparison of this change.
     let verdicts = &comparison.verdicts;
     require(gate, world.reproduced && verdicts.are_on(&change.contract), || Reason::NotReproduced)?;
-    let judged: Vec<Judged> = verdicts.not_passing().cloned().collect();
+    let judged: Vec<CriterionResult> = verdicts.not_passing().cloned().collect();
     require(gate, judged.is_empty(), || Reason::Verdicts { judged })?;
     not_fired(gate, verdicts)?;
     gates::in_effect(gate, world)
@@ -102,7 +102,7 @@ pub(crate) fn stage(change: &Change, begun: &RolloutStage, world: &World, now: D
         why: Vec::new(),
     })?;
     let Some(verdicts) = &begun.verdicts else { return Ok(()) };
-    let judged: Vec<Judged> = verdicts.broken_guardrails().cloned().collect();
+    let judged: Vec<CriterionResult> = verdicts.broken_guardrails().cloned().collect();
     require(gate, judged.is_empty(), || Reason::StageGuardrails { judged })?;
     not_fired(gate, verdicts)
 }
@@ -112,7 +112,7 @@ fn clean(change: &Change, revision: &Revision) -> Result<(), Refusal> {
     if change.opened.class == Class::Emergency {
         return Ok(());
     }
-    gates::settled(Gate::Rollout, revision, None, false)
+    gates::require_committed(Gate::Rollout, revision, None, false)
 }
 
 /// The planned stages of a change: the frozen ones, and those that a stricter policy adds after the current stage.

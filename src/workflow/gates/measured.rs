@@ -51,7 +51,7 @@ fn clean_enough(revision: &Revision, world: &World) -> Result<(), Refusal> {
     if world.allow_dirty && strength(revision) == Strength::Indicative {
         return Ok(());
     }
-    gates::settled(Gate::Baseline, revision, None, false)
+    gates::require_committed(Gate::Baseline, revision, None, false)
 }
 
 pub(crate) fn strength(revision: &Revision) -> Strength {
@@ -95,7 +95,7 @@ fn follows_baseline(baseline: &Baseline, revision: &Revision, delta: &Delta, wor
     let gate = Gate::Validate;
     if baseline.strength != Strength::Indicative {
         let own = delta.own_commits().next().map(|commit| commit.sha.as_str());
-        gates::settled(gate, revision, own, world.at_tip)?;
+        gates::require_committed(gate, revision, own, world.at_tip)?;
     }
     // A baseline without a commit in a repository that has commits now proves no ancestry.
     let was_hidden = baseline.taken.revision.commit.is_none() && revision.commit.is_some();
@@ -178,7 +178,7 @@ fn is_validated_code(change: &Change, revision: &Revision, world: &World) -> Res
         return Err(Refusal::new(Gate::After, Reason::Earlier { gate: Gate::Validate }));
     };
     if baseline.strength != Strength::Indicative {
-        gates::settled(Gate::After, revision, change.commits().first().map(String::as_str), world.at_tip)?;
+        gates::require_committed(Gate::After, revision, change.commits().first().map(String::as_str), world.at_tip)?;
     }
     let validated = &validation.revision;
     require(Gate::After, validated.same_code(revision), || Reason::NotValidatedCode {

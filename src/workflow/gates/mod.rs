@@ -115,7 +115,7 @@ fn unaltered(gate: Gate, faults: &[ArtifactFault]) -> Result<(), Refusal> {
 
 /// Demands that nothing is uncommitted; an unknown state is not clean. The fixes depend on `own`, the change's own
 /// commit if any, and on `at_tip`, whether that may still be rewritten.
-fn settled(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> Result<(), Refusal> {
+fn require_committed(gate: Gate, revision: &Revision, own: Option<&str>, at_tip: bool) -> Result<(), Refusal> {
     match &revision.work_tree {
         WorkTree::Unversioned if revision.commit.is_some() => {
             let reason = "the measurement names a commit, and says that git holds nothing".to_owned();

@@ -76,7 +76,7 @@ fn a_commit_that_was_amended_after_the_rollout_is_rolled_back_and_taken_up_as_it
     commit_evidence(&s);
     let _ = s.on(&["change", "rollback", "--reason", "x", "--apply"]).ok();
     assert!(s.git(&["log", "-1", "--format=%b"]).contains(&format!("This reverts commit {amended}.")));
-    let _ = s.run(&["change", "start", "--from", &s.id()]).ok().says(&["bring it in again", "git commit -m tune"]);
+    let _ = s.run(&["change", "start", "--from", &s.id()]).ok().says(&["apply it again", "git commit -m tune"]);
     commit_evidence(&s);
     let _ = s.run(&["check", "--range", "HEAD~4..HEAD"]).ok();
 }
@@ -303,7 +303,7 @@ fn the_winner_of_an_experiment_is_brought_in_under_its_own_change() {
     let experiment = s.id();
     let _ = s.on(&["change", "hold", "--reason", "it wins"]).ok().says(&["its commit is still in the tree"]);
     let said = String::from_utf8(s.tool(&["change", "start", "--from", &experiment]).output().unwrap().stderr).unwrap();
-    for step in ["take its commit out", "write the contract", "bring it in again"] {
+    for step in ["revert its commit", "write the contract", "apply it again"] {
         assert!(said.contains(step), "{said}");
     }
     s.take(&alternatives(&said)[0]).unwrap_or_else(|error| panic!("{error}\n{said}"));
@@ -544,7 +544,7 @@ fn a_change_that_was_taken_out_is_taken_up_again_without_undoing_what_others_mad
     commit_evidence(&s);
     s.write("ops.json", kpi(95.0)).commit_as("theirs", &[]);
     let started = s.run(&["change", "start", "--from", &old]).ok();
-    let _ = started.says(&["measure without it"]).never_says(&["take its commit out", "git revert"]);
+    let _ = started.says(&["measure without it"]).never_says(&["revert its commit", "git revert"]);
 }
 
 /// Records that a change was reverted, and measures that.

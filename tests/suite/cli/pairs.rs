@@ -593,7 +593,7 @@ fn an_undecided_comparison_is_continued_and_its_pairs_count() {
     let told = s.on(&["compare", "--exit-code"]).exits(3).says(&["measure on, to", "--pairs"]);
     assert!(told.stderr.find("measure on") < told.stderr.find("change reject"), "{told}");
     let first = s.json(s.evidence("pair.json"));
-    let _ = s.on(&["compare", "--pairs", "6"]).troubled(&["so many are measured already", "--pairs 12"]);
+    let _ = s.on(&["compare", "--pairs", "6"]).troubled(&["that many are already measured", "--pairs 12"]);
     let _ = s.on(&["compare", "--pairs", "10"]).ok().says(&["in 2 sessions"]).never_says(&["This is comparison"]);
     let second = s.json(s.evidence("pair.json"));
     let pairs = |session: &Value| session["kpis"][0]["pairs"].as_array().unwrap().clone();

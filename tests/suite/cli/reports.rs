@@ -146,7 +146,7 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
     let _ = s
         .run(&["check"])
         .ok()
-        .says(&["size.src got 30.0 % worse since v1, of 50.0 % that the budget allows, by 1 change"]);
+        .says(&["size.src is 30.0 % worse than at v1 over 1 change (budget: at most 50.0 % worse)"]);
     s.write("ops.json", kpi(100.0)).commit_as("measured", &[]);
     grown("two", 1690);
     let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);

@@ -139,7 +139,7 @@ fn swapped_evidence_and_a_record_forged_to_match_are_found() {
     sandbox.git(&["reset", "-q", "--hard", &honest]);
     forge(&sandbox, &id, |kinds| {
         let artifacts: Vec<_> =
-            kinds.iter().filter_map(|kind| kind.taken().map(|taken| taken.snapshot.clone())).collect();
+            kinds.iter().filter_map(|kind| kind.recorded_snapshot().map(|taken| taken.snapshot.clone())).collect();
         let mut swapped = artifacts.into_iter().rev();
         for kind in kinds.iter_mut() {
             if let Kind::BaselineTaken(Baseline { taken, .. }) | Kind::AfterTaken(After { taken, .. }) = kind {

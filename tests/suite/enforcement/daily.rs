@@ -97,7 +97,7 @@ fn beside_a_monitored_change_a_commit_gets_the_id_of_the_waiting_one() {
     assert_eq!(sandbox.ids("HEAD"), [second.as_str()]);
     sandbox.write("src/steps.txt", "50\n");
     sandbox.try_git(&["commit", "-qam", "Fewer again"]).exits(1).says(&[
-        "what is open has its one commit already",
+        "every open change already has its commit",
         &first,
         &second,
         "change start",

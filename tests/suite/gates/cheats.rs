@@ -61,7 +61,7 @@ fn a_tick_with_a_date_other_than_that_of_its_time_does_not_count() {
 }
 
 /// A tick with another tick's measurement.
-fn ticked_with(script: &mut Script, taken: Taken) -> Ask {
+fn ticked_with(script: &mut Script, taken: RecordedSnapshot) -> Ask {
     let mut ask = ask::tick(script);
     *ask.taken() = taken;
     ask

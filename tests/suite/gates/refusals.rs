@@ -52,7 +52,7 @@ fn metric() -> MetricId {
 fn baseline_on(on: Revision) -> impl FnOnce(&mut Script) -> Ask {
     |script| {
         let mut ask = ask::baseline(script);
-        ask.world.allow_dirty = !on.is_settled();
+        ask.world.allow_dirty = !on.nothing_uncommitted();
         ask.on(on)
     }
 }

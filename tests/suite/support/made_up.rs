@@ -48,7 +48,7 @@ pub(crate) fn plain(event: Kind) -> Ask {
 
 impl Ask {
     /// The measurement of the event.
-    pub(crate) fn taken(&mut self) -> &mut Taken {
+    pub(crate) fn taken(&mut self) -> &mut RecordedSnapshot {
         match &mut self.event {
             Kind::BaselineTaken(baseline) => &mut baseline.taken,
             Kind::AfterTaken(after) => &mut after.taken,
@@ -137,7 +137,7 @@ pub(crate) fn contract() -> Contract {
 
 pub(crate) fn verdict(outcome: Outcome) -> Verdict {
     let estimate = Estimate { value: -0.12, low: -0.14, high: -0.101, confidence: 0.95 };
-    let finding = Finding {
+    let finding = Effect {
         estimate,
         design: Design::Paired,
         n_before: 12,
@@ -157,8 +157,8 @@ pub(crate) fn verdict(outcome: Outcome) -> Verdict {
     }
 }
 
-pub(crate) fn judged(criterion: &str, outcome: Outcome) -> Judged {
-    Judged { criterion: criterion.to_owned(), verdict: verdict(outcome) }
+pub(crate) fn judged(criterion: &str, outcome: Outcome) -> CriterionResult {
+    CriterionResult { criterion: criterion.to_owned(), verdict: verdict(outcome) }
 }
 
 /// Verdicts on [`contract`]: KPI, both guardrails, and whether the trigger fired.
@@ -298,9 +298,14 @@ impl Script {
         Artifact { sha256: Digest::of_bytes(path.as_bytes()), path }
     }
 
-    pub(crate) fn taken(&mut self, revision: Revision) -> Taken {
+    pub(crate) fn taken(&mut self, revision: Revision) -> RecordedSnapshot {
         let taken_at = self.now - Duration::seconds(5);
-        Taken { snapshot: self.artifact("snapshot"), kpi_artifacts: vec![self.artifact("kpi")], revision, taken_at }
+        RecordedSnapshot {
+            snapshot: self.artifact("snapshot"),
+            kpi_artifacts: vec![self.artifact("kpi")],
+            revision,
+            taken_at,
+        }
     }
 
     fn rolls_out(&mut self, stage: Stage) -> Ask {
