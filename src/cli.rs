@@ -326,9 +326,8 @@ fn usage(error: clap::Error, arguments: &[OsString]) -> Exit {
         let usage = command.unwrap_or(grammar).render_usage().to_string();
         let _ = Ui::default().answer(&format!("{:#}", usage_json(&error, usage.trim_start_matches("Usage: "))));
     }
-    // Some services treat a report without tests as a success.
-    let report = ["junit", "github"].into_iter().filter(|format| asks_for(arguments, format));
-    for report in report.filter_map(|format| commands::check::trouble_in(format, &usage_message(&error))) {
+    let is_asked = |format: &str| asks_for(arguments, format);
+    for report in commands::check::reports_of_trouble(is_asked, &usage_message(&error)) {
         let _ = Ui::default().answer(&report);
     }
     let _ = error.print();

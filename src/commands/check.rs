@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum as _};
 
 use crate::audit::{Finding, FindingKind};
 use crate::commands::audit_range::{self, Checked, Concerned};
@@ -37,9 +37,13 @@ pub(crate) struct CheckArgs {
     summary: Option<PathBuf>,
 }
 
-/// A failure in this format; `None` if the format has no form for it.
-pub(crate) fn trouble_in(format: &str, message: &str) -> Option<String> {
-    findings::trouble(clap::ValueEnum::from_str(format, false).ok(), message)
+/// The reports of a usage error, in those formats of `check` that `is_asked` for: some services treat a report without tests
+/// as a success.
+pub(crate) fn reports_of_trouble(is_asked: impl Fn(&str) -> bool, message: &str) -> Vec<String> {
+    let of_check = |format: &&Format| format.only_for().is_some_and(|(command, _)| command == "check");
+    let name = |format: &Format| format.to_possible_value().is_some_and(|value| is_asked(value.get_name()));
+    let asked = Format::value_variants().iter().filter(of_check).filter(|format| name(format));
+    asked.filter_map(|format| findings::trouble(Some(*format), message)).collect()
 }
 
 fn gate(name: &str) -> Result<Gate, String> {

@@ -13,8 +13,8 @@ use crate::commands::{
 use crate::error::{CommandError, Exit, Result, failed, trouble};
 use crate::judge::{Comparison, Settings, compare};
 use crate::model::{
-    Artifact, ChangeId, CommandLine, Compared, Contract, Digest, Fix, Gate, IngestError, Json, Kind, Outcome,
-    PairSession, Snapshot, fix, hyperfine, ingest, text,
+    Artifact, CommandLine, Compared, Contract, Digest, Fix, Gate, IngestError, Json, Kind, Outcome, PairSession,
+    Snapshot, fix, hyperfine, ingest, text,
 };
 use crate::os::files;
 use crate::report::{self, CompareView, Format, plot};
@@ -104,7 +104,7 @@ fn owner(ctx: &Ctx, args: &CompareArgs, before: &Digest, after: &Digest) -> Resu
         change.is_open() && change.promotion.is_none() && is_before && is_after
     };
     if let Some(id) = &args.change_id {
-        let change = commit::load(ctx, &id.parse::<ChangeId>()?)?;
+        let change = commit::load(ctx, &choose::find(ctx, id)?)?;
         if owns(&change) {
             return Ok(Some(change));
         }

@@ -32,7 +32,7 @@ pub(crate) struct CloseArgs {
 }
 
 pub(crate) fn run(ctx: &Ctx, command: DayCommand) -> Result<Exit> {
-    check::needs_project(ctx, "day open")?;
+    check::needs_project(ctx, if matches!(command, DayCommand::Open) { "day open" } else { "day close" })?;
     match command {
         DayCommand::Open => open(ctx),
         DayCommand::Close(args) => close(ctx, &args),

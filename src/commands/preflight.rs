@@ -40,7 +40,7 @@ pub(crate) fn run(ctx: &Ctx, args: PreflightArgs) -> Result<Exit> {
     if ctx.repo().is_ok() {
         check::needs_project(ctx, "preflight")?;
     }
-    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let id = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
     let found = findings(ctx, id.as_ref())?;
     let doc = report::day::findings(&found);
     match &args.out {
@@ -323,7 +323,7 @@ pub(crate) fn llm(ctx: &Ctx, command: LlmCommand, sheet: &str) -> Result<Exit> {
 
 /// Writes the bundle to a file and prints its path; with `--format json` and no path, prints the bundle as JSON.
 fn bundle(ctx: &Ctx, args: LlmBundleArgs, prompt: &str) -> Result<Exit> {
-    let id = args.change_id.as_deref().map(str::parse::<ChangeId>).transpose()?;
+    let id = args.change_id.as_deref().map(|text| choose::find(ctx, text)).transpose()?;
     let bundle = contents(ctx, id.as_ref(), prompt)?;
     let out = match args.out {
         None if ctx.json(false) => return ctx.print(&bundle),

@@ -247,7 +247,6 @@ fn lfs_field<'p>(held: &'p [u8], field: &str) -> Option<&'p str> {
     text.lines().find_map(|line| line.strip_prefix(field))
 }
 
-#[cfg(unix)]
 /// What helps where a filter that git needs for a checkout cannot run, by what git said.
 pub(crate) fn missing_filter(output: &str) -> Vec<Fix> {
     let name = output.split_once(": smudge filter ").and_then(|(_, rest)| rest.split_whitespace().next());
@@ -257,6 +256,7 @@ pub(crate) fn missing_filter(output: &str) -> Vec<Fix> {
     vec![Fix::next("see which program", see), Fix::decide(How::Then, what)]
 }
 
+#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use super::*;

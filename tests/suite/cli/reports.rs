@@ -149,11 +149,11 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
         .says(&["size.src is 30.0 % worse than at v1 over 1 change (budget: at most 50.0 % worse)"]);
     s.write("ops.json", kpi(100.0)).commit_as("measured", &[]);
     grown("two", 1690);
-    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
-    let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src got 69.0 % worse since v1"]);
+    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src is 69.0 % worse than at v1"]);
+    let _ = s.run(&["report", "--format", "markdown"]).says(&["size.src is 69.0 % worse than at v1"]);
     // A change whose rollback was only recorded still counts.
     let _ = s.on(&["change", "rollback", "--reason", "r"]).ok();
-    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
+    let _ = s.run(&["check"]).exits(1).says(&["BUDGET", "size.src is 69.0 % worse than at v1"]);
     for moving in ["HEAD~1", "main", "@"] {
         s.config_plus(&format!("budget: [{{metric: size.src, since: \"{moving}\", at_most: 50%}}]\n"));
         let _ = s.run(&["check"]).exits(2).says(&["moves, so that nothing would add up", "name a tag"]);
@@ -161,5 +161,5 @@ fn changes_that_each_keep_their_guardrail_spend_a_budget_together() {
     // A range that removes the budget is still checked against it.
     s.config(CONFIG);
     let _ = s.run(&["check"]).never_says(&["BUDGET"]);
-    let _ = s.run(&["check", "--range", "v1..HEAD"]).exits(1).says(&["BUDGET", "size.src got 69.0 % worse since v1"]);
+    let _ = s.run(&["check", "--range", "v1..HEAD"]).exits(1).says(&["BUDGET", "size.src is 69.0 % worse than at v1"]);
 }
