@@ -754,7 +754,7 @@ mod tests {
         refused at gate 8 (verify): only an emergency is followed up, by a change of class code or tuneable that was opened after it
         next: vibeship-optimizer status --change-id chg-1
 
-        refused at gate 2 (baseline): vibeship_optimizer.yml says otherwise than the committed config, and is not committed: kpis.ops
+        refused at gate 2 (baseline): vibeship_optimizer.yml differs from the committed config and is uncommitted: kpis.ops
         # commit it by itself
         next: git add -f vibeship_optimizer.yml && git commit -m "Set up the measurement" -- vibeship_optimizer.yml
         then: vibeship-optimizer snapshot --label before --change-id chg-1 --as before

@@ -84,7 +84,7 @@ pub enum Reason {
     },
     #[error("the config measures from the tool's own files, whose changes do not count: {}", joined(.sources))]
     OwnSource { sources: Vec<String> },
-    #[error("{path} says otherwise than the committed config, and is not committed: {}", joined(.what))]
+    #[error("{path} differs from the committed config and is uncommitted: {}", joined(.what))]
     ConfigUncommitted { path: String, what: Vec<String> },
     #[error("the contract names sizes of paths that git does not track, so a commit cannot change them: {}", joined(.paths))]
     NotInGit { paths: Vec<String> },
