@@ -60,7 +60,11 @@ pub(crate) fn findings(
             // If a change was never validated, its rollback reverts the commits that carry its id.
             let by_id = again.is_none() && change.newest_delta().is_none();
             let known = by_id || change.commits_to_revert().contains(&back.id);
-            found.push(Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back));
+            // A revert of the change itself takes out what was brought back, too, and leaves nothing of it to revert.
+            let gone = again.map(|again| history.remake(&[Remake::Gone { head: &audit.head, of: &again.id }]));
+            let is_gone = gone.is_some_and(|made| made.iter().flatten().any(Remade::is_same));
+            let not_reverted = Finding::fail(FindingKind::NotReverted { end: end.name(), known }).of_commit(back);
+            found.extend((!is_gone).then_some(not_reverted));
         }
         Some(End::Held { .. } | End::Verified { .. }) | None => {
             found.extend(gate(change, audit).map(|finding| finding.of_commit(last)));

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, ValueEnum as _};
 use clap_complete::Shell;
 
@@ -131,13 +131,18 @@ pub(crate) fn suggest(
         error.insert(ContextKind::ValidSubcommand, ContextValue::Strings(names));
     }
     if let (Some(ContextValue::String(word)), Some(command)) = (error.get(ContextKind::InvalidArg), command)
+        && error.kind() == ErrorKind::UnknownArgument
         && let Some(line) = option_for(word, command)
     {
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![line.into()]));
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let meant = most_similar(typed, grammar, group).into_iter().collect();
-    error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
+    // A command of this name that is in no group is typed whole.
+    let whole = |meant: String| if meant == *typed { format!("{} {meant}", grammar.get_name()) } else { meant };
+    match most_similar(typed, grammar, group).map(whole) {
+        Some(meant) => drop(error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(vec![meant]))),
+        None => drop(error.remove(ContextKind::SuggestedSubcommand)),
+    }
     error
 }
 

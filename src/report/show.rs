@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::text::joined;
-use crate::model::{Check, Fix, FixContext, Trigger, Unit};
+use crate::model::{Check, Fix, FixContext, Gate, Trigger, Unit};
 use crate::report::visible::visible_line;
 use crate::report::{Doc, Table, Text, Tone, code, codes, logbook, mark, problem, rollback, values};
 use crate::workflow::{Change, Demand, DemandKind, Refusal, view_v1};
@@ -50,7 +50,8 @@ pub(crate) fn contract(change: &Change) -> Doc {
     doc.paragraph(if change.baseline.is_some() {
         mark(Tone::Good, "frozen").plain(" since the baseline")
     } else if missing.is_empty() {
-        mark(Tone::Good, "complete").plain("; the baseline freezes it")
+        let is_frozen_later = change.opened.class.owes(Gate::Baseline);
+        mark(Tone::Good, "complete").plain(if is_frozen_later { "; the baseline freezes it" } else { "" })
     } else {
         mark(Tone::Unsure, "incomplete").plain(format!(": {missing} missing"))
     });

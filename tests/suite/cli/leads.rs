@@ -318,6 +318,10 @@ fn a_word_given_without_its_option_is_answered_with_the_option() {
     ] {
         let _ = s.run(line).exits(2).says(&["tip: ", tip]);
     }
-    let _ = s.run(&["check", "--rang", "x"]).exits(2).never_says(&["to give it as an option"]);
+    for line in [&["check", "--rang", "x"][..], &["change", "rollout", "ful"]] {
+        let _ = s.run(line).exits(2).never_says(&["to give it as an option"]);
+    }
+    let _ = s.run(&["change", "delete"]).exits(2).never_says(&["similar"]);
+    let _ = s.run(&["hooks", "check"]).exits(2).says(&["'vibeship-optimizer check'"]);
     let _ = s.run(&["report", "--format", "github"]).exits(2).says(&["github is for `check`"]);
 }

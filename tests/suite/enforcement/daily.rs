@@ -231,6 +231,25 @@ fn a_revert_of_the_commit_that_was_squashed_takes_the_change_out() {
 }
 
 #[test]
+fn a_rollback_takes_out_what_a_revert_of_a_revert_brought_back() {
+    let sandbox = Sandbox::enforced();
+    let base = sandbox.head();
+    let id = promoted(&sandbox);
+    sandbox.run(&["change", "rollout", "--change-id", &id, "full"]).ok();
+    sandbox.commit_evidence();
+    let named = format!("Optimizer-Change: {id}");
+    let commit = sandbox.git(&["log", "--format=%H", "-1", "--grep", &named]).trim().to_owned();
+    sandbox.git(&["revert", "--no-edit", &commit]);
+    sandbox.git(&["revert", "--no-edit", "HEAD"]);
+    sandbox.run(&["change", "rollback", "--change-id", &id, "--reason", "it hurt", "--apply"]).ok();
+    sandbox.commit_evidence();
+    let codes = sandbox.codes(&format!("{base}..HEAD"));
+    assert!(!codes.contains(&"NOT_REVERTED".to_owned()), "{codes:?}");
+    sandbox.git(&["revert", "--no-edit", "HEAD~1"]);
+    assert!(sandbox.codes(&format!("{base}..HEAD")).contains(&"NOT_REVERTED".to_owned()));
+}
+
+#[test]
 fn a_rollout_after_a_squash_is_told_to_find_the_commit_again() {
     let sandbox = Sandbox::hooked();
     let base = sandbox.head();
