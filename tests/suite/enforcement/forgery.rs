@@ -915,14 +915,7 @@ fn days_count_from_when_a_change_was_brought_back() {
     sandbox.commit_evidence();
     sandbox.git(&["branch", "side"]);
     let back = reverted(&sandbox, &change);
-    for day in 1..=3 {
-        let now = in_days(&sandbox, day);
-        sandbox.git(&["checkout", "-q", "side"]);
-        let _ = on(&["monitor", "tick"]).ok();
-        sandbox.commit_evidence_at(&now);
-        sandbox.git(&["checkout", "-q", "main"]);
-        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
-    }
+    watch_on_side(&sandbox, &id);
     let out = sandbox.head();
     // Whatever date the commit claims.
     for claimed in [4, 0, 9] {
@@ -934,6 +927,18 @@ fn days_count_from_when_a_change_was_brought_back() {
         sandbox.commit_evidence_at(&in_days(&sandbox, 6));
         let told = "was not watched long enough since";
         sandbox.run(&["check", "--range", &since(&base)]).exits(1).says(&["VERDICTS_DIFFER", told]);
+    }
+}
+
+/// Measures three days on the branch `side`, and merges each into `main`.
+fn watch_on_side(sandbox: &Sandbox, id: &str) {
+    for day in 1..=3 {
+        let now = in_days(sandbox, day);
+        sandbox.git(&["checkout", "-q", "side"]);
+        let _ = sandbox.run(&["monitor", "tick", "--change-id", id]).ok();
+        sandbox.commit_evidence_at(&now);
+        sandbox.git(&["checkout", "-q", "main"]);
+        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
     }
 }
 
@@ -953,14 +958,7 @@ fn days_count_only_while_the_change_is_there_whatever_took_it_out() {
     let on = |args: &[&str]| sandbox.run(&[args, &["--change-id", &id]].concat());
     sandbox.git(&["branch", "side"]);
     let out = commit(&sandbox, "src/steps.txt", "100\n", "Other numbers");
-    for day in 1..=3 {
-        let now = in_days(&sandbox, day);
-        sandbox.git(&["checkout", "-q", "side"]);
-        let _ = on(&["monitor", "tick"]).ok();
-        sandbox.commit_evidence_at(&now);
-        sandbox.git(&["checkout", "-q", "main"]);
-        sandbox.git_at(&now, &["merge", "-q", "--no-edit", "side"]);
-    }
+    watch_on_side(&sandbox, &id);
     let watched = sandbox.head();
     let verified = |kinds: &mut Vec<Kind>| kinds.push(Kind::Verified { summary: "fewer".to_owned() });
     for comes_back_first in [true, false] {
