@@ -296,10 +296,14 @@ fn a_kpi_that_the_baseline_already_meets_is_refused_and_a_stricter_one_proposed(
 }
 
 #[test]
-fn a_guardrail_is_proposed_on_a_metric_whose_name_has_a_space() {
+fn criteria_may_have_a_space_in_the_metric_and_no_bare_sign_in_the_bound() {
     let s = Sandbox::new();
     s.config_plus("timings: [{name: unit tests, cmd: \"exit 0\"}]\n").start("x");
     let same = ["--kpi", "kpi.ops <= -10%", "--guardrail", "kpi.ops <= -5%"];
     let refused = s.on(&[&["change", "contract"], &same[..]].concat()).exits(1);
     let _ = refused.says(&["--guardrail \"timing.unit tests.wall <= +2%\""]);
+    // All criteria are read alike.
+    for flag in ["--kpi", "--guardrail", "--trigger"] {
+        let _ = s.on(&["change", "contract", flag, "kpi.ops > +5"]).exits(2).says(&["write `+5%`"]);
+    }
 }
